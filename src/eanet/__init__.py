@@ -1,0 +1,72 @@
+"""eanet: train, compare, explain and ship image classifiers built on external attention."""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from eanet.api import TrainingResult, resume, train
+    from eanet.data.sources import load_dataset
+    from eanet.deploy.predictor import Prediction, Predictor, load
+    from eanet.errors import EanetError
+    from eanet.evaluation.report import write_report as evaluate
+    from eanet.models import (
+        Classifier,
+        ExternalAttention,
+        ExternalAttention2d,
+        create_model,
+        load_model,
+        save_model,
+    )
+    from eanet.models.keras_import import import_keras
+
+# Where each public name lives. Loaded on first use, so that `eanet --help` need not wait for torch.
+_HOMES = {
+    "Classifier": "eanet.models",
+    "EanetError": "eanet.errors",
+    "ExternalAttention": "eanet.models",
+    "ExternalAttention2d": "eanet.models",
+    "Prediction": "eanet.deploy.predictor",
+    "Predictor": "eanet.deploy.predictor",
+    "TrainingResult": "eanet.api",
+    "create_model": "eanet.models",
+    "evaluate": "eanet.evaluation.report:write_report",
+    "import_keras": "eanet.models.keras_import",
+    "load": "eanet.deploy.predictor",
+    "load_dataset": "eanet.data.sources",
+    "load_model": "eanet.models",
+    "resume": "eanet.api",
+    "save_model": "eanet.models",
+    "train": "eanet.api",
+}
+
+__all__ = [
+    "Classifier",
+    "EanetError",
+    "ExternalAttention",
+    "ExternalAttention2d",
+    "Prediction",
+    "Predictor",
+    "TrainingResult",
+    "create_model",
+    "evaluate",
+    "import_keras",
+    "load",
+    "load_dataset",
+    "load_model",
+    "resume",
+    "save_model",
+    "train",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'eanet' has no attribute {name!r}")
+    home, _, other = _HOMES[name].partition(":")
+    return getattr(import_module(home), other or name)
+
+
+def __dir__() -> list[str]:
+    return __all__

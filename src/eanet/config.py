@@ -1,0 +1,184 @@
+"""Every setting of a training, declared once: command line, YAML files and Python API follow it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib import resources
+from pathlib import Path
+from typing import Any, Literal, Self
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from eanet.errors import EanetError, WrongArgumentError, unknown_name
+
+RECIPES = resources.files("eanet") / "recipes"
+
+
+class Settings(BaseModel):
+    """Checked and frozen settings; a name that does not exist is an error, never ignored."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+
+    @classmethod
+    def parse(cls, values: Mapping[str, Any], where: str = "") -> Self:
+        """Check ``values`` (strings are read as numbers and switches where those are wanted).
+
+        Args:
+            values: by the names of the settings; "none" unsets one.
+            where: what to name in an error, such as the file they came from.
+
+        Raises:
+            EanetError: one line: which setting, what is wrong, what is expected.
+        """
+        source = f"{where}: " if where else ""
+        values = {name: None if value == "none" else value for name, value in values.items()}
+        for name in values:
+            if name not in cls.model_fields:
+                raise WrongArgumentError(
+                    f"{source}{unknown_name('setting', name, cls.model_fields)}"
+                )
+        try:
+            return cls.model_validate(values)
+        except ValidationError as error:
+            first = error.errors()[0]
+            name = str(first["loc"][0])
+            reason = first["msg"].lower().removeprefix("input ")
+            raise WrongArgumentError(f"{source}{name}={first['input']!s}: {reason}") from error
+
+
+class Recipe(Settings):
+    """How a model is trained; the file ``recipes/NAME.yaml`` states what differs from this."""
+
+    epochs: int = Field(50, ge=1, description="passes over the training images")
+    batch_size: int | None = Field(
+        None, ge=1, description="images a step; unset: 128, fewer where there are few images"
+    )
+    learning_rate: float = Field(1e-3, gt=0, description="of AdamW, at its highest")
+    schedule: Literal["constant", "cosine"] = Field(
+        "cosine", description="of the learning rate after the warm-up; cosine falls to 0"
+    )
+    warmup_epochs: float = Field(0.0, ge=0, description="linear rise of the learning rate from 0")
+    weight_decay: float = Field(0.05, ge=0, description="of AdamW, decoupled")
+    decay_all: bool = Field(
+        False, description="decay norms, biases and position embeddings as well"
+    )
+    epsilon: float = Field(1e-8, gt=0, description="of AdamW")
+    epsilon_hat: bool = Field(
+        False, description="add epsilon before the bias correction, as Keras' AdamW does"
+    )
+    label_smoothing: float = Field(0.1, ge=0, lt=1, description="in the training and other losses")
+    dropout: float = Field(0.0, ge=0, lt=1, description="where the architecture has dropout")
+    flip: bool | None = Field(
+        None, description="mirror half of the images; unset: where the data allow it"
+    )
+    rotation: float = Field(0.0, ge=0, le=0.5, description="+- this part of a full turn")
+    zoom: float = Field(0.0, ge=0, lt=1, description="+- this part, height and width apart")
+    contrast: float = Field(0.0, ge=0, lt=1, description="contrast factor within 1 +- this")
+    validation_fraction: float = Field(
+        0.1, ge=0, lt=1, description="of the training images, where the data have none of their own"
+    )
+    validation_split: Literal["stratified", "last"] = Field(
+        "stratified", description="which images: a share of each class, or the last ones"
+    )
+    clip_norm: float | None = Field(None, gt=0, description="largest norm of the gradient")
+    ema: float | None = Field(
+        None, gt=0, lt=1, description="decay of an average of the weights, which is what is kept"
+    )
+    patience: int | None = Field(
+        None, ge=1, description="stop after this many epochs without a better validation accuracy"
+    )
+
+
+class TrainSettings(Recipe):
+    """Everything that determines a run."""
+
+    data: str = Field("digits", description="digits, cifar10, cifar100, or a folder")
+    model: str = Field("keras_eanet", description="a named model; see `eanet models`")
+    recipe: str = Field("default", description="a named recipe or a YAML file")
+    image_size: int | None = Field(
+        None, ge=1, description="side of the images in pixels; unset: the data's own"
+    )
+    data_dir: Path | None = Field(
+        None, description="where archives are, or are downloaded to; unset: $EANET_DATA_DIR"
+    )
+    seed: int = Field(0, ge=0, description="of weights, order of images, augmentation, dropout")
+    split_seed: int = Field(
+        0, ge=0, description="of the splits made; the same test images whatever the seed"
+    )
+    device: Literal["auto", "cpu", "cuda", "mps"] = Field("auto", description="where to compute")
+    precision: Literal["auto", "fp32", "bf16"] = Field(
+        "auto", description="auto: bf16 where the processor has it"
+    )
+    compile: Literal["auto", "on", "off"] = Field(
+        "auto", description="auto: compile where the work ahead is worth the wait"
+    )
+    threads: int | None = Field(None, ge=1, description="of the processor; unset: all cores")
+    output: Path = Field(Path("runs"), description="folder of the run directories")
+    name: str | None = Field(None, description="of the run directory; unset: DATA-MODEL")
+    tensorboard: bool = Field(False, description="write TensorBoard events into the run directory")
+
+    @classmethod
+    def resolve(cls, **given: Any) -> Self:
+        """The recipe's settings with those given laid over them.
+
+        Args:
+            **given: any of this class's fields; ``None`` stands for "not given".
+
+        Raises:
+            EanetError: an unknown name, a wrong value, or no such recipe.
+        """
+        given = {name: value for name, value in given.items() if value is not None}
+        recipe = load_recipe(str(given.get("recipe", cls.model_fields["recipe"].default)))
+        return cls.parse({**recipe.model_dump(exclude_unset=True), **given})
+
+
+def recipes() -> dict[str, str]:
+    """Name and summary (the file's first comment line) of every recipe in the package."""
+    return {
+        file.name.removesuffix(".yaml"): file.read_text("utf-8").split("\n")[0].lstrip("# ")
+        for file in sorted(RECIPES.iterdir(), key=lambda f: f.name)
+        if file.name.endswith(".yaml")
+    }
+
+
+def load_recipe(name: str) -> Recipe:
+    """Read a recipe by its name or from a YAML file.
+
+    Raises:
+        EanetError: there is none, it is not YAML, or it has an unknown key or a wrong value.
+    """
+    if name in recipes():
+        text = (RECIPES / f"{name}.yaml").read_text("utf-8")
+    elif Path(name).suffix in (".yaml", ".yml"):
+        text = read_text(Path(name))
+    else:
+        raise unknown_name("recipe", name, recipes())
+    return Recipe.parse(parse_yaml(text, name), f"recipe {name}")
+
+
+def read_text(path: Path) -> str:
+    """The text of a file.
+
+    Raises:
+        EanetError: it cannot be read.
+    """
+    try:
+        return path.read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise EanetError(f"cannot read {path}: {error}") from error
+
+
+def parse_yaml(text: str, where: str) -> dict[str, Any]:
+    """A YAML mapping.
+
+    Raises:
+        EanetError: it is something else.
+    """
+    try:
+        values = yaml.safe_load(text) or {}
+    except yaml.YAMLError as error:
+        raise EanetError(f"{where} is not YAML: {' '.join(str(error).split())}") from error
+    if not isinstance(values, dict) or not all(isinstance(key, str) for key in values):
+        raise EanetError(f"{where} must hold lines of the form `name: value`")
+    return values

@@ -1,0 +1,49 @@
+"""What the machine offers: devices, bfloat16, a compiler."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from typing import Literal
+
+import torch
+
+from eanet.errors import EanetError
+
+Device = Literal["cpu", "cuda", "mps"]
+
+
+def resolve_device(device: str) -> Device:
+    """The device that "auto" stands for, or the one asked for.
+
+    Raises:
+        EanetError: the device asked for is not there.
+    """
+    there: dict[Device, bool] = {
+        "cuda": torch.cuda.is_available(),
+        "mps": torch.backends.mps.is_available(),
+        "cpu": True,
+    }
+    found = [name for name, is_there in there.items() if is_there]
+    if device == "auto":
+        return found[0]
+    for name in found:
+        if name == device:
+            return name
+    raise EanetError(f"no {device} device here; use --device {' or '.join(found)}")
+
+
+def has_bf16(device: Device) -> bool:
+    """Whether matrix products in bfloat16 are computed by the hardware itself."""
+    if device == "cuda":
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    if device == "cpu":
+        return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
+    return False
+
+
+def has_compiler(device: Device) -> bool:
+    """Whether `torch.compile` finds what it needs: a C++ compiler on CPUs, Triton on GPUs."""
+    if device == "cpu":
+        return any(shutil.which(name) for name in (os.environ.get("CXX", "g++"), "g++", "clang++"))
+    return device == "cuda" and torch.utils._triton.has_triton()

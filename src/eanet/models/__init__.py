@@ -1,0 +1,21 @@
+"""What is learned: attention layers, tokenizers, blocks, classifiers and the named models."""
+
+from eanet.models import keras_example as keras_example  # registers its models
+from eanet.models.classifier import Classifier, ModelConfig
+from eanet.models.external_attention import ExternalAttention, ExternalAttention2d
+from eanet.models.registry import ModelEntry, create_model, models
+from eanet.models.self_attention import SelfAttention
+from eanet.models.weights import load_model, save_model
+
+__all__ = [
+    "Classifier",
+    "ExternalAttention",
+    "ExternalAttention2d",
+    "ModelConfig",
+    "ModelEntry",
+    "SelfAttention",
+    "create_model",
+    "load_model",
+    "models",
+    "save_model",
+]

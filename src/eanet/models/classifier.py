@@ -1,0 +1,106 @@
+"""The image classifier: normalisation, tokens, blocks, pooling, head."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from huggingface_hub import ModelHubMixin
+from torch import Tensor, nn
+
+from eanet.models.embedding import Normalization
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelConfig:
+    """What it takes to build a model again, but for its weights."""
+
+    name: str
+    image_size: int
+    in_channels: int
+    classes: tuple[str, ...]
+    settings: dict[str, Any] = field(default_factory=dict)
+    """Those settings of the named architecture that differ from its own."""
+
+
+class Classifier(
+    nn.Module,
+    ModelHubMixin,
+    library_name="eanet",
+    tags=["image-classification", "external-attention"],
+    license="apache-2.0",
+):
+    """Raw pixels in, one logit a class out.
+
+    Args:
+        config: name, image size, channels and classes.
+        embedding: normalised images ``(B, C, H, W)`` to tokens ``(B, N, dim)``.
+        blocks: each ``(B, N, dim)`` to ``(B, N, dim)``.
+        dim: width of the tokens.
+        norm: applied to the last block's tokens.
+    """
+
+    def __init__(
+        self,
+        config: ModelConfig,
+        embedding: nn.Module,
+        blocks: Sequence[nn.Module],
+        dim: int,
+        norm: nn.Module | None = None,
+    ) -> None:
+        super().__init__()
+        self.config = config
+        grey = [127.5] * config.in_channels
+        self.normalization = Normalization(grey, grey)
+        self.embedding = embedding
+        self.blocks = nn.Sequential(*blocks)
+        self.norm = norm or nn.Identity()
+        self.head = nn.Linear(dim, len(config.classes))
+        nn.init.xavier_uniform_(self.head.weight)
+        nn.init.zeros_(self.head.bias)
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The name of each class, in the order of the logits."""
+        return self.config.classes
+
+    @property
+    def num_parameters(self) -> int:
+        """How many numbers are learned or loaded; statistics of the normalisation not counted."""
+        return sum(p.numel() for p in self.parameters())
+
+    def forward_features(self, images: Tensor) -> Tensor:
+        """Raw pixels ``(B, C, H, W)``, 0..255, uint8 or floating, to tokens ``(B, N, dim)``.
+
+        Raises:
+            ValueError: the images are not of the size and channels that the model was made for.
+        """
+        size = self.config.image_size
+        if images.ndim != 4 or images.shape[1:] != (self.config.in_channels, size, size):
+            raise ValueError(
+                f"{self.config.name} takes images (B, {self.config.in_channels}, {size}, {size}), "
+                f"not {tuple(images.shape)}"
+            )
+        tokens: Tensor = self.norm(self.blocks(self.embedding(self.normalization(images))))
+        return tokens
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Raw pixels ``(B, C, H, W)``, 0..255, uint8 or floating, to logits ``(B, K)``."""
+        pooled = self.forward_features(images).mean(dim=1)  # (B, N, d) -> (B, d)
+        logits: Tensor = self.head(pooled)
+        return logits
+
+    def _save_pretrained(self, save_directory: Path) -> None:
+        from eanet.models.weights import save_model
+
+        save_model(self, save_directory)
+
+    @classmethod
+    def _from_pretrained(cls, *, model_id: str, **options: Any) -> Classifier:
+        from eanet.models.weights import load_from_hub, load_model
+
+        if Path(model_id).is_dir():
+            return load_model(model_id)
+        return load_from_hub(model_id, **options)

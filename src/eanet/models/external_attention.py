@@ -1,0 +1,140 @@
+"""External attention: attention of tokens to two small learned memories, linear in their number.
+
+Guo et al., 2021, "Beyond Self-attention: External Attention using Two Linear Layers for Visual
+Tasks", arXiv 2105.02358, section 3.2 (attention, double normalisation) and 3.3 (multi-head).
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from eanet.models.dropout import Dropout
+
+
+def double_normalize(logits: Tensor) -> Tensor:
+    """Softmax over tokens, then division by the sum over slots (paper, section 3.2, equation 6).
+
+    Computed as ``softmax over slots of (l - logsumexp over tokens of l)``, which is the same
+    function with no epsilon and no overflow; in float32 at least, whatever comes in.
+
+    Args:
+        logits: ``(B, N, h, S)``: B images, N tokens, h heads, S memory slots.
+
+    Returns:
+        ``(B, N, h, S)`` in the type of ``logits``; each token's weights over its slots sum to 1.
+    """
+    wide = logits.to(torch.promote_types(logits.dtype, torch.float32))
+    return (wide - wide.logsumexp(dim=1, keepdim=True)).softmax(dim=-1).to(logits.dtype)
+
+
+class ExternalAttention(nn.Module):
+    """Multi-head external attention whose two memories are shared by all heads.
+
+    Tokens ``(B, N, dim)`` in, tokens ``(B, N, dim)`` out; N may change from call to call::
+
+        q = x W_q                          (B, N, h, c*dim/h)
+        a = double_normalize(q M_k)        (B, N, h, S)
+        y = (a M_v) W_o                    (B, N, dim)
+
+    Between ``W_q`` and ``M_k``, and between ``M_v`` and ``W_o``, stands nothing, so the weights are
+    multiplied with each other before the tokens are wherever that costs fewer operations.
+
+    Args:
+        dim: width of the tokens.
+        heads: number of heads; divides ``coefficient * dim``.
+        slots: rows of each memory, S.
+        coefficient: inner width as a multiple of ``dim``, c.
+        all_biases: give ``W_q``, ``M_k`` and ``M_v`` the biases that the published code has, for
+            its parameter counts and its weights. Those of ``W_q`` and ``M_k`` are constant over
+            tokens, cancel in the normalisation, and are neither computed nor trained.
+        dropout: probability of dropping an entry of the attention map.
+        output_dropout: probability of dropping an entry of the result.
+
+    Raises:
+        ValueError: the heads do not divide the inner width, or the input is not ``(B, N, dim)``.
+    """
+
+    def __init__(
+        self,
+        dim: int,
+        heads: int = 8,
+        slots: int = 64,
+        coefficient: int = 4,
+        *,
+        all_biases: bool = False,
+        dropout: float = 0.0,
+        output_dropout: float = 0.0,
+    ) -> None:
+        super().__init__()
+        inner = coefficient * dim
+        if inner % heads:
+            raise ValueError(
+                f"heads={heads} must divide coefficient * dim = {coefficient} * {dim} = {inner}"
+            )
+        self.dim, self.heads, self.slots = dim, heads, slots
+        self.head_dim = inner // heads
+        self.query = nn.Linear(dim, inner, bias=all_biases)
+        self.key_memory = nn.Linear(self.head_dim, slots, bias=all_biases)
+        self.value_memory = nn.Linear(slots, self.head_dim, bias=all_biases)
+        self.output = nn.Linear(inner, dim)
+        self.dropout = Dropout(dropout)
+        self.output_dropout = Dropout(output_dropout)
+        # Multiply-adds a token, one side: x (W_q M_k) against (x W_q) M_k.
+        self.weights_first = dim * heads * slots <= dim * inner + inner * slots
+        for dead in (self.query.bias, self.key_memory.bias):
+            if dead is not None:
+                dead.requires_grad_(False)
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Glorot uniform weights and zero biases."""
+        for layer in (self.query, self.key_memory, self.value_memory, self.output):
+            nn.init.xavier_uniform_(layer.weight)
+            if layer.bias is not None:
+                nn.init.zeros_(layer.bias)
+
+    def attention(self, x: Tensor) -> Tensor:
+        """How each token reads the slots: ``(B, N, h, S)`` of tokens ``(B, N, dim)``."""
+        if x.ndim != 3 or x.shape[-1] != self.dim:
+            raise ValueError(
+                f"external attention takes tokens (B, N, {self.dim}), not {tuple(x.shape)}"
+            )
+        if self.weights_first:
+            w_q = self.query.weight.view(self.heads, self.head_dim, self.dim)  # (h, c*d/h, d)
+            w = (self.key_memory.weight @ w_q).flatten(0, 1)  # (h, S, d) -> (h*S, d)
+            logits = F.linear(x, w).unflatten(-1, (self.heads, self.slots))  # (B, N, h, S)
+        else:
+            q = F.linear(x, self.query.weight)
+            q = q.unflatten(-1, (self.heads, self.head_dim))  # (B, N, h, c*d/h)
+            logits = F.linear(q, self.key_memory.weight)  # (B, N, h, S)
+        return double_normalize(logits)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Tokens ``(B, N, dim)`` to tokens ``(B, N, dim)``."""
+        a = self.dropout(self.attention(x))  # (B, N, h, S)
+        if self.weights_first:
+            w_o = self.output.weight.view(self.dim, self.heads, self.head_dim)  # (d, h, c*d/h)
+            w = (w_o @ self.value_memory.weight).flatten(1)  # (d, h, S) -> (d, h*S)
+            bias: Tensor = self.output.bias
+            if self.value_memory.bias is not None:
+                bias = bias + w_o.sum(1) @ self.value_memory.bias  # (d,)
+            y = F.linear(a.flatten(2), w, bias)  # (B, N, h*S) -> (B, N, d)
+        else:
+            y = self.output(self.value_memory(a).flatten(2))  # (B, N, c*d) -> (B, N, d)
+        dropped: Tensor = self.output_dropout(y)
+        return dropped
+
+    def extra_repr(self) -> str:
+        """What ``print(model)`` shows of the layer."""
+        return f"dim={self.dim}, heads={self.heads}, slots={self.slots}, head_dim={self.head_dim}"
+
+
+class ExternalAttention2d(ExternalAttention):
+    """`ExternalAttention` for feature maps: ``(B, C, H, W)`` in and out, with ``dim`` = C."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Every pixel of ``(B, C, H, W)`` is a token."""
+        tokens = super().forward(x.flatten(2).mT)  # (B, C, H, W) -> (B, H*W, C)
+        return tokens.mT.reshape(x.shape)  # (B, C, H, W)

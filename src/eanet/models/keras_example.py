@@ -1,0 +1,110 @@
+"""The two networks of the Keras example "Image classification with EANet", and the ViT it meant.
+
+Z. Chang, 2021, keras-io, examples/vision/eanet.py. The dropout rate is the recipe's; where dropout
+sits is the architecture's.
+"""
+
+from __future__ import annotations
+
+from torch import nn
+
+from eanet.models.block import MLP, Block
+from eanet.models.classifier import Classifier, ModelConfig
+from eanet.models.embedding import PatchEmbedding
+from eanet.models.external_attention import ExternalAttention
+from eanet.models.registry import register_model
+from eanet.models.self_attention import SelfAttention
+
+
+def _transformer(
+    config: ModelConfig,
+    attentions: list[nn.Module],
+    *,
+    patch_size: int,
+    dim: int,
+    mlp_dim: int,
+    dropout: float,
+) -> Classifier:
+    """Patches, one block for each attention, average over tokens, no final norm."""
+    return Classifier(
+        config,
+        PatchEmbedding(config.image_size, patch_size, config.in_channels, dim),
+        [Block(dim, attention, MLP(dim, mlp_dim, dropout)) for attention in attentions],
+        dim,
+    )
+
+
+@register_model
+def keras_eanet(
+    config: ModelConfig,
+    *,
+    dropout: float = 0.0,
+    patch_size: int = 2,
+    dim: int = 64,
+    depth: int = 8,
+    heads: int = 16,
+    slots: int = 16,
+    coefficient: int = 4,
+    mlp_dim: int = 64,
+) -> Classifier:
+    """External attention as in the Keras example: 16 heads, 16 slots, inner width 256."""
+    attentions: list[nn.Module] = [
+        ExternalAttention(
+            dim,
+            heads,
+            slots,
+            coefficient,
+            all_biases=True,
+            dropout=dropout,
+            output_dropout=dropout,
+        )
+        for _ in range(depth)
+    ]
+    return _transformer(
+        config, attentions, patch_size=patch_size, dim=dim, mlp_dim=mlp_dim, dropout=dropout
+    )
+
+
+@register_model
+def keras_vit(
+    config: ModelConfig,
+    *,
+    dropout: float = 0.0,
+    patch_size: int = 2,
+    dim: int = 64,
+    depth: int = 8,
+    heads: int = 4,
+    head_dim: int | None = 64,
+    mlp_dim: int = 64,
+) -> Classifier:
+    """Self-attention as in the Keras example: 4 heads, each as wide as the tokens (64)."""
+    attentions: list[nn.Module] = [
+        SelfAttention(dim, heads, head_dim, dropout=dropout) for _ in range(depth)
+    ]
+    return _transformer(
+        config, attentions, patch_size=patch_size, dim=dim, mlp_dim=mlp_dim, dropout=dropout
+    )
+
+
+@register_model
+def vit(
+    config: ModelConfig,
+    *,
+    dropout: float = 0.0,
+    patch_size: int = 2,
+    dim: int = 64,
+    depth: int = 8,
+    heads: int = 4,
+    mlp_dim: int = 64,
+) -> Classifier:
+    """The same with heads of width dim / heads (16), as the Vision Transformer defines them."""
+    return keras_vit(
+        config,
+        dropout=dropout,
+        patch_size=patch_size,
+        dim=dim,
+        depth=depth,
+        heads=heads,
+        head_dim=None,
+        mlp_dim=mlp_dim,
+    )

@@ -1,0 +1,62 @@
+"""Multi-head self-attention, the baseline that external attention is compared with.
+
+Vaswani et al., 2017, "Attention Is All You Need", arXiv 1706.03762, section 3.2.
+"""
+
+from __future__ import annotations
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from eanet.models.dropout import Dropout
+
+
+class SelfAttention(nn.Module):
+    """Attention of tokens to each other: ``(B, N, dim)`` in and out, quadratic in N.
+
+    Args:
+        dim: width of the tokens.
+        heads: number of heads.
+        head_dim: width of each head; ``dim / heads`` unless given.
+        dropout: probability of dropping an entry of the attention map.
+        output_dropout: probability of dropping an entry of the result.
+
+    Raises:
+        ValueError: no ``head_dim`` is given and the heads do not divide ``dim``.
+    """
+
+    def __init__(
+        self,
+        dim: int,
+        heads: int = 8,
+        head_dim: int | None = None,
+        *,
+        dropout: float = 0.0,
+        output_dropout: float = 0.0,
+    ) -> None:
+        super().__init__()
+        if head_dim is None and dim % heads:
+            raise ValueError(f"heads={heads} must divide dim={dim}, or head_dim be given")
+        self.heads = heads
+        self.head_dim = head_dim or dim // heads
+        self.dropout = dropout
+        self.qkv = nn.Linear(dim, 3 * heads * self.head_dim)
+        self.output = nn.Linear(heads * self.head_dim, dim)
+        self.output_dropout = Dropout(output_dropout)
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Glorot uniform weights, query, key and value each by itself; zero biases."""
+        for weight in (*self.qkv.weight.chunk(3), self.output.weight):
+            nn.init.xavier_uniform_(weight)
+        nn.init.zeros_(self.qkv.bias)
+        nn.init.zeros_(self.output.bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Tokens ``(B, N, dim)`` to tokens ``(B, N, dim)``."""
+        qkv = self.qkv(x).unflatten(-1, (3, self.heads, self.head_dim))  # (B, N, 3, h, k)
+        q, k, v = qkv.permute(2, 0, 3, 1, 4)  # 3 x (B, h, N, k)
+        y = F.scaled_dot_product_attention(q, k, v, dropout_p=self.dropout * self.training)
+        y = self.output(y.transpose(1, 2).flatten(2))  # (B, h, N, k) -> (B, N, h*k) -> (B, N, d)
+        dropped: Tensor = self.output_dropout(y)
+        return dropped

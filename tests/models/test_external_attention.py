@@ -1,0 +1,194 @@
+"""External attention: the four identities that it is built on, and the layer in other people's hands."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import Tensor, nn
+
+from eanet import ExternalAttention, ExternalAttention2d
+from eanet.device import has_compiler
+from eanet.models.external_attention import double_normalize
+
+
+def two_step_normalize(logits: Tensor) -> Tensor:
+    """The paper's own form: softmax over tokens, then division by the sum over slots."""
+    attention = logits.softmax(dim=1)
+    return attention / (1e-9 + attention.sum(dim=-1, keepdim=True))
+
+
+def textbook(layer: ExternalAttention, x: Tensor, *, dead_biases: bool = True) -> Tensor:
+    """The layer's function written out: four linear maps, two normalisations."""
+    b, n, _ = x.shape
+    q = x @ layer.query.weight.T
+    if dead_biases and layer.query.bias is not None:
+        q = q + layer.query.bias
+    logits = q.reshape(b, n, layer.heads, layer.head_dim) @ layer.key_memory.weight.T
+    if dead_biases and layer.key_memory.bias is not None:
+        logits = logits + layer.key_memory.bias
+    values = layer.value_memory(two_step_normalize(logits))
+    return layer.output(values.reshape(b, n, layer.heads * layer.head_dim))
+
+
+def randomised(layer: nn.Module, seed: int = 0) -> nn.Module:
+    """Every parameter random, biases too: at zero they would prove nothing."""
+    torch.manual_seed(seed)
+    with torch.no_grad():
+        for parameter in layer.parameters():
+            parameter.normal_(std=0.5)
+    return layer.double()
+
+
+sizes = st.integers(1, 4)
+seeds = st.integers(0, 2**31)
+layers = st.builds(
+    lambda heads, width, coefficient, slots, all_biases, seed: randomised(
+        ExternalAttention(
+            heads * width, heads, slots, coefficient=coefficient, all_biases=all_biases
+        ),
+        seed,
+    ),
+    sizes, sizes, sizes, st.integers(1, 24), st.booleans(), seeds,
+)  # fmt: skip
+
+
+@given(st.tuples(sizes, st.integers(1, 9), sizes, st.integers(1, 9)), seeds, st.floats(0.1, 30))
+def test_closed_form_equals_the_two_normalisations(shape, seed, scale):
+    torch.manual_seed(seed)
+    logits = torch.randn(shape, dtype=torch.float64) * scale
+    expected = logits.softmax(dim=1)
+    expected = expected / expected.sum(dim=-1, keepdim=True)  # the 1e-9 is not part of the idea
+    torch.testing.assert_close(double_normalize(logits), expected, atol=1e-12, rtol=1e-9)
+
+
+def test_weights_of_a_token_sum_to_one_even_in_half_precision_and_far_from_zero():
+    logits = torch.randn(2, 7, 3, 5, dtype=torch.float16) * 1000
+    attention = double_normalize(logits)
+    assert attention.dtype == torch.float16
+    assert attention.isfinite().all()
+    torch.testing.assert_close(attention.sum(-1), torch.ones(2, 7, 3).half(), atol=2e-3, rtol=0)
+
+
+@given(layers, seeds)
+def test_what_is_constant_over_tokens_cancels(layer, seed):
+    torch.manual_seed(seed)
+    x = torch.randn(2, 6, layer.dim, dtype=torch.float64)
+    torch.testing.assert_close(
+        textbook(layer, x), textbook(layer, x, dead_biases=False), atol=1e-6, rtol=1e-5
+    )
+
+
+@given(layers, seeds, st.booleans())
+def test_multiplying_the_weights_first_changes_neither_values_nor_gradients(layer, seed, first):
+    torch.manual_seed(seed)
+    x = torch.randn(2, 6, layer.dim, dtype=torch.float64)
+    target = torch.randn_like(x)
+    layer.weights_first = first
+
+    def gradients(y: Tensor) -> list[Tensor]:
+        live = [p for p in layer.parameters() if p.requires_grad]
+        return list(torch.autograd.grad((y * target).sum(), live))
+
+    ours, expected = layer(x), textbook(layer, x)
+    torch.testing.assert_close(ours, expected, atol=1e-5, rtol=1e-4)
+    for a, b in zip(gradients(ours), gradients(expected), strict=True):
+        torch.testing.assert_close(a, b, atol=1e-4, rtol=1e-3)
+
+
+@given(layers, seeds)
+def test_tokens_learn_of_each_other_through_one_number_a_slot_and_head_alone(layer, seed):
+    torch.manual_seed(seed)
+    x = torch.randn(2, 6, layer.dim, dtype=torch.float64)
+    order = torch.randperm(6)
+    torch.testing.assert_close(layer(x)[:, order], layer(x[:, order]), atol=1e-6, rtol=1e-5)
+
+    # A token's result follows from its own logits and the logsumexp of all tokens' logits.
+    q = (x @ layer.query.weight.T).reshape(2, 6, layer.heads, layer.head_dim)
+    logits = q @ layer.key_memory.weight.T
+    summary = logits.logsumexp(dim=1, keepdim=True)
+    assert summary.shape == (2, 1, layer.heads, layer.slots)
+    expected = (logits[:, :1] - summary).softmax(-1)
+    torch.testing.assert_close(layer.attention(x)[:, :1].double(), expected, atol=1e-6, rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("dim", "heads", "slots", "first"), [(64, 16, 16, True), (64, 16, 64, False)]
+)
+def test_the_cheaper_order_of_multiplication_is_chosen(dim, heads, slots, first):
+    assert ExternalAttention(dim, heads, slots).weights_first is first
+
+
+def test_dead_biases_are_kept_for_their_count_but_not_trained():
+    layer = ExternalAttention(64, 16, 16, all_biases=True)
+    assert sum(p.numel() for p in layer.parameters()) == 16640 + 272 + 272 + 16448
+    assert not layer.query.bias.requires_grad
+    assert not layer.key_memory.bias.requires_grad
+    layer(torch.randn(2, 5, 64)).sum().backward()
+    assert all(p.grad is not None for p in layer.parameters() if p.requires_grad)
+
+
+def test_dropout_falls_on_the_attention_map_and_on_the_result():
+    x = torch.randn(1, 64, 32)
+    mapped = ExternalAttention(32, 4, 16, dropout=0.5).train()
+    assert not torch.equal(mapped(x), mapped(x))
+    result = ExternalAttention(32, 4, 16, output_dropout=0.5).train()
+    assert result(x).eq(0).float().mean().item() == pytest.approx(0.5, abs=0.1)
+    assert torch.equal(result.eval()(x), result.eval()(x))
+
+
+def test_feature_maps_are_tokens_in_another_order():
+    torch.manual_seed(0)
+    layer = ExternalAttention2d(24, heads=4)
+    maps = torch.randn(2, 24, 5, 7)
+    tokens = maps.permute(0, 2, 3, 1).reshape(2, 35, 24)
+    expected = ExternalAttention.forward(layer, tokens).reshape(2, 5, 7, 24).permute(0, 3, 1, 2)
+    torch.testing.assert_close(layer(maps), expected)
+
+
+@pytest.mark.parametrize("shape", [(4, 24), (2, 3, 5, 24), (2, 5, 23)])
+def test_input_of_another_shape_is_refused(shape):
+    with pytest.raises(ValueError, match=r"takes tokens \(B, N, 24\)"):
+        ExternalAttention(24, heads=4)(torch.randn(shape))
+
+
+def test_heads_that_do_not_divide_the_width_are_refused():
+    with pytest.raises(ValueError, match="heads=5 must divide"):
+        ExternalAttention(24, heads=5, coefficient=1)
+
+
+@pytest.mark.parametrize("slots", [8, 64])
+def test_compiles_without_a_graph_break(slots):
+    layer, x = ExternalAttention(32, heads=8, slots=slots, dropout=0.1), torch.randn(2, 9, 32)
+    torch._dynamo.reset()
+    explained = torch._dynamo.explain(layer)(x)
+    assert explained.graph_break_count == 0
+    assert explained.graph_count == 1
+
+
+@pytest.mark.skipif(not has_compiler("cpu"), reason="no C++ compiler here")
+def test_compiled_gives_the_same():
+    layer, x = ExternalAttention(32, heads=8, slots=16).eval(), torch.randn(2, 9, 32)
+    compiled = torch.compile(layer, fullgraph=True)
+    torch.testing.assert_close(compiled(x), layer(x), atol=1e-5, rtol=1e-4)
+
+
+def test_exports_with_any_number_of_images_and_tokens():
+    layer = ExternalAttention(32, heads=8, slots=16).eval()
+    dims = {"x": {0: torch.export.Dim("B"), 1: torch.export.Dim("N")}}
+    program = torch.export.export(layer, (torch.randn(2, 9, 32),), dynamic_shapes=dims)
+    x = torch.randn(3, 17, 32)
+    torch.testing.assert_close(program.module()(x), layer(x), atol=1e-5, rtol=1e-4)
+
+
+def test_drops_into_any_model():
+    model = nn.Sequential(
+        nn.Conv2d(3, 16, 3, padding=1),
+        ExternalAttention2d(16, heads=4, slots=8),
+        nn.AdaptiveAvgPool2d(1),
+        nn.Flatten(),
+        nn.Linear(16, 2),
+    )
+    model(torch.randn(2, 3, 8, 8)).sum().backward()
+    assert all(p.grad is not None for p in model.parameters())
