@@ -1,0 +1,1 @@
+"""What is seen: image sets, where they come from, augmentation, batches."""

@@ -1,0 +1,71 @@
+"""Which images make up each step: a pure function of seed, epoch and step."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from eanet.data.imageset import ImageSet
+
+LARGEST_BATCH = 128
+SMALLEST_BATCH = 8
+STEPS_AN_EPOCH = 16
+
+
+def derive_seed(*numbers: int) -> int:
+    """One 63-bit seed from several numbers, such as (seed, epoch, step)."""
+    return int(np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0] >> np.uint64(1))
+
+
+def default_batch_size(images: int) -> int:
+    """128, or the largest power of two that leaves an epoch at least 16 steps, but at least 8."""
+    size = LARGEST_BATCH
+    while size > SMALLEST_BATCH and images < size * STEPS_AN_EPOCH:
+        size //= 2
+    return size
+
+
+class Batches:
+    """The steps of a training epoch over an image set, all of one size.
+
+    Every image is seen in every epoch; the last step is filled up from the epoch's beginning, so
+    that the shapes never change.
+
+    Args:
+        images: what to train on.
+        batch_size: images a step, over all processes; no more than there are images.
+        seed: of the order.
+    """
+
+    def __init__(self, images: ImageSet, batch_size: int, seed: int) -> None:
+        self.images = images
+        self.batch_size = min(batch_size, len(images))
+        self.seed = seed
+
+    def __len__(self) -> int:
+        """Steps an epoch."""
+        return -(-len(self.images) // self.batch_size)
+
+    def order(self, epoch: int) -> Tensor:
+        """Indices ``(steps, batch_size)`` of the images of each step of an epoch."""
+        generator = torch.Generator().manual_seed(derive_seed(self.seed, epoch))
+        order = torch.randperm(len(self.images), generator=generator)
+        filled = order[torch.arange(len(self) * self.batch_size) % len(order)]
+        return filled.view(len(self), self.batch_size)
+
+
+def take(images: ImageSet, indices: Tensor | slice) -> tuple[Tensor, Tensor]:
+    """Pixels ``(B, C, H, W)``, uint8, and labels ``(B,)`` of the images at ``indices``."""
+    index = indices if isinstance(indices, slice) else indices.numpy()
+    pixels = torch.from_numpy(np.array(images.images[index]))  # (B, H, W, C)
+    labels = torch.from_numpy(np.array(images.labels[index]))
+    return pixels.permute(0, 3, 1, 2), labels
+
+
+def in_order(images: ImageSet, batch_size: int) -> Iterator[tuple[Tensor, Tensor]]:
+    """All images once, as they stand, as `take` gives them; the last batch may be smaller."""
+    for start in range(0, len(images), batch_size):
+        yield take(images, slice(start, start + batch_size))

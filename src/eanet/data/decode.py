@@ -1,0 +1,81 @@
+"""From an image file of any kind to square RGB bytes: one way, for training and for prediction."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from eanet.errors import EanetError
+
+
+class UnreadableImageError(EanetError):
+    """An image that cannot be decoded; ``reason`` says why, without the name of the file."""
+
+    def __init__(self, name: str, reason: str) -> None:
+        super().__init__(f"cannot read image {name}: {reason}")
+        self.reason = reason
+
+
+def decode_image(file_or_image: Path | BinaryIO | Image.Image, size: int) -> NDArray[np.uint8]:
+    """Decode an image to RGB, (size, size, 3): shorter side to ``size``, then the centre.
+
+    The EXIF orientation is applied, transparency is laid over white, deep images are scaled to
+    8 bits, and an animation is read by its first frame. Resampling is bilinear and antialiased.
+
+    Raises:
+        UnreadableImageError: not an image, damaged, or larger than Pillow's limit on pixels.
+    """
+    if isinstance(file_or_image, Image.Image):
+        name = getattr(file_or_image, "filename", "") or "in memory"
+    else:
+        name = str(getattr(file_or_image, "name", "stream"))
+        if isinstance(file_or_image, Path):
+            name = str(file_or_image)
+    try:
+        if isinstance(file_or_image, Image.Image):
+            return _square(file_or_image, size)
+        with Image.open(file_or_image) as image:
+            pixels = image.width * image.height
+            if Image.MAX_IMAGE_PIXELS is not None and pixels > Image.MAX_IMAGE_PIXELS:
+                raise UnreadableImageError(name, f"{pixels:,} pixels are too many")
+            image.draft(None, (2 * size, 2 * size))  # lets a large JPEG be decoded at 1/2 .. 1/8
+            return _square(image, size)
+    except UnreadableImageError:
+        raise
+    except UnidentifiedImageError as error:
+        raise UnreadableImageError(name, "not an image") from error
+    except Exception as error:  # damaged bytes make Pillow's readers raise nearly anything
+        reason = (isinstance(error, OSError) and error.strerror) or str(error) or repr(error)
+        raise UnreadableImageError(name, " ".join(reason.split())) from error
+
+
+def _square(image: Image.Image, size: int) -> NDArray[np.uint8]:
+    image = _rgb(ImageOps.exif_transpose(image))
+    return np.array(ImageOps.fit(image, (size, size), Image.Resampling.BILINEAR))
+
+
+def _rgb(image: Image.Image) -> Image.Image:
+    if image.mode in ("I", "F") or image.mode.startswith("I;16"):
+        image = Image.fromarray(_eight_bits(np.asarray(image)))
+    if image.has_transparency_data:
+        white = Image.new("RGBA", image.size, "white")
+        image = Image.alpha_composite(white, image.convert("RGBA"))
+    return image.convert("RGB")
+
+
+def _eight_bits(grey: NDArray[np.integer | np.floating]) -> NDArray[np.uint8]:
+    """Scale deep grey to 0..255, where Pillow's own conversion clips.
+
+    Whole numbers count as 16-bit; fractions as 0..1 or 0..255. What lies outside is scaled by its
+    own range.
+    """
+    tops = (1.0, 255.0) if grey.dtype.kind == "f" else (65535.0,)
+    levels = np.where(np.isfinite(grey), grey, 0).astype(np.float64)
+    low, high = levels.min(), levels.max()
+    top = next((top for top in tops if low >= 0 and high <= top), None)
+    unit = levels / top if top else (levels - low) / (high - low)
+    return np.rint(unit * 255).astype(np.uint8)

@@ -1,0 +1,21 @@
+"""The handwritten digits that ship with scikit-learn: real images without a download."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from eanet.data.imageset import ImageSet
+from eanet.data.splits import DataOptions, SourceSplits
+
+
+def load_digits(options: DataOptions) -> SourceSplits:
+    """1,797 grey images of 8 x 8 pixels in 10 classes, without splits of their own."""
+    # Heavy, and needed by no other data set.
+    from sklearn.datasets import load_digits as bundled
+
+    digits = bundled()
+    grey = np.rint(digits.images * (255 / 16)).astype(np.uint8)  # (n, 8, 8), from 0..16
+    images = np.repeat(grey[..., None], 3, axis=-1)  # (n, 8, 8, 3)
+    classes = tuple(str(name) for name in digits.target_names)
+    images_of_digits = ImageSet(images, digits.target.astype(np.int64), classes)
+    return SourceSplits(images_of_digits, mirrorable=False)

@@ -1,0 +1,126 @@
+"""Download a file: resumed where it stopped, with a progress bar, its checksum verified."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import http.client
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+
+from rich.progress import DownloadColumn, TransferSpeedColumn
+
+from eanet.console import notice, progress_bar
+from eanet.errors import EanetError
+
+ATTEMPTS = 4
+BACKOFF_S = 1.0
+TIMEOUT_S = 30.0
+CHUNK_BYTES = 1 << 18
+
+_DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EACCES, errno.EROFS)
+
+
+def download(url: str, destination: Path, sha256: str | None = None) -> Path:
+    """Download ``url`` to ``destination``, which appears whole and verified or not at all.
+
+    What has arrived waits in ``destination.part``, from where a later call goes on.
+
+    Args:
+        url: where from.
+        destination: where to; an existing file is replaced.
+        sha256: the checksum (hexadecimal) that the file must have; None: not checked.
+
+    Raises:
+        EanetError: no connection, no such file, no space, or the wrong checksum.
+    """
+    part = destination.with_name(destination.name + ".part")
+    try:
+        destination.parent.mkdir(parents=True, exist_ok=True)
+        part.touch()
+        _fetch_with_retries(url, part, destination, sha256)
+        if sha256 and _sha256(part) != sha256:
+            part.unlink()
+            raise EanetError(
+                f"{url} does not have the expected SHA-256 {sha256}; what arrived was deleted, "
+                "run again to download it anew"
+            )
+        return part.replace(destination)
+    except OSError as error:
+        raise EanetError(
+            f"cannot write {error.filename or part} ({error.strerror}): free some space, or name "
+            "another folder with --data-dir"
+        ) from error
+
+
+def _fetch_with_retries(url: str, part: Path, destination: Path, sha256: str | None) -> None:
+    for attempt in range(1, ATTEMPTS + 1):
+        try:
+            return _fetch(url, part, destination.name, sha256)
+        except urllib.error.HTTPError as error:
+            reason, hopeless = f"HTTP {error.code} {error.reason}", error.code < 500
+        except urllib.error.URLError as error:
+            reason, hopeless = str(error.reason), False
+        except (OSError, http.client.HTTPException) as error:
+            if isinstance(error, OSError) and error.errno in _DISK_ERRORS:
+                raise
+            reason, hopeless = str(error) or type(error).__name__, False
+        if hopeless or attempt == ATTEMPTS:
+            break
+        wait = BACKOFF_S * 2 ** (attempt - 1)
+        notice(f"download of {destination.name} interrupted ({reason}); going on in {wait:g} s")
+        time.sleep(wait)
+    if not part.stat().st_size:
+        part.unlink()
+    raise EanetError(
+        f"cannot download {url} ({reason}): check the connection and run again, or place the file "
+        f"at {destination}, or name the folder that has it with --data-dir"
+    )
+
+
+def _fetch(url: str, part: Path, name: str, sha256: str | None) -> None:
+    """Append to ``part`` what it lacks; starts over where the server cannot go on."""
+    have = part.stat().st_size
+    headers = {"User-Agent": "eanet", "Accept-Encoding": "identity"}
+    if have:
+        headers["Range"] = f"bytes={have}-"
+    request = urllib.request.Request(url, headers=headers)
+    try:
+        response = urllib.request.urlopen(request, timeout=TIMEOUT_S)
+    except urllib.error.HTTPError as error:
+        if error.code != http.HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
+            raise
+        if sha256 is None or _sha256(part) != sha256:  # whole already, or of another file
+            part.write_bytes(b"")
+            _fetch(url, part, name, sha256)
+        return
+    with response:
+        resumed = response.status == http.HTTPStatus.PARTIAL_CONTENT
+        start = have if resumed else 0
+        length = response.headers["Content-Length"]
+        total = start + int(length) if length else None
+        columns = (DownloadColumn(binary_units=False), TransferSpeedColumn())
+        with progress_bar(*columns) as bar, part.open("ab" if resumed else "wb") as file:
+            task = bar.add_task(name, total=total, completed=start)
+            _copy(response, file.write, lambda count: bar.advance(task, count))
+            arrived = file.tell()
+    if total is not None and arrived < total:
+        raise ConnectionError(f"connection lost after {arrived:,} of {total:,} bytes")
+
+
+def _copy(
+    response: http.client.HTTPResponse,
+    write: Callable[[bytes], object],
+    advance: Callable[[int], object],
+) -> None:
+    while chunk := response.read(CHUNK_BYTES):
+        write(chunk)
+        advance(len(chunk))
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,151 @@
+"""An image set: square RGB images of bytes, their labels and the names of the classes."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from PIL import Image
+
+from eanet.errors import EanetError
+
+CHUNK_BYTES = 1 << 24
+IN_MEMORY_BYTES = 1 << 30
+
+
+@dataclass(frozen=True, eq=False)
+class ImageSet:
+    """Labelled images, in memory or memory-mapped.
+
+    Attributes:
+        images: square RGB images, (n, H, H, 3).
+        labels: index into ``classes``, (n,).
+        classes: the name of each class, all different.
+
+    Raises:
+        EanetError: a type, a shape or a label does not fit.
+    """
+
+    images: NDArray[np.uint8]
+    labels: NDArray[np.int64]
+    classes: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        shape = self.images.shape
+        square = len(shape) == 4 and shape[1] == shape[2] > 0 and shape[3] == 3
+        if self.images.dtype != np.uint8 or not square:
+            raise EanetError(
+                f"images must be uint8 (n, size, size, 3), not {self.images.dtype} {shape}"
+            )
+        if self.labels.dtype != np.int64 or self.labels.shape != shape[:1]:
+            raise EanetError(
+                f"labels must be int64 ({shape[0]},), one for each image, "
+                f"not {self.labels.dtype} {self.labels.shape}"
+            )
+        if not self.classes or len(set(self.classes)) != len(self.classes):
+            raise EanetError(f"class names must be given and differ: {list(self.classes)}")
+        if len(self) and not 0 <= self.labels.min() <= self.labels.max() < len(self.classes):
+            raise EanetError(
+                f"labels must lie in 0..{len(self.classes) - 1}, "
+                f"not {self.labels.min()}..{self.labels.max()}"
+            )
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    @property
+    def image_size(self) -> int:
+        """Height and width in pixels."""
+        return int(self.images.shape[1])
+
+    def counts(self) -> NDArray[np.int64]:
+        """Images per class, (K,)."""
+        return np.bincount(self.labels, minlength=len(self.classes)).astype(np.int64)
+
+    def subset(self, indices: ArrayLike) -> ImageSet:
+        """The images at ``indices``, in that order.
+
+        A large part of a memory-mapped set is copied to an unnamed file beside it, not to memory.
+        """
+        chosen = np.asarray(indices, dtype=np.int64)
+        large = chosen.size * self.images[:1].nbytes > IN_MEMORY_BYTES
+        if large and isinstance(self.images, np.memmap) and self.images.filename:
+            images = _gather_on_disk(self.images, chosen)
+        else:
+            images = np.asarray(self.images[chosen])
+        return replace(self, images=images, labels=self.labels[chosen])
+
+    def mean_std(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
+        """Mean and standard deviation of each channel, in grey levels 0..255.
+
+        Sums are whole numbers, so the result depends neither on the order nor on the chunks.
+        """
+        if not len(self):
+            raise EanetError("an empty image set has no mean")
+        total, squares = np.zeros((2, 3), dtype=np.uint64)
+        for chunk in self._chunks():
+            flat = chunk.reshape(len(chunk), -1)  # (m, H * W * 3): adds whole rows at a time
+            total += _per_channel(flat)
+            squares += _per_channel(np.square(flat, dtype=np.uint16))
+        count = self.images.size // 3
+        sums = [(int(s), int(q)) for s, q in zip(total, squares, strict=True)]
+        mean = tuple(s / count for s, _ in sums)
+        std = tuple(((count * q - s * s) / count**2) ** 0.5 for s, q in sums)
+        return mean, std
+
+    def fingerprint(self) -> str:
+        """SHA-256 (hexadecimal) over shape, class names, labels and pixels."""
+        digest = hashlib.sha256(json.dumps([self.images.shape, self.classes]).encode())
+        digest.update(self.labels.astype("<i8").tobytes())
+        for chunk in self._chunks():
+            digest.update(np.ascontiguousarray(chunk).data)
+        return digest.hexdigest()
+
+    def resized(self, size: int) -> ImageSet:
+        """The same set at ``size`` x ``size`` pixels: bilinear, antialiased when shrinking."""
+        if size == self.image_size:
+            return self
+        images = np.empty((len(self), size, size, 3), dtype=np.uint8)
+        for target, image in zip(images, self.images, strict=True):
+            small = Image.fromarray(image).resize((size, size), Image.Resampling.BILINEAR)
+            target[:] = np.asarray(small)
+        return replace(self, images=images)
+
+    def _chunks(self) -> Iterator[NDArray[np.uint8]]:
+        """Successive images of about CHUNK_BYTES, so that a memory map is never loaded whole."""
+        step = max(1, CHUNK_BYTES // self.images[:1].nbytes) if len(self) else 1
+        for start in range(0, len(self), step):
+            yield self.images[start : start + step]
+
+
+def _per_channel(flat: NDArray[np.integer]) -> NDArray[np.uint64]:
+    """Sum of each channel of (m, H * W * 3), as (3,)."""
+    columns: NDArray[np.uint64] = flat.sum(axis=0, dtype=np.uint64)
+    return np.asarray(columns.reshape(-1, 3).sum(axis=0), dtype=np.uint64)
+
+
+def _gather_on_disk(
+    images: np.memmap[tuple[int, ...], np.dtype[np.uint8]],
+    indices: Sequence[int] | NDArray[np.int64],
+) -> NDArray[np.uint8]:
+    """Copy rows of a memory map to an unnamed file, which vanishes with the last use of it."""
+    folder = Path(str(images.filename)).parent
+    step = max(1, CHUNK_BYTES // images[:1].nbytes)
+    try:
+        # Written, not mapped for writing: a full disk is an error here and a crash there.
+        with tempfile.TemporaryFile(dir=folder) as file:
+            for start in range(0, len(indices), step):
+                file.write(images[indices[start : start + step]].data)
+            file.flush()
+            return np.memmap(file, np.uint8, "r", shape=(len(indices), *images.shape[1:]))
+    except OSError as error:
+        raise EanetError(
+            f"cannot write a split of the images in {folder} ({error.strerror}): free some space, "
+            "or set EANET_CACHE_DIR to another folder"
+        ) from error

@@ -1,0 +1,169 @@
+from __future__ import annotations
+
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from eanet.data.decode import UnreadableImageError, decode_image
+from eanet.errors import EanetError
+
+RED, GREEN = (255, 0, 0), (0, 255, 0)
+
+
+def saved(tmp_path, image, name="x.png", **options):
+    image.save(tmp_path / name, **options)
+    return tmp_path / name
+
+
+def halves(size, left=RED, right=GREEN, mode="RGB"):
+    image = Image.new(mode, size, left)
+    image.paste(right, (size[0] // 2, 0, *size))
+    return image
+
+
+def test_the_shorter_side_is_fitted_and_the_centre_is_kept(tmp_path):
+    wide = Image.new("RGB", (40, 10), RED)
+    wide.paste(GREEN, (13, 0, 27, 10))  # the centre, and what antialiasing reads beside it
+    for image in (wide, wide.rotate(90, expand=True)):
+        pixels = decode_image(saved(tmp_path, image), 5)
+        assert pixels.shape == (5, 5, 3)
+        assert pixels.dtype == np.uint8
+        assert (pixels == GREEN).all()
+
+
+def test_shrinking_averages_instead_of_dropping_pixels(tmp_path):
+    stripes = np.zeros((64, 64, 3), np.uint8)
+    stripes[::2] = 200
+    pixels = decode_image(saved(tmp_path, Image.fromarray(stripes)), 4)
+    assert abs(pixels.astype(int) - 100).max() <= 3
+
+
+def test_path_stream_and_image_give_the_same_and_the_caller_s_image_stays(tmp_path):
+    path = saved(tmp_path, Image.radial_gradient("L").resize((900, 700)), "x.jpg")
+    pixels = decode_image(path, 20)
+    assert np.array_equal(decode_image(io.BytesIO(path.read_bytes()), 20), pixels)
+    with path.open("rb") as stream:
+        decode_image(stream, 20)
+        assert not stream.closed
+    with Image.open(path) as image:
+        whole = decode_image(image, 20)
+        assert image.size == (900, 700)
+    assert np.abs(whole.astype(int) - pixels).max() <= 3  # the draft of a JPEG is an average too
+
+
+def test_the_exif_orientation_is_applied(tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = 6  # turn by 90 degrees clockwise: left becomes top
+    pixels = decode_image(saved(tmp_path, halves((8, 8)), exif=exif), 8)
+    assert (pixels[:4] == RED).all()
+    assert (pixels[4:] == GREEN).all()
+
+
+@pytest.mark.filterwarnings("ignore:Corrupt EXIF")
+def test_damaged_exif_does_not_cost_the_image(tmp_path):
+    path = saved(
+        tmp_path, halves((8, 8)), "x.jpg", exif=b"Exif\0\0II*\0\xff\xff\xff\xff", quality=95
+    )
+    assert decode_image(path, 8).shape == (8, 8, 3)
+
+
+@pytest.mark.parametrize("mode", ["RGBA", "LA", "PA"])
+def test_transparency_is_laid_over_white(tmp_path, mode):
+    image = Image.new("RGBA", (4, 4), (0, 0, 0, 0))
+    image.paste((0, 0, 0, 255), (0, 0, 4, 2))
+    image = image.convert("P").convert("PA") if mode == "PA" else image.convert(mode)
+    if mode == "PA":
+        image.putalpha(Image.fromarray(np.repeat([[255], [255], [0], [0]], 4, 1).astype(np.uint8)))
+    pixels = decode_image(image, 4)
+    assert (pixels[:2] == 0).all()
+    assert (pixels[2:] == 255).all()
+
+
+def test_a_palette_is_looked_up_with_and_without_transparency(tmp_path):
+    image = Image.new("P", (4, 4), 1)
+    image.putpalette([*RED, *GREEN])
+    assert (decode_image(saved(tmp_path, image), 4) == GREEN).all()
+    assert (decode_image(saved(tmp_path, image, transparency=1), 4) == 255).all()
+    assert (decode_image(saved(tmp_path, image, transparency=0), 4) == GREEN).all()
+
+
+def test_gray_cmyk_and_one_bit_become_rgb(tmp_path):
+    assert (decode_image(saved(tmp_path, Image.new("L", (4, 4), 77)), 4) == 77).all()
+    assert (decode_image(saved(tmp_path, Image.new("1", (4, 4), 1)), 4) == 255).all()
+    cmyk = Image.new("CMYK", (16, 16), (0, 255, 255, 0))
+    pixels = decode_image(saved(tmp_path, cmyk, "x.jpg", quality=100), 16).astype(int)
+    assert np.abs(pixels - RED).max() <= 3
+
+
+def deep(values, dtype):
+    return Image.fromarray(np.array([values] * len(values), dtype=dtype))
+
+
+@pytest.mark.parametrize(
+    ("image", "expected"),
+    [
+        (deep([0, 257, 32896, 65535], np.uint16), [0, 1, 128, 255]),
+        (deep([0, 257, 32896, 65535], np.int32), [0, 1, 128, 255]),
+        (deep([-100_000, 0, 0, 100_000], np.int32), [0, 128, 128, 255]),
+        (deep([0, 0.25, 0.5, 1], np.float32), [0, 64, 128, 255]),
+        (deep([0, 1, 128, 255], np.float32), [0, 1, 128, 255]),
+        (deep([-2, -1, np.nan, 2], np.float32), [0, 64, 128, 255]),
+    ],
+)
+def test_deep_images_are_scaled_not_clipped(tmp_path, image, expected):
+    pixels = decode_image(saved(tmp_path, image, "x.tif"), 4)
+    assert pixels[0, :, 0].tolist() == expected
+    assert np.array_equal(pixels[..., 0], pixels[..., 2])
+
+
+def test_a_sixteen_bit_png_is_scaled(tmp_path):
+    path = saved(tmp_path, deep([0, 257, 32896, 65535], np.uint16))
+    assert decode_image(path, 4)[0, :, 0].tolist() == [0, 1, 128, 255]
+
+
+def test_an_animation_is_read_by_its_first_frame(tmp_path):
+    first, second = Image.new("RGB", (4, 4), RED), Image.new("RGB", (4, 4), GREEN)
+    path = saved(tmp_path, first, "x.gif", save_all=True, append_images=[second])
+    assert (decode_image(path, 4) == RED).all()
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"hello, I am text", "not an image"),
+        (b"", "not an image"),
+        ("truncated.jpg", "truncated"),
+        ("truncated.png", "truncated"),
+    ],
+)
+def test_a_damaged_file_is_named_with_the_reason_in_one_line(tmp_path, content, reason):
+    path = tmp_path / "broken.jpg"
+    if isinstance(content, str):
+        noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
+        content = saved(tmp_path, Image.fromarray(noise), content).read_bytes()[:2000]
+    path.write_bytes(content)
+    with pytest.raises(UnreadableImageError) as caught:
+        decode_image(path, 8)
+    assert str(caught.value).startswith(f"cannot read image {path}: ")
+    assert reason in caught.value.reason
+    assert "\n" not in str(caught.value)
+    assert isinstance(caught.value, EanetError)
+
+
+def test_a_missing_file_and_a_folder_are_clear(tmp_path):
+    with pytest.raises(UnreadableImageError, match="No such file"):
+        decode_image(tmp_path / "no.png", 8)
+    with pytest.raises(UnreadableImageError, match="directory"):
+        decode_image(tmp_path, 8)
+
+
+@pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
+@pytest.mark.parametrize("limit", [9_999, 4_000], ids=["Pillow warns", "Pillow refuses"])
+def test_an_image_of_too_many_pixels_is_refused_before_it_is_decoded(tmp_path, monkeypatch, limit):
+    path = saved(tmp_path, Image.new("L", (100, 100)))
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", limit)
+    monkeypatch.setattr("PIL.ImageFile.ImageFile.load", lambda _: pytest.fail("decoded"))
+    with pytest.raises(UnreadableImageError, match="pixels"):
+        decode_image(path, 8)

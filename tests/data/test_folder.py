@@ -1,0 +1,237 @@
+from __future__ import annotations
+
+import io
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from rich.console import Console
+
+from eanet.data import folder as folder_module
+from eanet.data.folder import decode_image, list_images, load_folder
+from eanet.data.sources import load_dataset
+from eanet.data.splits import DataOptions
+from eanet.errors import EanetError
+
+OPTIONS = DataOptions(image_size=4)
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("EANET_CACHE_DIR", str(tmp_path / "cache"))
+
+
+@pytest.fixture
+def root(tmp_path):
+    return tmp_path / "pets"
+
+
+def add(path: Path, level: int = 0, size=(6, 5)) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.new("L", size, level).save(path)
+
+
+def fill(*folders: Path) -> None:
+    for folder in folders:
+        add(folder / "0.png", 10)
+        add(folder / "1.png", 20)
+
+
+def test_class_folders_are_read_in_order_also_nested_and_whatever_the_case(root):
+    add(root / "dogs" / "b.PNG", 3)
+    add(root / "dogs" / "a.bmp", 2)
+    add(root / "cats" / "deep" / "er" / "x.jpeg", 1)
+    splits = load_folder(root, OPTIONS)
+    assert splits.train.classes == ("cats", "dogs")
+    assert splits.train.images[:, 0, 0, 0].tolist() == [1, 2, 3]
+    assert splits.train.labels.tolist() == [0, 1, 1]
+    assert (splits.validation, splits.test, splits.notes) == (None, None, ())
+
+
+def test_hidden_files_and_folders_are_left_out(root):
+    fill(root / "cats", root / "dogs", root / ".git", root / "__MACOSX", root / "cats" / ".thumbs")
+    add(root / "cats" / "._0.png")
+    splits = load_folder(root, OPTIONS)
+    assert splits.train.classes == ("cats", "dogs")
+    assert len(splits.train) == 4
+    assert splits.notes == ()
+    assert [path.name for path in list_images(root / "cats")] == ["0.png", "1.png"]
+
+
+@pytest.mark.parametrize("validation", ["val", "valid", "validation", "VAL"])
+def test_split_folders_are_honoured(root, validation):
+    for split, level in (("Train", 1), (validation, 2), ("test", 3)):
+        for name in ("cats", "dogs"):
+            add(root / split / name / "x.png", level)
+    splits = load_folder(root, OPTIONS)
+    parts = (splits.train, splits.validation, splits.test)
+    assert [part.images[0, 0, 0, 0] for part in parts] == [1, 2, 3]
+    assert [part.labels.tolist() for part in parts] == [[0, 1]] * 3
+
+
+def test_a_class_that_a_split_lacks_keeps_its_number_and_is_noted(root):
+    fill(root / "train" / "cats", root / "train" / "dogs", root / "val" / "dogs")
+    (root / "val" / "cats").mkdir()
+    splits = load_folder(root, OPTIONS)
+    assert splits.validation.labels.tolist() == [1, 1]
+    assert splits.notes == ("no images in val of: cats",)
+
+
+def test_folders_beside_the_splits_are_named(root):
+    fill(root / "train" / "cats", root / "train" / "dogs", root / "extra" / "cats")
+    assert load_folder(root, OPTIONS).notes == ("ignored beside the split folders: extra",)
+
+
+def test_a_train_is_a_class_among_other_vehicles(root):
+    fill(root / "train", root / "plane")
+    assert load_folder(root, OPTIONS).train.classes == ("plane", "train")
+
+
+def refused(root, message):
+    with pytest.raises(EanetError, match=message) as caught:
+        load_folder(root, OPTIONS)
+    assert "\n" not in str(caught.value)
+
+
+def test_each_wrong_layout_is_one_clear_line(root):
+    root.mkdir()
+    refused(root, "no class folders in .*pets: put")
+    add(root / "loose.png")
+    refused(root, "no class folders in .*pets: put")
+    fill(root / "cats")
+    refused(root, r"only one class folder \(cats\)")
+    (root / "dogs").mkdir()
+    refused(root, "class folder .*dogs has no image")
+    (root / "dogs" / "x.jpg").write_text("text")
+    refused(root, "class folder .*dogs has no readable image")
+
+
+def test_each_wrong_split_is_one_clear_line(root):
+    fill(root / "test" / "cats", root / "test" / "dogs")
+    refused(root, "split folder test but no train")
+    fill(root / "train" / "cats", root / "train" / "dogs", root / "val" / "birds")
+    refused(root, "class 'birds' is in .*val but not in .*train")
+    (root / "val" / "birds" / "0.png").unlink()
+    fill(root / "valid" / "cats")
+    refused(root, "valid are both validation images")
+
+
+def test_a_split_without_a_readable_image_is_refused(root):
+    fill(root / "train" / "cats", root / "train" / "dogs")
+    (root / "val" / "cats").mkdir(parents=True)
+    refused(root, "no readable image in the class folders of .*val")
+
+
+def test_a_folder_that_may_not_be_read_is_named(root, monkeypatch):
+    def denied(path):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    fill(root / "cats", root / "dogs")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("os.scandir", denied)
+        refused(root, "cats: Permission denied")
+    monkeypatch.setattr(Path, "iterdir", denied)
+    refused(root, r"pets \(Permission denied\)")
+
+
+def test_what_is_skipped_or_ignored_is_noted_with_its_name_and_reason(root, monkeypatch):
+    monkeypatch.setattr(folder_module, "_BATCH", 3)
+    fill(root / "cats", root / "dogs")
+    (root / "cats" / "a.jpg").write_text("I am text")
+    (root / "cats" / "empty.png").touch()
+    add(root / "dogs" / "still.gif")
+    add(root / "loose.png")
+    for name in ("notes.txt", "Thumbs.db", "LICENSE"):
+        (root / "dogs" / name).touch()
+    splits = load_folder(root, OPTIONS)
+    assert splits.train.counts().tolist() == [2, 3]
+    assert splits.notes == (
+        "skipped 2 unreadable images: cats/a.jpg (not an image), cats/empty.png (not an image)",
+        "1 GIF read as a still (first frame): dogs/still.gif",
+        "ignored 1 image outside the class folders: loose.png",
+        "ignored 3 files of other kinds (.db, .txt, no extension)",
+    )
+    assert load_folder(root, OPTIONS).notes == splits.notes  # from the cache, too
+
+
+def test_of_many_skipped_images_five_are_named(root):
+    fill(root / "cats", root / "dogs")
+    for i in range(7):
+        (root / "cats" / f"bad{i}.png").touch()
+    (note,) = load_folder(root, OPTIONS).notes
+    assert note.startswith("skipped 7 unreadable images: cats/bad0.png (not an image), ")
+    assert note.endswith("cats/bad4.png (not an image) and 2 more")
+
+
+def test_a_second_load_decodes_nothing_until_a_file_changes(root, monkeypatch):
+    decoded = []
+
+    def counting(path, size):
+        decoded.append(path.name)
+        return decode_image(path, size)
+
+    monkeypatch.setattr(folder_module, "decode_image", counting)
+    monkeypatch.setattr(folder_module, "_BATCH", 3)
+    fill(root / "cats", root / "dogs")
+    first = load_folder(root, OPTIONS).train
+    assert len(decoded) == 4
+    second = load_folder(root, OPTIONS).train
+    assert len(decoded) == 4
+    assert second.fingerprint() == first.fingerprint()
+    assert isinstance(second.images, np.memmap)
+    add(root / "cats" / "2.png", 99)
+    assert len(load_folder(root, OPTIONS).train) == 5
+    assert len(decoded) == 9
+    load_folder(root, DataOptions(image_size=5))
+    assert len(decoded) == 14
+
+
+def test_the_images_are_those_of_decode_image_in_the_order_of_the_files(root):
+    random = np.random.default_rng(0)
+    for name in ("cats", "dogs"):
+        for i in range(8):
+            add(root / name / f"{i}.png", int(random.integers(256)), (3 + i * 20, 30))
+    train = load_folder(root, OPTIONS).train
+    for image, path in zip(train.images, list_images(root), strict=True):
+        assert np.array_equal(image, decode_image(path, 4))
+
+
+def test_a_terminal_shows_how_many_images_a_second(root, monkeypatch):
+    terminal = Console(file=io.StringIO(), force_terminal=True, width=120)
+    monkeypatch.setattr("eanet.console.console", terminal)
+    fill(root / "cats", root / "dogs")
+    load_folder(root, OPTIONS)
+    shown = terminal.file.getvalue()
+    assert "decoding pets" in shown
+    assert "4/4" in shown
+    assert "images/s" in shown
+
+
+def test_an_oversized_image_is_skipped_without_a_warning(root, monkeypatch):
+    fill(root / "cats", root / "dogs")
+    add(root / "cats" / "big.png", size=(40, 30))
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1_000)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        (note,) = load_folder(root, OPTIONS).notes
+    assert note == "skipped 1 unreadable image: cats/big.png (1,200 pixels are too many)"
+
+
+def test_listing_a_missing_folder_is_refused(tmp_path):
+    with pytest.raises(EanetError, match=r"cannot read the folder .*nowhere"):
+        list_images(tmp_path / "nowhere")
+
+
+def test_ants_and_bees(shared_data):
+    data = load_dataset(shared_data / "hymenoptera")
+    assert data.train.classes == ("ants", "bees")
+    assert len(data.train) + len(data.test) == 245
+    assert data.validation.counts().tolist() == [70, 83]
+    assert data.test.counts().tolist() == [25, 24]
+    assert data.train.image_size == 64
+    assert 80 < min(data.train.mean_std()[0]) < max(data.train.mean_std()[0]) < 140
+    gif, split = data.notes
+    assert gif == "1 GIF read as a still (first frame): train/ants/imageNotFound.gif"
+    assert split.startswith("no test images: 20 % of the training images (49) set aside")

@@ -1,0 +1,73 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from eanet.data.sources import DataOptions, load_dataset, sources
+from eanet.errors import EanetError
+
+
+@pytest.fixture(autouse=True)
+def in_tmp_path(tmp_path, monkeypatch):
+    monkeypatch.setenv("EANET_CACHE_DIR", str(tmp_path / "cache"))
+    monkeypatch.chdir(tmp_path)
+
+
+def make_folder(root: Path) -> Path:
+    for name in ("cats", "dogs"):
+        (root / name).mkdir(parents=True)
+        for i in range(10):
+            Image.new("RGB", (12, 9), (20 * i, 0, 0)).save(root / name / f"{i}.png")
+    return root
+
+
+def test_every_source_has_its_own_name_and_one_line():
+    assert [source.name for source in sources()] == ["digits", "cifar10", "cifar100"]
+    assert all("\n" not in source.summary for source in sources())
+
+
+def test_digits_come_with_all_splits_at_the_size_asked_for():
+    data = load_dataset("digits", DataOptions(image_size=16))
+    assert data.name == "digits"
+    for images in (data.train, data.validation, data.test):
+        assert images.image_size == 16
+    assert len(data.train) + len(data.validation) + len(data.test) == 1797
+    assert load_dataset("digits", DataOptions(validation_fraction=0)).validation is None
+
+
+@pytest.mark.parametrize("kind", [str, Path])
+def test_a_folder_is_loaded_at_its_own_or_the_given_size(kind):
+    folder = make_folder(Path("pets"))
+    data = load_dataset(kind(folder))
+    assert (data.name, data.train.classes) == ("pets", ("cats", "dogs"))
+    assert data.train.image_size == 64
+    assert load_dataset(kind(folder), DataOptions(image_size=5)).test.image_size == 5
+
+
+def test_a_name_wins_over_a_folder_unless_a_separator_is_written():
+    make_folder(Path("digits"))
+    assert len(load_dataset("digits").train.classes) == 10
+    assert load_dataset("./digits").train.classes == ("cats", "dogs")
+
+
+def test_a_typo_names_the_nearest_source_and_says_that_no_folder_exists():
+    with pytest.raises(EanetError, match=r"'cifar10'.*no such folder exists") as caught:
+        load_dataset("cifar-10")
+    assert "\n" not in str(caught.value)
+
+
+def test_a_missing_folder_and_a_file_are_told_apart():
+    with pytest.raises(EanetError, match="no such folder: some/where"):
+        load_dataset("some/where")
+    Path("list.txt").write_text("x")
+    with pytest.raises(EanetError, match=r"list\.txt is a file"):
+        load_dataset("list.txt")
+
+
+def test_the_test_images_depend_on_the_split_seed_alone():
+    a, b, c = (load_dataset("digits", DataOptions(split_seed=seed)).test for seed in (0, 0, 1))
+    assert a.fingerprint() == b.fingerprint() != c.fingerprint()
+    assert np.array_equal(a.labels, b.labels)
