@@ -1,0 +1,24 @@
+"""A moving average of the weights, which often generalises better than the weights themselves."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel
+
+Tensors = tuple[Tensor, ...] | list[Tensor]
+
+
+def averaged(model: nn.Module, decay: float) -> AveragedModel:
+    """An exponential moving average of ``model``; call ``update_parameters`` after each step.
+
+    Tarvainen and Valpola, 2017, arXiv 1703.01780. The decay rises as ``(1 + t) / (10 + t)`` to its
+    value, so that the random weights of the start are soon forgotten.
+    """
+
+    def update(average: Tensors, current: Tensors, updates: Tensor | int) -> None:
+        t = float(updates)
+        now = min(decay, (1 + t) / (10 + t))
+        torch._foreach_lerp_(average, current, 1 - now)
+
+    return AveragedModel(model, multi_avg_fn=update)

@@ -1,0 +1,80 @@
+"""How a training computes: device, precision, processes, compiled or not."""
+
+from __future__ import annotations
+
+import logging
+import os
+
+import torch
+from lightning_fabric import Fabric
+from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from eanet.config import TrainSettings
+from eanet.device import Device, has_bf16, has_compiler, resolve_device
+from eanet.errors import EanetError
+
+# Compiling takes about a minute. A training of this many operations takes several minutes without.
+WORTH_COMPILING = {"cpu": 2e13, "cuda": 1e15}
+
+
+def training_operations(model: nn.Module, image_shape: tuple[int, ...], images: int) -> float:
+    """Floating-point operations of training on ``images`` images, counted on one forward pass.
+
+    A backward pass takes twice the matrix products of the forward pass.
+    """
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        model(torch.zeros(1, *image_shape, dtype=torch.uint8))
+    return 3 * float(counter.get_total_flops()) * images
+
+
+def decide_compile(settings: TrainSettings, device: Device, operations: float) -> tuple[bool, str]:
+    """Whether to compile, and the reason in a few words.
+
+    Raises:
+        EanetError: compiling was asked for and cannot be done.
+    """
+    if settings.compile == "off":
+        return False, "as asked"
+    if not has_compiler(device):
+        if settings.compile == "on":
+            raise EanetError(
+                "--compile on needs a C++ compiler (g++ or clang++), or Triton on GPUs"
+            )
+        return False, "no C++ compiler found" if device == "cpu" else "no Triton found"
+    if settings.compile == "on":
+        return True, "as asked"
+    work = f"{operations / 1e12:,.1f} TFLOP of work ahead"
+    return operations >= WORTH_COMPILING[device], work
+
+
+def resolve_precision(precision: str, device: Device) -> str:
+    """What ``auto`` stands for, or what was asked for: ``fp32`` or ``bf16``."""
+    if precision != "auto":
+        return precision
+    return "bf16" if has_bf16(device) else "fp32"
+
+
+def create_fabric(settings: TrainSettings) -> Fabric:
+    """The engine of a run: one process, or as many as ``torchrun`` has started.
+
+    Raises:
+        EanetError: the device or the precision asked for is not there.
+    """
+    # What Fabric has to say on its choices is said in our own lines.
+    logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
+    device = resolve_device(settings.device)
+    if settings.threads is not None:
+        torch.set_num_threads(settings.threads)
+    precision = resolve_precision(settings.precision, device)
+    processes = int(os.environ.get("WORLD_SIZE", "1"))
+    local = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+    fabric = Fabric(
+        accelerator=device,
+        devices=local,
+        num_nodes=processes // local,
+        strategy="ddp" if processes > 1 else "auto",
+        precision="bf16-mixed" if precision == "bf16" else "32-true",
+    )
+    fabric.launch()
+    return fabric

@@ -1,0 +1,103 @@
+"""What a person sees of a training: a moving bar, and a line for every finished epoch."""
+
+from __future__ import annotations
+
+import time
+from typing import Self
+
+from rich.progress import TaskID, TextColumn
+
+from eanet.console import notice, progress_bar
+from eanet.training.run_directory import Row
+
+
+def duration(seconds: float) -> str:
+    """``1:02:03`` or ``2:03``."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+class TrainingProgress:
+    """The bar of the epoch under way, with rate, metrics so far and time left of the whole run.
+
+    Args:
+        epochs: of the run.
+        steps: of each epoch.
+        batch_size: images a step.
+        enabled: false in all processes but the first.
+    """
+
+    REFRESH_SECONDS = 0.2
+
+    def __init__(self, epochs: int, steps: int, batch_size: int, *, enabled: bool) -> None:
+        self.epochs, self.steps, self.batch_size = epochs, steps, batch_size
+        self.enabled = enabled
+        self._bar = progress_bar(
+            TextColumn("{task.completed}/{task.total}"),
+            TextColumn("[cyan]{task.fields[rate]}"),
+            TextColumn("{task.fields[metrics]}"),
+            TextColumn("[yellow]{task.fields[left]}"),
+            show_time_left=False,
+        )
+        self._task: TaskID | None = None
+        self._step_seconds: float | None = None
+        self._last_step = self._last_shown = 0.0
+
+    def __enter__(self) -> Self:
+        if self.enabled:
+            self._bar.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.stop()
+
+    def start_epoch(self, epoch: int, step: int) -> None:
+        """Begin the bar of ``epoch`` (from 0) at ``step``."""
+        if self._task is not None:
+            self._bar.remove_task(self._task)
+        self._task = self._bar.add_task(
+            f"epoch {epoch + 1}/{self.epochs}",
+            total=self.steps,
+            completed=step,
+            rate="",
+            metrics="",
+            left="",
+        )
+        self._last_step = time.perf_counter()
+
+    def due(self) -> bool:
+        """Count a step; whether it is time to show the metrics again (reading them may wait)."""
+        now = time.perf_counter()
+        took, self._last_step = now - self._last_step, now
+        before = self._step_seconds
+        self._step_seconds = took if before is None else 0.95 * before + 0.05 * took
+        return now - self._last_shown > self.REFRESH_SECONDS
+
+    def show(self, epoch: int, step: int, scores: dict[str, float]) -> None:
+        """Move the bar of ``epoch`` to ``step`` and show the epoch's scores so far."""
+        self._last_shown = time.perf_counter()
+        if self._task is None or not self._step_seconds:
+            return
+        steps_left = (self.epochs - epoch) * self.steps - step
+        self._bar.update(
+            self._task,
+            completed=step,
+            rate=f"{self.batch_size / self._step_seconds:,.0f} images/s",
+            metrics=f"loss {scores['loss']:.3f}  accuracy {scores['accuracy']:.1%}",
+            left=f"{duration(steps_left * self._step_seconds)} left",
+        )
+
+    def end_epoch(self, row: Row, *, best: bool) -> None:
+        """Print the line of a finished epoch."""
+        if not self.enabled:
+            return
+        parts = [f"epoch {row['epoch']:>{len(str(self.epochs))}}/{self.epochs}"]
+        for name, key in (("train", "train"), ("validation", "val")):
+            if f"{key}_loss" in row:
+                parts.append(
+                    f"{name}: loss {row[f'{key}_loss']:.3f}, "
+                    f"accuracy {row[f'{key}_accuracy']:6.2%}, top-5 {row[f'{key}_top5']:6.2%}"
+                )
+        parts.append(f"{row['images_per_second']:,.0f} images/s, {duration(row['seconds'])}")
+        notice("  ".join(parts) + ("  best" if best else ""))

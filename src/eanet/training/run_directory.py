@@ -1,0 +1,188 @@
+"""The run directory: what a training leaves behind, and where."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import platform
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+
+from eanet import __version__
+from eanet.config import TrainSettings, parse_yaml, read_text
+from eanet.data.splits import DataOptions, Dataset
+from eanet.errors import EanetError
+from eanet.files import replacing
+
+HISTORY = "history.csv"
+SETTINGS = "config.yaml"
+CHECKPOINT = "last.ckpt"
+
+Row = Mapping[str, float]
+
+
+def _fingerprint(dataset: Dataset) -> str:
+    """SHA-256 over the fingerprints of all splits."""
+    sets = (dataset.train, dataset.validation, dataset.test)
+    prints = "".join("-" if images is None else images.fingerprint() for images in sets)
+    return hashlib.sha256(prints.encode()).hexdigest()
+
+
+def data_options(settings: TrainSettings) -> DataOptions:
+    """How the images of a run are loaded and split."""
+    return DataOptions(
+        image_size=settings.image_size,
+        data_dir=settings.data_dir,
+        validation_fraction=settings.validation_fraction,
+        validation_split=settings.validation_split,
+        split_seed=settings.split_seed,
+    )
+
+
+class RunDirectory:
+    """One training's folder; every file in it is replaced as a whole or appended to and flushed."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    @classmethod
+    def create(cls, settings: TrainSettings) -> RunDirectory:
+        """A new folder ``output/name``, or ``name-2``, ``name-3``, ...: no run is overwritten.
+
+        Raises:
+            EanetError: the folder cannot be made.
+        """
+        name = settings.name or f"{Path(settings.data).name or 'data'}-{settings.model}"
+        number = 1
+        while True:
+            path = settings.output / (name if number == 1 else f"{name}-{number}")
+            try:
+                path.mkdir(parents=True)
+            except FileExistsError:
+                if not path.exists():  # a file stands where a parent folder should
+                    raise EanetError(f"cannot make {path}: a file is in the way") from None
+                number += 1
+            except OSError as error:
+                raise EanetError(f"cannot make {path}: {error.strerror}") from error
+            else:
+                return cls(path)
+
+    @classmethod
+    def open(cls, path: Path) -> RunDirectory:
+        """The folder of an earlier run.
+
+        Raises:
+            EanetError: there is none.
+        """
+        if not (path / SETTINGS).is_file():
+            raise EanetError(f"{path} is no run directory: it has no {SETTINGS}")
+        return cls(path)
+
+    # Settings
+
+    def write_settings(
+        self, settings: TrainSettings, resolved: TrainSettings, dataset: Dataset
+    ) -> None:
+        """Everything needed to do the run again, with versions and the data's fingerprint.
+
+        Args:
+            settings: as they were given.
+            resolved: the same with every choice made; written where they differ.
+            dataset: what the run sees.
+        """
+        given, chosen = settings.model_dump(mode="json"), resolved.model_dump(mode="json")
+        sets = {"train": dataset.train, "validation": dataset.validation, "test": dataset.test}
+        content = {
+            "settings": given,
+            "resolved": {name: value for name, value in chosen.items() if value != given[name]},
+            "data": {
+                "name": dataset.name,
+                "classes": list(dataset.train.classes),
+                "images": {k: len(s) for k, s in sets.items() if s is not None},
+                "fingerprint": _fingerprint(dataset),
+            },
+            "environment": {
+                "eanet": __version__,
+                "torch": str(torch.__version__),
+                "python": platform.python_version(),
+                "platform": platform.platform(),
+            },
+        }
+        with replacing(self.path / SETTINGS) as partial:
+            partial.write_text(
+                yaml.safe_dump(content, sort_keys=False, allow_unicode=True), encoding="utf-8"
+            )
+
+    def read_config(self) -> dict[str, Any]:
+        """What `write_settings` wrote."""
+        path = self.path / SETTINGS
+        return parse_yaml(read_text(path), str(path))
+
+    def read_settings(self) -> tuple[TrainSettings, TrainSettings]:
+        """The settings of the run as they were given, and with every choice made."""
+        config, where = self.read_config(), str(self.path / SETTINGS)
+        return (
+            TrainSettings.parse(config["settings"], where),
+            TrainSettings.parse({**config["settings"], **config["resolved"]}, where),
+        )
+
+    def check_data(self, dataset: Dataset) -> None:
+        """Raise an `EanetError` unless these are the images that the run began with."""
+        if self.read_config()["data"]["fingerprint"] != _fingerprint(dataset):
+            raise EanetError(
+                f"the images are no longer those that {self.path} was trained on; start a new run"
+            )
+
+    # History
+
+    def append_history(self, row: Row) -> None:
+        """Add one epoch's row, flushed, with the header before the first one."""
+        path = self.path / HISTORY
+        try:
+            with path.open("a", newline="", encoding="utf-8") as file:
+                writer = csv.DictWriter(file, fieldnames=list(row))
+                if file.tell() == 0:
+                    writer.writeheader()
+                writer.writerow(row)
+        except OSError as error:
+            raise EanetError(f"cannot write {path}: {error.strerror}") from error
+
+    def rewrite_history(self, rows: Sequence[Row]) -> None:
+        """Leave these rows alone: those after the state that a run is resumed from must go."""
+        (self.path / HISTORY).unlink(missing_ok=True)
+        for row in rows:
+            self.append_history(row)
+
+    def read_history(self) -> list[dict[str, float]]:
+        """One row an epoch; empty where there is none."""
+        path = self.path / HISTORY
+        if not path.is_file():
+            return []
+        with path.open(newline="", encoding="utf-8") as file:
+            return [{k: float(v) for k, v in row.items()} for row in csv.DictReader(file)]
+
+    # Training state
+
+    def write_checkpoint(self, state: Mapping[str, Any]) -> None:
+        """Replace the training state."""
+        with replacing(self.path / CHECKPOINT) as partial:
+            torch.save(dict(state), partial)
+
+    def read_checkpoint(self) -> dict[str, Any] | None:
+        """The training state, on the CPU; ``None`` where the run stopped before the first one.
+
+        Raises:
+            EanetError: the file is damaged.
+        """
+        path = self.path / CHECKPOINT
+        if not path.is_file():
+            return None
+        try:
+            state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+        except Exception as error:
+            raise EanetError(f"{path} is damaged and cannot be resumed from ({error})") from error
+        return state
