@@ -1,0 +1,161 @@
+"""Images in, class names and probabilities out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from glob import glob
+from itertools import islice
+from pathlib import Path
+from typing import BinaryIO, TypeVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+
+from eanet.data.decode import decode_image
+from eanet.data.layout import list_images
+from eanet.device import resolve_device
+from eanet.errors import EanetError
+from eanet.models import Classifier, load_model
+
+BATCH_SIZE = 64
+T = TypeVar("T")
+Pixels = NDArray[np.uint8]
+Source = str | Path | BinaryIO | Image.Image
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """The most probable classes of an image, best first."""
+
+    classes: tuple[str, ...]
+    probabilities: tuple[float, ...]
+
+    @property
+    def top1(self) -> str:
+        """The most probable class."""
+        return self.classes[0]
+
+
+class Predictor:
+    """A trained classifier with everything that an image goes through before it.
+
+    Args:
+        model: the classifier.
+        device: where to compute; ``auto`` takes a GPU where there is one.
+    """
+
+    def __init__(self, model: Classifier, device: str = "auto") -> None:
+        self.device = resolve_device(device)
+        self.model = model.to(self.device).eval()
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The names of the classes, in the order of the model's logits."""
+        return self.model.classes
+
+    def predict(self, images: Source | Iterable[Source], top: int = 5) -> list[Prediction]:
+        """Classify images.
+
+        Args:
+            images: one or several: paths, open files or Pillow images, of any size and mode.
+            top: how many classes to name for each.
+
+        Raises:
+            EanetError: one of them cannot be read.
+        """
+        if isinstance(images, Source):
+            images = [images]
+        predictions = []
+        for batch in _batches(images):
+            predictions += self._classify([self._decode(image) for image in batch], top)
+        return predictions
+
+    def predict_files(
+        self, paths: Iterable[Path], top: int = 5
+    ) -> Iterator[tuple[Path, Prediction | EanetError]]:
+        """Classify image files, in their order; for one that cannot be read, the error."""
+        for batch in _batches(paths):
+            decoded = [self._try_decode(path) for path in batch]
+            readable = [pixels for pixels in decoded if not isinstance(pixels, EanetError)]
+            answers = iter(self._classify(readable, top))
+            for path, pixels in zip(batch, decoded, strict=True):
+                yield path, pixels if isinstance(pixels, EanetError) else next(answers)
+
+    def _decode(self, image: Source) -> Pixels:
+        return decode_image(
+            Path(image) if isinstance(image, str) else image, self.model.config.image_size
+        )
+
+    def _try_decode(self, path: Path) -> Pixels | EanetError:
+        try:
+            return self._decode(path)
+        except EanetError as error:
+            return error
+
+    @torch.inference_mode()
+    def _classify(self, images: Sequence[Pixels], top: int) -> list[Prediction]:
+        if not images:
+            return []
+        pixels = np.stack(images)  # (B, H, W, C)
+        batch = torch.from_numpy(pixels).permute(0, 3, 1, 2).to(self.device)
+        probabilities = self.model(batch).float().softmax(dim=1)  # (B, K)
+        values, indices = probabilities.topk(min(top, len(self.classes)), dim=1)
+        return [
+            Prediction(tuple(self.classes[i] for i in order), tuple(row))
+            for row, order in zip(values.tolist(), indices.tolist(), strict=True)
+        ]
+
+
+def find_images(arguments: Sequence[str], listing: Iterable[str] = ()) -> list[Path]:
+    """The image files that a command line means.
+
+    Args:
+        arguments: files, folders (all images below them), patterns such as ``photos/*.jpg``, and
+            ``-`` for ``listing``.
+        listing: one path a line.
+
+    Raises:
+        EanetError: a path does not exist, or there is no image in a folder.
+    """
+    found: list[Path] = []
+    for argument in arguments:
+        path = Path(argument).expanduser()
+        if argument == "-":
+            found += [Path(line.strip()) for line in listing if line.strip()]
+        elif path.is_dir():
+            inside = list_images(path)
+            if not inside:
+                raise EanetError(f"no image in the folder {path}")
+            found += inside
+        elif path.exists():
+            found.append(path)
+        elif matches := sorted(glob(str(path), recursive=True)):  # noqa: PTH207 (any root)
+            found += find_images(matches)
+        else:
+            raise EanetError(f"no such image or folder: {argument}")
+    return found
+
+
+def _batches(images: Iterable[T]) -> Iterator[list[T]]:
+    rest = iter(images)
+    while batch := list(islice(rest, BATCH_SIZE)):
+        yield batch
+
+
+def load(where: str | Path, device: str = "auto") -> Predictor:
+    """A trained model, ready to classify images.
+
+    Args:
+        where: a run directory, a model file or a Hub id.
+        device: where to compute.
+
+    Raises:
+        EanetError: there is no such model.
+    """
+    model = load_model(where)
+    if model.config.in_channels != 3:
+        raise EanetError(f"{where} takes {model.config.in_channels} channels, not colour images")
+    return Predictor(model, device)

@@ -1,0 +1,148 @@
+"""The picture of a training run: loss and accuracy by epoch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from eanet.errors import EanetError
+from eanet.evaluation.drawing import BLUE, BOLD, MUTED, ORANGE, picture, write_title
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+
+class _Curve(NamedTuple):
+    column: str  # of the history
+    label: str
+    colour: str
+    style: str
+
+
+_LOSSES = (
+    _Curve("train_loss", "train", ORANGE, "-"),
+    _Curve("val_loss", "validation", BLUE, "-"),
+)
+_ACCURACIES = (
+    _Curve("train_top5", "train top-5", ORANGE, ":"),
+    _Curve("val_top5", "validation top-5", BLUE, ":"),
+    _Curve("train_accuracy", "train", ORANGE, "-"),
+    _Curve("val_accuracy", "validation", BLUE, "-"),
+)
+
+
+def plot_curves(
+    history: Sequence[Mapping[str, float]],
+    path: Path,
+    *,
+    title: str = "",
+    best_epoch: int | None = None,
+) -> Path:
+    """Draw loss and accuracy by epoch.
+
+    Args:
+        history: one row an epoch, as in ``history.csv``; ``val_*`` may be missing, values NaN.
+        path: the PNG file to write.
+        title: stands above the picture.
+        best_epoch: the epoch whose weights were kept; marked in both panels.
+
+    Raises:
+        EanetError: the history is empty or lacks ``best_epoch``, or the file cannot be written.
+    """
+    if not history:
+        raise EanetError("there is no finished epoch to draw; train for at least one")
+    epochs = np.array([row["epoch"] for row in history], dtype=int)
+    if best_epoch is not None and best_epoch not in epochs:
+        raise EanetError(
+            f"best epoch {best_epoch} is not in the history, which has {epochs[0]} to {epochs[-1]}"
+        )
+    with picture(path, 9.4, 3.4, dpi=180) as figure:
+        loss, accuracy = figure.subplots(1, 2, gridspec_kw={"wspace": 0.46})
+        _draw_panel(loss, "Loss", _LOSSES, history, epochs)
+        _draw_panel(accuracy, "Accuracy, %", _ACCURACIES, history, epochs, scale=100)
+        if best_epoch is not None:
+            _mark_best(loss, epochs, best_epoch, digits=3)
+            _mark_best(accuracy, epochs, best_epoch, digits=1)
+        write_title(loss, title, points=54)
+    return path
+
+
+def _draw_panel(
+    axes: Axes,
+    name: str,
+    curves: Sequence[_Curve],
+    history: Sequence[Mapping[str, float]],
+    epochs: NDArray[np.int_],
+    scale: float = 1,
+) -> None:
+    """Draw the curves that have any finite value, each with its label at the right edge."""
+    drawn, last = [], []
+    for curve in curves:
+        values = scale * np.array([row.get(curve.column, np.nan) for row in history], dtype=float)
+        values[~np.isfinite(values)] = np.nan
+        if np.isnan(values).all():
+            continue
+        marker = "o" if len(epochs) <= 12 else ""
+        axes.plot(epochs, values, curve.style, color=curve.colour, marker=marker, markersize=5)
+        drawn.append(curve)
+        last.append(values[~np.isnan(values)][-1])
+    axes.set_title(name, loc="left", pad=27, fontsize=12, **BOLD)
+    axes.set_xlabel("epoch")
+    axes.grid(axis="y")
+    margin = 0.02 * (epochs[-1] - epochs[0]) or 0.5
+    axes.set_xlim(epochs[0] - margin, epochs[-1] + margin)
+    axes.locator_params(axis="x", integer=True, min_n_ticks=1)
+    low, high = axes.get_ylim()
+    for curve, height in zip(drawn, spread(last, gap=0.08 * (high - low)), strict=True):
+        axes.annotate(
+            curve.label,
+            (1, height),
+            xytext=(6, 0),
+            xycoords=("axes fraction", "data"),
+            textcoords="offset points",
+            color=curve.colour,
+            verticalalignment="center",
+            annotation_clip=False,
+        )
+
+
+def _mark_best(axes: Axes, epochs: NDArray[np.int_], best: int, digits: int) -> None:
+    """Mark the best epoch on the curve drawn last: validation, or train where it is alone."""
+    if not axes.lines:
+        return
+    curve = axes.lines[-1]
+    value = np.asarray(curve.get_ydata())[epochs == best][0]
+    axes.axvline(best, color=MUTED, linewidth=1, linestyle=(0, (4, 3)), zorder=1)
+    axes.plot(best, value, "o", color=curve.get_color(), markersize=9, markeredgecolor="white")
+    left, right = axes.get_xlim()
+    place = (best - left) / (right - left)
+    axes.annotate(
+        f"best epoch {best}: {value:.{digits}f}",
+        (best, 1),
+        xytext=(0, 6),
+        xycoords=("data", "axes fraction"),
+        textcoords="offset points",
+        color=MUTED,
+        horizontalalignment="left" if place < 0.3 else "right" if place > 0.7 else "center",
+    )
+
+
+def spread(positions: Sequence[float], gap: float) -> list[float]:
+    """Move positions as little as it takes for neighbours to stand ``gap`` apart, in their order.
+
+    Least squares under a minimum distance is isotonic regression: pool adjacent violators.
+    """
+    order = np.argsort(positions, kind="stable")
+    steps = gap * np.arange(len(order))
+    pools: list[list[float]] = []
+    for value in np.asarray(positions, dtype=float)[order] - steps:
+        pools.append([value])
+        while len(pools) > 1 and np.mean(pools[-2]) > np.mean(pools[-1]):
+            pools[-2:] = [pools[-2] + pools[-1]]
+    moved = np.empty(len(order))
+    moved[order] = [float(np.mean(pool)) for pool in pools for _ in pool] + steps
+    return [float(height) for height in moved]

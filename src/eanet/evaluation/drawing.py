@@ -1,0 +1,113 @@
+"""The one style of every picture, and how a picture reaches the disk.
+
+matplotlib's settings are the caller's: they are replaced while a picture is drawn and put back, and
+pyplot is never used.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from eanet.files import replacing
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+INK, MUTED, FAINT, EMPTY = "#1f2933", "#616e7c", "#e4e7eb", "#ececec"
+# Blue against orange stays apart in every common colour blindness and in print.
+BLUE, ORANGE = "#0b66b0", "#c2500a"
+
+_STYLE = {
+    "font.size": 11,
+    "text.color": INK,
+    "text.parse_math": False,  # a class may be called "$5 and $10"
+    "axes.edgecolor": MUTED,
+    "axes.labelcolor": MUTED,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.spines.left": False,
+    "axes.axisbelow": True,
+    "grid.color": FAINT,
+    "xtick.color": MUTED,
+    "ytick.color": MUTED,
+    "xtick.major.size": 0,
+    "ytick.major.size": 0,
+    "xtick.minor.size": 0,
+    "ytick.minor.size": 0,
+    "lines.linewidth": 2.0,
+    "lines.solid_capstyle": "round",
+    "savefig.bbox": "tight",  # what reaches beyond the edge widens the picture, nothing is cut
+    "savefig.pad_inches": 0.25,
+}
+_FONT = "DejaVu Sans"  # comes with matplotlib
+# For class names in Chinese, Japanese or Korean, which that font lacks.
+_FALLBACK_FONTS = (
+    "Noto Sans CJK JP",
+    "Noto Sans CJK SC",
+    "WenQuanYi Micro Hei",
+    "PingFang SC",
+    "Hiragino Sans",
+    "Microsoft YaHei",
+    "Malgun Gothic",
+)
+# Bold in that font alone: matplotlib logs a warning for every other one that has no bold.
+BOLD: dict[str, Any] = {"family": _FONT, "weight": "bold"}
+_lock = threading.Lock()  # matplotlib's settings belong to the whole process
+
+
+@contextmanager
+def picture(path: Path, width: float, height: float, dpi: int) -> Iterator[Figure]:
+    """A figure of ``width`` x ``height`` inches, written to ``path`` as PNG on leaving.
+
+    Raises:
+        EanetError: the file cannot be written; what was there before stays.
+    """
+    from matplotlib import font_manager, style
+    from matplotlib.figure import Figure
+
+    installed = set(font_manager.get_font_names())
+    fonts = [_FONT, *(font for font in _FALLBACK_FONTS if font in installed)]
+    with _lock, style.context([_STYLE | {"font.family": fonts}], after_reset=True):
+        figure = Figure(figsize=(width, height), dpi=dpi)
+        yield figure
+        with replacing(path) as partial:
+            figure.savefig(partial, format="png")
+
+
+def write_title(axes: Axes, title: str, points: float) -> None:
+    """Write the title of a picture so many points above the left end of ``axes``."""
+    weight = BOLD if title.isascii() else {}
+    axes.annotate(
+        title,
+        (0, 1),
+        xytext=(0, points),
+        xycoords="axes fraction",
+        textcoords="offset points",
+        fontsize=15,
+        **weight,
+    )
+
+
+def text_width(text: str, size: float) -> float:
+    """The width in inches of a text of ``size`` points; call it while drawing a picture."""
+    from matplotlib.font_manager import FontProperties
+    from matplotlib.textpath import text_to_path
+
+    font = FontProperties(size=size)
+    points, _, _ = text_to_path.get_text_width_height_descent(text, font, ismath=False)
+    return points / 72
+
+
+def shorten(text: str, size: float, inches: float) -> str:
+    """Cut the end of a text, with an ellipsis, until it is at most so many inches wide."""
+    if text_width(text, size) <= inches:
+        return text
+    kept = len(text) - 1
+    while kept > 1 and text_width(text[:kept].rstrip() + "…", size) > inches:
+        kept -= 1
+    return text[:kept].rstrip() + "…"

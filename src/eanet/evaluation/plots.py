@@ -1,0 +1,9 @@
+"""The pictures of a run, drawn in one style and written whole or not at all."""
+
+from __future__ import annotations
+
+from eanet.evaluation.confusion import most_confused, plot_confusion
+from eanet.evaluation.curves import plot_curves
+from eanet.evaluation.samples import choose_samples, plot_samples
+
+__all__ = ["choose_samples", "most_confused", "plot_confusion", "plot_curves", "plot_samples"]
