@@ -16,7 +16,7 @@ $(VENV)/installed: pyproject.toml constraints.txt
 	touch $@
 
 train: install
-	$(BIN)/eanet train digits
+	$(BIN)/eanet train digits --epochs 30
 
 test: lint types unit
 

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
-from hypothesis import settings
+from PIL import Image
 
-# The same examples in every run: a failure that comes and goes helps nobody.
-settings.register_profile("eanet", deadline=None, derandomize=True, max_examples=40)
-settings.load_profile("eanet")
+import eanet
+from eanet.cli import main
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 
@@ -22,3 +23,54 @@ def shared_data() -> Path:
     if not folder.is_dir():
         pytest.skip(f"no real data sets at {folder}; set EANET_TEST_DATA to a folder that has them")
     return folder
+
+
+@pytest.fixture(scope="session", autouse=True)
+def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """The cache of the person who runs the tests is neither read nor filled."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("EANET_CACHE_DIR", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
+@pytest.fixture(scope="session")
+def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of 12 images of 16 x 16 pixels in each of 3 classes, which colour tells apart."""
+    folder = tmp_path_factory.mktemp("data") / "photos"
+    random = np.random.default_rng(0)
+    for channel, name in enumerate(("red", "green", "blue")):
+        (folder / name).mkdir(parents=True)
+        for number in range(12):
+            pixels = random.integers(0, 100, (16, 16, 3), dtype=np.uint8)
+            pixels[..., channel] += 150
+            Image.fromarray(pixels).save(folder / name / f"{number:02}.png")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def trained(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> eanet.TrainingResult:
+    """A short training on `photos`. Copy the run directory before changing anything in it."""
+    return eanet.train(
+        photos,
+        image_size=16,
+        epochs=2,
+        compile="off",
+        precision="fp32",
+        threads=1,
+        output=tmp_path_factory.mktemp("runs"),
+    )
+
+
+@pytest.fixture
+def refused(capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str]]:
+    """Runs a command that must fail with one line and no result: its exit code and that line."""
+
+    def run(*arguments: str | Path) -> tuple[int, str]:
+        code = main([str(argument) for argument in arguments])
+        out, err = capsys.readouterr()
+        assert out == ""
+        assert err.startswith("eanet: error: ")
+        assert err.count("\n") == 1
+        return code, err.removeprefix("eanet: error: ").rstrip("\n")
+
+    return run

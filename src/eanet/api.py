@@ -7,6 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from eanet.config import TrainSettings
+from eanet.errors import unknown_name
+
+MACHINE = ("device", "precision", "compile", "threads")  # what a resumed run may change
 
 
 @dataclass(frozen=True)
@@ -30,7 +33,8 @@ def train(data: str | Path = "digits", **settings: Any) -> TrainingResult:
     Args:
         data: ``digits``, ``cifar10``, ``cifar100`` or a folder of class folders.
         **settings: any field of `eanet.config.TrainSettings`, such as ``model``, ``recipe``,
-            ``epochs``, ``batch_size`` or ``seed``; what is not given is the recipe's.
+            ``epochs``, ``batch_size`` or ``seed``; what is not given is the recipe's, and ``None``
+            unsets one.
 
     Raises:
         EanetError: anything that the caller can put right, in one line.
@@ -49,16 +53,24 @@ def resume(run: str | Path, **machine: str | int | None) -> TrainingResult:
         **machine: ``device``, ``precision``, ``compile``, ``threads``, where these shall differ.
 
     Raises:
-        EanetError: there is no such run, or its images have changed.
+        EanetError: there is no such run, its images have changed, or a setting may not change.
         KeyboardInterrupt: as in `train`.
     """
     from eanet.training.launch import resume as resume_run
 
+    for name in machine:
+        if name not in MACHINE:
+            raise unknown_name("setting of a resumed run", name, MACHINE)
     return _finish(resume_run(Path(run), **machine).path)
 
 
 def _finish(path: Path) -> TrainingResult:
+    """Evaluate in the first process; the others of a run in several have nothing to tell."""
+    from torch import distributed
+
     from eanet.evaluation.report import write_report
 
+    if distributed.is_available() and distributed.is_initialized() and distributed.get_rank() > 0:
+        return TrainingResult(path, {}, ())
     report = write_report(path)
     return TrainingResult(path, report.metrics, report.files)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import argparse
 import csv
+import io
 import json
+import os
 import sys
 import types
 import typing
@@ -19,7 +21,7 @@ from rich.table import Table
 from eanet import __version__
 from eanet.config import Recipe, TrainSettings, recipes
 from eanet.console import notice
-from eanet.errors import EanetError, unknown_name
+from eanet.errors import EanetError, WrongArgumentError, unknown_name
 
 
 class Parser(argparse.ArgumentParser):
@@ -56,9 +58,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         0 done, 1 failed, 2 wrong arguments, 130 interrupted.
     """
-    parser = build_parser()
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="surrogateescape")  # names of files that are not UTF-8
     try:
-        options = parser.parse_args(arguments)
+        code = _run(arguments)
+        sys.stdout.flush()
+    except BrokenPipeError:  # the reader of our output, such as `head`, has gone
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for the flush at exit
+        return 0
+    return code
+
+
+def _run(arguments: Sequence[str] | None) -> int:
+    try:
+        options = build_parser().parse_args(arguments)
     except SystemExit as stop:
         return int(stop.code or 0)
     try:
@@ -70,9 +83,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return error.exit_code
     except KeyboardInterrupt:
         return 130
-    except BrokenPipeError:  # the reader of our output, such as `head`, has gone
-        sys.stderr.close()
-        return 0
+    except BrokenPipeError:
+        raise
     except Exception as error:
         if options.debug:
             raise
@@ -130,7 +142,11 @@ def build_parser() -> Parser:
     )
     made.add_argument("model", metavar="RUN", help="run directory, model file or Hub id")
     made.add_argument("--data", help="data set or folder; unset: what the run was trained on")
-    made.add_argument("--split", choices=["train", "validation", "test"], default="test")
+    made.add_argument(
+        "--split",
+        choices=["train", "validation", "test"],
+        help="unset: test, or all images of other data without test images",
+    )
     made.add_argument("--output", type=Path, help="folder to write to; unset: the run directory")
     _add_settings(made, {n: own[n] for n in ("data_dir", "device")})
 
@@ -197,21 +213,20 @@ def _alternatives(annotation: Any) -> tuple[Any, ...]:
 
 
 def _train(options: argparse.Namespace) -> None:
-    from eanet.api import resume, train
+    from eanet.api import MACHINE, resume, train
 
-    given = {name: getattr(options, name) for name in TrainSettings.model_fields}
+    asked = {name: getattr(options, name) for name in TrainSettings.model_fields}
+    given = {name: value for name, value in asked.items() if value is not None}
     if options.resume is None:
-        data = given.pop("data") or TrainSettings.model_fields["data"].default
-        result = train(data, **given)
+        result = train(**given)
+    elif other := [name for name in given if name not in MACHINE]:
+        raise WrongArgumentError(
+            f"--resume goes on with the run's own settings; leave out {', '.join(other)}"
+        )
     else:
-        machine = {n: given.pop(n) for n in ("device", "precision", "compile", "threads")}
-        other = [name for name, value in given.items() if value is not None]
-        if other:
-            raise EanetError(
-                f"--resume goes on with the run's own settings; leave out {', '.join(other)}"
-            )
-        result = resume(options.resume, **machine)
-    _show(result.metrics, result.files)
+        result = resume(options.resume, **given)
+    if result.metrics:  # which the first of several processes has
+        _show(result.metrics, result.files)
 
 
 def _evaluate(options: argparse.Namespace) -> None:
@@ -221,9 +236,9 @@ def _evaluate(options: argparse.Namespace) -> None:
         options.model,
         data=options.data,
         split=options.split,
-        data_dir=Path(options.data_dir) if options.data_dir else None,
+        data_dir=options.data_dir,
         output=options.output,
-        device=options.device or "auto",
+        device=options.device,
     )
     _show(report.metrics, report.files)
 
@@ -244,12 +259,12 @@ def _predict(options: argparse.Namespace) -> int:
     from eanet.deploy.predictor import find_images, load
 
     if options.top < 1:
-        raise EanetError("--top takes 1 or more")
+        raise WrongArgumentError("--top takes 1 or more")
     predictor = load(options.model, options.device or "auto")
     paths = find_images(options.images, sys.stdin)
     write = {"table": _write_line, "json": _write_json, "csv": _write_csv}[options.format]
     if options.format == "csv":
-        csv.writer(sys.stdout).writerow(["image", "class", "probability"])
+        _write_rows([["image", "class", "probability"]])
     failed = 0
     for path, answer in predictor.predict_files(paths, options.top):
         if isinstance(answer, EanetError):
@@ -272,7 +287,11 @@ def _write_json(path: Path, answer: list[tuple[str, float]]) -> None:
 
 
 def _write_csv(path: Path, answer: list[tuple[str, float]]) -> None:
-    csv.writer(sys.stdout).writerows([path, name, f"{p:.6f}"] for name, p in answer)
+    _write_rows([path, name, f"{p:.6f}"] for name, p in answer)
+
+
+def _write_rows(rows: Iterable[Sequence[Any]]) -> None:
+    csv.writer(sys.stdout, lineterminator="\n").writerows(rows)
 
 
 def _models(_: argparse.Namespace) -> None:
@@ -330,5 +349,6 @@ def _print_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
 
 
 def _stdout() -> Console:
-    """Plain text on standard output, whatever it is connected to now."""
-    return Console(highlight=False, markup=False, soft_wrap=True)
+    """Plain text on standard output, wrapped to the window where that is a terminal."""
+    width = None if sys.stdout.isatty() else 1000
+    return Console(highlight=False, markup=False, emoji=False, soft_wrap=True, width=width)

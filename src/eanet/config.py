@@ -18,7 +18,9 @@ RECIPES = resources.files("eanet") / "recipes"
 class Settings(BaseModel):
     """Checked and frozen settings; a name that does not exist is an error, never ignored."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", validate_default=True, allow_inf_nan=False
+    )
 
     @classmethod
     def parse(cls, values: Mapping[str, Any], where: str = "") -> Self:
@@ -32,19 +34,25 @@ class Settings(BaseModel):
             EanetError: one line: which setting, what is wrong, what is expected.
         """
         source = f"{where}: " if where else ""
-        values = {name: None if value == "none" else value for name, value in values.items()}
         for name in values:
             if name not in cls.model_fields:
                 raise WrongArgumentError(
                     f"{source}{unknown_name('setting', name, cls.model_fields)}"
                 )
         try:
-            return cls.model_validate(values)
+            return cls.model_validate({name: _plain(value) for name, value in values.items()})
         except ValidationError as error:
             first = error.errors()[0]
             name = str(first["loc"][0])
             reason = first["msg"].lower().removeprefix("input ")
-            raise WrongArgumentError(f"{source}{name}={first['input']!s}: {reason}") from error
+            raise WrongArgumentError(f"{source}{name}={values[name]}: {reason}") from error
+
+
+def _plain(value: Any) -> Any:
+    """``None`` for "none"; a switch as text, so that none is taken for the number 1."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    return None if value == "none" else value
 
 
 class Recipe(Settings):
@@ -123,12 +131,11 @@ class TrainSettings(Recipe):
         """The recipe's settings with those given laid over them.
 
         Args:
-            **given: any of this class's fields; ``None`` stands for "not given".
+            **given: any of this class's fields; ``None`` or "none" unsets one.
 
         Raises:
             EanetError: an unknown name, a wrong value, or no such recipe.
         """
-        given = {name: value for name, value in given.items() if value is not None}
         recipe = load_recipe(str(given.get("recipe", cls.model_fields["recipe"].default)))
         return cls.parse({**recipe.model_dump(exclude_unset=True), **given})
 
@@ -154,7 +161,11 @@ def load_recipe(name: str) -> Recipe:
         text = read_text(Path(name))
     else:
         raise unknown_name("recipe", name, recipes())
-    return Recipe.parse(parse_yaml(text, name), f"recipe {name}")
+    values = parse_yaml(text, name)
+    for key in values:
+        if key in TrainSettings.model_fields and key not in Recipe.model_fields:
+            raise WrongArgumentError(f"recipe {name}: {key} is the run's to set, not a recipe's")
+    return Recipe.parse(values, f"recipe {name}")
 
 
 def read_text(path: Path) -> str:
@@ -165,8 +176,10 @@ def read_text(path: Path) -> str:
     """
     try:
         return path.read_text("utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise EanetError(f"cannot read {path}: {error}") from error
+    except OSError as error:
+        raise EanetError(f"cannot read {path}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise EanetError(f"cannot read {path}: it is not UTF-8 text") from error
 
 
 def parse_yaml(text: str, where: str) -> dict[str, Any]:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import platform
 import shutil
 from typing import Literal
 
 import torch
+from torch.utils._triton import has_triton
 
 from eanet.errors import EanetError
 
@@ -37,13 +39,15 @@ def has_bf16(device: Device) -> bool:
     """Whether matrix products in bfloat16 are computed by the hardware itself."""
     if device == "cuda":
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
-    if device == "cpu":
-        return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
-    return False
+    if device == "mps" or not torch.backends.mkldnn.is_available():
+        return False
+    if platform.machine() in ("x86_64", "AMD64"):  # where oneDNN also counts what it emulates
+        return bool(torch.cpu._is_avx512_bf16_supported())
+    return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
 
 
 def has_compiler(device: Device) -> bool:
     """Whether `torch.compile` finds what it needs: a C++ compiler on CPUs, Triton on GPUs."""
     if device == "cpu":
         return any(shutil.which(name) for name in (os.environ.get("CXX", "g++"), "g++", "clang++"))
-    return device == "cuda" and torch.utils._triton.has_triton()
+    return device == "cuda" and has_triton()

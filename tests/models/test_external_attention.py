@@ -1,4 +1,4 @@
-"""External attention: the four identities that it is built on, and the layer in other people's hands."""
+"""External attention: the four identities it is built on, and the layer in other models."""
 
 from __future__ import annotations
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
 
 import numpy as np
@@ -16,8 +17,12 @@ STEPS_AN_EPOCH = 16
 
 
 def derive_seed(*numbers: int) -> int:
-    """One 63-bit seed from several numbers, such as (seed, epoch, step)."""
-    return int(np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0] >> np.uint64(1))
+    """One 63-bit seed from several numbers, such as (seed, epoch, step).
+
+    A hash, since `numpy.random.SeedSequence` gives (1,) and (1, 0) the same state.
+    """
+    digest = hashlib.blake2b(repr(numbers).encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "little") >> 1
 
 
 def default_batch_size(images: int) -> int:

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from eanet.data.cifar import load_cifar10, load_cifar100
 from eanet.data.digits import load_digits
 from eanet.data.folder import load_folder
 from eanet.data.splits import DataOptions, Dataset, SourceSplits, complete_splits
-from eanet.errors import EanetError, unknown_name
+from eanet.errors import EanetError, WrongArgumentError, unknown_name
 
-__all__ = ["DataOptions", "DataSource", "load_dataset", "sources"]
+__all__ = ["DataOptions", "DataSource", "load_dataset", "load_source", "locate", "sources"]
 
 
 @dataclass(frozen=True)
@@ -48,6 +48,11 @@ def load_dataset(data: str | Path, options: DataOptions = DataOptions()) -> Data
     Raises:
         EanetError: neither a name nor a folder, or the images cannot be loaded.
     """
+    return complete_splits(*load_source(data, options), options)
+
+
+def load_source(data: str | Path, options: DataOptions) -> tuple[str, SourceSplits]:
+    """The name of a data set and what it has of its own; arguments as those of `load_dataset`."""
     by_name = {source.name: source for source in _SOURCES}
     text = str(data)
     if text in by_name:
@@ -55,17 +60,15 @@ def load_dataset(data: str | Path, options: DataOptions = DataOptions()) -> Data
     else:
         folder = _folder(text)
         name, splits = folder.resolve().name, load_folder(folder, options)
-    dataset = complete_splits(name, splits, options)
-    if options.image_size is None:
-        return dataset
-    return replace(
-        dataset,
-        train=dataset.train.resized(options.image_size),
-        validation=None
-        if dataset.validation is None
-        else dataset.validation.resized(options.image_size),
-        test=dataset.test.resized(options.image_size),
-    )
+    return name, splits.resized(options.image_size)
+
+
+def locate(data: str | Path) -> str:
+    """``data`` as it can be found again from anywhere: a name as it is, a folder's whole path."""
+    text = str(data)
+    folder = Path(text).expanduser()
+    is_name = text in {source.name for source in _SOURCES}
+    return text if is_name or not folder.is_dir() else str(folder.resolve())
 
 
 def _folder(text: str) -> Path:
@@ -80,4 +83,5 @@ def _folder(text: str) -> Path:
         )
     if os.sep in text or (os.altsep and os.altsep in text):
         raise EanetError(f"no such folder: {text}")
-    raise EanetError(f"{unknown_name('data set', text, names)}, and no such folder exists")
+    unknown = unknown_name("data set", text, names)
+    raise WrongArgumentError(f"no such folder, and {unknown}")

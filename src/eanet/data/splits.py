@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -70,6 +70,18 @@ class SourceSplits:
     test: ImageSet | None = None
     notes: tuple[str, ...] = ()
     mirrorable: bool = True
+
+    def resized(self, size: int | None) -> SourceSplits:
+        """The same at ``size`` x ``size`` pixels; as it is where that is None."""
+        if size is None:
+            return self
+        validation, test = self.validation, self.test
+        return replace(
+            self,
+            train=self.train.resized(size),
+            validation=None if validation is None else validation.resized(size),
+            test=None if test is None else test.resized(size),
+        )
 
 
 @dataclass(frozen=True)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from glob import glob
 from itertools import islice
 from pathlib import Path
-from typing import BinaryIO, TypeVar
+from typing import Any, BinaryIO, TypeVar
 
 import numpy as np
 import torch
@@ -17,7 +18,7 @@ from PIL import Image
 from eanet.data.decode import decode_image
 from eanet.data.layout import list_images
 from eanet.device import resolve_device
-from eanet.errors import EanetError
+from eanet.errors import EanetError, WrongArgumentError
 from eanet.models import Classifier, load_model
 
 BATCH_SIZE = 64
@@ -64,12 +65,12 @@ class Predictor:
             top: how many classes to name for each.
 
         Raises:
-            EanetError: one of them cannot be read.
+            EanetError: one of them is no image or cannot be read, or ``top`` is below 1.
         """
-        if isinstance(images, Source):
-            images = [images]
-        predictions = []
-        for batch in _batches(images):
+        is_one = isinstance(images, str | bytes | np.ndarray) or hasattr(images, "read")
+        several = images if isinstance(images, Iterable) and not is_one else [images]
+        predictions: list[Prediction] = []
+        for batch in _batches(several):
             predictions += self._classify([self._decode(image) for image in batch], top)
         return predictions
 
@@ -84,10 +85,14 @@ class Predictor:
             for path, pixels in zip(batch, decoded, strict=True):
                 yield path, pixels if isinstance(pixels, EanetError) else next(answers)
 
-    def _decode(self, image: Source) -> Pixels:
-        return decode_image(
-            Path(image) if isinstance(image, str) else image, self.model.config.image_size
-        )
+    def _decode(self, image: Any) -> Pixels:
+        if isinstance(image, str):
+            image = Path(image)
+        if not isinstance(image, Path | Image.Image) and not hasattr(image, "read"):
+            raise WrongArgumentError(
+                f"an image is a path, an open file or a Pillow image, not {type(image).__name__}"
+            )
+        return decode_image(image, self.model.config.image_size)
 
     def _try_decode(self, path: Path) -> Pixels | EanetError:
         try:
@@ -97,6 +102,8 @@ class Predictor:
 
     @torch.inference_mode()
     def _classify(self, images: Sequence[Pixels], top: int) -> list[Prediction]:
+        if top < 1:
+            raise WrongArgumentError(f"top={top}: should be 1 or more")
         if not images:
             return []
         pixels = np.stack(images)  # (B, H, W, C)
@@ -130,7 +137,7 @@ def find_images(arguments: Sequence[str], listing: Iterable[str] = ()) -> list[P
             if not inside:
                 raise EanetError(f"no image in the folder {path}")
             found += inside
-        elif path.exists():
+        elif os.path.lexists(path):  # a broken link is reported when it is read
             found.append(path)
         elif matches := sorted(glob(str(path), recursive=True)):  # noqa: PTH207 (any root)
             found += find_images(matches)

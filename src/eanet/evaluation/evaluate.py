@@ -94,6 +94,11 @@ def evaluate(
     """
     if not len(images):
         raise EanetError("there are no images to evaluate on")
+    size = model.config.image_size
+    if images.image_size != size:
+        raise EanetError(
+            f"the images have a side of {images.image_size} pixels, the model takes {size}"
+        )
     classes = match_classes(model.classes, images.classes)
     model = model.to(device).eval()
     return Evaluation(
@@ -126,10 +131,11 @@ def match_classes(known: tuple[str, ...], found: tuple[str, ...]) -> tuple[str, 
         return known
     if known == unnamed_classes(len(found)):
         return found
-    differing = sorted(set(known) ^ set(found)) or list(found)
+    differing = sorted(set(known) ^ set(found))
+    why = f"for one: {differing[0]!r}" if differing else "their order differs"
     raise EanetError(
         f"the data's {len(found)} classes are not the model's {len(known)} "
-        f"(for one: {differing[0]!r}); evaluate on data with the classes it was trained on"
+        f"({why}); evaluate on data with the classes it was trained on"
     )
 
 

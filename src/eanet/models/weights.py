@@ -7,6 +7,7 @@ the one file is enough; no pickle is ever opened.
 from __future__ import annotations
 
 import json
+import logging
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -64,7 +65,7 @@ def load_model(where: str | Path) -> Classifier:
     if path.is_dir():
         path = path / WEIGHTS
         if not path.is_file():
-            raise EanetError(f"no {WEIGHTS} in {where}; give a run directory or a model file")
+            raise EanetError(f"no {WEIGHTS} in {where}: no run, or one without a finished epoch")
     elif not path.exists():
         text = str(where)
         if text.count("/") == 1 and not text.startswith((".", "/")) and not path.parent.is_dir():
@@ -95,6 +96,7 @@ def load_model(where: str | Path) -> Classifier:
 
 def load_from_hub(model_id: str, **options: Any) -> Classifier:
     """Load a model from the Hugging Face Hub; ``options`` as `huggingface_hub.hf_hub_download`."""
+    logging.getLogger("huggingface_hub").setLevel(logging.ERROR)  # it would tell of every retry
     try:
         return load_model(hf_hub_download(model_id, WEIGHTS, **options))
     except (OSError, ValueError) as error:

@@ -10,7 +10,7 @@ from lightning_fabric import Fabric
 from eanet.config import TrainSettings
 from eanet.console import notice
 from eanet.data.batches import default_batch_size, derive_seed
-from eanet.data.sources import load_dataset
+from eanet.data.sources import load_dataset, locate
 from eanet.data.splits import Dataset
 from eanet.device import resolve_device
 from eanet.models import Classifier, create_model
@@ -33,6 +33,13 @@ def launch(settings: TrainSettings) -> RunDirectory:
         KeyboardInterrupt: after Ctrl-C, with everything saved.
     """
     check_name(settings.model)
+    # So that the run can be resumed and evaluated from any folder.
+    settings = settings.model_copy(
+        update={
+            "data": locate(settings.data),
+            "data_dir": settings.data_dir and settings.data_dir.expanduser().resolve(),
+        }
+    )
     fabric = create_fabric(settings)
     dataset = load_run_data(settings, fabric)
     model = fresh_model(settings, dataset)

@@ -89,15 +89,12 @@ class TrainingProgress:
         )
 
     def end_epoch(self, row: Row, *, best: bool) -> None:
-        """Print the line of a finished epoch."""
+        """Print the line of a finished epoch, short enough for a window of 80 columns."""
         if not self.enabled:
             return
         parts = [f"epoch {row['epoch']:>{len(str(self.epochs))}}/{self.epochs}"]
-        for name, key in (("train", "train"), ("validation", "val")):
-            if f"{key}_loss" in row:
-                parts.append(
-                    f"{name}: loss {row[f'{key}_loss']:.3f}, "
-                    f"accuracy {row[f'{key}_accuracy']:6.2%}, top-5 {row[f'{key}_top5']:6.2%}"
-                )
-        parts.append(f"{row['images_per_second']:,.0f} images/s, {duration(row['seconds'])}")
+        parts.append(f"loss {row['train_loss']:.3f}  accuracy {row['train_accuracy']:6.2%}")
+        if "val_loss" in row:
+            parts.append(f"validation {row['val_loss']:.3f}  {row['val_accuracy']:6.2%}")
+        parts.append(duration(row["seconds"]))
         notice("  ".join(parts) + ("  best" if best else ""))

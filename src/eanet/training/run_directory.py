@@ -120,7 +120,10 @@ class RunDirectory:
     def read_config(self) -> dict[str, Any]:
         """What `write_settings` wrote."""
         path = self.path / SETTINGS
-        return parse_yaml(read_text(path), str(path))
+        content = parse_yaml(read_text(path), str(path))
+        if not {"settings", "resolved", "data"} <= content.keys():
+            raise EanetError(f"{path} was not written by eanet")
+        return content
 
     def read_settings(self) -> tuple[TrainSettings, TrainSettings]:
         """The settings of the run as they were given, and with every choice made."""

@@ -1,0 +1,74 @@
+"""Which images make up a step is a pure function of seed, epoch and step."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from eanet.data.batches import (
+    LARGEST_BATCH,
+    SMALLEST_BATCH,
+    STEPS_AN_EPOCH,
+    Batches,
+    default_batch_size,
+    derive_seed,
+    in_order,
+    take,
+)
+from eanet.data.imageset import ImageSet
+
+
+def image_set(count: int) -> ImageSet:
+    """Each image's pixels state its number."""
+    images = np.arange(count * 12, dtype=np.int64).reshape(count, 2, 2, 3) // 12
+    return ImageSet(images.astype(np.uint8), np.arange(count) % 3, ("a", "b", "c"))
+
+
+@given(st.integers(1, 200), st.integers(1, 64), st.integers(0, 99), st.integers(0, 99))
+def test_every_image_comes_once_an_epoch_and_the_last_step_is_filled_up(count, size, seed, epoch):
+    batches = Batches(image_set(count), size, seed)
+    order = batches.order(epoch)
+    assert order.shape == (len(batches), batches.batch_size)
+    assert batches.batch_size == min(size, count)
+    flat = order.flatten()
+    assert sorted(flat[:count].tolist()) == list(range(count))
+    assert torch.equal(flat[count:], flat[: len(flat) - count])
+    assert torch.equal(order, Batches(image_set(count), size, seed).order(epoch))
+
+
+def test_epochs_and_seeds_have_orders_of_their_own():
+    orders = [Batches(image_set(100), 10, seed).order(epoch) for seed in (0, 1) for epoch in (0, 1)]
+    assert len({tuple(order.flatten().tolist()) for order in orders}) == 4
+
+
+def test_seeds_depend_on_every_number_and_its_place():
+    seeds = [derive_seed(*n) for n in [(0,), (1,), (0, 1), (1, 0), (1, 1), (0, 0, 1), (1, 256)]]
+    assert len(set(seeds)) == len(seeds)
+    assert all(0 <= seed < 2**63 for seed in seeds)
+
+
+@given(st.integers(1, 100_000))
+def test_the_default_batch_leaves_small_sets_enough_steps(count):
+    size = default_batch_size(count)
+    assert SMALLEST_BATCH <= size <= LARGEST_BATCH
+    assert size == SMALLEST_BATCH or count >= size * STEPS_AN_EPOCH
+    assert size == LARGEST_BATCH or count < 2 * size * STEPS_AN_EPOCH
+
+
+def test_pixels_come_channels_first_with_their_labels():
+    images = image_set(7)
+    pixels, labels = take(images, torch.tensor([5, 2]))
+    assert pixels.shape == (2, 3, 2, 2)
+    assert pixels.dtype == torch.uint8
+    assert pixels[:, 0, 0, 0].tolist() == [5, 2]
+    assert labels.tolist() == [2, 2]
+    pixels[:] = 0  # a copy: the set itself is left alone
+    assert images.images[5].max() == 5
+
+
+def test_in_order_gives_all_images_once():
+    batches = list(in_order(image_set(7), 3))
+    assert [len(labels) for _, labels in batches] == [3, 3, 1]
+    assert [int(p[0, 0, 0]) for pixels, _ in batches for p in pixels] == list(range(7))

@@ -1,0 +1,116 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from eanet.data.imageset import ImageSet
+from eanet.errors import EanetError
+from eanet.evaluation.evaluate import Evaluation, evaluate, match_classes, write_metrics
+from eanet.models import create_model
+from eanet.models.classifier import Classifier
+
+LOGITS = np.array([[2, 1, 0], [0, 1, 3], [0, 2, 1], [4, 0, 0]], dtype=np.float32)
+LABELS = np.array([0, 1, 1, 2])
+
+
+def evaluation(smoothing: float = 0.0) -> Evaluation:
+    return Evaluation(LOGITS, LABELS, ("ant", "bee", "cat"), smoothing)
+
+
+def image_set(count: int, size: int = 4, classes: tuple[str, ...] = ("a", "b", "c")) -> ImageSet:
+    random = np.random.default_rng(0)
+    images = random.integers(0, 256, (count, size, size, 3), dtype=np.uint8)
+    return ImageSet(images, np.arange(count) % len(classes), classes)
+
+
+@pytest.fixture
+def model() -> Classifier:
+    torch.manual_seed(0)
+    return create_model("vit", classes=["a", "b", "c"], image_size=4, depth=1, dim=8, dropout=0.5)
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+def test_the_loss_is_the_cross_entropy_with_the_smoothing_of_the_training(smoothing: float) -> None:
+    logs = LOGITS - np.log(np.exp(LOGITS).sum(axis=1, keepdims=True))
+    wanted = (1 - smoothing) * np.eye(3)[LABELS] + smoothing / 3
+    assert evaluation(smoothing).loss == pytest.approx(-(wanted * logs).sum(axis=1).mean())
+
+
+def test_accuracies_are_fractions_and_five_best_of_three_are_all() -> None:
+    assert evaluation().top(1) == 2 / 4
+    assert evaluation().top(2) == 3 / 4
+    assert evaluation().metrics() == {
+        "images": 4,
+        "loss": evaluation().loss,
+        "label_smoothing": 0.0,
+        "top1": 0.5,
+        "top5": 1.0,
+    }
+
+
+def test_the_true_class_is_the_row_of_the_confusion() -> None:
+    assert evaluation().confusion().tolist() == [[1, 0, 0], [0, 1, 1], [1, 0, 0]]
+
+
+def test_probabilities_are_the_softmax() -> None:
+    probabilities = evaluation().probabilities
+    np.testing.assert_allclose(probabilities.sum(axis=1), 1, rtol=1e-6)
+    np.testing.assert_allclose(probabilities[1, 2] / probabilities[1, 1], np.exp(2), rtol=1e-5)
+
+
+def test_every_image_is_asked_once_in_order_without_dropout(model: Classifier) -> None:
+    images = image_set(300)  # more than a batch
+    found = evaluate(model.train(), images)
+    pixels = torch.from_numpy(images.images).permute(0, 3, 1, 2)
+    with torch.inference_mode():
+        np.testing.assert_allclose(found.logits, model(pixels).numpy(), atol=1e-5)
+    np.testing.assert_array_equal(found.labels, images.labels)
+    assert found.classes == images.classes
+
+
+@pytest.mark.parametrize(
+    ("images", "message"),
+    [
+        (image_set(0), "no images to evaluate on"),
+        (image_set(3, size=6), "side of 6 pixels, the model takes 4"),
+        (image_set(3, classes=("a", "b", "x")), "'c'"),
+    ],
+)
+def test_images_that_do_not_fit_the_model_are_refused(
+    model: Classifier, images: ImageSet, message: str
+) -> None:
+    with pytest.raises(EanetError, match=message):
+        evaluate(model, images)
+
+
+def test_classes_that_were_never_named_take_the_names_of_the_data() -> None:
+    unnamed = ("class 0", "class 1")
+    assert match_classes(("a", "b"), ("a", "b")) == ("a", "b")
+    assert match_classes(unnamed, ("a", "b")) == ("a", "b")
+
+
+@pytest.mark.parametrize(
+    ("known", "found", "message"),
+    [
+        (("a", "b"), ("a", "c"), "2 classes are not the model's 2 .for one: 'b'"),
+        (("a", "b"), ("a", "b", "c"), "3 classes are not the model's 2 .for one: 'c'"),
+        (("a", "b"), ("b", "a"), "their order differs"),
+        (("class 0", "class 1"), ("a", "b", "c"), "3 classes are not the model's 2"),
+    ],
+)
+def test_other_classes_are_refused(
+    known: tuple[str, ...], found: tuple[str, ...], message: str
+) -> None:
+    with pytest.raises(EanetError, match=message):
+        match_classes(known, found)
+
+
+def test_metrics_are_written_behind_what_they_are_about(tmp_path: Path) -> None:
+    path = write_metrics(evaluation(), tmp_path / "m.json", model="vit", split="test")
+    written = json.loads(path.read_text())
+    assert list(written)[:2] == ["model", "split"]
+    assert written == {"model": "vit", "split": "test", **evaluation().metrics()}

@@ -1,0 +1,62 @@
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+import eanet
+
+
+@pytest.mark.parametrize("name", eanet.__all__)
+def test_every_public_name_leads_somewhere_and_is_documented(name: str) -> None:
+    assert getattr(eanet, name).__doc__
+    assert name in dir(eanet)
+
+
+def test_the_public_names_are_the_ones_with_a_home() -> None:
+    assert sorted(eanet.__all__) == eanet.__all__ == sorted(eanet._HOMES)
+
+
+def test_an_unknown_attribute_is_an_attribute_error() -> None:
+    with pytest.raises(AttributeError, match="module 'eanet' has no attribute 'tarin'"):
+        _ = eanet.tarin
+
+
+def test_a_training_leaves_a_whole_run_and_tells_its_figures(
+    trained: eanet.TrainingResult,
+) -> None:
+    assert {file.name for file in trained.path.iterdir()} == {
+        "config.yaml",
+        "history.csv",
+        "model.safetensors",
+        "config.json",
+        "last.ckpt",
+        "curves.png",
+        "confusion.png",
+        "samples.png",
+        "metrics.json",
+    }
+    written = json.loads((trained.path / "metrics.json").read_text())
+    assert trained.metrics["top1"] == written["top1"] > 0.9
+
+
+def test_a_finished_run_is_evaluated_again_to_the_same_figures(
+    trained: eanet.TrainingResult, tmp_path: Path
+) -> None:
+    run = shutil.copytree(trained.path, tmp_path / "run")
+    result = eanet.resume(str(run))
+    assert (result.path, result.metrics) == (run, trained.metrics)
+
+
+def test_a_misspelt_setting_is_answered_with_the_nearest(trained: eanet.TrainingResult) -> None:
+    with pytest.raises(eanet.EanetError, match=r"unknown setting 'epoch'; did you mean 'epochs'\?"):
+        eanet.train(epoch=3)
+    with pytest.raises(eanet.EanetError, match=r"'thread'; did you mean 'threads'\?"):
+        eanet.resume(trained.path, thread=1)
+
+
+def test_a_resumed_run_keeps_its_own_settings(trained: eanet.TrainingResult) -> None:
+    with pytest.raises(eanet.EanetError, match="unknown setting of a resumed run 'epochs'"):
+        eanet.resume(trained.path, epochs=9)

@@ -1,0 +1,221 @@
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from safetensors.numpy import save_file
+
+import eanet
+from eanet.cli import main
+from eanet.config import load_recipe, recipes
+
+COMMANDS = ["train", "evaluate", "predict", "models", "datasets", "recipes", "import-keras"]
+
+Capture = pytest.CaptureFixture[str]
+
+
+def python(program: str, *arguments: str, **options: object) -> subprocess.CompletedProcess[bytes]:
+    """A program in an interpreter of its own, with output buffered as usual."""
+    environment = {k: v for k, v in os.environ.items() if k != "PYTHONUNBUFFERED"}
+    return subprocess.run(
+        [sys.executable, *program.split(maxsplit=1), *arguments],
+        env=environment,
+        check=False,
+        **{"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **options},  # type: ignore[call-overload]
+    )
+
+
+# Help and lists
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_the_help_of_every_command_ends_with_an_example(command: str, capsys: Capture) -> None:
+    assert main([command, "--help"]) == 0
+    out, err = capsys.readouterr()
+    assert f"example:\n  eanet {command}" in out
+    assert err == ""
+
+
+def test_the_help_names_every_command_without_waiting_for_torch() -> None:
+    program = (
+        "import sys; from eanet.cli import main; code = main(['--help']); "
+        "heavy = {'torch', 'lightning_fabric', 'matplotlib', 'sklearn'} & set(sys.modules); "
+        "sys.exit(f'imported {heavy}' if heavy else code)"
+    )
+    result = python("-c", program)
+    assert (result.returncode, result.stderr) == (0, b"")
+    for command in COMMANDS:
+        assert f"    {command}" in result.stdout.decode()
+
+
+def test_the_version_is_told(capsys: Capture) -> None:
+    assert main(["--version"]) == 0
+    assert capsys.readouterr().out == f"eanet {eanet.__version__}\n"
+
+
+@pytest.mark.parametrize(
+    ("command", "names"),
+    [
+        ("models", ["keras_eanet  361,380", "keras_vit    623,268", "vit          225,444"]),
+        ("datasets", ["digits", "cifar10", "cifar100", "FOLDER"]),
+        ("recipes", list(recipes())),
+    ],
+)
+def test_a_list_that_is_piped_has_one_line_for_each_name(
+    command: str, names: list[str], capsys: Capture
+) -> None:
+    assert main([command]) == 0
+    out, err = capsys.readouterr()
+    lines = out.splitlines()[1:]
+    for line, name in zip(lines, names, strict=False):
+        assert line.startswith(name)
+    assert err == ""
+
+
+def test_a_list_fits_the_window_of_a_terminal(
+    monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    monkeypatch.setenv("COLUMNS", "60")
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    assert main(["recipes"]) == 0
+    _, *lines = capsys.readouterr().out.splitlines()  # the head is bold
+    assert max(map(len, lines)) <= 60
+
+
+@pytest.mark.parametrize("name", recipes())
+def test_a_printed_recipe_can_be_given_back_as_a_file(
+    name: str, tmp_path: Path, capsys: Capture
+) -> None:
+    assert main(["recipes", name]) == 0
+    (tmp_path / "own.yaml").write_text(capsys.readouterr().out)
+    assert load_recipe(str(tmp_path / "own.yaml")) == load_recipe(name)
+
+
+# Wrong arguments
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ("", "the following arguments are required: COMMAND; see eanet --help"),
+        ("trian", "unknown command 'trian'; did you mean 'train'?; see eanet --help"),
+        ("train --epoch=3", "unknown option '--epoch'; did you mean '--epochs'?; see eanet train"),
+        ("train digits more", "one argument too many: 'more'; see eanet train --help"),
+        ("train --device cude", "unknown --device 'cude'; did you mean 'cuda'?"),
+        ("train --model kers_eanet", "unknown model 'kers_eanet'; did you mean 'keras_eanet'?"),
+        ("train --recipe defalt", "unknown recipe 'defalt'; did you mean 'default'?"),
+        ("train --epochs many", "epochs=many: should be a valid integer"),
+        ("train --epochs -1", "epochs=-1: should be greater than or equal to 1"),
+        ("train --threads 1.5", "threads=1.5: should be a valid integer"),
+        ("predict runs/some", "the following arguments are required: IMAGE"),
+        ("predict runs/some a.png --top 0", "--top takes 1 or more"),
+        ("predict runs/some a.png --top x", "argument --top: invalid int value: 'x'"),
+        ("evaluate runs/some --split tset", "unknown --split 'tset'; did you mean 'test'?"),
+        ("recipes defalt", "unknown recipe 'defalt'; did you mean 'default'?"),
+        ("train --resume runs/some digits --epochs 3", "leave out epochs, data"),
+    ],
+)
+def test_wrong_arguments_are_one_line_and_exit_2(
+    refused: Callable[..., tuple[int, str]], arguments: str, message: str
+) -> None:
+    code, line = refused(*arguments.split())
+    assert code == 2
+    assert message in line
+
+
+def test_a_wrong_key_in_a_recipe_file_names_file_key_and_the_nearest(
+    refused: Callable[..., tuple[int, str]], tmp_path: Path
+) -> None:
+    recipe = tmp_path / "own.yaml"
+    recipe.write_text("weight_decya: 0.1\n")
+    code, line = refused("train", "digits", "--recipe", recipe)
+    assert code == 2
+    assert line == (
+        f"recipe {recipe}: unknown setting 'weight_decya'; did you mean 'weight_decay'?"
+    )
+
+
+# What is not there, or not what it should be
+
+
+def test_data_that_cannot_be_trained_on_are_one_line_and_leave_no_run(
+    refused: Callable[..., tuple[int, str]], photos: Path, tmp_path: Path
+) -> None:
+    empty, one_empty = tmp_path / "empty", tmp_path / "one-empty"
+    empty.mkdir()
+    shutil.copytree(photos, one_empty)
+    (one_empty / "yellow").mkdir()
+    output = tmp_path / "runs"
+    for data, message in [
+        (tmp_path / "nowhere", f"no such folder: {tmp_path / 'nowhere'}"),
+        (photos / "red" / "00.png", "is a file; give a folder of class folders"),
+        (empty, "put the images of each class in a folder of its name"),
+        (photos / "red", "put the images of each class in a folder of its name"),
+        (one_empty, f"class folder {one_empty / 'yellow'} has no image"),
+    ]:
+        code, line = refused("train", data, "--output", output)
+        assert code == 1
+        assert message in line
+    assert not output.exists()
+
+
+@pytest.mark.parametrize("command", [["evaluate", "--data", "digits"], ["predict", "x.png"]])
+def test_models_that_cannot_be_loaded_are_one_line(
+    refused: Callable[..., tuple[int, str]],
+    trained: eanet.TrainingResult,
+    tmp_path: Path,
+    command: list[str],
+) -> None:
+    whole = (trained.path / "model.safetensors").read_bytes()
+    for name, content in [("head", whole[:50]), ("half", whole[: len(whole) // 2]), ("text", b"x")]:
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "model.safetensors").write_bytes(content)
+    save_file({"weight": np.zeros(3)}, tmp_path / "other.safetensors")
+    (tmp_path / "empty").mkdir()
+    for name, message in [
+        ("nowhere", "no such run or model file: "),
+        ("empty", "no model.safetensors in "),
+        ("head", "is not a readable safetensors file"),
+        ("half", "is not a readable safetensors file"),
+        ("text/model.safetensors", "is not a readable safetensors file"),
+        ("other.safetensors", "was not written by eanet"),
+    ]:
+        code, line = refused(command[0], tmp_path / name, *command[1:])
+        assert code == 1
+        assert message in line
+
+
+def test_debug_shows_where_an_error_comes_from() -> None:
+    with pytest.raises(eanet.EanetError, match="unknown model"):
+        main(["train", "--model", "vti", "--debug"])
+
+
+def test_an_unexpected_error_is_one_line_too(
+    refused: Callable[..., tuple[int, str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(**_: object) -> None:
+        raise RuntimeError("a long\n  story")
+
+    monkeypatch.setattr("eanet.api.train", fail)
+    assert refused("train") == (1, "RuntimeError: a long story (--debug shows where)")
+    with pytest.raises(RuntimeError):
+        main(["train", "--debug"])
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["recipes", "default"], ["predict"]])
+def test_a_reader_that_goes_away_is_no_error(
+    arguments: list[str], trained: eanet.TrainingResult, photos: Path
+) -> None:
+    if arguments == ["predict"]:
+        arguments = ["predict", str(trained.path), str(photos)]
+    reader, writer = os.pipe()
+    os.close(reader)
+    result = python("-m eanet", *arguments, stdout=writer)
+    os.close(writer)
+    assert (result.returncode, result.stderr) == (0, b"")

@@ -1,0 +1,176 @@
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import shutil
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+import eanet
+from eanet.cli import main
+from eanet.training.run_directory import RunDirectory
+
+QUICK = ["--image-size", "16", "--compile", "off", "--precision", "fp32", "--threads", "1"]
+
+Capture = pytest.CaptureFixture[str]
+
+
+# Training and evaluating
+
+
+def test_an_interrupted_training_exits_130_and_goes_on_where_it_was(
+    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    def append_and_interrupt(run: RunDirectory, row: dict[str, float]) -> None:
+        append(run, row)
+        signal.raise_signal(signal.SIGINT)
+
+    append = RunDirectory.append_history
+    run = tmp_path / "photos-keras_eanet"
+    with monkeypatch.context() as patch:
+        patch.setattr(RunDirectory, "append_history", append_and_interrupt)
+        arguments = ["train", str(photos), "--epochs", "3", "--output", str(tmp_path)]
+        assert main([*arguments, *QUICK]) == 130
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert f"go on with: eanet train --resume {run}\n" in err
+    assert not (run / "metrics.json").exists()
+
+    assert main(["train", "--resume", str(run)]) == 0
+    out, err = capsys.readouterr()
+    assert len((run / "history.csv").read_text().splitlines()) == 1 + 3
+    assert out.splitlines()[0] == "6 images"
+    wrote = [Path(line.removeprefix("wrote ")) for line in out.splitlines()[4:]]
+    assert wrote[0] == run / "metrics.json"
+    assert all(file.is_file() for file in wrote)
+    assert "epoch 3/3" in err
+
+
+def test_an_evaluation_prints_the_figures_that_it_writes(
+    trained: eanet.TrainingResult, tmp_path: Path, capsys: Capture
+) -> None:
+    arguments = ["evaluate", str(trained.path), "--split", "train", "--output", str(tmp_path)]
+    assert main(arguments) == 0
+    out, err = capsys.readouterr()
+    written = json.loads((tmp_path / "metrics.json").read_text())
+    assert out.splitlines()[:4] == [
+        "27 images",
+        f"loss   {written['loss']:.4f} (label smoothing 0.1)",
+        f"top-1  {written['top1']:.2%}",
+        "top-5  100.00%",
+    ]
+    assert err == ""
+
+
+# Predicting
+
+
+def test_a_prediction_is_one_line_an_image(
+    trained: eanet.TrainingResult, photos: Path, capsys: Capture
+) -> None:
+    assert main(["predict", str(trained.path), str(photos), "--top", "1"]) == 0
+    out, err = capsys.readouterr()
+    lines = out.splitlines()
+    assert len(lines) == 36
+    assert lines[0].startswith(f"{photos / 'blue' / '00.png'}: blue ")
+    assert lines[0].endswith("%")
+    assert err == ""
+
+
+def test_json_and_csv_read_back_as_the_same_answers(
+    trained: eanet.TrainingResult, photos: Path, capsys: Capture
+) -> None:
+    images = [str(photos / "red" / "00.png"), f"{photos}/*/01.png"]
+    assert main(["predict", str(trained.path), *images, "--format", "json"]) == 0
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert main(["predict", str(trained.path), *images, "--format", "csv"]) == 0
+    table = capsys.readouterr().out
+    assert "\r" not in table
+    rows = list(csv.DictReader(io.StringIO(table)))
+    assert len(lines) == 4
+    assert [
+        (line["image"], best["class"], f"{best['probability']:.6f}")
+        for line in lines
+        for best in line["predictions"]
+    ] == [(row["image"], row["class"], row["probability"]) for row in rows]
+
+
+def test_unreadable_images_of_a_list_are_reported_and_the_others_answered(
+    trained: eanet.TrainingResult,
+    photos: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: Capture,
+) -> None:
+    text = tmp_path / "text.jpg"
+    text.write_text("no image")
+    good = [photos / "red" / "00.png", photos / "blue" / "00.png"]
+    listing = "\n".join(str(path) for path in (good[0], text, tmp_path / "gone.png", good[1]))
+    monkeypatch.setattr(sys, "stdin", io.StringIO(listing))
+    assert main(["predict", str(trained.path), "-"]) == 1
+    out, err = capsys.readouterr()
+    assert [line.split(": ")[0] for line in out.splitlines()] == [str(path) for path in good]
+    assert err.splitlines() == [
+        f"eanet: error: cannot read image {text}: not an image",
+        f"eanet: error: cannot read image {tmp_path / 'gone.png'}: No such file or directory",
+    ]
+
+
+def test_an_image_that_does_not_exist_is_one_line(
+    refused: Callable[..., tuple[int, str]], trained: eanet.TrainingResult
+) -> None:
+    assert refused("predict", trained.path, "gone.png") == (
+        1,
+        "no such image or folder: gone.png",
+    )
+
+
+def test_a_file_whose_name_is_no_utf8_is_answered_under_its_own_name(
+    trained: eanet.TrainingResult,
+    photos: Path,
+    tmp_path: Path,
+    capsysbinary: pytest.CaptureFixture[bytes],
+) -> None:
+    name = os.fsencode(tmp_path) + b"/caf\xe9.png"
+    try:
+        shutil.copy(photos / "red" / "00.png", name)
+    except OSError:
+        pytest.skip("this file system takes UTF-8 names alone")
+    assert main(["predict", str(trained.path), os.fsdecode(name)]) == 0
+    assert capsysbinary.readouterr().out.startswith(name + b": ")
+
+
+# Keras
+
+
+def test_a_network_of_keras_becomes_a_model_with_the_names_of_its_classes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    def read(file: Path, classes: list[str]) -> eanet.Classifier:
+        assert file == Path("nets/small.weights.h5")
+        return eanet.create_model("vit", classes=classes, image_size=8, depth=1)
+
+    monkeypatch.setattr("eanet.models.keras_import.import_keras", read)
+    monkeypatch.chdir(tmp_path)
+    Path("names.txt").write_text("ant\nbee\n\n")
+    assert main(["import-keras", "nets/small.weights.h5", "--classes", "names.txt"]) == 0
+    assert "8 x 8 pixels, 2 classes\nwrote runs/small/model.safetensors" in capsys.readouterr().out
+    assert eanet.load("runs/small").classes == ("ant", "bee")
+
+
+def test_weights_of_keras_that_cannot_be_read_are_one_line(
+    refused: Callable[..., tuple[int, str]], tmp_path: Path
+) -> None:
+    (tmp_path / "text.weights.h5").write_text("no weights")
+    code, line = refused("import-keras", tmp_path / "text.weights.h5")
+    assert code == 1
+    assert "is not a readable file of Keras 3" in line
+    code, line = refused("import-keras", tmp_path / "gone.keras", "--classes", tmp_path / "gone")
+    assert code == 1
+    assert line == f"cannot read {tmp_path / 'gone'}: No such file or directory"

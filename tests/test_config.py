@@ -1,0 +1,130 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from eanet.config import Recipe, TrainSettings, load_recipe, parse_yaml, recipes
+from eanet.errors import EanetError, WrongArgumentError
+
+
+@pytest.mark.parametrize("name", recipes())
+def test_every_recipe_is_valid_and_says_what_it_is(name: str) -> None:
+    assert load_recipe(name).epochs >= 1
+    assert len(recipes()[name]) > 20
+    assert TrainSettings.resolve(recipe=name).recipe == name
+
+
+def test_the_keras_example_recipe_holds_the_settings_of_the_example() -> None:
+    assert load_recipe("keras_example").model_dump() == {
+        "epochs": 50,
+        "batch_size": 128,
+        "learning_rate": 1e-3,
+        "schedule": "constant",
+        "warmup_epochs": 0,
+        "weight_decay": 1e-4,
+        "decay_all": True,
+        "epsilon": 1e-7,
+        "epsilon_hat": True,
+        "label_smoothing": 0.1,
+        "dropout": 0.2,
+        "flip": True,
+        "rotation": 0.1,
+        "zoom": 0.2,
+        "contrast": 0.1,
+        "validation_fraction": 0.2,
+        "validation_split": "last",
+        "clip_norm": None,
+        "ema": None,
+        "patience": None,
+    }
+
+
+def test_what_is_given_beats_the_recipe_and_the_recipe_beats_the_defaults(tmp_path: Path) -> None:
+    recipe = tmp_path / "own.yaml"
+    recipe.write_text("epochs: 7\nlearning_rate: 3e-4\nflip: false\n")
+    settings = TrainSettings.resolve(recipe=str(recipe), epochs=9, seed="3")
+    assert (settings.epochs, settings.learning_rate, settings.flip) == (9, 3e-4, False)
+    assert settings.seed == 3
+    assert settings.weight_decay == Recipe().weight_decay
+
+
+@pytest.mark.parametrize("unset", ["none", None])
+def test_none_unsets_what_the_recipe_sets(unset: str | None) -> None:
+    assert load_recipe("default").clip_norm == 1.0
+    assert TrainSettings.resolve(clip_norm=unset).clip_norm is None
+
+
+def test_strings_are_read_as_what_the_setting_wants() -> None:
+    settings = TrainSettings.resolve(epochs="3", ema="0.99", flip="true", output="a/b")
+    assert (settings.epochs, settings.ema, settings.flip) == (3, 0.99, True)
+    assert settings.output == Path("a/b")
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"epoch": 3}, r"^unknown setting 'epoch'; did you mean 'epochs'\?$"),
+        ({"recipe": "defalt"}, r"^unknown recipe 'defalt'; did you mean 'default'\?$"),
+        ({"epochs": "many"}, "^epochs=many: should be a valid integer"),
+        ({"epochs": 2.5}, "^epochs=2.5: should be a valid integer"),
+        ({"epochs": 0}, "^epochs=0: should be greater than or equal to 1$"),
+        ({"epochs": "none"}, "^epochs=none: should be a valid integer$"),
+        ({"patience": True}, "^patience=True: should be a valid integer"),
+        ({"dropout": 1}, "^dropout=1: should be less than 1$"),
+        ({"learning_rate": float("inf")}, "^learning_rate=inf: should be a finite number$"),
+        ({"warmup_epochs": "nan"}, "^warmup_epochs=nan: should be"),
+        ({"device": "tpu"}, "^device=tpu: should be 'auto', 'cpu', 'cuda' or 'mps'$"),
+        ({"compile": False}, "^compile=False: should be 'auto', 'on' or 'off'$"),
+    ],
+)
+def test_a_wrong_setting_is_one_line_that_says_what_is_expected(
+    given: dict[str, object], message: str
+) -> None:
+    with pytest.raises(WrongArgumentError, match=message):
+        TrainSettings.resolve(**given)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"learning_rat: 1\n", r"own.yaml: unknown setting 'learning_rat'; did you mean"),
+        (b"seed: 1\n", "own.yaml: seed is the run's to set"),
+        (b"epochs: many\n", "own.yaml: epochs=many: should be a valid integer"),
+        (b"epochs: yes\n", "own.yaml: epochs=True: should be a valid integer"),
+        (b"- epochs\n", "own.yaml must hold lines of the form `name: value`$"),
+        (b"1: 2\n", "own.yaml must hold lines"),
+        (b"epochs: [3\n", "own.yaml is not YAML: "),
+        (b"\xff\xfe", "own.yaml: it is not UTF-8 text$"),
+    ],
+)
+def test_a_wrong_recipe_file_is_one_line_with_its_name(
+    tmp_path: Path, content: bytes, message: str
+) -> None:
+    recipe = tmp_path / "own.yaml"
+    recipe.write_bytes(content)
+    with pytest.raises(EanetError, match=message) as error:
+        load_recipe(str(recipe))
+    assert "\n" not in str(error.value)
+
+
+def test_a_recipe_file_that_is_missing_is_named_once(tmp_path: Path) -> None:
+    with pytest.raises(EanetError, match=r"^cannot read \S+own.yml: No such file or directory$"):
+        load_recipe(str(tmp_path / "own.yml"))
+
+
+def test_an_empty_recipe_file_is_the_defaults(tmp_path: Path) -> None:
+    (tmp_path / "own.yaml").write_text("# nothing yet\n")
+    assert load_recipe(str(tmp_path / "own.yaml")) == Recipe()
+
+
+def test_yaml_cannot_build_objects() -> None:
+    with pytest.raises(EanetError, match="is not YAML"):
+        parse_yaml("a: !!python/object/apply:os.getcwd []", "x")
+
+
+def test_settings_are_frozen_and_survive_being_written() -> None:
+    settings = TrainSettings.resolve(recipe="keras_example", data_dir="d", clip_norm=2)
+    with pytest.raises(ValueError, match="frozen"):
+        settings.epochs = 3
+    assert TrainSettings.parse(settings.model_dump(mode="json")) == settings

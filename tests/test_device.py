@@ -1,0 +1,49 @@
+from __future__ import annotations
+
+import pytest
+import torch
+
+from eanet.device import has_bf16, has_compiler, resolve_device
+from eanet.errors import EanetError
+
+
+def offer(monkeypatch: pytest.MonkeyPatch, *, cuda: bool = False, mps: bool = False) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: cuda)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: mps)
+
+
+def test_auto_takes_a_gpu_where_there_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    offer(monkeypatch)
+    assert resolve_device("auto") == "cpu"
+    offer(monkeypatch, mps=True)
+    assert resolve_device("auto") == "mps"
+    offer(monkeypatch, cuda=True)
+    assert resolve_device("auto") == "cuda"
+    assert resolve_device("cpu") == "cpu"
+
+
+def test_a_device_that_is_not_there_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    offer(monkeypatch, cuda=True)
+    with pytest.raises(EanetError, match="no mps device here; use --device cuda or cpu"):
+        resolve_device("mps")
+
+
+def test_bf16_that_the_processor_only_emulates_does_not_count(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("platform.machine", lambda: "x86_64")
+    monkeypatch.setattr(torch.backends.mkldnn, "is_available", lambda: True)
+    for native in (True, False):
+        monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda native=native: native)
+        assert has_bf16("cpu") == native
+    monkeypatch.setattr(torch.backends.mkldnn, "is_available", lambda: False)
+    assert not has_bf16("cpu")
+    assert not has_bf16("mps")
+
+
+def test_a_compiler_is_looked_for_where_it_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("shutil.which", lambda name: name if name == "my-c++" else None)
+    assert not has_compiler("cpu")
+    monkeypatch.setenv("CXX", "my-c++")
+    assert has_compiler("cpu")
+    assert not has_compiler("mps")

@@ -1,0 +1,62 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from eanet.console import notice
+from eanet.errors import EanetError, unknown_name
+from eanet.files import replacing
+
+
+def test_an_unknown_name_is_answered_with_the_nearest_one() -> None:
+    error = unknown_name("model", "vti", ["vit", "keras_vit", "keras_eanet"])
+    assert str(error) == "unknown model 'vti'; did you mean 'vit'?"
+    assert error.exit_code == 2
+
+
+def test_a_name_like_no_other_is_answered_with_all_of_them() -> None:
+    assert str(unknown_name("model", "zzz", ["b", "a"])) == "unknown model 'zzz'; known: a, b"
+
+
+def test_a_file_is_replaced_as_a_whole(tmp_path: Path) -> None:
+    path = tmp_path / "new" / "file.txt"
+    with replacing(path) as partial:
+        assert (partial.parent, partial.suffix) == (path.parent, path.suffix)
+        partial.write_text("done")
+        assert not path.exists()
+    assert path.read_text() == "done"
+    assert list(path.parent.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("interruption", [KeyboardInterrupt, ValueError, OSError(28, "disk full")])
+def test_an_interrupted_write_leaves_the_old_file_alone(
+    tmp_path: Path, interruption: type[BaseException] | OSError
+) -> None:
+    path = tmp_path / "file.txt"
+    path.write_text("old")
+    expected = EanetError if isinstance(interruption, OSError) else interruption
+    with pytest.raises(expected) as raised, replacing(path) as partial:  # noqa: PT012
+        partial.write_text("half")
+        raise interruption
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+    if expected is EanetError:
+        assert str(raised.value) == f"cannot write {path}: disk full"
+
+
+def test_a_folder_that_cannot_be_made_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with (
+        pytest.raises(EanetError, match=r"cannot write .*new\.txt: "),
+        replacing(tmp_path / "file" / "new.txt"),
+    ):
+        pytest.fail("the block must not be entered")
+
+
+def test_a_notice_is_one_line_on_standard_error_exactly_as_given(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    message = "a [red]name[/red] in :bee:/folder " + "that is long " * 20
+    notice(message)
+    assert capsys.readouterr() == ("", message + "\n")

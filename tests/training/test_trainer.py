@@ -1,0 +1,317 @@
+"""The training loop on small real images: what it learns, keeps, resumes and refuses."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from eanet import Classifier, EanetError
+from eanet.config import TrainSettings
+from eanet.models import ModelConfig, load_model, registry
+from eanet.models.keras_example import keras_eanet
+from eanet.training import trainer as trainer_module
+from eanet.training.launch import launch, resume
+from eanet.training.run_directory import RunDirectory
+from eanet.training.trainer import Trainer
+
+
+@pytest.fixture(autouse=True, scope="module")
+def small_model():
+    """A model of one block, so that the loop and not the model is what takes the time."""
+
+    def tiny(config: ModelConfig, *, dropout: float = 0.0) -> Classifier:
+        return keras_eanet(config, dropout=dropout, depth=1, patch_size=4)
+
+    registry._MODELS["tiny"] = registry.ModelEntry("tiny", "for tests", tiny)
+    yield
+    del registry._MODELS["tiny"]
+
+
+TIMES = ("seconds", "images_per_second")
+
+
+def settings(tmp_path: Path, **given: object) -> TrainSettings:
+    """Two short epochs on the digits, in float32."""
+    options = {"model": "tiny", "epochs": 2, "precision": "fp32", "batch_size": 128}
+    return TrainSettings.resolve(output=tmp_path, name="run", **{**options, **given})
+
+
+def weights(run: RunDirectory) -> dict[str, torch.Tensor]:
+    return load_file(run.path / "model.safetensors")
+
+
+def assert_same(a: RunDirectory, b: RunDirectory) -> None:
+    """The same history, model and training state, to the bit; times aside."""
+    histories = [
+        [{k: v for k, v in row.items() if k not in TIMES} for row in run.read_history()]
+        for run in (a, b)
+    ]
+    assert histories[0] == histories[1]
+    assert weights(a).keys() == weights(b).keys()
+    assert all(torch.equal(weights(a)[name], weights(b)[name]) for name in weights(a))
+    states = [run.read_checkpoint() for run in (a, b)]
+    for key in ("model", "average"):
+        if states[0][key] is not None:
+            assert all(torch.equal(states[0][key][n], states[1][key][n]) for n in states[0][key])
+    moments = [state["optimizer"]["state"] for state in states]
+    for index in moments[0]:
+        for name in moments[0][index]:
+            assert torch.equal(moments[0][index][name], moments[1][index][name])
+
+
+@pytest.fixture(scope="module")
+def plain(tmp_path_factory) -> RunDirectory:
+    """An undisturbed run with everything on that draws at random."""
+    return launch(settings(tmp_path_factory.mktemp("plain"), dropout=0.1, ema=0.9, flip=True))
+
+
+def test_learns_and_leaves_everything(plain):
+    history = plain.read_history()
+    assert [row["epoch"] for row in history] == [1, 2]
+    assert history[1]["train_loss"] < history[0]["train_loss"]
+    assert 0 < history[1]["val_accuracy"] <= history[1]["val_top5"] <= 1
+    assert history[1]["learning_rate"] == pytest.approx(1e-3 * 2 / 3)  # within the warm-up
+    names = {path.name for path in plain.path.iterdir()}
+    assert names == {"config.yaml", "config.json", "history.csv", "last.ckpt", "model.safetensors"}
+    assert load_model(plain.path).classes == tuple("0123456789")
+
+
+def test_the_same_settings_give_the_same_run(plain, tmp_path):
+    again = launch(settings(tmp_path, dropout=0.1, ema=0.9, flip=True))
+    assert_same(plain, again)
+
+
+def test_another_seed_gives_another_run_on_the_same_test_images(plain, tmp_path):
+    other = launch(settings(tmp_path, dropout=0.1, ema=0.9, flip=True, seed=1))
+    assert other.read_history()[0]["train_loss"] != plain.read_history()[0]["train_loss"]
+    assert other.read_config()["data"] == plain.read_config()["data"]
+
+
+@pytest.mark.parametrize("stop_after", [3, 11, 12])
+def test_an_interrupted_run_goes_on_to_the_same_bits(plain, tmp_path, monkeypatch, stop_after):
+    """Ctrl-C within the first epoch, at its last step, and in the second (11 steps an epoch)."""
+    steps = 0
+    take = trainer_module.take
+
+    def interrupt(*arguments: object) -> object:
+        nonlocal steps
+        steps += 1
+        if steps == stop_after:
+            os.kill(os.getpid(), signal.SIGINT)
+        return take(*arguments)
+
+    monkeypatch.setattr(trainer_module, "take", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        launch(settings(tmp_path, dropout=0.1, ema=0.9, flip=True))
+    assert steps == stop_after  # it stopped after the step under way
+    run = resume(tmp_path / "run")
+    assert steps == 22  # no step was done twice
+    assert_same(plain, run)
+
+
+def test_a_resumed_run_forgets_what_came_after_its_checkpoint(plain, tmp_path, monkeypatch):
+    """Killed after the second row was written but before the second checkpoint was."""
+    saves = 0
+    write = RunDirectory.write_checkpoint
+
+    def die_at_the_second(run: RunDirectory, state: dict[str, object]) -> None:
+        nonlocal saves
+        saves += 1
+        if saves == 2:
+            raise RuntimeError("killed")
+        write(run, state)
+
+    monkeypatch.setattr(RunDirectory, "write_checkpoint", die_at_the_second)
+    with pytest.raises(RuntimeError, match="killed"):
+        launch(settings(tmp_path, dropout=0.1, ema=0.9, flip=True))
+    assert len(RunDirectory(tmp_path / "run").read_history()) == 2
+    assert_same(plain, resume(tmp_path / "run"))
+
+
+def test_a_run_without_a_checkpoint_starts_again(plain, tmp_path, monkeypatch):
+    monkeypatch.setattr(Trainer, "fit", lambda self: None)
+    launch(settings(tmp_path, dropout=0.1, ema=0.9, flip=True))
+    monkeypatch.undo()
+    assert_same(plain, resume(tmp_path / "run"))
+
+
+def test_resuming_a_finished_run_changes_nothing(plain, tmp_path):
+    before = {path.name: path.read_bytes() for path in plain.path.iterdir()}
+    resume(plain.path)
+    assert {path.name: path.read_bytes() for path in plain.path.iterdir()} == before
+
+
+@pytest.mark.slow
+def test_a_killed_run_that_is_resumed_ends_with_the_same_bits(tmp_path):
+    """SIGKILL at a random moment, twice, against a run left alone; each in its own process."""
+
+    def start(*arguments: str) -> subprocess.Popen[bytes]:
+        command = [sys.executable, "-m", "eanet", "train", *arguments]
+        return subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL)
+
+    options = ("digits", "--epochs", "4", "--dropout", "0.1", "--compile", "off", "--threads", "1")
+    alone = start(*options, "--output", str(tmp_path), "--name", "alone")
+    _, told = alone.communicate(timeout=240)
+    assert alone.returncode == 0, told.decode()
+    took = RunDirectory(tmp_path / "alone").read_history()[-1]["seconds"]
+
+    killed = start(*options, "--output", str(tmp_path), "--name", "killed")
+    run = RunDirectory(tmp_path / "killed")
+    for epochs in (1, 2):
+        deadline = time.monotonic() + 120
+        while len(run.read_history()) < epochs and time.monotonic() < deadline:
+            time.sleep(0.02)
+        time.sleep(random.uniform(0, took))
+        killed.kill()
+        killed.communicate()
+        assert len(run.read_history()) < 4, "it was over before it was killed"
+        killed = start("--resume", str(run.path))
+    _, told = killed.communicate(timeout=240)
+    assert killed.returncode == 0, told.decode()
+    assert_same(RunDirectory(tmp_path / "alone"), run)
+
+
+def test_a_loss_that_is_no_number_stops_and_leaves_the_last_good_state(tmp_path, monkeypatch):
+    epochs = 0
+    order = trainer_module.Batches.order
+
+    def poison(batches: trainer_module.Batches, epoch: int) -> torch.Tensor:
+        nonlocal epochs
+        epochs += 1
+        if epochs == 2:
+            with torch.no_grad():
+                trainer.model.head.weight.fill_(float("nan"))
+        return order(batches, epoch)
+
+    made: list[Trainer] = []
+    init = Trainer.__init__
+    monkeypatch.setattr(
+        Trainer, "__init__", lambda self, *a: (made.append(self), init(self, *a))[1]
+    )
+    monkeypatch.setattr(trainer_module.Batches, "order", poison)
+
+    class First:
+        def __getattr__(self, name: str) -> object:
+            return getattr(made[0], name)
+
+    trainer = First()
+    with pytest.raises(EanetError, match=r"NaN in epoch 2, by step \d+; the state after 1 epochs"):
+        launch(settings(tmp_path))
+    run = RunDirectory(tmp_path / "run")
+    state = run.read_checkpoint()
+    assert state["progress"]["epoch"] == 1
+    assert all(t.isfinite().all() for t in state["model"].values())
+    assert all(t.isfinite().all() for t in weights(run).values())
+    assert len(run.read_history()) == 1
+
+
+def test_a_learning_rate_that_explodes_says_what_to_do(tmp_path):
+    with pytest.raises(EanetError, match=r"nothing was saved yet.*--learning-rate or --clip-norm"):
+        launch(settings(tmp_path, learning_rate=1e30, clip_norm="none", warmup_epochs=0))
+
+
+def test_the_best_model_by_validation_is_kept(tmp_path, monkeypatch):
+    told = iter(
+        [
+            {"loss": 1.0, "accuracy": 0.5, "top5": 1.0},
+            {"loss": 0.9, "accuracy": 0.5, "top5": 1.0},  # the same accuracy, a lower loss
+            {"loss": 0.1, "accuracy": 0.4, "top5": 1.0},
+            {"loss": 0.1, "accuracy": 0.4, "top5": 1.0},
+        ]
+    )
+    monkeypatch.setattr(trainer_module, "score", lambda *_, **__: next(told))
+    kept: list[int] = []
+    save = trainer_module.save_model
+    monkeypatch.setattr(
+        trainer_module, "save_model", lambda model, path: (kept.append(1), save(model, path))
+    )
+    run = launch(settings(tmp_path, epochs=9, patience=2))
+    assert len(kept) == 2
+    assert len(run.read_history()) == 4  # two epochs of patience after the second
+    assert run.read_checkpoint()["progress"]["best_epoch"] == 2
+
+
+def test_patience_holds_in_a_resumed_run(tmp_path, monkeypatch):
+    told = iter([{"loss": 1.0, "accuracy": a, "top5": 1.0} for a in (0.5, 0.4)])
+    monkeypatch.setattr(trainer_module, "score", lambda *_, **__: next(told))
+    run = launch(settings(tmp_path, epochs=9, patience=1))
+    assert len(resume(run.path).read_history()) == 2
+
+
+def test_without_validation_images_the_last_epoch_is_kept(tmp_path):
+    run = launch(settings(tmp_path, validation_fraction=0))
+    assert "val_loss" not in run.read_history()[0]
+    state = run.read_checkpoint()
+    assert all(torch.equal(tensor, weights(run)[n]) for n, tensor in state["model"].items())
+
+
+def test_the_average_is_what_is_validated_and_kept(plain):
+    state = plain.read_checkpoint()
+    differs = [
+        not torch.equal(tensor, weights(plain)[name]) for name, tensor in state["model"].items()
+    ]
+    assert any(differs)
+    average = {n.removeprefix("module."): t for n, t in state["average"].items()}
+    assert all(torch.equal(tensor, average[name]) for name, tensor in weights(plain).items())
+
+
+def test_clipping_bounds_the_gradient(tmp_path, monkeypatch):
+    norms: list[float] = []
+    step = torch.optim.AdamW.step
+
+    def spy(optimizer: torch.optim.AdamW, *arguments: object, **options: object) -> object:
+        gradients = [p.grad for g in optimizer.param_groups for p in g["params"]]
+        norms.append(torch.stack(torch._foreach_norm(gradients)).norm().item())
+        return step(optimizer, *arguments, **options)
+
+    monkeypatch.setattr(torch.optim.AdamW, "step", spy)
+    launch(settings(tmp_path, epochs=1, clip_norm=0.01))
+    assert len(norms) == 11
+    assert max(norms) == pytest.approx(0.01, rel=1e-3)
+
+
+def test_tensorboard_events_hold_the_history(tmp_path):
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    run = launch(settings(tmp_path, tensorboard=True))
+    events = EventAccumulator(str(run.path)).Reload()
+    losses = [event.value for event in events.Scalars("val/loss")]
+    assert losses == pytest.approx([row["val_loss"] for row in run.read_history()], rel=1e-6)
+
+
+def test_tensorboard_that_is_not_installed_says_how_to_get_it(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
+    with pytest.raises(EanetError, match=r"pip install \"eanet\[tensorboard\]\""):
+        launch(settings(tmp_path, tensorboard=True))
+
+
+def test_small_sets_get_small_batches_and_digits_are_not_mirrored(tmp_path):
+    run = launch(settings(tmp_path, epochs=1, batch_size=None, recipe="default"))
+    _, resolved = run.read_settings()
+    assert resolved.batch_size == 64
+    assert resolved.flip is False
+    assert (resolved.device, resolved.precision, resolved.compile) == ("cpu", "fp32", "off")
+
+
+def test_long_runs_save_between_epochs(tmp_path, monkeypatch):
+    monkeypatch.setattr(trainer_module, "CHECKPOINT_SECONDS", 0)
+    places: list[tuple[int, int]] = []
+    write = RunDirectory.write_checkpoint
+
+    def spy(run: RunDirectory, state: dict[str, object]) -> None:
+        places.append((state["progress"]["epoch"], state["progress"]["step"]))
+        write(run, state)
+
+    monkeypatch.setattr(RunDirectory, "write_checkpoint", spy)
+    launch(settings(tmp_path, epochs=1, validation_fraction=0))
+    assert places[:2] == [(0, 1), (0, 2)]
+    assert places[-1] == (1, 0)
