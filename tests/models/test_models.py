@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import save_file
 
 from eanet import Classifier, EanetError, create_model, load_model, save_model
-from eanet.models import SelfAttention, models
+from eanet.models import SelfAttention, models, weights
 from eanet.models.weights import CONFIG, WEIGHTS
 
 NAMES = [entry.name for entry in models()]
@@ -143,6 +143,25 @@ def test_hub_methods_save_and_load(tmp_path):
     model.save_pretrained(tmp_path)
     loaded = Classifier.from_pretrained(tmp_path)
     assert torch.equal(loaded(images(1)), model(images(1)))
+
+
+def test_a_model_on_the_hub_is_loaded_by_its_name(tmp_path, monkeypatch):
+    path = save_model(create_model("vit", num_classes=3, depth=1), tmp_path / "hub")
+    asked: list[tuple[str, str]] = []
+
+    def download(repo_id: str, filename: str, **_: object) -> str:
+        asked.append((repo_id, filename))
+        if repo_id == "someone/else":
+            raise OSError("no connection\nand more lines")
+        return str(path.parent / filename)
+
+    monkeypatch.setattr(weights, "hf_hub_download", download)
+    monkeypatch.setattr("huggingface_hub.hub_mixin.hf_hub_download", download)
+    assert load_model("owner/name").config.name == "vit"
+    assert Classifier.from_pretrained("owner/name", revision="main").config.name == "vit"
+    assert asked == [("owner/name", name) for name in (WEIGHTS, CONFIG, WEIGHTS)]
+    with pytest.raises(EanetError, match=r"none of that name on the Hub \(no connection\)"):
+        load_model("someone/else")
 
 
 def test_images_of_another_shape_are_refused():

@@ -44,8 +44,9 @@ def decide_compile(settings: TrainSettings, device: Device, operations: float) -
         return False, "no C++ compiler found" if device == "cpu" else "no Triton found"
     if settings.compile == "on":
         return True, "as asked"
-    work = f"{operations / 1e12:,.1f} TFLOP of work ahead"
-    return operations >= WORTH_COMPILING[device], work
+    worth = operations >= WORTH_COMPILING[device]
+    work = f"{operations / 1e12:,.1f} TFLOP ahead"
+    return worth, f"{work}, {'' if worth else 'not '}worth a minute's wait at the first step"
 
 
 def resolve_precision(precision: str, device: Device) -> str:

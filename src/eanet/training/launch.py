@@ -124,10 +124,10 @@ def resolve(settings: TrainSettings, dataset: Dataset, model: Classifier) -> Tra
     )
     notice(
         f"{settings.model}: {model.num_parameters:,} parameters; recipe {settings.recipe}, "
-        f"{settings.epochs} epochs, batch size {batch_size}"
+        f"epochs {settings.epochs}, batch size {batch_size}"
     )
     notice(
-        f"{device}, {resolved.precision}, {resolved.threads} threads, "
+        f"{device}, {resolved.precision}, threads {resolved.threads}, "
         f"{'compiled' if compiled else 'not compiled'} ({why})"
     )
     return resolved

@@ -1,0 +1,71 @@
+"""Device, precision and the decision to compile."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+
+import pytest
+import torch
+
+from eanet import EanetError, create_model
+from eanet.config import TrainSettings
+from eanet.training import engine
+from eanet.training.interruption import stop_requests
+
+
+def test_operations_are_counted_on_the_model_and_grow_with_the_images():
+    model = create_model("keras_eanet").eval()
+    shape = (3, 32, 32)
+    one = engine.training_operations(model, shape, 1)
+    # 84.4 M multiply-adds an image once weights are multiplied first; 2 operations each, 3 passes.
+    assert one == pytest.approx(6 * 84.4e6, rel=0.05)
+    assert engine.training_operations(model, shape, 1000) == 1000 * one
+
+
+@pytest.mark.parametrize(
+    ("asked", "compiler", "operations", "answer", "reason"),
+    [
+        ("auto", True, 1e15, True, "1,000.0 TFLOP ahead, worth a minute"),
+        ("auto", True, 1e12, False, "1.0 TFLOP ahead, not worth a minute"),
+        ("auto", False, 1e15, False, r"no C\+\+ compiler found"),
+        ("off", True, 1e15, False, "as asked"),
+        ("on", True, 0, True, "as asked"),
+    ],
+)
+def test_compiles_where_it_pays_and_says_why(
+    monkeypatch, asked, compiler, operations, answer, reason
+):
+    monkeypatch.setattr(engine, "has_compiler", lambda device: compiler)
+    compiled, why = engine.decide_compile(TrainSettings(compile=asked), "cpu", operations)
+    assert compiled is answer
+    assert re.match(reason, why)
+
+
+def test_compiling_without_a_compiler_says_what_is_missing(monkeypatch):
+    monkeypatch.setattr(engine, "has_compiler", lambda device: False)
+    with pytest.raises(EanetError, match=r"needs a C\+\+ compiler"):
+        engine.decide_compile(TrainSettings(compile="on"), "cpu", 0)
+
+
+def test_threads_and_precision_are_as_asked(monkeypatch):
+    before = torch.get_num_threads()
+    fabric = engine.create_fabric(TrainSettings(device="cpu", threads=1, precision="bf16"))
+    assert torch.get_num_threads() == 1
+    torch.set_num_threads(before)
+    with fabric.autocast():
+        assert (torch.ones(2, 2) @ torch.ones(2, 2)).dtype == torch.bfloat16
+    monkeypatch.setattr(engine, "has_bf16", lambda device: False)
+    assert engine.resolve_precision("auto", "cpu") == "fp32"
+
+
+def test_the_first_interrupt_is_a_request_and_the_second_is_obeyed_at_once():
+    before = signal.getsignal(signal.SIGINT)
+    with stop_requests() as request:
+        assert not request.requested
+        os.kill(os.getpid(), signal.SIGTERM)
+        assert request.requested
+        with pytest.raises(KeyboardInterrupt):
+            os.kill(os.getpid(), signal.SIGINT)
+    assert signal.getsignal(signal.SIGINT) is before
