@@ -8,10 +8,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import settings
 from PIL import Image
 
 import eanet
 from eanet.cli import main
+
+# The same examples in every run: a failure that comes and goes helps nobody.
+settings.register_profile("eanet", deadline=None, derandomize=True, max_examples=40)
+settings.load_profile("eanet")
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 

@@ -67,7 +67,7 @@ def test_the_archive_its_folder_and_the_variable_all_find_the_images(
 ):
     pack(archive, "cifar-100-python", members100())
     with tarfile.open(archive) as tar:
-        tar.extractall(tmp_path / "out", filter="data")
+        tar.extractall(tmp_path / "out")
     places = (archive, tmp_path, tmp_path / "out", tmp_path / "out" / "cifar-100-python")
     found = [load(place) for place in places]
     monkeypatch.setenv("EANET_DATA_DIR", str(tmp_path))
