@@ -74,6 +74,27 @@ def test_weights_of_a_token_sum_to_one_even_in_half_precision_and_far_from_zero(
     torch.testing.assert_close(attention.sum(-1), torch.ones(2, 7, 3).half(), atol=2e-3, rtol=0)
 
 
+@given(st.tuples(sizes, st.integers(1, 9), sizes, st.integers(1, 9)), seeds, st.floats(0.1, 30))
+def test_its_gradient_is_that_of_the_two_normalisations(shape, seed, scale):
+    torch.manual_seed(seed)
+    logits = (torch.randn(shape, dtype=torch.float64) * scale).requires_grad_()
+    upstream = torch.randn(shape, dtype=torch.float64)
+    (ours,) = torch.autograd.grad(double_normalize(logits), logits, upstream)
+    (expected,) = torch.autograd.grad(two_step_normalize(logits), logits, upstream)
+    torch.testing.assert_close(ours, expected, atol=1e-12, rtol=1e-8)
+
+
+def test_its_gradient_in_bfloat16_is_as_good_as_bfloat16():
+    torch.manual_seed(0)
+    exact = torch.randn(2, 64, 4, 16, dtype=torch.float64).bfloat16().double().requires_grad_()
+    half = exact.detach().bfloat16().requires_grad_()
+    upstream = torch.randn_like(half)
+    (ours,) = torch.autograd.grad(double_normalize(half), half, upstream)
+    (expected,) = torch.autograd.grad(double_normalize(exact), exact, upstream.double())
+    error = ((ours.double() - expected).norm() / expected.norm()).item()
+    assert error < 2**-8  # half a unit in the last of bfloat16's 8 binary places
+
+
 @given(layers, seeds)
 def test_what_is_constant_over_tokens_cancels(layer, seed):
     torch.manual_seed(seed)

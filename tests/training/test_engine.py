@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+import platform
 import re
 import signal
+import subprocess
+import sys
 
 import pytest
 import torch
@@ -58,6 +61,27 @@ def test_threads_and_precision_are_as_asked(monkeypatch):
         assert (torch.ones(2, 2) @ torch.ones(2, 2)).dtype == torch.bfloat16
     monkeypatch.setattr(engine, "has_bf16", lambda device: False)
     assert engine.resolve_precision("auto", "cpu") == "fp32"
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="needs glibc's malloc")
+def test_freed_memory_is_kept_for_the_next_step():
+    """The pages of a large tensor are not asked for again once it has been freed."""
+    program = (
+        "import resource, torch; from eanet.device import keep_freed_memory\n"
+        "{}\n"
+        "faults = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_minflt\n"
+        "for _ in range(20): torch.ones(2**24)\n"  # until the holes are large enough to be used
+        "before = faults()\n"
+        "for _ in range(8): torch.ones(2**24)\n"
+        "print(faults() - before)"
+    )
+    found = [
+        int(subprocess.run([sys.executable, "-c", program.format(call)],
+            check=True, capture_output=True, text=True).stdout)
+        for call in ("keep_freed_memory()", "")
+    ]  # fmt: skip
+    assert found[0] < 1000
+    assert found[1] > 100_000
 
 
 def test_the_first_interrupt_is_a_request_and_the_second_is_obeyed_at_once():

@@ -11,7 +11,7 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from eanet.config import TrainSettings
-from eanet.device import Device, has_bf16, has_compiler, resolve_device
+from eanet.device import Device, has_bf16, has_compiler, keep_freed_memory, resolve_device
 from eanet.errors import EanetError
 
 # Compiling takes about a minute. A training of this many operations takes several minutes without.
@@ -65,6 +65,8 @@ def create_fabric(settings: TrainSettings) -> Fabric:
     # What Fabric has to say on its choices is said in our own lines.
     logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
     device = resolve_device(settings.device)
+    if device == "cpu":
+        keep_freed_memory()
     if settings.threads is not None:
         torch.set_num_threads(settings.threads)
     precision = resolve_precision(settings.precision, device)
