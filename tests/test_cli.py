@@ -15,7 +15,16 @@ import eanet
 from eanet.cli import main
 from eanet.config import load_recipe, recipes
 
-COMMANDS = ["train", "evaluate", "predict", "models", "datasets", "recipes", "import-keras"]
+COMMANDS = [
+    "train",
+    "evaluate",
+    "predict",
+    "benchmark",
+    "models",
+    "datasets",
+    "recipes",
+    "import-keras",
+]
 
 Capture = pytest.CaptureFixture[str]
 

@@ -10,6 +10,8 @@ if TYPE_CHECKING:
     from eanet.data.sources import load_dataset
     from eanet.deploy.predictor import Prediction, Predictor, load
     from eanet.errors import EanetError
+    from eanet.evaluation.benchmark import benchmark
+    from eanet.evaluation.benchmark_tokens import benchmark_tokens
     from eanet.evaluation.report import write_report as evaluate
     from eanet.models import (
         Classifier,
@@ -30,6 +32,8 @@ _HOMES = {
     "Prediction": "eanet.deploy.predictor",
     "Predictor": "eanet.deploy.predictor",
     "TrainingResult": "eanet.api",
+    "benchmark": "eanet.evaluation.benchmark",
+    "benchmark_tokens": "eanet.evaluation.benchmark_tokens",
     "create_model": "eanet.models",
     "evaluate": "eanet.evaluation.report:write_report",
     "import_keras": "eanet.models.keras_import",
@@ -49,6 +53,8 @@ __all__ = [
     "Prediction",
     "Predictor",
     "TrainingResult",
+    "benchmark",
+    "benchmark_tokens",
     "create_model",
     "evaluate",
     "import_keras",

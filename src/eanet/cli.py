@@ -22,6 +22,7 @@ from eanet import __version__
 from eanet.config import Recipe, TrainSettings, recipes
 from eanet.console import notice
 from eanet.errors import EanetError, WrongArgumentError, unknown_name
+from eanet.evaluation.benchmark_settings import BenchmarkSettings
 
 
 class Parser(argparse.ArgumentParser):
@@ -165,6 +166,22 @@ def build_parser() -> Parser:
     made.add_argument("--format", choices=["table", "json", "csv"], default="table")
     _add_settings(made, {"device": own["device"]})
 
+    made = command(
+        "benchmark",
+        _benchmark,
+        "measure what models cost: operations, time and memory on this machine",
+        "eanet benchmark",
+        "eanet benchmark keras_eanet vit --image-size 64 --output benchmark",
+        "eanet benchmark --tokens",
+    )
+    made.add_argument("models", nargs="*", metavar="MODEL", help="named models; unset: all")
+    made.add_argument(
+        "--tokens",
+        action="store_true",
+        help="instead, one layer of external and of self-attention by the number of tokens",
+    )
+    _add_settings(made, BenchmarkSettings.model_fields, defaults=True)
+
     command("models", _models, "list the named models", "eanet models")
     command("datasets", _datasets, "list the data sets that have a name", "eanet datasets")
     made = command(
@@ -292,6 +309,69 @@ def _write_csv(path: Path, answer: list[tuple[str, float]]) -> None:
 
 def _write_rows(rows: Iterable[Sequence[Any]]) -> None:
     csv.writer(sys.stdout, lineterminator="\n").writerows(rows)
+
+
+def _benchmark(options: argparse.Namespace) -> None:
+    from eanet.evaluation.benchmark import benchmark
+    from eanet.evaluation.benchmark_tokens import benchmark_tokens
+    from eanet.evaluation.measuring import Spread, short
+
+    asked = {name: getattr(options, name) for name in BenchmarkSettings.model_fields}
+    given = {name: value for name, value in asked.items() if value is not None}
+
+    def show(figure: Spread) -> str:
+        return f"{short(figure.median)} ({short(figure.low)} to {short(figure.high)})"
+
+    if options.tokens:
+        if options.models or given.keys() & {"image_size", "batch_size"}:
+            raise WrongArgumentError("--tokens takes no model, --image-size or --batch-size")
+        tokens = benchmark_tokens(**given)
+        _print_table(
+            ("layer", "tokens", "forward, ms", "and backward, ms", "memory, MiB"),
+            [
+                (
+                    p.layer,
+                    f"{p.tokens:,}",
+                    show(p.forward_ms),
+                    show(p.training_ms),
+                    short(p.memory_bytes / 2**20),
+                )
+                for p in tokens.points
+            ],
+        )
+        _stdout().print(tokens.summary)
+        files = tokens.files
+    else:
+        if "dim" in given:
+            raise WrongArgumentError("--dim goes with --tokens")
+        measured = benchmark(*options.models, **given)
+        _print_table(
+            (
+                "model",
+                "parameters",
+                "multiply-adds",
+                "training, images/s",
+                "prediction, images/s",
+                "one image, ms",
+                "peak memory, MiB",
+            ),
+            [
+                (
+                    m.model,
+                    f"{m.parameters:,}",
+                    short(m.multiply_adds),
+                    show(m.training_images_per_second),
+                    show(m.prediction_images_per_second),
+                    show(m.latency_ms),
+                    short(m.peak_memory_bytes / 2**20),
+                )
+                for m in measured.models
+            ],
+        )
+        files = measured.files
+    _stdout().print("medians, with the 5th and 95th percentile")
+    for file in files:
+        _stdout().print(f"wrote {file}")
 
 
 def _models(_: argparse.Namespace) -> None:

@@ -20,11 +20,10 @@ from eanet.training.interruption import stop_requests
 
 def test_operations_are_counted_on_the_model_and_grow_with_the_images():
     model = create_model("keras_eanet").eval()
-    shape = (3, 32, 32)
-    one = engine.training_operations(model, shape, 1)
+    one = engine.training_operations(model, 1)
     # 84.4 M multiply-adds an image once weights are multiplied first; 2 operations each, 3 passes.
     assert one == pytest.approx(6 * 84.4e6, rel=0.05)
-    assert engine.training_operations(model, shape, 1000) == 1000 * one
+    assert engine.training_operations(model, 1000) == 1000 * one
 
 
 @pytest.mark.parametrize(

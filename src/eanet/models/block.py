@@ -2,9 +2,28 @@
 
 from __future__ import annotations
 
+import math
+
+import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from eanet.models.dropout import Dropout
+
+SQRT_2_OVER_PI = math.sqrt(2 / math.pi)
+
+
+class GELU(nn.Module):
+    """The tanh form of GELU (Hendrycks and Gimpel, 2016, arXiv 1606.08415): any shape."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """``x * Phi(x)``, entry by entry."""
+        if not torch.compiler.is_compiling():
+            return F.gelu(x, approximate="tanh")
+        # The same function, since 1 + tanh(z) = 2 sigmoid(2 z). On a CPU the compiler's tanh takes
+        # over twice the time of its sigmoid.
+        z2 = x * (2 * SQRT_2_OVER_PI) * (1 + 0.044715 * x * x)
+        return x * torch.sigmoid(z2)
 
 
 class MLP(nn.Sequential):
@@ -13,7 +32,7 @@ class MLP(nn.Sequential):
     def __init__(self, dim: int, hidden_dim: int, dropout: float = 0.0) -> None:
         super().__init__(
             nn.Linear(dim, hidden_dim),
-            nn.GELU(approximate="tanh"),
+            GELU(),
             Dropout(dropout),
             nn.Linear(hidden_dim, dim),
             Dropout(dropout),

@@ -7,25 +7,23 @@ import os
 
 import torch
 from lightning_fabric import Fabric
-from torch import nn
-from torch.utils.flop_counter import FlopCounterMode
 
 from eanet.config import TrainSettings
 from eanet.device import Device, has_bf16, has_compiler, keep_freed_memory, resolve_device
 from eanet.errors import EanetError
+from eanet.models import Classifier
+from eanet.models.operations import multiply_adds
 
 # Compiling takes about a minute. A training of this many operations takes several minutes without.
 WORTH_COMPILING = {"cpu": 2e13, "cuda": 1e15}
 
 
-def training_operations(model: nn.Module, image_shape: tuple[int, ...], images: int) -> float:
-    """Floating-point operations of training on ``images`` images, counted on one forward pass.
+def training_operations(model: Classifier, images: int) -> float:
+    """Floating-point operations of training on ``images`` images.
 
-    A backward pass takes twice the matrix products of the forward pass.
+    A multiply-add is two, and a backward pass takes twice the matrix products of the forward pass.
     """
-    with FlopCounterMode(display=False) as counter, torch.no_grad():
-        model(torch.zeros(1, *image_shape, dtype=torch.uint8))
-    return 3 * float(counter.get_total_flops()) * images
+    return 6.0 * multiply_adds(model) * images
 
 
 def decide_compile(settings: TrainSettings, device: Device, operations: float) -> tuple[bool, str]:

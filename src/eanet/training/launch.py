@@ -109,7 +109,7 @@ def resolve(settings: TrainSettings, dataset: Dataset, model: Classifier) -> Tra
     )
     device = resolve_device(settings.device)
     batch_size = settings.batch_size or default_batch_size(len(train))
-    operations = training_operations(model, (3, size, size), len(train) * settings.epochs)
+    operations = training_operations(model, len(train) * settings.epochs)
     compiled, why = decide_compile(settings, device, operations)
     resolved = settings.model_copy(
         update={

@@ -10,7 +10,8 @@ import torch.nn.functional as F
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 
-from eanet.data.augment import Augmentation
+from eanet.config import Recipe
+from eanet.data.augment import Augmentation, AugmentSettings
 from eanet.data.batches import in_order
 from eanet.data.imageset import ImageSet
 
@@ -62,6 +63,19 @@ class TrainingStep(nn.Module):
         logits = self.model(self.augmentation(images, draws))
         loss = smoothed_loss(logits, labels, self.label_smoothing)
         return loss, tally(loss, logits, labels)
+
+
+def create_step(model: nn.Module, recipe: Recipe) -> TrainingStep:
+    """The step of training ``model`` as the recipe says."""
+    augmentation = Augmentation(
+        AugmentSettings(
+            flip=bool(recipe.flip),
+            rotation=recipe.rotation,
+            zoom=recipe.zoom,
+            contrast=recipe.contrast,
+        )
+    )
+    return TrainingStep(model, augmentation, recipe.label_smoothing)
 
 
 @torch.no_grad()

@@ -14,7 +14,6 @@ from torch import Tensor, nn
 
 from eanet.config import TrainSettings
 from eanet.console import notice
-from eanet.data.augment import Augmentation, AugmentSettings
 from eanet.data.batches import Batches, derive_seed, take
 from eanet.data.splits import Dataset
 from eanet.errors import EanetError
@@ -24,7 +23,7 @@ from eanet.training.interruption import StopRequest, stop_requests
 from eanet.training.optimizer import create_optimizer, learning_rate, set_step
 from eanet.training.progress import TrainingProgress
 from eanet.training.run_directory import RunDirectory
-from eanet.training.step import TrainingStep, score, scores
+from eanet.training.step import create_step, score, scores
 from eanet.training.tensorboard import event_writer
 
 CHECKPOINT_SECONDS = 120.0
@@ -78,17 +77,10 @@ class Trainer:
         self.average = averaged(self.model, settings.ema) if settings.ema is not None else None
         self.kept = self.model if self.average is None else cast(Classifier, self.average.module)
         self.optimizer = create_optimizer(self.model, settings)
-        self.augmentation = Augmentation(
-            AugmentSettings(
-                flip=bool(settings.flip),
-                rotation=settings.rotation,
-                zoom=settings.zoom,
-                contrast=settings.contrast,
-            )
-        )
         self.progress = Progress()
         self._restore()
-        step: nn.Module = TrainingStep(self.model, self.augmentation, settings.label_smoothing)
+        made = create_step(self.model, settings)
+        self.augmentation, step = made.augmentation, cast(nn.Module, made)
         self._predict: Callable[[Tensor], Tensor] | None = None
         if settings.compile == "on":
             step = cast(nn.Module, torch.compile(step, dynamic=False))

@@ -1,0 +1,204 @@
+"""What a model costs: parameters, operations, time and memory, measured on this machine."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, cast
+
+import torch
+from lightning_fabric import Fabric
+from torch import Tensor, nn
+
+from eanet.config import TrainSettings
+from eanet.console import notice
+from eanet.device import resolve_device
+from eanet.errors import EanetError
+from eanet.evaluation.benchmark_plots import plot_benchmark
+from eanet.evaluation.benchmark_settings import BenchmarkSettings
+from eanet.evaluation.measuring import (
+    Spread,
+    describe,
+    durations,
+    in_own_process,
+    one_line,
+    peak_memory,
+    synchronizer,
+    write_csv,
+    write_json,
+)
+from eanet.models import Classifier, create_model, models
+from eanet.models.operations import multiply_adds
+from eanet.models.registry import check_name
+from eanet.training.engine import create_fabric, decide_compile, resolve_precision
+from eanet.training.optimizer import create_optimizer, set_step
+from eanet.training.step import create_step
+
+RECIPE = "keras_example"  # whose augmentation, dropout and optimiser a step has
+SHARED = {"batch_size", "device", "precision", "compile", "threads"}  # with a training's settings
+
+
+@dataclass(frozen=True)
+class ModelFigures:
+    """What one model costs.
+
+    Attributes:
+        model: its name.
+        parameters: how many numbers are learned or loaded.
+        multiply_adds: of one image's forward pass; see `multiply_adds`.
+        training_images_per_second: of whole training steps, augmentation and optimiser included.
+        prediction_images_per_second: at the same batch size.
+        latency_ms: of predicting one image.
+        peak_memory_bytes: of the process that trains, a compiler's share included, or on
+            CUDA of its tensors on the GPU.
+    """
+
+    model: str
+    parameters: int
+    multiply_adds: int
+    training_images_per_second: Spread
+    prediction_images_per_second: Spread
+    latency_ms: Spread
+    peak_memory_bytes: int
+
+
+@dataclass(frozen=True)
+class Benchmark:
+    """Figures of several models, and the files that they were written to."""
+
+    models: tuple[ModelFigures, ...]
+    files: tuple[Path, ...]
+
+
+def benchmark(*names: str, **settings: Any) -> Benchmark:
+    """Measure named models, one after the other, each in a process of its own.
+
+    The processes import the main module of the program anew, so a script calls this under
+    ``if __name__ == "__main__":``.
+
+    Args:
+        *names: the models; all that there are unless given.
+        **settings: any field of `BenchmarkSettings` but ``dim``.
+
+    Raises:
+        EanetError: an unknown model, a wrong setting, or too little memory.
+    """
+    chosen = names or tuple(entry.name for entry in models())
+    asked = BenchmarkSettings.parse(settings)
+    for name in chosen:
+        check_name(name)
+        create_model(name, image_size=asked.image_size)
+    made = resolve(asked, single_layers=False)
+    figures = []
+    for name in dict.fromkeys(chosen):
+        compiling = ", compiled first, which takes minutes" if made.compile == "on" else ""
+        notice(f"measuring {name} on {made.device} in {made.precision}{compiling}")
+        try:
+            figures.append(in_own_process(measure_model, name, made))
+        except BrokenProcessPool as error:
+            raise EanetError(
+                f"the process measuring {name} was killed; try a smaller --batch-size"
+            ) from error
+    files = () if made.output is None else _write(figures, made, made.output)
+    return Benchmark(tuple(figures), files)
+
+
+def resolve(settings: BenchmarkSettings, *, single_layers: bool) -> BenchmarkSettings:
+    """The settings with every choice made.
+
+    Raises:
+        EanetError: the device or the compiler asked for is not there.
+    """
+    device = resolve_device(settings.device)
+    ahead = 0.0 if single_layers else float("inf")  # operations: models are always worth compiling
+    compiled, _ = decide_compile(TrainSettings(compile=settings.compile), device, ahead)
+    return settings.model_copy(
+        update={
+            "device": device,
+            "precision": resolve_precision(settings.precision, device),
+            "compile": "on" if compiled else "off",
+        }
+    )
+
+
+def _write(
+    figures: Sequence[ModelFigures], settings: BenchmarkSettings, output: Path
+) -> tuple[Path, ...]:
+    about = describe(settings, torch.device(settings.device))
+    rows = [asdict(row) for row in figures]
+    return (
+        write_csv(figures, output / "benchmark.csv"),
+        write_json({**about, "models": rows}, output / "benchmark.json"),
+        plot_benchmark(figures, output / "benchmark.png", note=one_line(about)),
+    )
+
+
+def measure_model(name: str, settings: BenchmarkSettings) -> ModelFigures:
+    """Measure one model in this process, whose peak memory counts as the model's."""
+    recipe = TrainSettings.resolve(model=name, recipe=RECIPE, **settings.model_dump(include=SHARED))
+    fabric = create_fabric(recipe)
+    torch.manual_seed(0)
+    model = create_model(name, image_size=settings.image_size, dropout=recipe.dropout)
+    counted = multiply_adds(model.eval())
+    batch = settings.batch_size
+    images = torch.randint(256, (batch, 3, *[settings.image_size] * 2), dtype=torch.uint8)
+    labels = torch.randint(len(model.classes), (batch,))
+    wait = synchronizer(fabric.device)
+
+    training = durations(
+        training_step(model, recipe, fabric, images, labels), settings.seconds, wait
+    )
+    memory = peak_memory(fabric.device)
+    predict = prediction(model, recipe, fabric)
+    predicting = durations(lambda: predict(images), settings.seconds, wait)
+    single = durations(lambda: predict(images[:1]), settings.seconds, wait)
+    return ModelFigures(
+        name,
+        model.num_parameters,
+        counted,
+        Spread.of([batch / s for s in training]),
+        Spread.of([batch / s for s in predicting]),
+        Spread.of([1000 * s for s in single]),
+        memory,
+    )
+
+
+def training_step(
+    model: Classifier, recipe: TrainSettings, fabric: Fabric, images: Tensor, labels: Tensor
+) -> Callable[[], None]:
+    """One step as `eanet train` takes it: augmentation, both passes, optimiser."""
+    optimizer = create_optimizer(model.to(fabric.device), recipe)
+    made = create_step(model, recipe)
+    augmentation, step = made.augmentation, cast(nn.Module, made)
+    if recipe.compile == "on":
+        step = cast(nn.Module, torch.compile(step, dynamic=False))
+    wrapped, wrapped_optimizer = fabric.setup(step, optimizer)
+    wrapped.train()
+    generator = torch.Generator().manual_seed(0)
+
+    def call() -> None:
+        draws = augmentation.draw(len(images), generator)
+        set_step(optimizer, recipe, 0, 0)
+        loss, _ = wrapped(*(t.to(fabric.device) for t in (images, labels, draws)))
+        fabric.backward(loss)
+        wrapped_optimizer.step()
+        wrapped_optimizer.zero_grad()
+
+    return call
+
+
+def prediction(
+    model: Classifier, recipe: TrainSettings, fabric: Fabric
+) -> Callable[[Tensor], Tensor]:
+    """Raw pixels on the host to logits on the device, without gradients or dropout."""
+    run = model.eval()
+    compiled = torch.compile(run, dynamic=False) if recipe.compile == "on" else run
+
+    def call(images: Tensor) -> Tensor:
+        with torch.inference_mode(), fabric.autocast():
+            logits: Tensor = compiled(images.to(fabric.device))
+        return logits
+
+    return call

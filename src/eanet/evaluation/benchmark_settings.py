@@ -1,0 +1,32 @@
+"""Every setting of a benchmark, declared once: command line and Python API follow it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field
+
+from eanet.config import Settings
+
+
+class BenchmarkSettings(Settings):
+    """What a benchmark measures with."""
+
+    image_size: int = Field(32, ge=1, description="side of the images in pixels")
+    batch_size: int = Field(128, ge=1, description="images a step")
+    dim: int = Field(
+        64, ge=4, multiple_of=4, description="width of the tokens; of the layers of --tokens alone"
+    )
+    seconds: float = Field(3.0, gt=0, description="time for each figure; the warm-up is not in it")
+    device: Literal["auto", "cpu", "cuda", "mps"] = Field("auto", description="where to compute")
+    precision: Literal["auto", "fp32", "bf16"] = Field(
+        "auto", description="auto: bf16 where the processor has it"
+    )
+    compile: Literal["auto", "on", "off"] = Field(
+        "auto", description="auto: models where a compiler is found, single layers not"
+    )
+    threads: int | None = Field(None, ge=1, description="of the processor; unset: all cores")
+    output: Path | None = Field(
+        None, description="folder for the figures as CSV and JSON and the picture; unset: none"
+    )

@@ -1,0 +1,189 @@
+"""How time and memory are measured, and how figures are written."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import platform
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any, ParamSpec, TypeVar
+
+import numpy as np
+import torch
+
+from eanet import __version__
+from eanet.evaluation.benchmark_settings import BenchmarkSettings
+from eanet.files import replacing
+
+WARM_UP, LEAST = 2, 3  # calls before the clock counts, and at least while it does
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Spread:
+    """Median, 5th and 95th percentile of a figure that was measured ``n`` times."""
+
+    median: float
+    low: float
+    high: float
+    n: int
+
+    @classmethod
+    def of(cls, values: Sequence[float]) -> Spread:
+        """The spread of some values."""
+        low, median, high = (float(v) for v in np.percentile(values, (5, 50, 95)))
+        return cls(median, low, high, len(values))
+
+
+def durations(
+    call: Callable[[], object],
+    seconds: float,
+    synchronize: Callable[[], None],
+    clock: Callable[[], float] = time.perf_counter,
+) -> list[float]:
+    """How long each of the calls takes that fit into ``seconds``, but at least three.
+
+    Args:
+        call: what is measured; first called twice without the clock, to compile and fill caches.
+        seconds: no call begins later than this.
+        synchronize: waits until the device has done what it was told.
+        clock: seconds from any beginning.
+    """
+    for _ in range(WARM_UP):
+        call()
+    synchronize()
+    found: list[float] = []
+    begun = before = clock()
+    while len(found) < LEAST or before - begun < seconds:
+        call()
+        synchronize()
+        now = clock()
+        found.append(now - before)
+        before = now
+    return found
+
+
+def synchronizer(device: torch.device) -> Callable[[], None]:
+    """What waits for a device; nothing on a CPU, where calls return when they are done."""
+    if device.type == "cpu":
+        return lambda: None
+    return lambda: torch.accelerator.synchronize(device)
+
+
+def peak_memory(device: torch.device) -> int:
+    """The most bytes of tensors on a GPU, or else of this process, since `reset_peak_memory`."""
+    if device.type == "cuda":
+        return int(torch.cuda.max_memory_allocated(device))
+    if device.type == "mps":  # whose allocator gives nothing back
+        return int(torch.mps.driver_allocated_memory())
+    if sys.platform == "linux":
+        # Not getrusage, whose peak a process inherits from the one that started it.
+        status = Path("/proc/self/status").read_text("ascii")
+        return 1024 * int(status.split("VmHWM:")[1].split()[0])
+    import resource
+
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # macOS counts it in bytes
+
+
+def reset_peak_memory(device: torch.device) -> int:
+    """Forget the peak so far, where that can be done; the peak as it now stands, in bytes."""
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+    elif sys.platform == "linux":
+        with suppress(OSError):
+            Path("/proc/self/clear_refs").write_text("5", "ascii")  # see man 5 proc
+    return peak_memory(device)
+
+
+def in_own_process(call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """What a call returns or raises in a fresh process, so that its peak memory is its own.
+
+    Raises:
+        BrokenProcessPool: the process was killed, most often for want of memory.
+    """
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as process:
+        return process.submit(call, *args, **kwargs).result()
+
+
+def describe(settings: BenchmarkSettings, device: torch.device) -> dict[str, Any]:
+    """Hardware, versions, time and settings: what figures are worth nothing without."""
+    hardware: dict[str, Any] = {
+        "processor": _processor(),
+        "cores": os.cpu_count(),
+        "threads": settings.threads or torch.get_num_threads(),
+    }
+    if device.type == "cuda":
+        hardware["gpu"] = torch.cuda.get_device_name(device)
+    return {
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+        "hardware": hardware,
+        "versions": {
+            "eanet": __version__,
+            "torch": str(torch.__version__),
+            "python": platform.python_version(),
+            "platform": platform.platform(),
+        },
+        "settings": settings.model_dump(mode="json", exclude={"output"}),
+    }
+
+
+def _processor() -> str:
+    """The processor's name, which Linux keeps in a file."""
+    with suppress(OSError):
+        for line in Path("/proc/cpuinfo").read_text("utf-8").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
+
+
+def short(value: float) -> str:
+    """A number as people read it, to three digits or the unit: 84.2 M, 1,234 or 0.0312."""
+    for size, letter in ((1e9, "G"), (1e6, "M")):
+        if value >= size:
+            return f"{value / size:.3g} {letter}"
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+
+
+def one_line(about: Mapping[str, Any]) -> str:
+    """What `describe` found, for the foot of a picture."""
+    hardware, settings = about["hardware"], about["settings"]
+    where = hardware.get("gpu") or f"{hardware['processor']}, threads {hardware['threads']}"
+    compiled = "compiled" if settings["compile"] == "on" else "not compiled"
+    versions = f"PyTorch {about['versions']['torch']}"
+    return f"{where}, {settings['precision']}, {compiled}, {versions}, {about['date'][:10]}"
+
+
+def write_csv(rows: Sequence[Any], path: Path) -> Path:
+    """Write dataclasses, one a row; a `Spread` takes a column for each of its numbers."""
+    flat = []
+    for row in rows:
+        columns: dict[str, Any] = {}
+        for name, value in asdict(row).items():
+            if isinstance(value, dict):
+                columns |= {name if k == "median" else f"{name}_{k}": v for k, v in value.items()}
+            else:
+                columns[name] = value
+        flat.append(columns)
+    with replacing(path) as partial, partial.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, list(flat[0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(flat)
+    return path
+
+
+def write_json(content: Mapping[str, Any], path: Path) -> Path:
+    """Write a mapping as JSON, one value a line."""
+    with replacing(path) as partial:
+        partial.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", "utf-8")
+    return path
