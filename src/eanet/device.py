@@ -54,7 +54,7 @@ def keep_freed_memory() -> None:
     """Have the C library keep what is freed for the next step, where it can (glibc).
 
     It would hand large tensors back to the system, which gives every step new pages and fills each
-    with zeros first: a third of a training step on a CPU. The peak stays as it is.
+    with zeros first (``benchmarks/operations.py`` shows it). The peak stays as it is.
     """
     with suppress(AttributeError, OSError, TypeError):  # another C library, another system
         mallopt = ctypes.CDLL(None).mallopt

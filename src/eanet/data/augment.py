@@ -132,8 +132,8 @@ def _rotate_and_zoom(pixels: Tensor, angle: Tensor, height: Tensor, width: Tenso
     return resampled
 
 
-# An operator of its own: the code that torch.compile generates in place of grid_sample takes five
-# times as long on a CPU.
+# An operator of its own: the code that torch.compile generates in place of grid_sample takes
+# several times as long on a CPU (benchmarks/operations.py).
 @torch.library.custom_op("eanet::resample", mutates_args=())
 def _resample(pixels: Tensor, grid: Tensor) -> Tensor:
     """Bilinear interpolation at ``grid``, the image continued by its mirror images."""

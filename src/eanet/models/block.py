@@ -20,8 +20,8 @@ class GELU(nn.Module):
         """``x * Phi(x)``, entry by entry."""
         if not torch.compiler.is_compiling():
             return F.gelu(x, approximate="tanh")
-        # The same function, since 1 + tanh(z) = 2 sigmoid(2 z). On a CPU the compiler's tanh takes
-        # over twice the time of its sigmoid.
+        # The same function, since 1 + tanh(z) = 2 sigmoid(2 z). On a CPU the compiler's tanh is
+        # slower than its sigmoid (benchmarks/operations.py).
         z2 = x * (2 * SQRT_2_OVER_PI) * (1 + 0.044715 * x * x)
         return x * torch.sigmoid(z2)
 

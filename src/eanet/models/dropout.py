@@ -1,7 +1,8 @@
 """Dropout whose random bits are cheap on a CPU.
 
-PyTorch draws one float an element, on one thread: three quarters of a training step of
-``keras_eanet``. Eight bits an element, eight draws from one 64-bit word, are enough.
+PyTorch draws one float an element, on one thread, which is most of a training step of
+``keras_eanet``. Eight bits an element, eight draws from one 64-bit word, are enough
+(``benchmarks/operations.py`` compares).
 """
 
 from __future__ import annotations

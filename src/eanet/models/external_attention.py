@@ -41,7 +41,7 @@ class _DoubleNormalize(torch.autograd.Function):
 
     With p the softmax over tokens, the result is a = p / r where r is the sum of p over slots. So
     p = a * r, and what has to be kept is the result itself and one number a token and head. Left
-    to itself, autograd keeps or computes the exponentials anew, which takes over twice the time.
+    to itself, autograd keeps the exponentials or computes them anew (``benchmarks/operations.py``).
     """
 
     @staticmethod
