@@ -45,6 +45,9 @@ class Spread:
         low, median, high = (float(v) for v in np.percentile(values, (5, 50, 95)))
         return cls(median, low, high, len(values))
 
+    def __str__(self) -> str:
+        return f"{short(self.median)} ({short(self.low)} to {short(self.high)})"
+
 
 def durations(
     call: Callable[[], object],

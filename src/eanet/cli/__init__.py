@@ -1,0 +1,69 @@
+"""The command line: reads the arguments, calls one function, prints what came of it."""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+from collections.abc import Sequence
+
+from eanet import __version__
+from eanet.cli import benchmark, datasets, evaluate, import_keras, lists, predict, train
+from eanet.cli.parser import Commands, Parser
+from eanet.console import notice
+from eanet.errors import EanetError
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command.
+
+    Returns:
+        0 done, 1 failed, 2 wrong arguments, 130 interrupted.
+    """
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="surrogateescape")  # names of files that are not UTF-8
+    try:
+        code = _run(arguments)
+        sys.stdout.flush()
+    except BrokenPipeError:  # the reader of our output, such as `head`, has gone
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for the flush at exit
+        return 0
+    return code
+
+
+def _run(arguments: Sequence[str] | None) -> int:
+    try:
+        options = build_parser().parse_args(arguments)
+    except SystemExit as stop:
+        return int(stop.code or 0)
+    try:
+        return int(options.run(options) or 0)
+    except EanetError as error:
+        if options.debug:
+            raise
+        notice(f"eanet: error: {error}")
+        return error.exit_code
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        raise
+    except Exception as error:
+        if options.debug:
+            raise
+        reason = " ".join(str(error).split())
+        notice(f"eanet: error: {type(error).__name__}: {reason} (--debug shows where)")
+        return 1
+
+
+def build_parser() -> Parser:
+    """The whole command line."""
+    parser = Parser(
+        prog="eanet",
+        description="Train, evaluate and use image classifiers built on external attention.",
+        epilog="example:\n  eanet train digits\n  eanet train path/to/photos --epochs 20",
+    )
+    parser.add_argument("--version", action="version", version=f"eanet {__version__}")
+    commands = Commands(parser)
+    for module in (train, evaluate, predict, benchmark, datasets, lists, import_keras):
+        module.add(commands)
+    return parser

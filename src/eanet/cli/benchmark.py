@@ -1,0 +1,97 @@
+"""`eanet benchmark`."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from eanet.cli.output import print_table, stdout
+from eanet.cli.parser import Commands, add_settings, given
+from eanet.errors import WrongArgumentError
+from eanet.evaluation.benchmark_settings import BenchmarkSettings
+
+
+def add(commands: Commands) -> None:
+    """Declare the command."""
+    made = commands.add(
+        "benchmark",
+        run,
+        "measure what models cost: operations, time and memory on this machine",
+        "eanet benchmark",
+        "eanet benchmark keras_eanet vit --image-size 64 --output benchmark",
+        "eanet benchmark --tokens",
+    )
+    made.add_argument("models", nargs="*", metavar="MODEL", help="named models; unset: all")
+    made.add_argument(
+        "--tokens",
+        action="store_true",
+        help="instead, one layer of external and of self-attention by the number of tokens",
+    )
+    add_settings(made, BenchmarkSettings.model_fields, defaults=True)
+
+
+def run(options: argparse.Namespace) -> None:
+    """Run the command."""
+    settings = given(options, BenchmarkSettings)
+    files = _tokens(options, settings) if options.tokens else _models(options, settings)
+    stdout().print("medians, with the 5th and 95th percentile")
+    for file in files:
+        stdout().print(f"wrote {file}")
+
+
+def _tokens(options: argparse.Namespace, settings: dict[str, Any]) -> tuple[Path, ...]:
+    from eanet.evaluation.benchmark_tokens import benchmark_tokens
+    from eanet.evaluation.measuring import short
+
+    if options.models or settings.keys() & {"image_size", "batch_size"}:
+        raise WrongArgumentError("--tokens takes no model, --image-size or --batch-size")
+    measured = benchmark_tokens(**settings)
+    print_table(
+        ("layer", "tokens", "forward, ms", "and backward, ms", "memory, MiB"),
+        [
+            (
+                p.layer,
+                f"{p.tokens:,}",
+                str(p.forward_ms),
+                str(p.training_ms),
+                short(p.memory_bytes / 2**20),
+            )
+            for p in measured.points
+        ],
+    )
+    stdout().print(measured.summary)
+    return measured.files
+
+
+def _models(options: argparse.Namespace, settings: dict[str, Any]) -> tuple[Path, ...]:
+    from eanet.evaluation.benchmark import benchmark
+    from eanet.evaluation.measuring import short
+
+    if "dim" in settings:
+        raise WrongArgumentError("--dim goes with --tokens")
+    measured = benchmark(*options.models, **settings)
+    print_table(
+        (
+            "model",
+            "parameters",
+            "multiply-adds",
+            "training, images/s",
+            "prediction, images/s",
+            "one image, ms",
+            "peak memory, MiB",
+        ),
+        [
+            (
+                m.model,
+                f"{m.parameters:,}",
+                short(m.multiply_adds),
+                str(m.training_images_per_second),
+                str(m.prediction_images_per_second),
+                str(m.latency_ms),
+                short(m.peak_memory_bytes / 2**20),
+            )
+            for m in measured.models
+        ],
+    )
+    return measured.files

@@ -1,0 +1,44 @@
+"""`eanet evaluate`."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from eanet.cli.output import show_metrics
+from eanet.cli.parser import RUN, Commands, add_settings
+
+
+def add(commands: Commands) -> None:
+    """Declare the command."""
+    made = commands.add(
+        "evaluate",
+        run,
+        "measure a model on images and draw pictures",
+        "eanet evaluate runs/digits-keras_eanet",
+        "eanet evaluate runs/photos-keras_eanet --data other/photos",
+    )
+    made.add_argument("model", metavar="RUN", help="run directory, model file or Hub id")
+    made.add_argument("--data", help="data set or folder; unset: what the run was trained on")
+    made.add_argument(
+        "--split",
+        choices=["train", "validation", "test"],
+        help="unset: test, or all images of other data without test images",
+    )
+    made.add_argument("--output", type=Path, help="folder to write to; unset: the run directory")
+    add_settings(made, {n: RUN[n] for n in ("data_dir", "device")})
+
+
+def run(options: argparse.Namespace) -> None:
+    """Run the command."""
+    from eanet.evaluation.report import write_report
+
+    report = write_report(
+        options.model,
+        data=options.data,
+        split=options.split,
+        data_dir=options.data_dir,
+        output=options.output,
+        device=options.device,
+    )
+    show_metrics(report.metrics, report.files)

@@ -1,0 +1,43 @@
+"""`eanet import-keras`."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from eanet.cli.output import stdout
+from eanet.cli.parser import Commands
+
+
+def add(commands: Commands) -> None:
+    """Declare the command."""
+    made = commands.add(
+        "import-keras",
+        run,
+        "turn weights trained with the Keras example into a model",
+        "eanet import-keras eanet.weights.h5 --output runs/from-keras",
+    )
+    made.add_argument("file", type=Path, metavar="FILE", help="FILE.weights.h5 or FILE.keras")
+    made.add_argument("--output", type=Path, help="folder to write; unset: runs/FILE")
+    made.add_argument(
+        "--classes", type=Path, metavar="FILE", help="names of the classes, one a line, in order"
+    )
+
+
+def run(options: argparse.Namespace) -> None:
+    """Run the command."""
+    from eanet.config import read_text
+    from eanet.models import save_model
+    from eanet.models.keras_import import import_keras
+
+    classes = read_text(options.classes).split("\n") if options.classes else None
+    model = import_keras(options.file, classes and [name for name in classes if name])
+    stem = options.file.name.removesuffix(".keras").removesuffix(".weights.h5")
+    path = save_model(model, options.output or Path("runs") / stem)
+    out = stdout()
+    size = model.config.image_size
+    out.print(
+        f"{model.config.name}: {model.num_parameters:,} parameters, "
+        f"{size} x {size} pixels, {len(model.classes)} classes"
+    )
+    out.print(f"wrote {path}")

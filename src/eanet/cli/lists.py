@@ -1,0 +1,43 @@
+"""`eanet models` and `eanet recipes`: what there is by name."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from eanet.cli.output import print_table, stdout
+from eanet.cli.parser import Commands
+from eanet.config import recipes
+from eanet.errors import unknown_name
+
+
+def add(commands: Commands) -> None:
+    """Declare the command."""
+    commands.add("models", _models, "list the named models", "eanet models")
+    made = commands.add(
+        "recipes",
+        _recipes,
+        "list the recipes, or print one to start one's own from",
+        "eanet recipes",
+        "eanet recipes default > my.yaml",
+    )
+    made.add_argument("name", nargs="?", help="recipe to print")
+
+
+def _models(_: argparse.Namespace) -> None:
+    from eanet.models import create_model, models
+
+    rows = [(m.name, f"{create_model(m.name).num_parameters:,}", m.summary) for m in models()]
+    print_table(("model", "parameters", "what it is"), rows)
+    stdout().print("parameters: for 100 classes of 32 x 32 colour images")
+
+
+def _recipes(options: argparse.Namespace) -> None:
+    from eanet.config import RECIPES
+
+    if options.name is None:
+        print_table(("recipe", "what it is"), recipes().items())
+    elif options.name in recipes():
+        sys.stdout.write((RECIPES / f"{options.name}.yaml").read_text("utf-8"))
+    else:
+        raise unknown_name("recipe", options.name, recipes())

@@ -1,0 +1,112 @@
+"""What the commands have in common: parsing, and one option for each setting."""
+
+from __future__ import annotations
+
+import argparse
+import types
+import typing
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Literal, NoReturn
+
+from pydantic.fields import FieldInfo
+
+from eanet.config import Recipe, Settings, TrainSettings
+from eanet.errors import unknown_name
+
+RUN = {  # what belongs to a run and not to its recipe
+    name: field
+    for name, field in TrainSettings.model_fields.items()
+    if name not in Recipe.model_fields
+}
+
+
+class Parser(argparse.ArgumentParser):
+    """Answers wrong arguments with one line and the nearest right name."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(
+            allow_abbrev=False, formatter_class=argparse.RawDescriptionHelpFormatter, **options
+        )
+
+    def error(self, message: str) -> NoReturn:
+        """Print one line and exit with 2."""
+        self.exit(2, f"eanet: error: {message}; see {self.prog} --help\n")
+
+    def _check_value(self, action: argparse.Action, value: Any) -> None:
+        if action.choices is not None and value not in action.choices:
+            kind = action.option_strings[0] if action.option_strings else "command"
+            raise argparse.ArgumentError(None, str(unknown_name(kind, value, action.choices)))
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """As the base class, but an unknown option is an error here, where its like are known."""
+        found, unknown = super().parse_known_args(args, namespace)
+        for text in unknown:
+            if text.startswith("-"):
+                options = [name for name in self._option_string_actions if name.startswith("--")]
+                self.error(str(unknown_name("option", text.split("=")[0], options)))
+            self.error(f"one argument too many: {text!r}")
+        return found, unknown
+
+
+class Commands:
+    """The commands of a parser."""
+
+    def __init__(self, parser: Parser) -> None:
+        self._parsers = parser.add_subparsers(
+            title="commands", metavar="COMMAND", required=True, parser_class=Parser
+        )
+
+    def add(
+        self,
+        name: str,
+        run: Callable[[argparse.Namespace], int | None],
+        summary: str,
+        *examples: str,
+    ) -> Parser:
+        """A command without arguments as yet.
+
+        Args:
+            name: what is typed.
+            run: takes the parsed options; returns the exit code, or nothing for 0.
+            summary: one line.
+            examples: command lines.
+        """
+        example = "\n".join(f"  {line}" for line in examples)
+        made: Parser = self._parsers.add_parser(
+            name,
+            help=summary,
+            description=summary[0].upper() + summary[1:],
+            epilog=f"example:\n{example}",
+        )
+        made.add_argument("--debug", action="store_true", help="show the traceback of an error")
+        made.set_defaults(run=run)
+        return made
+
+
+def add_settings(parser: Any, fields: dict[str, FieldInfo], *, defaults: bool = False) -> None:
+    """One option for each setting; the settings' own checks read the values."""
+    for name, field in fields.items():
+        option = "--" + name.replace("_", "-")
+        allowed = [t for t in _alternatives(field.annotation) if t is not types.NoneType]
+        text = field.description or ""
+        if defaults and field.default is not None and field.annotation is not bool:
+            text += f" (default: {field.default})"
+        if allowed == [bool]:
+            parser.add_argument(option, action=argparse.BooleanOptionalAction, help=text)
+        elif typing.get_origin(allowed[0]) is Literal:
+            parser.add_argument(option, choices=typing.get_args(allowed[0]), help=text)
+        else:
+            metavar = {int: "N", float: "X", Path: "PATH"}.get(allowed[0], name.upper())
+            parser.add_argument(option, metavar=metavar, help=text)
+
+
+def _alternatives(annotation: Any) -> tuple[Any, ...]:
+    is_union = typing.get_origin(annotation) in (types.UnionType, typing.Union)
+    return typing.get_args(annotation) if is_union else (annotation,)
+
+
+def given(options: argparse.Namespace, settings: type[Settings]) -> dict[str, Any]:
+    """Those of the settings that were given on the command line."""
+    asked = {name: getattr(options, name) for name in settings.model_fields}
+    return {name: value for name, value in asked.items() if value is not None}

@@ -1,0 +1,49 @@
+"""`eanet train`."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from eanet.cli.output import show_metrics
+from eanet.cli.parser import RUN, Commands, add_settings, given
+from eanet.config import Recipe, TrainSettings
+from eanet.errors import WrongArgumentError
+
+
+def add(commands: Commands) -> None:
+    """Declare the command."""
+    made = commands.add(
+        "train",
+        run,
+        "train a classifier, evaluate it and draw pictures",
+        "eanet train digits",
+        "eanet train cifar100 --recipe keras_example --model keras_eanet",
+        "eanet train path/to/photos --image-size 64 --epochs 20",
+        "eanet train --resume runs/digits-keras_eanet",
+    )
+    made.add_argument("data", nargs="?", help=TrainSettings.model_fields["data"].description)
+    made.add_argument("--resume", metavar="RUN", type=Path, help="go on with an interrupted run")
+    own = {name: field for name, field in RUN.items() if name != "data"}
+    add_settings(made.add_argument_group("the run"), own, defaults=True)
+    add_settings(
+        made.add_argument_group("the recipe", "unset: as the recipe says; `none` unsets one"),
+        Recipe.model_fields,
+    )
+
+
+def run(options: argparse.Namespace) -> None:
+    """Run the command."""
+    from eanet.api import MACHINE, resume, train
+
+    settings = given(options, TrainSettings)
+    if options.resume is None:
+        result = train(**settings)
+    elif other := [name for name in settings if name not in MACHINE]:
+        raise WrongArgumentError(
+            f"--resume goes on with the run's own settings; leave out {', '.join(other)}"
+        )
+    else:
+        result = resume(options.resume, **settings)
+    if result.metrics:  # which the first of several processes has
+        show_metrics(result.metrics, result.files)
