@@ -62,8 +62,14 @@ def keep_freed_memory() -> None:
         mallopt(M_TRIM_THRESHOLD, -1)
 
 
+def find_compiler() -> str | None:
+    """Path of a C++ compiler: the one named by CXX, g++ or clang++."""
+    names = (os.environ.get("CXX", "g++"), "g++", "clang++")
+    return next(filter(None, map(shutil.which, names)), None)
+
+
 def has_compiler(device: Device) -> bool:
     """Whether `torch.compile` finds what it needs: a C++ compiler on CPUs, Triton on GPUs."""
     if device == "cpu":
-        return any(shutil.which(name) for name in (os.environ.get("CXX", "g++"), "g++", "clang++"))
+        return find_compiler() is not None
     return device == "cuda" and has_triton()

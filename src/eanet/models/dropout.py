@@ -7,12 +7,18 @@ PyTorch draws one float an element, on one thread, which is most of a training s
 
 from __future__ import annotations
 
+from ctypes import c_int64, c_uint64
+
 import numpy as np
 import torch
 import torch.nn.functional as F
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from eanet.models import kernels
+
 LEVELS = 256  # values of a byte
+PIECE = 2**15
 
 
 # An operator of its own, so that the compiler neither looks into it nor repeats it in the backward
@@ -22,8 +28,38 @@ LEVELS = 256  # values of a byte
 )
 def random_bytes(seed: Tensor, count: int) -> Tensor:
     """``count`` uniform bytes from a seed of shape ()."""
-    words = np.random.PCG64DXSM(int(seed)).random_raw(-(-count // 8))
-    return torch.from_numpy(words.view(np.uint8)[:count])
+    words = torch.empty(-(-count // 8), dtype=torch.int64)
+    kernel = kernels.load()
+    if kernel is None:
+        words.numpy()[:] = _random_words(int(seed), len(words)).view(np.int64)
+    else:
+        stream = c_uint64(int(seed)), c_int64(len(words))
+        kernel.random_words(*stream, kernels.pointer(words), torch.get_num_threads())
+    drawn: Tensor = words.view(torch.uint8)[:count]
+    return drawn
+
+
+def scaled_mask(like: Tensor, width: int, seed: Tensor, threshold: int) -> Tensor:
+    """What the kernels multiply attention maps with: 0 in ``threshold`` of 256 places.
+
+    The ``width`` entries of a row have bytes of their own 64-bit words.
+    """
+    rows, padded = like.numel() // width, -(-width // 8) * 8
+    drawn = random_bytes(seed, rows * padded).view(rows, padded)[:, :width]
+    wide = torch.promote_types(like.dtype, torch.float32)  # the scale is no number of bfloat16
+    return ((drawn >= threshold).to(wide) / (1 - threshold / LEVELS)).view(like.shape)
+
+
+def _random_words(seed: int, count: int) -> NDArray[np.uint64]:
+    """What the kernel draws (kernels.cpp, random_word), in pieces that stay in cache."""
+    words = np.empty(count, np.uint64)
+    for begin in range(0, count, PIECE):
+        z = np.arange(begin + 1, min(begin + PIECE, count) + 1, dtype=np.uint64)
+        z = z * np.uint64(0x9E3779B97F4A7C15) + np.uint64(seed)
+        z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+        z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+        words[begin : begin + PIECE] = z ^ (z >> np.uint64(31))
+    return words
 
 
 @random_bytes.register_fake
@@ -50,6 +86,15 @@ class Dropout(nn.Module):
             raise ValueError(f"a dropout probability is at least 0 and below 1, not {p}")
         self.p = p
         self.threshold = min(max(round(p * LEVELS), 1), LEVELS - 1)
+
+    def draw(self) -> tuple[Tensor, int]:
+        """A seed of shape () and how many of 256 parts to drop, for an operation that drops itself.
+
+        Outside training nothing is dropped, and no seed is drawn.
+        """
+        if self.training and self.p:
+            return torch.randint(2**62, ()), self.threshold
+        return torch.zeros((), dtype=torch.int64), 0
 
     def forward(self, x: Tensor) -> Tensor:
         """Entries of ``x``, of any shape, dropped or scaled; as they are outside training."""

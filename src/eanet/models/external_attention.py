@@ -6,63 +6,11 @@ Tasks", arXiv 2105.02358, section 3.2 (attention, double normalisation) and 3.3 
 
 from __future__ import annotations
 
-from typing import Any
-
-import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from eanet.models.double_normalization import double_normalize
 from eanet.models.dropout import Dropout
-
-
-def double_normalize(logits: Tensor) -> Tensor:
-    """Softmax over tokens, then division by the sum over slots (paper, section 3.2, equation 6).
-
-    Computed as ``softmax over slots of (l - logsumexp over tokens of l)``, which is the same
-    function with no epsilon and no overflow; in float32 at least, whatever comes in.
-
-    Args:
-        logits: ``(B, N, h, S)``: B images, N tokens, h heads, S memory slots.
-
-    Returns:
-        ``(B, N, h, S)`` in the type of ``logits``; each token's weights over its slots sum to 1.
-    """
-    attention: Tensor = _DoubleNormalize.apply(logits)  # type: ignore[no-untyped-call]
-    return attention
-
-
-def _wide(x: Tensor) -> Tensor:
-    """In float32 at least."""
-    return x.to(torch.promote_types(x.dtype, torch.float32))
-
-
-class _DoubleNormalize(torch.autograd.Function):
-    """The closed form, with a backward pass that needs no exponential.
-
-    With p the softmax over tokens, the result is a = p / r where r is the sum of p over slots. So
-    p = a * r, and what has to be kept is the result itself and one number a token and head. Left
-    to itself, autograd keeps the exponentials or computes them anew (``benchmarks/operations.py``).
-    """
-
-    @staticmethod
-    def forward(ctx: Any, logits: Tensor) -> Tensor:
-        wide = _wide(logits)
-        log_p = wide - wide.logsumexp(dim=1, keepdim=True)  # (B, N, h, S)
-        highest = log_p.amax(dim=-1, keepdim=True)
-        e = (log_p - highest).exp()
-        total = e.sum(dim=-1, keepdim=True)
-        a = (e / total).to(logits.dtype)
-        r = (highest.exp() * total).to(logits.dtype)  # (B, N, h, 1)
-        ctx.save_for_backward(a, r)
-        return a
-
-    @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> Tensor:
-        a, r = (_wide(saved) for saved in ctx.saved_tensors)
-        g = _wide(gradient)
-        s = a * (g - (a * g).sum(dim=-1, keepdim=True))  # through the softmax over slots
-        through_both = s - a * (r * s.sum(dim=1, keepdim=True))  # and through that over tokens
-        return through_both.to(gradient.dtype)
 
 
 class ExternalAttention(nn.Module):
@@ -131,8 +79,8 @@ class ExternalAttention(nn.Module):
             if layer.bias is not None:
                 nn.init.zeros_(layer.bias)
 
-    def attention(self, x: Tensor) -> Tensor:
-        """How each token reads the slots: ``(B, N, h, S)`` of tokens ``(B, N, dim)``."""
+    def logits(self, x: Tensor) -> Tensor:
+        """How well each token fits each slot: ``(B, N, h, S)`` of tokens ``(B, N, dim)``."""
         if x.ndim != 3 or x.shape[-1] != self.dim:
             raise ValueError(
                 f"external attention takes tokens (B, N, {self.dim}), not {tuple(x.shape)}"
@@ -140,16 +88,19 @@ class ExternalAttention(nn.Module):
         if self.weights_first:
             w_q = self.query.weight.view(self.heads, self.head_dim, self.dim)  # (h, c*d/h, d)
             w = (self.key_memory.weight @ w_q).flatten(0, 1)  # (h, S, d) -> (h*S, d)
-            logits = F.linear(x, w).unflatten(-1, (self.heads, self.slots))  # (B, N, h, S)
-        else:
-            q = F.linear(x, self.query.weight)
-            q = q.unflatten(-1, (self.heads, self.head_dim))  # (B, N, h, c*d/h)
-            logits = F.linear(q, self.key_memory.weight)  # (B, N, h, S)
-        return double_normalize(logits)
+            logits: Tensor = F.linear(x, w).unflatten(-1, (self.heads, self.slots))
+            return logits  # (B, N, h, S)
+        q = F.linear(x, self.query.weight)
+        q = q.unflatten(-1, (self.heads, self.head_dim))  # (B, N, h, c*d/h)
+        return F.linear(q, self.key_memory.weight)  # (B, N, h, S)
+
+    def attention(self, x: Tensor) -> Tensor:
+        """How each token reads the slots: ``(B, N, h, S)`` of tokens ``(B, N, dim)``."""
+        return double_normalize(self.logits(x))
 
     def forward(self, x: Tensor) -> Tensor:
         """Tokens ``(B, N, dim)`` to tokens ``(B, N, dim)``."""
-        a = self.dropout(self.attention(x))  # (B, N, h, S)
+        a = double_normalize(self.logits(x), self.dropout)  # (B, N, h, S)
         if self.weights_first:
             w_o = self.output.weight.view(self.dim, self.heads, self.head_dim)  # (d, h, c*d/h)
             w = (w_o @ self.value_memory.weight).flatten(1)  # (d, h, S) -> (d, h*S)

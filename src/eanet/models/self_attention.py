@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from eanet.models.dropout import Dropout
+from eanet.models.softmax import softmax_and_drop
 
 
 class SelfAttention(nn.Module):
@@ -39,7 +40,7 @@ class SelfAttention(nn.Module):
             raise ValueError(f"heads={heads} must divide dim={dim}, or head_dim be given")
         self.heads = heads
         self.head_dim = head_dim or dim // heads
-        self.dropout = dropout
+        self.dropout = Dropout(dropout)
         self.qkv = nn.Linear(dim, 3 * heads * self.head_dim)
         self.output = nn.Linear(heads * self.head_dim, dim)
         self.output_dropout = Dropout(output_dropout)
@@ -56,7 +57,11 @@ class SelfAttention(nn.Module):
         """Tokens ``(B, N, dim)`` to tokens ``(B, N, dim)``."""
         qkv = self.qkv(x).unflatten(-1, (3, self.heads, self.head_dim))  # (B, N, 3, h, k)
         q, k, v = qkv.permute(2, 0, 3, 1, 4)  # 3 x (B, h, N, k)
-        y = F.scaled_dot_product_attention(q, k, v, dropout_p=self.dropout * self.training)
+        if x.device.type == "cpu" and self.training and self.dropout.p:
+            scores = q * self.head_dim**-0.5 @ k.mT  # (B, h, N, N)
+            y = softmax_and_drop(scores, self.dropout) @ v  # (B, h, N, k)
+        else:
+            y = F.scaled_dot_product_attention(q, k, v, dropout_p=self.dropout.p * self.training)
         y = self.output(y.transpose(1, 2).flatten(2))  # (B, h, N, k) -> (B, N, h*k) -> (B, N, d)
         dropped: Tensor = self.output_dropout(y)
         return dropped

@@ -1,0 +1,160 @@
+"""The double normalisation of external attention, with the dropout that follows it.
+
+Guo et al., 2021, arXiv 2105.02358, section 3.2, equation 6.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from typing import Any, cast
+
+import torch
+from torch import Tensor
+
+from eanet.models import kernels
+from eanet.models.dropout import Dropout, scaled_mask
+
+c_int64, c_uint64 = ctypes.c_int64, ctypes.c_uint64
+
+
+def double_normalize(logits: Tensor, dropout: Dropout | None = None) -> Tensor:
+    """Softmax over tokens, then division by the sum over slots.
+
+    Computed as ``softmax over slots of (l - logsumexp over tokens of l)``, which is the same
+    function with no epsilon and no overflow; in float32 at least, whatever comes in.
+
+    Args:
+        logits: ``(B, N, h, S)``: B images, N tokens, h heads, S memory slots.
+        dropout: of the result; on a CPU it costs no pass over memory of its own.
+
+    Returns:
+        ``(B, N, h, S)`` in the type of ``logits``; without dropout, each token's weights over its
+        slots sum to 1.
+    """
+    if logits.device.type != "cpu" or torch.compiler.is_exporting():
+        a: Tensor = _DoubleNormalize.apply(logits)  # type: ignore[no-untyped-call]
+        return a if dropout is None else cast(Tensor, dropout(a))
+    seed, threshold = (dropout or Dropout()).draw()
+    return cast(Tensor, _normalize_and_drop(logits, seed, threshold)[0])
+
+
+# With p the softmax over tokens, the result is a = p / r where r is the sum of p over slots. So
+# p = a * r, and what the backward pass needs is the result itself and one number a token and head,
+# and no exponential. Left to itself, autograd keeps or repeats them (`benchmarks/operations.py`).
+
+
+def _wide(x: Tensor) -> Tensor:
+    """In float32 at least."""
+    return x.to(torch.promote_types(x.dtype, torch.float32))
+
+
+def _forward(logits: Tensor) -> tuple[Tensor, Tensor]:
+    """The map a ``(B, N, h, S)`` and r ``(B, N, h, 1)``."""
+    wide = _wide(logits)
+    log_p = wide - wide.logsumexp(dim=1, keepdim=True)  # (B, N, h, S)
+    highest = log_p.amax(dim=-1, keepdim=True)
+    e = (log_p - highest).exp()
+    total = e.sum(dim=-1, keepdim=True)
+    return (e / total).to(logits.dtype), highest.exp() * total
+
+
+def _backward(upstream: Tensor, a: Tensor, r: Tensor) -> Tensor:
+    g, a = _wide(upstream), _wide(a)
+    s = a * (g - (a * g).sum(dim=-1, keepdim=True))  # through the softmax over slots
+    return s - a * (r * s.sum(dim=1, keepdim=True))  # and through that over tokens
+
+
+class _DoubleNormalize(torch.autograd.Function):
+    """For devices whose compiler makes good code of the formulas themselves."""
+
+    @staticmethod
+    def forward(ctx: Any, logits: Tensor) -> Tensor:
+        a, r = _forward(logits)
+        ctx.save_for_backward(a, r)
+        return a
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
+        return _backward(gradient, *ctx.saved_tensors).to(gradient.dtype)
+
+
+# On a CPU, one operator for the compiler not to look into, whose body is the kernel where there is
+# one. Its first result is what is used, the others are kept for the backward pass.
+
+
+@torch.library.custom_op("eanet::normalize_and_drop", mutates_args=(), device_types="cpu")
+def _normalize_and_drop(
+    logits: Tensor, seed: Tensor, threshold: int
+) -> tuple[Tensor, Tensor, Tensor]:
+    """The map with ``threshold`` 256ths dropped; the whole map, unless it is the first; and r."""
+    logits = logits.contiguous()
+    kernel = _kernel(logits)
+    if kernel is None:
+        a, r = _forward(logits)
+        if not threshold:
+            return a, logits.new_empty(0), r
+        return (_mask(a, seed, threshold) * a).to(a.dtype), a, r
+    a, r = torch.empty_like(logits), logits.new_empty((*logits.shape[:3], 1), dtype=torch.float32)
+    dropped = torch.empty_like(logits) if threshold else logits.new_empty(0)
+    tensors = (kernels.pointer(t) for t in (logits, a, dropped, r))
+    kernel.forward(*tensors, *_arguments(logits, seed, threshold))
+    return (dropped, a, r) if threshold else (a, dropped, r)
+
+
+@_normalize_and_drop.register_fake
+def _(logits: Tensor, seed: Tensor, threshold: int) -> tuple[Tensor, Tensor, Tensor]:
+    like = torch.empty_like(logits, memory_format=torch.contiguous_format)
+    wide = torch.promote_types(logits.dtype, torch.float32)
+    r = logits.new_empty((*logits.shape[:3], 1), dtype=wide)
+    return like, torch.empty_like(like) if threshold else logits.new_empty(0), r
+
+
+@torch.library.custom_op("eanet::normalize_and_drop_backward", mutates_args=(), device_types="cpu")
+def _normalize_and_drop_backward(
+    upstream: Tensor, a: Tensor, r: Tensor, seed: Tensor, threshold: int
+) -> Tensor:
+    kernel = _kernel(a)
+    if kernel is None:
+        mask = _mask(a, seed, threshold) if threshold else 1
+        return _backward(mask * upstream, a, r).to(a.dtype)
+    gradient, upstream = torch.empty_like(a), upstream.contiguous()
+    tensors = (kernels.pointer(t) for t in (upstream, a, r, gradient))
+    kernel.backward(*tensors, *_arguments(a, seed, threshold))
+    return gradient
+
+
+@_normalize_and_drop_backward.register_fake
+def _(upstream: Tensor, a: Tensor, r: Tensor, seed: Tensor, threshold: int) -> Tensor:
+    return torch.empty_like(a)
+
+
+def _keep(ctx: Any, inputs: tuple[Tensor, Tensor, int], output: tuple[Tensor, ...]) -> None:
+    _, seed, ctx.threshold = inputs
+    first, whole, r = output
+    ctx.save_for_backward(whole if ctx.threshold else first, r, seed)
+    ctx.set_materialize_grads(False)
+
+
+def _differentiate(ctx: Any, gradient: Tensor, *_: Any) -> tuple[Tensor, None, None]:
+    a, r, seed = ctx.saved_tensors
+    return _normalize_and_drop_backward(gradient, a, r, seed, ctx.threshold), None, None
+
+
+_normalize_and_drop.register_autograd(_differentiate, setup_context=_keep)
+
+
+def _kernel(x: Tensor) -> ctypes.CDLL | None:
+    if x.dtype not in kernels.NUMBERS:
+        return None
+    heads, slots = x.shape[2:]
+    return kernels.load(BFLOAT16=kernels.NUMBERS[x.dtype], HEADS=heads, SLOTS=slots)
+
+
+def _arguments(x: Tensor, seed: Tensor, threshold: int) -> tuple[Any, ...]:
+    images, tokens = x.shape[:2]
+    drawn = c_uint64(int(seed))
+    return c_int64(images), c_int64(tokens), drawn, threshold, torch.get_num_threads()
+
+
+def _mask(a: Tensor, seed: Tensor, threshold: int) -> Tensor:
+    return scaled_mask(a, a.shape[2:].numel(), seed, threshold)

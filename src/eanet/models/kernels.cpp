@@ -1,0 +1,281 @@
+// Loops over whole attention maps that no composition of tensor operations runs at the speed of a
+// processor's vector units. Compiled by kernels.py: for no type of numbers, random words; for one,
+// softmax; for one, HEADS and SLOTS, the double normalisation.
+
+#include <cmath>
+#include <cstdint>
+#include <cstring>
+#include <vector>
+
+// Eight random bytes: the counter i of a stream through the finaliser of SplitMix64 (Steele, Lea
+// and Flood, 2014, "Fast Splittable Pseudorandom Number Generators", figure 17).
+static inline uint64_t random_word(uint64_t seed, uint64_t i) {
+    uint64_t z = seed + (i + 1) * 0x9e3779b97f4a7c15u;
+    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
+    z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
+    return z ^ (z >> 31);
+}
+
+#ifndef BFLOAT16
+
+extern "C" void random_words(uint64_t seed, int64_t count, uint64_t *words, int threads) {
+#pragma omp parallel for num_threads(threads)
+    for (int64_t i = 0; i < count; i++) words[i] = random_word(seed, i);
+}
+
+#else
+
+#if BFLOAT16
+typedef uint16_t number;
+static inline float widen(number x) {
+    uint32_t bits = uint32_t(x) << 16;
+    float wide;
+    std::memcpy(&wide, &bits, 4);
+    return wide;
+}
+static inline number narrow(float x) {  // to nearest, ties to even; a NaN here has its top bits set
+    uint32_t bits;
+    std::memcpy(&bits, &x, 4);
+    return number((bits + 0x7fff + ((bits >> 16) & 1)) >> 16);
+}
+#else
+typedef float number;
+static inline float widen(number x) { return x; }
+static inline number narrow(float x) { return x; }
+#endif
+
+// exp(x) for x <= 0, to 2 units in the last place, in operations that all have a vector form:
+// 2**n times a polynomial (the coefficients of Cephes' expf).
+static inline float exponential(float x) {
+    x = x < -87.0f ? -87.0f : x;
+    float n = std::rint(x * 1.44269504f);
+    float f = x - n * 0.693359375f + n * 2.12194440e-4f;
+    float p = 1.9875691500e-4f;
+    p = p * f + 1.3981999507e-3f;
+    p = p * f + 8.3334519073e-3f;
+    p = p * f + 4.1665795894e-2f;
+    p = p * f + 1.6666665459e-1f;
+    p = p * f + 5.0000001201e-1f;
+    p = p * f * f + f + 1.0f;
+    int32_t bits = (int32_t(n) + 127) << 23;
+    float power;
+    std::memcpy(&power, &bits, 4);
+    return p * power;
+}
+
+// A random byte for each of the entries of a row, which starts with a word of its own.
+static inline int64_t words_of(int64_t width) { return (width + 7) / 8; }
+static inline void random_row(uint64_t seed, int64_t row, int64_t width, uint64_t *words) {
+    const int64_t first = row * words_of(width);
+#pragma omp simd
+    for (int64_t w = 0; w < words_of(width); w++) words[w] = random_word(seed, first + w);
+}
+
+#ifndef HEADS
+
+// map (rows, width), the softmax over each row of scores; where threshold > 0, also dropped, the map
+// with that many 256ths of it left out.
+extern "C" void softmax_forward(const number *scores, number *map, number *dropped, int64_t rows,
+                                int64_t width, uint64_t seed, int threshold, int threads) {
+    const float kept = 256.0f / float(256 - threshold);
+#pragma omp parallel num_threads(threads)
+    {
+        std::vector<float> e(width);
+        std::vector<uint64_t> words(words_of(width));
+#pragma omp for
+        for (int64_t row = 0; row < rows; row++) {
+            const number *in = scores + row * width;
+            float top = -INFINITY, sum = 0;
+#pragma omp simd reduction(max : top)
+            for (int64_t c = 0; c < width; c++) top = widen(in[c]) > top ? widen(in[c]) : top;
+#pragma omp simd reduction(+ : sum)
+            for (int64_t c = 0; c < width; c++) {
+                e[c] = exponential(widen(in[c]) - top);
+                sum += e[c];
+            }
+            const float scale = 1.0f / sum;
+#pragma omp simd
+            for (int64_t c = 0; c < width; c++) map[row * width + c] = narrow(e[c] * scale);
+            if (threshold) {
+                random_row(seed, row, width, words.data());
+                const uint8_t *bytes = reinterpret_cast<const uint8_t *>(words.data());
+                number *out = dropped + row * width;
+#pragma omp simd
+                for (int64_t c = 0; c < width; c++)
+                    out[c] = bytes[c] < threshold ? number(0) : narrow(e[c] * (scale * kept));
+            }
+        }
+    }
+}
+
+// gradient (rows, width) of the scores from that of the map, or of what was left of it.
+extern "C" void softmax_backward(const number *upstream, const number *map, number *gradient,
+                                 int64_t rows, int64_t width, uint64_t seed, int threshold,
+                                 int threads) {
+    const float kept = 256.0f / float(256 - threshold);
+#pragma omp parallel num_threads(threads)
+    {
+        std::vector<float> g(width);
+        std::vector<uint64_t> words(words_of(width));
+#pragma omp for
+        for (int64_t row = 0; row < rows; row++) {
+            const number *in = upstream + row * width, *a = map + row * width;
+            if (threshold) {
+                random_row(seed, row, width, words.data());
+                const uint8_t *bytes = reinterpret_cast<const uint8_t *>(words.data());
+#pragma omp simd
+                for (int64_t c = 0; c < width; c++)
+                    g[c] = bytes[c] < threshold ? 0 : widen(in[c]) * kept;
+            } else {
+#pragma omp simd
+                for (int64_t c = 0; c < width; c++) g[c] = widen(in[c]);
+            }
+            float inner = 0;
+#pragma omp simd reduction(+ : inner)
+            for (int64_t c = 0; c < width; c++) inner += widen(a[c]) * g[c];
+#pragma omp simd
+            for (int64_t c = 0; c < width; c++)
+                gradient[row * width + c] = narrow(widen(a[c]) * (g[c] - inner));
+        }
+    }
+}
+
+#else
+
+constexpr int WIDTH = HEADS * SLOTS;     // of a token's row
+constexpr int WORDS = (WIDTH + 7) / 8;   // that hold a byte for each of its entries
+constexpr float LEAST = 1e-30f;          // a sum below it has lost its precision
+#define ALIGNED alignas(64)
+
+// The softmax over slots of one token and head from logarithms: slow, and safe at any size.
+static float careful(const number *logits, const float *top, const float *scale, float *weights) {
+    float highest = -INFINITY, sum = 0;
+    for (int s = 0; s < SLOTS; s++) {
+        weights[s] = widen(logits[s]) - top[s] + std::log(scale[s]);
+        highest = weights[s] > highest ? weights[s] : highest;
+    }
+    for (int s = 0; s < SLOTS; s++) sum += weights[s] = std::exp(weights[s] - highest);
+    for (int s = 0; s < SLOTS; s++) weights[s] /= sum;
+    return std::exp(highest) * sum;
+}
+
+// map (B, N, h, S) of logits (B, N, h, S), sums (B, N, h): an image at a time, which stays in cache.
+// Where threshold > 0, also dropped (B, N, h, S): the map with that many 256ths of it left out.
+extern "C" void forward(const number *logits, number *map, number *dropped, float *sums,
+                        int64_t images, int64_t tokens, uint64_t seed, int threshold, int threads) {
+    const float kept = 256.0f / float(256 - threshold);
+#pragma omp parallel num_threads(threads)
+    {
+        std::vector<float> exponentials(tokens * WIDTH);
+        ALIGNED float top[WIDTH], scale[WIDTH], weights[WIDTH];
+        ALIGNED uint64_t words[WORDS];
+#pragma omp for
+        for (int64_t image = 0; image < images; image++) {
+            const number *in = logits + image * tokens * WIDTH;
+            for (int c = 0; c < WIDTH; c++) top[c] = widen(in[c]), scale[c] = 0;
+            for (int64_t n = 1; n < tokens; n++)
+#pragma omp simd
+                for (int c = 0; c < WIDTH; c++) {
+                    float x = widen(in[n * WIDTH + c]);
+                    top[c] = x > top[c] ? x : top[c];
+                }
+            for (int64_t n = 0; n < tokens; n++) {
+                float *e = exponentials.data() + n * WIDTH;
+#pragma omp simd
+                for (int c = 0; c < WIDTH; c++) {
+                    e[c] = exponential(widen(in[n * WIDTH + c]) - top[c]);
+                    scale[c] += e[c];
+                }
+            }
+#pragma omp simd
+            for (int c = 0; c < WIDTH; c++) scale[c] = 1.0f / scale[c];
+            for (int64_t n = 0; n < tokens; n++) {
+                const float *e = exponentials.data() + n * WIDTH;
+                const int64_t row = image * tokens + n;
+                for (int h = 0; h < HEADS; h++) {
+                    const int first = h * SLOTS;
+                    float sum = 0;
+#pragma omp simd reduction(+ : sum)
+                    for (int c = first; c < first + SLOTS; c++) {
+                        weights[c] = e[c] * scale[c];
+                        sum += weights[c];
+                    }
+                    const float inverse = 1.0f / sum;
+#pragma omp simd
+                    for (int c = first; c < first + SLOTS; c++) weights[c] *= inverse;
+                    if (sum < LEAST)
+                        sum = careful(in + n * WIDTH + first, top + first, scale + first,
+                                      weights + first);
+                    sums[row * HEADS + h] = sum;
+                }
+#pragma omp simd
+                for (int c = 0; c < WIDTH; c++) map[row * WIDTH + c] = narrow(weights[c]);
+                if (threshold) {
+                    random_row(seed, row, WIDTH, words);
+                    const uint8_t *bytes = reinterpret_cast<const uint8_t *>(words);
+                    number *out = dropped + row * WIDTH;
+#pragma omp simd
+                    for (int c = 0; c < WIDTH; c++)
+                        out[c] = bytes[c] < threshold ? number(0) : narrow(weights[c] * kept);
+                }
+            }
+        }
+    }
+}
+
+// gradient (B, N, h, S) of the logits from that of the map, or of what was left of it.
+extern "C" void backward(const number *upstream, const number *map, const float *sums,
+                         number *gradient, int64_t images, int64_t tokens, uint64_t seed,
+                         int threshold, int threads) {
+    const float kept = 256.0f / float(256 - threshold);
+#pragma omp parallel num_threads(threads)
+    {
+        std::vector<float> through_slots(tokens * WIDTH);
+        ALIGNED float total[WIDTH], g[WIDTH], a[WIDTH];
+        ALIGNED uint64_t words[WORDS];
+#pragma omp for
+        for (int64_t image = 0; image < images; image++) {
+            for (int c = 0; c < WIDTH; c++) total[c] = 0;
+            for (int64_t n = 0; n < tokens; n++) {
+                const int64_t row = image * tokens + n;
+                float *s = through_slots.data() + n * WIDTH;
+#pragma omp simd
+                for (int c = 0; c < WIDTH; c++) {
+                    a[c] = widen(map[row * WIDTH + c]);
+                    g[c] = widen(upstream[row * WIDTH + c]);
+                }
+                if (threshold) {
+                    random_row(seed, row, WIDTH, words);
+                    const uint8_t *bytes = reinterpret_cast<const uint8_t *>(words);
+#pragma omp simd
+                    for (int c = 0; c < WIDTH; c++) g[c] = bytes[c] < threshold ? 0 : g[c] * kept;
+                }
+                for (int first = 0; first < WIDTH; first += SLOTS) {
+                    float inner = 0;
+#pragma omp simd reduction(+ : inner)
+                    for (int c = first; c < first + SLOTS; c++) inner += a[c] * g[c];
+#pragma omp simd
+                    for (int c = first; c < first + SLOTS; c++) {
+                        s[c] = a[c] * (g[c] - inner);
+                        total[c] += s[c];
+                    }
+                }
+            }
+            for (int64_t n = 0; n < tokens; n++) {
+                const int64_t row = image * tokens + n;
+                const float *s = through_slots.data() + n * WIDTH;
+                for (int h = 0; h < HEADS; h++) {
+                    const float sum = sums[row * HEADS + h];
+#pragma omp simd
+                    for (int c = h * SLOTS; c < (h + 1) * SLOTS; c++)
+                        g[c] = s[c] - widen(map[row * WIDTH + c]) * (sum * total[c]);
+                }
+#pragma omp simd
+                for (int c = 0; c < WIDTH; c++) gradient[row * WIDTH + c] = narrow(g[c]);
+            }
+        }
+    }
+}
+
+#endif
+#endif
