@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from eanet import ExternalAttention, ExternalAttention2d
-from eanet.device import has_compiler
-from eanet.models.external_attention import double_normalize
+from eanet.device import find_compiler, has_compiler
+from eanet.models import fused_attention
+from eanet.models.double_normalization import double_normalize
 
 
 def two_step_normalize(logits: Tensor) -> Tensor:
@@ -169,6 +170,49 @@ def test_feature_maps_are_tokens_in_another_order():
     tokens = maps.permute(0, 2, 3, 1).reshape(2, 35, 24)
     expected = ExternalAttention.forward(layer, tokens).reshape(2, 5, 7, 24).permute(0, 3, 1, 2)
     torch.testing.assert_close(layer(maps), expected)
+
+
+needs_compiler = pytest.mark.skipif(find_compiler() is None, reason="no C++ compiler here")
+
+
+@needs_compiler
+@pytest.mark.parametrize("dropout", [0.0, 0.3])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize(("images", "tokens"), [(7, 9), (1, 1), (4, 64)])
+def test_fused_is_the_same_function(images, tokens, dtype, dropout, monkeypatch):
+    layer = ExternalAttention(24, heads=6, slots=5, dropout=dropout, all_biases=True)
+    layer = randomised(layer).float().train()
+    x = torch.randn(images, tokens, 24, requires_grad=True)
+    upstream = torch.randn(images, tokens, 24)
+    live = [x, *(p for p in layer.parameters() if p.requires_grad)]
+    monkeypatch.setattr(fused_attention, "GROUP_BYTES", 1)  # so that there are several groups
+
+    def run() -> tuple[Tensor, ...]:
+        torch.manual_seed(1)
+        with torch.autocast("cpu", torch.bfloat16, enabled=dtype == torch.bfloat16):
+            y = layer(x)
+        assert y.dtype == dtype
+        return y, *torch.autograd.grad(y, live, upstream.to(y.dtype))
+
+    fused = run()
+    monkeypatch.setattr("eanet.models.external_attention.can_fuse", lambda *_: False)
+    for ours, expected in zip(fused, run(), strict=True):
+        unit = 1e-5 if dtype == torch.float32 else 2**-5
+        error = (ours - expected).norm() / (expected.norm() + 1e-3)
+        assert error.item() < unit
+
+
+@needs_compiler
+def test_fused_differs_where_another_image_or_token_comes_in():
+    torch.manual_seed(0)
+    layer = ExternalAttention(24, heads=6, slots=5)
+    x = torch.randn(5, 9, 24)
+    whole = layer(x)
+    torch.testing.assert_close(layer(x[3:4]), whole[3:4])
+    x[3, 0] += 1
+    changed = layer(x) - whole
+    assert changed[[0, 1, 2, 4]].abs().max().item() == 0
+    assert changed[3].abs().amin(dim=1).gt(0).all()
 
 
 @pytest.mark.parametrize("shape", [(4, 24), (2, 3, 5, 24), (2, 5, 23)])

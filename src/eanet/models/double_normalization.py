@@ -97,7 +97,7 @@ def _normalize_and_drop(
     a, r = torch.empty_like(logits), logits.new_empty((*logits.shape[:3], 1), dtype=torch.float32)
     dropped = torch.empty_like(logits) if threshold else logits.new_empty(0)
     tensors = (kernels.pointer(t) for t in (logits, a, dropped, r))
-    kernel.forward(*tensors, *_arguments(logits, seed, threshold))
+    kernel.normalize_forward(*tensors, *_arguments(logits, seed, threshold))
     return (dropped, a, r) if threshold else (a, dropped, r)
 
 
@@ -119,7 +119,7 @@ def _normalize_and_drop_backward(
         return _backward(mask * upstream, a, r).to(a.dtype)
     gradient, upstream = torch.empty_like(a), upstream.contiguous()
     tensors = (kernels.pointer(t) for t in (upstream, a, r, gradient))
-    kernel.backward(*tensors, *_arguments(a, seed, threshold))
+    kernel.normalize_backward(*tensors, None, *_arguments(a, seed, threshold))
     return gradient
 
 
@@ -153,7 +153,7 @@ def _kernel(x: Tensor) -> ctypes.CDLL | None:
 def _arguments(x: Tensor, seed: Tensor, threshold: int) -> tuple[Any, ...]:
     images, tokens = x.shape[:2]
     drawn = c_uint64(int(seed))
-    return c_int64(images), c_int64(tokens), drawn, threshold, torch.get_num_threads()
+    return c_int64(images), c_int64(tokens), c_int64(0), drawn, threshold, torch.get_num_threads()
 
 
 def _mask(a: Tensor, seed: Tensor, threshold: int) -> Tensor:

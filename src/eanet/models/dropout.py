@@ -47,7 +47,8 @@ def scaled_mask(like: Tensor, width: int, seed: Tensor, threshold: int) -> Tenso
     rows, padded = like.numel() // width, -(-width // 8) * 8
     drawn = random_bytes(seed, rows * padded).view(rows, padded)[:, :width]
     wide = torch.promote_types(like.dtype, torch.float32)  # the scale is no number of bfloat16
-    return ((drawn >= threshold).to(wide) / (1 - threshold / LEVELS)).view(like.shape)
+    mask: Tensor = (drawn >= threshold).to(wide) / (1 - threshold / LEVELS)
+    return mask.view(like.shape)
 
 
 def _random_words(seed: int, count: int) -> NDArray[np.uint64]:

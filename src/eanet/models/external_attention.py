@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from eanet.models.double_normalization import double_normalize
 from eanet.models.dropout import Dropout
+from eanet.models.fused_attention import can_fuse, fused_attention
 
 
 class ExternalAttention(nn.Module):
@@ -81,14 +82,9 @@ class ExternalAttention(nn.Module):
 
     def logits(self, x: Tensor) -> Tensor:
         """How well each token fits each slot: ``(B, N, h, S)`` of tokens ``(B, N, dim)``."""
-        if x.ndim != 3 or x.shape[-1] != self.dim:
-            raise ValueError(
-                f"external attention takes tokens (B, N, {self.dim}), not {tuple(x.shape)}"
-            )
+        self._check(x)
         if self.weights_first:
-            w_q = self.query.weight.view(self.heads, self.head_dim, self.dim)  # (h, c*d/h, d)
-            w = (self.key_memory.weight @ w_q).flatten(0, 1)  # (h, S, d) -> (h*S, d)
-            logits: Tensor = F.linear(x, w).unflatten(-1, (self.heads, self.slots))
+            logits: Tensor = F.linear(x, self._w_in()).unflatten(-1, (self.heads, self.slots))
             return logits  # (B, N, h, S)
         q = F.linear(x, self.query.weight)
         q = q.unflatten(-1, (self.heads, self.head_dim))  # (B, N, h, c*d/h)
@@ -100,18 +96,42 @@ class ExternalAttention(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Tokens ``(B, N, dim)`` to tokens ``(B, N, dim)``."""
-        a = double_normalize(self.logits(x), self.dropout)  # (B, N, h, S)
-        if self.weights_first:
-            w_o = self.output.weight.view(self.dim, self.heads, self.head_dim)  # (d, h, c*d/h)
-            w = (w_o @ self.value_memory.weight).flatten(1)  # (d, h, S) -> (d, h*S)
-            bias: Tensor = self.output.bias
-            if self.value_memory.bias is not None:
-                bias = bias + w_o.sum(1) @ self.value_memory.bias  # (d,)
-            y = F.linear(a.flatten(2), w, bias)  # (B, N, h*S) -> (B, N, d)
-        else:
+        if not self.weights_first:
+            a = double_normalize(self.logits(x), self.dropout)  # (B, N, h, S)
             y = self.output(self.value_memory(a).flatten(2))  # (B, N, c*d) -> (B, N, d)
+        elif can_fuse(x, self.heads, self.slots):
+            self._check(x)
+            y = fused_attention(x, self._w_in(), self._w_out(), self.heads, self.dropout)
+            y = y + self._bias().to(y.dtype)
+        else:
+            a = double_normalize(self.logits(x), self.dropout)  # (B, N, h, S)
+            y = F.linear(a.flatten(2), self._w_out(), self._bias())  # (B, N, h*S) -> (B, N, d)
         dropped: Tensor = self.output_dropout(y)
         return dropped
+
+    def _check(self, x: Tensor) -> None:
+        if x.ndim != 3 or x.shape[-1] != self.dim:
+            raise ValueError(
+                f"external attention takes tokens (B, N, {self.dim}), not {tuple(x.shape)}"
+            )
+
+    def _w_in(self) -> Tensor:
+        """``W_q M_k`` of every head: ``(h*S, d)``."""
+        w_q = self.query.weight.view(self.heads, self.head_dim, self.dim)  # (h, c*d/h, d)
+        return (self.key_memory.weight @ w_q).flatten(0, 1)  # (h, S, d) -> (h*S, d)
+
+    def _w_out(self) -> Tensor:
+        """``M_v W_o`` of every head: ``(d, h*S)``."""
+        w_o = self.output.weight.view(self.dim, self.heads, self.head_dim)  # (d, h, c*d/h)
+        return (w_o @ self.value_memory.weight).flatten(1)  # (d, h, S) -> (d, h*S)
+
+    def _bias(self) -> Tensor:
+        """That of the result, with the part of ``M_v``'s own: ``(d,)``."""
+        bias: Tensor = self.output.bias
+        if self.value_memory.bias is None:
+            return bias
+        w_o = self.output.weight.view(self.dim, self.heads, self.head_dim)  # (d, h, c*d/h)
+        return bias + w_o.sum(1) @ self.value_memory.bias
 
     def extra_repr(self) -> str:
         """What ``print(model)`` shows of the layer."""

@@ -161,8 +161,11 @@ static float careful(const number *logits, const float *top, const float *scale,
 
 // map (B, N, h, S) of logits (B, N, h, S), sums (B, N, h): an image at a time, which stays in cache.
 // Where threshold > 0, also dropped (B, N, h, S): the map with that many 256ths of it left out.
-extern "C" void forward(const number *logits, number *map, number *dropped, float *sums,
-                        int64_t images, int64_t tokens, uint64_t seed, int threshold, int threads) {
+// first_image counts from the beginning of the batch that the random numbers belong to. Dropped may
+// take the place of the logits.
+extern "C" void normalize_forward(const number *logits, number *map, number *dropped, float *sums,
+                                  int64_t images, int64_t tokens, int64_t first_image,
+                                  uint64_t seed, int threshold, int threads) {
     const float kept = 256.0f / float(256 - threshold);
 #pragma omp parallel num_threads(threads)
     {
@@ -211,7 +214,7 @@ extern "C" void forward(const number *logits, number *map, number *dropped, floa
 #pragma omp simd
                 for (int c = 0; c < WIDTH; c++) map[row * WIDTH + c] = narrow(weights[c]);
                 if (threshold) {
-                    random_row(seed, row, WIDTH, words);
+                    random_row(seed, first_image * tokens + row, WIDTH, words);
                     const uint8_t *bytes = reinterpret_cast<const uint8_t *>(words);
                     number *out = dropped + row * WIDTH;
 #pragma omp simd
@@ -223,10 +226,12 @@ extern "C" void forward(const number *logits, number *map, number *dropped, floa
     }
 }
 
-// gradient (B, N, h, S) of the logits from that of the map, or of what was left of it.
-extern "C" void backward(const number *upstream, const number *map, const float *sums,
-                         number *gradient, int64_t images, int64_t tokens, uint64_t seed,
-                         int threshold, int threads) {
+// gradient (B, N, h, S) of the logits from upstream, that of the map or of what was left of it, whose
+// place it may take. Where threshold > 0, also what was left of the map, unless dropped is null.
+extern "C" void normalize_backward(const number *upstream, const number *map, const float *sums,
+                                   number *gradient, number *dropped, int64_t images,
+                                   int64_t tokens, int64_t first_image, uint64_t seed,
+                                   int threshold, int threads) {
     const float kept = 256.0f / float(256 - threshold);
 #pragma omp parallel num_threads(threads)
     {
@@ -245,10 +250,16 @@ extern "C" void backward(const number *upstream, const number *map, const float 
                     g[c] = widen(upstream[row * WIDTH + c]);
                 }
                 if (threshold) {
-                    random_row(seed, row, WIDTH, words);
+                    random_row(seed, first_image * tokens + row, WIDTH, words);
                     const uint8_t *bytes = reinterpret_cast<const uint8_t *>(words);
 #pragma omp simd
                     for (int c = 0; c < WIDTH; c++) g[c] = bytes[c] < threshold ? 0 : g[c] * kept;
+                    if (dropped) {
+                        number *out = dropped + row * WIDTH;
+#pragma omp simd
+                        for (int c = 0; c < WIDTH; c++)
+                            out[c] = bytes[c] < threshold ? number(0) : narrow(a[c] * kept);
+                    }
                 }
                 for (int first = 0; first < WIDTH; first += SLOTS) {
                     float inner = 0;

@@ -1,0 +1,172 @@
+"""External attention from tokens to tokens in one operator, a few images at a time, on a CPU.
+
+The attention maps of a batch are the largest tensors of a model, far larger than a processor's
+cache. So each group of images goes through both matrix products and the normalisation between
+them before the next one starts (as tiles do in Dao et al., 2022, "FlashAttention", arXiv
+2205.14135); only the map is written to memory, once, for the backward pass.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from typing import Any, cast
+
+import torch
+from torch import Tensor
+
+from eanet.models import kernels
+from eanet.models.dropout import Dropout
+
+GROUP_BYTES = 2**20  # of a group's map, a thread: the second-level cache of many processors
+
+c_int64, c_uint64 = ctypes.c_int64, ctypes.c_uint64
+
+
+def can_fuse(x: Tensor, heads: int, slots: int) -> bool:
+    """Whether `fused_attention` can take these tokens as they are, or as autocast makes them."""
+    if x.device.type != "cpu" or torch.compiler.is_exporting():
+        return False
+    number = kernels.NUMBERS.get(_working_type(x))
+    return number is not None and _is_built(number, heads, slots)
+
+
+@torch.compiler.assume_constant_result  # type: ignore[untyped-decorator]
+def _is_built(number: int, heads: int, slots: int) -> bool:
+    return kernels.load(BFLOAT16=number, HEADS=heads, SLOTS=slots) is not None
+
+
+def fused_attention(x: Tensor, w_in: Tensor, w_out: Tensor, heads: int, dropout: Dropout) -> Tensor:
+    """``double_normalize(x w_in^T)``, then dropout, then the product with ``w_out^T``.
+
+    Args:
+        x: tokens ``(B, N, d)``.
+        w_in: ``(h*S, d)``.
+        w_out: ``(d, h*S)``.
+        heads: h.
+        dropout: of the attention map.
+
+    Returns:
+        ``(B, N, d)``, in autocast's type where that is on.
+    """
+    working = _working_type(x)
+    x, w_in, w_out = (t.to(working) for t in (x, w_in, w_out))
+    return cast(Tensor, _attend(x, w_in, w_out, heads, *dropout.draw())[0])
+
+
+def _working_type(x: Tensor) -> torch.dtype:
+    return torch.get_autocast_dtype("cpu") if torch.is_autocast_enabled("cpu") else x.dtype
+
+
+@torch.library.custom_op("eanet::attend", mutates_args=(), device_types="cpu")
+def _attend(
+    x: Tensor, w_in: Tensor, w_out: Tensor, heads: int, seed: Tensor, threshold: int
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Result ``(B, N, d)``, map ``(B, N, h*S)``, its sums over slots ``(B, N, h)``."""
+    x = x.contiguous()
+    images, tokens, width = *x.shape[:2], len(w_in)
+    kernel = _kernel(x, heads, width)
+    y, a = torch.empty_like(x), x.new_empty(images, tokens, width)
+    sums = x.new_empty(images, tokens, heads, dtype=torch.float32)
+    random = c_uint64(int(seed)), threshold, torch.get_num_threads()
+    w_in, w_out = w_in.mT, w_out.mT
+    size = _group(x, width)
+    buffer = x.new_empty(size * tokens, width)
+    for first in range(0, images, size):
+        here = slice(first, first + size)
+        rows = x[here].flatten(0, 1)  # (b*N, d)
+        logits = torch.mm(rows, w_in, out=buffer[: len(rows)])  # (b*N, h*S)
+        shape = c_int64(len(rows) // tokens), c_int64(tokens), c_int64(first)
+        tensors = (kernels.pointer(t) for t in (logits, a[here], logits, sums[here]))
+        kernel.normalize_forward(*tensors, *shape, *random)
+        left = logits if threshold else a[here].flatten(0, 1)  # (b*N, h*S)
+        torch.mm(left, w_out, out=y[here].view(rows.shape))
+    return y, a, sums
+
+
+@_attend.register_fake
+def _(
+    x: Tensor, w_in: Tensor, w_out: Tensor, heads: int, seed: Tensor, threshold: int
+) -> tuple[Tensor, Tensor, Tensor]:
+    y = torch.empty_like(x, memory_format=torch.contiguous_format)
+    a = x.new_empty(*x.shape[:2], len(w_in))
+    return y, a, x.new_empty(*x.shape[:2], heads, dtype=torch.float32)
+
+
+@torch.library.custom_op("eanet::attend_backward", mutates_args=(), device_types="cpu")
+def _attend_backward(
+    upstream: Tensor,
+    x: Tensor,
+    w_in: Tensor,
+    w_out: Tensor,
+    a: Tensor,
+    sums: Tensor,
+    seed: Tensor,
+    threshold: int,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Gradients of ``x``, ``w_in`` and ``w_out``."""
+    upstream, x = upstream.contiguous(), x.contiguous()
+    images, tokens, width = a.shape
+    kernel = _kernel(x, sums.shape[2], width)
+    of_x = torch.empty_like(x)
+    # Of the weights' transposes, in single precision: sums over groups.
+    of_w_in = x.new_zeros(w_in.mT.shape, dtype=torch.float32)  # (d, h*S)
+    of_w_out = x.new_zeros(w_out.shape, dtype=torch.float32)  # (d, h*S)
+    random = c_uint64(int(seed)), threshold, torch.get_num_threads()
+    size = _group(x, width)
+    buffers = x.new_empty(2, size * tokens, width)
+    for first in range(0, images, size):
+        here = slice(first, first + size)
+        rows, of_y = x[here].flatten(0, 1), upstream[here].flatten(0, 1)  # (b*N, d)
+        g = torch.mm(of_y, w_out, out=buffers[0, : len(rows)])  # (b*N, h*S)
+        left = buffers[1, : len(rows)] if threshold else a[here].flatten(0, 1)  # (b*N, h*S)
+        shape = c_int64(len(rows) // tokens), c_int64(tokens), c_int64(first)
+        tensors = (kernels.pointer(t) for t in (g, a[here], sums[here], g, left))
+        kernel.normalize_backward(*tensors, *shape, *random)
+        torch.mm(g, w_in, out=of_x[here].view(rows.shape))
+        of_w_in += torch.mm(rows.mT, g)
+        of_w_out += torch.mm(of_y.mT, left)
+    return of_x, of_w_in.mT.to(w_in.dtype).contiguous(), of_w_out.to(w_out.dtype)
+
+
+@_attend_backward.register_fake
+def _(
+    upstream: Tensor,
+    x: Tensor,
+    w_in: Tensor,
+    w_out: Tensor,
+    a: Tensor,
+    sums: Tensor,
+    seed: Tensor,
+    threshold: int,
+) -> tuple[Tensor, Tensor, Tensor]:
+    made = (torch.empty_like(t, memory_format=torch.contiguous_format) for t in (x, w_in, w_out))
+    return cast(tuple[Tensor, Tensor, Tensor], tuple(made))
+
+
+def _keep(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor, Tensor]) -> None:
+    x, w_in, w_out, _, seed, ctx.threshold = inputs
+    _, a, sums = output
+    ctx.save_for_backward(x, w_in, w_out, a, sums, seed)
+    ctx.set_materialize_grads(False)
+
+
+def _differentiate(ctx: Any, upstream: Tensor, *_: Any) -> tuple[Tensor | None, ...]:
+    gradients = _attend_backward(upstream, *ctx.saved_tensors, ctx.threshold)
+    return *gradients, None, None, None
+
+
+_attend.register_autograd(_differentiate, setup_context=_keep)
+
+
+def _kernel(x: Tensor, heads: int, width: int) -> ctypes.CDLL:
+    number = kernels.NUMBERS[x.dtype]
+    kernel = kernels.load(BFLOAT16=number, HEADS=heads, SLOTS=width // heads)
+    assert kernel is not None  # can_fuse has seen it
+    return kernel
+
+
+def _group(x: Tensor, width: int) -> int:
+    """How many images go through at a time: a multiple of the threads, that share them."""
+    threads = torch.get_num_threads()
+    each = GROUP_BYTES // (x.shape[1] * width * x.element_size())
+    return threads * max(1, each)
