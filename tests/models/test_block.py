@@ -8,6 +8,7 @@ import torch.nn.functional as F
 
 from eanet.device import has_compiler
 from eanet.models.block import GELU, MLP, Block
+from eanet.models.depthwise import DepthwiseConvolution
 
 
 @pytest.mark.skipif(not has_compiler("cpu"), reason="no C++ compiler here")
@@ -35,3 +36,32 @@ def test_a_block_adds_both_branches_to_its_input():
     middle = x + attention(F.layer_norm(x, (8,), eps=1e-5))
     expected = middle + mlp(F.layer_norm(middle, (8,), eps=1e-5))
     torch.testing.assert_close(block(x), expected)
+
+
+def test_a_block_without_attention_is_its_mlp_and_has_no_idle_norm():
+    torch.manual_seed(0)
+    mlp = MLP(8, 16)
+    block, x = Block(8, None, mlp), torch.randn(2, 3, 8)
+    torch.testing.assert_close(block(x), x + mlp(F.layer_norm(x, (8,), eps=1e-5)))
+    expected = sum(p.numel() for p in mlp.parameters()) + 2 * 8
+    assert sum(p.numel() for p in block.parameters()) == expected
+
+
+def test_residual_scales_weigh_each_branch():
+    torch.manual_seed(0)
+    attention, mlp, x = torch.nn.Linear(8, 8), MLP(8, 16), torch.randn(2, 3, 8)
+    plain, scaled = Block(8, attention, mlp), Block(8, attention, mlp, residual_scale=1.0)
+    torch.testing.assert_close(scaled(x), plain(x))
+    assert torch.equal(Block(8, attention, mlp, residual_scale=0.0)(x), x)
+    with torch.no_grad():
+        scaled.attention_scale.factors.zero_()
+    torch.testing.assert_close(scaled(x), Block(8, None, mlp)(x))
+
+
+def test_the_convolution_of_an_mlp_stands_before_gelu():
+    torch.manual_seed(0)
+    mlp, x = MLP(4, 8, convolution=DepthwiseConvolution(8)), torch.randn(2, 9, 4)
+    hidden = mlp[0](x).mT.reshape(2, 8, 3, 3)
+    hidden = F.conv2d(hidden, mlp[1].weight, mlp[1].bias, padding=1, groups=8)
+    expected = mlp[4](F.gelu(hidden.flatten(2).mT, approximate="tanh"))
+    torch.testing.assert_close(mlp(x), expected)

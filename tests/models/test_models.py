@@ -15,7 +15,15 @@ from eanet.models.weights import CONFIG, WEIGHTS
 NAMES = [entry.name for entry in models()]
 every_model = pytest.mark.parametrize("name", NAMES)
 
-GOLDEN = {"keras_eanet": 361_380, "keras_vit": 623_268, "vit": 225_444}
+GOLDEN = {
+    "eanet_nano": 295_220,
+    "eanet_tiny": 364_612,
+    "eanet_small": 2_508_068,
+    "keras_eanet": 361_380,
+    "keras_vit": 623_268,
+    "vit": 225_444,
+    "keras_mlp": 91_300,
+}
 
 
 def images(batch: int, channels: int = 3, size: int = 32) -> torch.Tensor:
@@ -24,9 +32,9 @@ def images(batch: int, channels: int = 3, size: int = 32) -> torch.Tensor:
     return torch.randint(0, 256, shape, dtype=torch.uint8, generator=generator)
 
 
-@pytest.mark.parametrize(("name", "count"), GOLDEN.items())
-def test_parameters_of_the_published_networks(name, count):
-    assert create_model(name).num_parameters == count
+@every_model
+def test_golden_number_of_parameters(name):
+    assert create_model(name).num_parameters == GOLDEN[name]
 
 
 @every_model
@@ -82,9 +90,11 @@ def test_every_trainable_parameter_gets_a_gradient(name):
 
 
 @every_model
-def test_dropout_is_active_in_training_alone(name):
-    model = create_model(name, num_classes=5, dropout=0.3)
-    pixels = images(1)
+@pytest.mark.parametrize("setting", ["dropout", "drop_path"])
+def test_randomness_is_active_in_training_alone(name, setting):
+    torch.manual_seed(0)
+    model = create_model(name, num_classes=5, **{setting: 0.3})
+    pixels = images(4)
     assert not torch.equal(model.train()(pixels), model(pixels))
     assert torch.equal(model.eval()(pixels), model(pixels))
 

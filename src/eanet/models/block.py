@@ -8,7 +8,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from eanet.models.drop_path import DropPath
 from eanet.models.dropout import Dropout
+from eanet.models.layer_scale import LayerScale
 
 SQRT_2_OVER_PI = math.sqrt(2 / math.pi)
 
@@ -27,11 +29,25 @@ class GELU(nn.Module):
 
 
 class MLP(nn.Sequential):
-    """Two linear layers with GELU (tanh form) between and dropout behind each: width in = out."""
+    """Two linear layers with GELU (tanh form) between and dropout behind each: width in = out.
 
-    def __init__(self, dim: int, hidden_dim: int, dropout: float = 0.0) -> None:
+    Args:
+        dim: width of the tokens.
+        hidden_dim: width between the layers.
+        dropout: probability of dropping an entry.
+        convolution: what stands before GELU, ``(B, N, hidden_dim)`` in and out; nothing by default.
+    """
+
+    def __init__(
+        self,
+        dim: int,
+        hidden_dim: int,
+        dropout: float = 0.0,
+        convolution: nn.Module | None = None,
+    ) -> None:
         super().__init__(
             nn.Linear(dim, hidden_dim),
+            *([] if convolution is None else [convolution]),
             GELU(),
             Dropout(dropout),
             nn.Linear(hidden_dim, dim),
@@ -48,19 +64,41 @@ class Block(nn.Module):
 
     Args:
         dim: width of the tokens.
-        attention: any module from ``(B, N, dim)`` to ``(B, N, dim)``.
-        mlp: likewise.
+        attention: any module from ``(B, N, dim)`` to ``(B, N, dim)``; none leaves it out.
+        mlp: likewise, and never left out.
+        drop_path: probability of leaving out a branch for an image, in training.
+        residual_scale: where given, each branch's result is scaled, channel by channel, by learned
+            numbers that begin here.
     """
 
-    def __init__(self, dim: int, attention: nn.Module, mlp: nn.Module) -> None:
+    def __init__(
+        self,
+        dim: int,
+        attention: nn.Module | None,
+        mlp: nn.Module,
+        *,
+        drop_path: float = 0.0,
+        residual_scale: float | None = None,
+    ) -> None:
         super().__init__()
-        self.attention_norm = nn.LayerNorm(dim, eps=1e-5)
         self.attention = attention
+        if attention is not None:
+            self.attention_norm = nn.LayerNorm(dim, eps=1e-5)
+            self.attention_scale = _scale(dim, residual_scale)
         self.mlp_norm = nn.LayerNorm(dim, eps=1e-5)
         self.mlp = mlp
+        self.mlp_scale = _scale(dim, residual_scale)
+        self.drop_path = DropPath(drop_path)
 
     def forward(self, x: Tensor) -> Tensor:
         """Tokens ``(B, N, dim)`` to tokens ``(B, N, dim)``."""
-        x = x + self.attention(self.attention_norm(x))
-        y: Tensor = self.mlp(self.mlp_norm(x))
-        return x + y
+        if self.attention is not None:
+            y = self.attention(self.attention_norm(x))
+            x = x + self.drop_path(self.attention_scale(y))
+        y = self.mlp(self.mlp_norm(x))
+        result: Tensor = x + self.drop_path(self.mlp_scale(y))
+        return result
+
+
+def _scale(dim: int, initial: float | None) -> nn.Module:
+    return nn.Identity() if initial is None else LayerScale(dim, initial)

@@ -10,7 +10,9 @@ from typing import Any
 from huggingface_hub import ModelHubMixin
 from torch import Tensor, nn
 
-from eanet.models.embedding import Normalization
+from eanet.models.embedding import Normalization, PatchEmbedding
+from eanet.models.pooling import MeanPooling
+from eanet.models.tokenizer import ConvTokenizer
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,23 +42,26 @@ class Classifier(
         blocks: each ``(B, N, dim)`` to ``(B, N, dim)``.
         dim: width of the tokens.
         norm: applied to the last block's tokens.
+        pooling: what comes out to one vector an image, ``(B, dim)``; their average by default.
     """
 
     def __init__(
         self,
         config: ModelConfig,
-        embedding: nn.Module,
+        embedding: PatchEmbedding | ConvTokenizer,
         blocks: Sequence[nn.Module],
         dim: int,
         norm: nn.Module | None = None,
+        pooling: nn.Module | None = None,
     ) -> None:
         super().__init__()
         self.config = config
         grey = [127.5] * config.in_channels
         self.normalization = Normalization(grey, grey)
-        self.embedding = embedding
+        self.embedding: PatchEmbedding | ConvTokenizer = embedding
         self.blocks = nn.Sequential(*blocks)
         self.norm = norm or nn.Identity()
+        self.pooling = pooling or MeanPooling()
         self.head = nn.Linear(dim, len(config.classes))
         nn.init.xavier_uniform_(self.head.weight)
         nn.init.zeros_(self.head.bias)
@@ -88,8 +93,7 @@ class Classifier(
 
     def forward(self, images: Tensor) -> Tensor:
         """Raw pixels ``(B, C, H, W)``, 0..255, uint8 or floating, to logits ``(B, K)``."""
-        pooled = self.forward_features(images).mean(dim=1)  # (B, N, d) -> (B, d)
-        logits: Tensor = self.head(pooled)
+        logits: Tensor = self.head(self.pooling(self.forward_features(images)))
         return logits
 
     def _save_pretrained(self, save_directory: Path) -> None:

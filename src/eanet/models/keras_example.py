@@ -1,35 +1,44 @@
-"""The two networks of the Keras example "Image classification with EANet", and the ViT it meant.
+"""The two networks of the Keras example "Image classification with EANet", and two beside them.
 
 Z. Chang, 2021, keras-io, examples/vision/eanet.py. The dropout rate is the recipe's; where dropout
-sits is the architecture's.
+sits is the architecture's. Beside them stand the ViT that the example meant, and what is left of it
+without attention.
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 from torch import nn
 
 from eanet.models.block import MLP, Block
 from eanet.models.classifier import Classifier, ModelConfig
+from eanet.models.drop_path import rising
 from eanet.models.embedding import PatchEmbedding
 from eanet.models.external_attention import ExternalAttention
-from eanet.models.registry import register_model
+from eanet.models.registry import register_model, register_variant
 from eanet.models.self_attention import SelfAttention
 
 
 def _transformer(
     config: ModelConfig,
-    attentions: list[nn.Module],
+    attentions: Sequence[nn.Module | None],
     *,
     patch_size: int,
     dim: int,
     mlp_dim: int,
     dropout: float,
+    drop_path: float,
 ) -> Classifier:
     """Patches, one block for each attention, average over tokens, no final norm."""
+    rates = rising(drop_path, len(attentions))
     return Classifier(
         config,
         PatchEmbedding(config.image_size, patch_size, config.in_channels, dim),
-        [Block(dim, attention, MLP(dim, mlp_dim, dropout)) for attention in attentions],
+        [
+            Block(dim, attention, MLP(dim, mlp_dim, dropout), drop_path=rate)
+            for attention, rate in zip(attentions, rates, strict=True)
+        ],
         dim,
     )
 
@@ -39,6 +48,7 @@ def keras_eanet(
     config: ModelConfig,
     *,
     dropout: float = 0.0,
+    drop_path: float = 0.0,
     patch_size: int = 2,
     dim: int = 64,
     depth: int = 8,
@@ -48,7 +58,7 @@ def keras_eanet(
     mlp_dim: int = 64,
 ) -> Classifier:
     """External attention as in the Keras example: 16 heads, 16 slots, inner width 256."""
-    attentions: list[nn.Module] = [
+    attentions = [
         ExternalAttention(
             dim,
             heads,
@@ -61,7 +71,13 @@ def keras_eanet(
         for _ in range(depth)
     ]
     return _transformer(
-        config, attentions, patch_size=patch_size, dim=dim, mlp_dim=mlp_dim, dropout=dropout
+        config,
+        attentions,
+        patch_size=patch_size,
+        dim=dim,
+        mlp_dim=mlp_dim,
+        dropout=dropout,
+        drop_path=drop_path,
     )
 
 
@@ -70,6 +86,7 @@ def keras_vit(
     config: ModelConfig,
     *,
     dropout: float = 0.0,
+    drop_path: float = 0.0,
     patch_size: int = 2,
     dim: int = 64,
     depth: int = 8,
@@ -78,33 +95,44 @@ def keras_vit(
     mlp_dim: int = 64,
 ) -> Classifier:
     """Self-attention as in the Keras example: 4 heads, each as wide as the tokens (64)."""
-    attentions: list[nn.Module] = [
-        SelfAttention(dim, heads, head_dim, dropout=dropout) for _ in range(depth)
-    ]
+    attentions = [SelfAttention(dim, heads, head_dim, dropout=dropout) for _ in range(depth)]
     return _transformer(
-        config, attentions, patch_size=patch_size, dim=dim, mlp_dim=mlp_dim, dropout=dropout
+        config,
+        attentions,
+        patch_size=patch_size,
+        dim=dim,
+        mlp_dim=mlp_dim,
+        dropout=dropout,
+        drop_path=drop_path,
     )
 
 
+register_variant(
+    "vit",
+    "The same with heads of width dim / heads (16), as the Vision Transformer defines them.",
+    keras_vit,
+    head_dim=None,
+)
+
+
 @register_model
-def vit(
+def keras_mlp(
     config: ModelConfig,
     *,
     dropout: float = 0.0,
+    drop_path: float = 0.0,
     patch_size: int = 2,
     dim: int = 64,
     depth: int = 8,
-    heads: int = 4,
     mlp_dim: int = 64,
 ) -> Classifier:
-    """The same with heads of width dim / heads (16), as the Vision Transformer defines them."""
-    return keras_vit(
+    """The Keras example without attention: patches meet in the final average alone."""
+    return _transformer(
         config,
-        dropout=dropout,
+        [None] * depth,
         patch_size=patch_size,
         dim=dim,
-        depth=depth,
-        heads=heads,
-        head_dim=None,
         mlp_dim=mlp_dim,
+        dropout=dropout,
+        drop_path=drop_path,
     )

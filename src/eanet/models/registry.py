@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from eanet.errors import EanetError, unknown_name
@@ -32,6 +33,11 @@ def register_model(build: Builder) -> Builder:
     summary = (inspect.getdoc(build) or "").split("\n")[0]
     _MODELS[build.__name__] = ModelEntry(build.__name__, summary, build)
     return build
+
+
+def register_variant(name: str, summary: str, build: Builder, **settings: Any) -> None:
+    """Register what ``build`` makes with other defaults; the settings stay open to change."""
+    _MODELS[name] = ModelEntry(name, summary, partial(build, **settings))
 
 
 def models() -> tuple[ModelEntry, ...]:

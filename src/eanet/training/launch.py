@@ -95,6 +95,7 @@ def fresh_model(settings: TrainSettings, dataset: Dataset) -> Classifier:
         image_size=dataset.train.image_size,
         normalization=dataset.train.mean_std(),
         dropout=settings.dropout,
+        drop_path=settings.drop_path,
     )
 
 

@@ -1,0 +1,93 @@
+"""This project's own models: a convolutional tokenizer, external attention, local MLPs."""
+
+from __future__ import annotations
+
+from torch import nn
+
+from eanet.models.block import MLP, Block
+from eanet.models.classifier import Classifier, ModelConfig
+from eanet.models.depthwise import DepthwiseConvolution
+from eanet.models.drop_path import rising
+from eanet.models.pooling import SequencePooling
+from eanet.models.registry import register_variant
+from eanet.models.token_mixing import create_mixing
+from eanet.models.tokenizer import ConvTokenizer, patch_size_for
+
+
+def eanet(
+    config: ModelConfig,
+    *,
+    dim: int,
+    depth: int,
+    heads: int,
+    dropout: float = 0.0,
+    drop_path: float = 0.0,
+    patch_size: int | None = None,
+    mixing: str = "external",
+    attention_from: int = 0,
+    slots: int = 64,
+    coefficient: int = 1,
+    local_queries: bool = False,
+    mlp_ratio: int = 2,
+    conv: bool = True,
+    residual_scale: float | None = None,
+) -> Classifier:
+    """Build a member of the family.
+
+    Args:
+        config: name, image size, channels and classes.
+        dim: width of the tokens.
+        depth: number of blocks.
+        heads: of the attention.
+        dropout: probability of dropping an entry of attention maps and of both branches' results.
+        drop_path: probability of leaving out a branch of the last block; it rises from the first.
+        patch_size: pixels from one token to the next, a power of 2; follows the image size unless
+            given (32 pixels: 4, for 8 x 8 tokens; 224 pixels: 16, for 14 x 14).
+        mixing: one of `token_mixing.MIXINGS`.
+        attention_from: the first block (from 0) with attention; those before have their MLP alone.
+        slots: rows of each memory.
+        coefficient: inner width of external attention as a multiple of ``dim``.
+        local_queries: attention sees tokens after a depthwise convolution, the identity at first.
+        mlp_ratio: width within the MLP as a multiple of ``dim``.
+        conv: a depthwise convolution within the MLP.
+        residual_scale: what LayerScale begins with; no scale unless given.
+    """
+    blocks: list[nn.Module] = []
+    for i, rate in enumerate(rising(drop_path, depth)):
+        name = mixing if i >= attention_from else "none"
+        attention = create_mixing(name, dim, heads, slots, coefficient, dropout)
+        if local_queries and attention is not None:
+            attention = nn.Sequential(_identity_at_first(DepthwiseConvolution(dim)), attention)
+        hidden = mlp_ratio * dim
+        mlp = MLP(dim, hidden, dropout, DepthwiseConvolution(hidden) if conv else None)
+        blocks.append(Block(dim, attention, mlp, drop_path=rate, residual_scale=residual_scale))
+    size = config.image_size
+    if patch_size is None:
+        patch_size = patch_size_for(size)
+    return Classifier(
+        config,
+        ConvTokenizer(size, patch_size, config.in_channels, dim),
+        blocks,
+        dim,
+        norm=nn.LayerNorm(dim, eps=1e-5),
+        pooling=SequencePooling(dim),
+    )
+
+
+def _identity_at_first(convolution: nn.Conv2d) -> nn.Conv2d:
+    nn.init.dirac_(convolution.weight, groups=convolution.groups)
+    return convolution
+
+
+register_variant(
+    "eanet_nano", "External attention on convolutional tokens, 0.3 M parameters.", eanet,
+    dim=80, depth=6, heads=4, slots=32,
+)  # fmt: skip
+register_variant(
+    "eanet_tiny", "External attention on convolutional tokens, 0.37 M parameters.", eanet,
+    dim=96, depth=5, heads=4,
+)  # fmt: skip
+register_variant(
+    "eanet_small", "External attention on convolutional tokens, 2.5 M parameters.", eanet,
+    dim=192, depth=10, heads=6,
+)  # fmt: skip

@@ -1,0 +1,26 @@
+"""LayerScale: learned scales that let residual branches begin small.
+
+Touvron et al., 2021, "Going Deeper with Image Transformers", arXiv 2103.17239, section 2.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+
+class LayerScale(nn.Module):
+    """One learned factor a channel.
+
+    Args:
+        dim: width of the tokens.
+        initial: every factor at first.
+    """
+
+    def __init__(self, dim: int, initial: float) -> None:
+        super().__init__()
+        self.factors = nn.Parameter(torch.full((dim,), initial))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """``(..., dim)`` to the same shape."""
+        return x * self.factors

@@ -1,0 +1,43 @@
+"""How tokens learn of each other in a block: one name for each way, to compare them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from torch import nn
+
+from eanet.errors import unknown_name
+from eanet.models.external_attention import ExternalAttention
+from eanet.models.headwise_memory import HeadwiseExternalAttention
+from eanet.models.self_attention import SelfAttention
+from eanet.models.written_memory import WrittenExternalAttention
+
+
+def _self_attention(
+    dim: int, heads: int, slots: int, coefficient: int, *, dropout: float, output_dropout: float
+) -> SelfAttention:
+    return SelfAttention(dim, heads, dropout=dropout, output_dropout=output_dropout)
+
+
+MIXINGS: dict[str, Callable[..., nn.Module] | None] = {
+    "external": ExternalAttention,
+    "headwise": HeadwiseExternalAttention,
+    "written": WrittenExternalAttention,
+    "self": _self_attention,
+    "none": None,
+}
+
+
+def create_mixing(
+    name: str, dim: int, heads: int, slots: int, coefficient: int, dropout: float
+) -> nn.Module | None:
+    """The attention of that name, as far as it has such sizes; nothing for "none".
+
+    Raises:
+        EanetError: there is none of that name.
+        ValueError: sizes that do not fit each other.
+    """
+    if name not in MIXINGS:
+        raise unknown_name("mixing", name, MIXINGS)
+    make = MIXINGS[name]
+    return make and make(dim, heads, slots, coefficient, dropout=dropout, output_dropout=dropout)

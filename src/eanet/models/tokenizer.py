@@ -1,0 +1,79 @@
+"""From images to tokens by overlapping convolutions."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from eanet.models.block import GELU
+
+LARGEST_GRID = 14
+NARROWEST = 16  # channels after the first convolution, where it is one of many
+
+
+def patch_size_for(image_size: int) -> int:
+    """Pixels a token stands for: the least power of 2 with at most 14 x 14 tokens."""
+    size = 1
+    while image_size > LARGEST_GRID * size:
+        size *= 2
+    return size
+
+
+class ConvTokenizer(nn.Module):
+    """Overlapping 3 x 3 convolutions, most of stride 2, and a learned position.
+
+    Xiao et al., 2021, "Early Convolutions Help Transformers See Better", arXiv 2106.14881; each
+    convolution is followed by a LayerNorm over channels, so that no image depends on its batch, and
+    by GELU but for the last. Kaiming weights, zero biases, positions normal with deviation 0.02.
+
+    Args:
+        image_size: side of the square image, in pixels.
+        patch_size: pixels from one token to the next, a power of 2; ``patch_size_for`` chooses.
+        in_channels: channels of the image.
+        dim: width of the tokens; each convolution before the last has half of the next one's.
+
+    Raises:
+        ValueError: ``patch_size`` is no power of 2.
+    """
+
+    def __init__(self, image_size: int, patch_size: int, in_channels: int, dim: int) -> None:
+        super().__init__()
+        halvings = patch_size.bit_length() - 1
+        if patch_size < 1 or patch_size != 2**halvings:
+            raise ValueError(f"patch_size={patch_size} must be a power of 2")
+        self.patch_size = patch_size
+        self.grid = -(-image_size // patch_size)
+        count = max(halvings, 2)
+        strides = [1] * (count - halvings) + [2] * halvings
+        widths = [max(dim >> i, NARROWEST) for i in range(count - 1, 0, -1)] + [dim]
+        self.stages = nn.Sequential()
+        for i, (width, stride) in enumerate(zip(widths, strides, strict=True)):
+            before = widths[i - 1] if i else in_channels
+            self.stages.append(_Stage(before, width, stride, last=i == count - 1))
+        self.position = nn.Parameter(torch.empty(self.grid**2, dim))
+        nn.init.trunc_normal_(self.position, std=0.02)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Normalised images ``(B, C, H, W)`` to tokens ``(B, N, d)``, row by row."""
+        maps = images.contiguous(memory_format=torch.channels_last)
+        tokens: Tensor = self.stages(maps).flatten(2).mT  # (B, d, g, g) -> (B, N, d)
+        return tokens + self.position
+
+
+class _Stage(nn.Module):
+    """Convolution, LayerNorm over channels and, but in the last stage, GELU."""
+
+    def __init__(self, in_dim: int, dim: int, stride: int, *, last: bool) -> None:
+        super().__init__()
+        self.convolution = nn.Conv2d(in_dim, dim, kernel_size=3, stride=stride, padding=1)
+        self.norm = nn.LayerNorm(dim, eps=1e-5)
+        self.activation = nn.Identity() if last else GELU()
+        nn.init.kaiming_normal_(self.convolution.weight, nonlinearity="relu")
+        if self.convolution.bias is not None:
+            nn.init.zeros_(self.convolution.bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """``(B, C, H, W)`` in channels-last order to the same of other sizes."""
+        y = self.convolution(x).permute(0, 2, 3, 1)  # (B, H, W, C)
+        activated: Tensor = self.activation(self.norm(y))
+        return activated.permute(0, 3, 1, 2)  # (B, C, H, W)

@@ -1,0 +1,65 @@
+"""External attention whose memory each image writes to before its tokens read it.
+
+The learned memory is the constant part of what is read; what the tokens write is the rest, so that
+content reaches one token from another, at a cost that stays linear in their number. Gathering into
+few slots and handing back is Chen et al., 2018, "A^2-Nets: Double Attention Networks",
+arXiv 1810.11579, section 3; that the slots ask with learned vectors is Lee et al., 2019, "Set
+Transformer", arXiv 1810.00825, section 3.1 (induced set attention).
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from eanet.models.double_normalization import double_normalize
+from eanet.models.external_attention import ExternalAttention
+
+
+class WrittenExternalAttention(ExternalAttention):
+    """`ExternalAttention` to a value memory that the image has written to.
+
+    With logits l and map a as there::
+
+        G = softmax over tokens of l, transposed, times x W_v       (B, h, S, c*dim/h)
+        y = (a (M_v + gate * G)) W_o                                 (B, N, dim)
+
+    The gate is one number a head and slot, 0 at first, where this is `ExternalAttention` exactly.
+
+    Args:
+        dim: width of the tokens.
+        heads: number of heads; divides ``coefficient * dim``.
+        slots: rows of each memory, S.
+        coefficient: inner width as a multiple of ``dim``, c.
+        dropout: probability of dropping an entry of the attention map.
+        output_dropout: probability of dropping an entry of the result.
+    """
+
+    def __init__(
+        self,
+        dim: int,
+        heads: int = 8,
+        slots: int = 64,
+        coefficient: int = 4,
+        *,
+        dropout: float = 0.0,
+        output_dropout: float = 0.0,
+    ) -> None:
+        super().__init__(
+            dim, heads, slots, coefficient, dropout=dropout, output_dropout=output_dropout
+        )
+        # Without a bias, which would be one more constant part of the memory.
+        self.value = nn.Linear(dim, coefficient * dim, bias=False)
+        self.gate = nn.Parameter(torch.zeros(heads, slots))
+        nn.init.xavier_uniform_(self.value.weight)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Tokens ``(B, N, dim)`` to tokens ``(B, N, dim)``."""
+        logits = self.logits(x)  # (B, N, h, S)
+        values = self.value(x).unflatten(-1, (self.heads, self.head_dim))  # (B, N, h, c*d/h)
+        gathered = torch.einsum("bnhs,bnhk->bhsk", logits.softmax(dim=1), values)
+        memory = self.value_memory.weight.T + self.gate.unsqueeze(-1) * gathered  # (B, h, S, c*d/h)
+        a = double_normalize(logits, self.dropout)  # (B, N, h, S)
+        y = torch.einsum("bnhs,bhsk->bnhk", a, memory)
+        dropped: Tensor = self.output_dropout(self.output(y.flatten(2)))  # (B, N, c*d) -> (B, N, d)
+        return dropped

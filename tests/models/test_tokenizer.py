@@ -1,0 +1,60 @@
+"""The convolutional tokenizer and the depthwise convolution of tokens."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+
+from eanet.models.depthwise import DepthwiseConvolution
+from eanet.models.tokenizer import ConvTokenizer, patch_size_for
+
+
+@pytest.mark.parametrize(
+    ("size", "patch", "grid"),
+    [(1, 1, 1), (8, 1, 8), (14, 1, 14), (15, 2, 8), (32, 4, 8), (33, 4, 9), (224, 16, 14)],
+)
+def test_the_patch_follows_the_image_so_that_tokens_stay_few(size, patch, grid):
+    assert patch_size_for(size) == patch
+    tokenizer = ConvTokenizer(size, patch, 3, 32)
+    assert tokenizer.grid == grid
+    assert tokenizer(torch.randn(2, 3, size, size)).shape == (2, grid**2, 32)
+
+
+def test_a_token_sees_beyond_its_patch_but_not_far():
+    tokenizer = ConvTokenizer(32, 4, 3, 16)
+    image = torch.randn(1, 3, 32, 32, requires_grad=True)
+    token = 2 * 8 + 5  # its own are rows 8 to 11 and columns 20 to 23
+    (gradient,) = torch.autograd.grad(tokenizer(image)[0, token].pow(2).sum(), image)
+    seen = gradient[0].abs().sum(0).nonzero()
+    assert seen.amin(0).tolist() == [5, 17]
+    assert seen.amax(0).tolist() == [11, 23]
+
+
+def test_an_image_does_not_depend_on_its_batch_in_training_either():
+    tokenizer, images = ConvTokenizer(16, 2, 1, 24).train(), torch.randn(3, 1, 16, 16)
+    torch.testing.assert_close(tokenizer(images)[1:2], tokenizer(images[1:2]))
+
+
+def test_layout_in_memory_does_not_matter():
+    tokenizer, images = ConvTokenizer(16, 4, 3, 24), torch.randn(2, 3, 16, 16)
+    last = images.contiguous(memory_format=torch.channels_last)
+    torch.testing.assert_close(tokenizer(last), tokenizer(images))
+
+
+@pytest.mark.parametrize("patch", [0, 3, 12, -4])
+def test_a_patch_that_is_no_power_of_two_is_refused(patch):
+    with pytest.raises(ValueError, match=f"patch_size={patch} must be a power of 2"):
+        ConvTokenizer(32, patch, 3, 16)
+
+
+def test_depthwise_convolution_of_tokens_is_that_of_the_map_they_are():
+    torch.manual_seed(0)
+    layer = DepthwiseConvolution(6)
+    plain = nn.Conv2d(6, 6, 3, padding=1, groups=6)
+    plain.load_state_dict(layer.state_dict())
+    maps = torch.randn(2, 6, 5, 5)
+    expected = plain(maps).flatten(2).mT  # (B, N, d)
+    torch.testing.assert_close(layer(maps.flatten(2).mT), expected)
+    with pytest.raises(RuntimeError):
+        layer(torch.randn(2, 24, 6))  # 24 is no square
