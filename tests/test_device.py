@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from eanet.device import has_bf16, has_compiler, resolve_device
+from eanet.device import has_bf16, has_compiler, processor_name, resolve_device
 from eanet.errors import EanetError
 
 
@@ -47,3 +47,7 @@ def test_a_compiler_is_looked_for_where_it_is_named(monkeypatch: pytest.MonkeyPa
     monkeypatch.setenv("CXX", "my-c++")
     assert has_compiler("cpu")
     assert not has_compiler("mps")
+
+
+def test_the_processor_has_a_name() -> None:
+    assert processor_name().strip()

@@ -55,7 +55,47 @@ def _plain(value: Any) -> Any:
     return None if value == "none" else value
 
 
-class Recipe(Settings):
+class AugmentSettings(Settings):
+    """How training images are changed; everything is off by default."""
+
+    flip: bool | None = Field(
+        None, description="mirror half of the images; unset: where the data allow it"
+    )
+    translate: float = Field(
+        0.0, ge=0, lt=1, description="padded random crop: +- this part of the side, whole pixels"
+    )
+    min_scale: float = Field(
+        1.0, gt=0, le=1, description="random resized crop: least share of the area; 1: none"
+    )
+    rotation: float = Field(0.0, ge=0, le=0.5, description="+- this part of a full turn")
+    zoom: float = Field(0.0, ge=0, lt=1, description="+- this part, height and width apart")
+    contrast: float = Field(0.0, ge=0, lt=1, description="contrast factor within 1 +- this")
+    trivial_augment: bool = Field(
+        False, description="one random operation of random strength (TrivialAugment, wide)"
+    )
+    erasing: float = Field(0.0, ge=0, le=1, description="probability of erasing a random rectangle")
+    mixup: float = Field(
+        0.0, ge=0, description="blend two images and labels: alpha of Beta(alpha, alpha)"
+    )
+    cutmix: float = Field(
+        0.0,
+        ge=0,
+        description="paste a part of another image: alpha; with mixup: each half the time",
+    )
+
+    @property
+    def moves(self) -> bool:
+        """Whether pixels move, other than by mirroring."""
+        moved = self.translate or self.rotation or self.zoom or self.trivial_augment
+        return bool(moved) or self.min_scale < 1
+
+    @property
+    def mixes(self) -> bool:
+        """Whether images are made of two."""
+        return bool(self.mixup or self.cutmix)
+
+
+class Recipe(AugmentSettings):
     """How a model is trained; the file ``recipes/NAME.yaml`` states what differs from this."""
 
     epochs: int = Field(50, ge=1, description="passes over the training images")
@@ -77,12 +117,13 @@ class Recipe(Settings):
     )
     label_smoothing: float = Field(0.1, ge=0, lt=1, description="in the training and other losses")
     dropout: float = Field(0.0, ge=0, lt=1, description="where the architecture has dropout")
-    flip: bool | None = Field(
-        None, description="mirror half of the images; unset: where the data allow it"
+    drop_path: float = Field(
+        0.0, ge=0, lt=1, description="stochastic depth: of the last block, rising from the first"
     )
-    rotation: float = Field(0.0, ge=0, le=0.5, description="+- this part of a full turn")
-    zoom: float = Field(0.0, ge=0, lt=1, description="+- this part, height and width apart")
-    contrast: float = Field(0.0, ge=0, lt=1, description="contrast factor within 1 +- this")
+    balance: Literal["off", "sampling", "loss"] = Field(
+        "off",
+        description="where classes differ in size: draw images of each alike, or weigh the loss",
+    )
     validation_fraction: float = Field(
         0.1, ge=0, lt=1, description="of the training images, where the data have none of their own"
     )
@@ -101,7 +142,10 @@ class Recipe(Settings):
 class TrainSettings(Recipe):
     """Everything that determines a run."""
 
-    data: str = Field("digits", description="digits, cifar10, cifar100, or a folder")
+    data: str = Field(
+        "digits",
+        description="digits, cifar10, cifar100, a folder, a list (.csv) or an archive of images",
+    )
     model: str = Field("keras_eanet", description="a named model; see `eanet models`")
     recipe: str = Field("default", description="a named recipe or a YAML file")
     image_size: int | None = Field(

@@ -7,12 +7,14 @@ import os
 import platform
 import shutil
 from contextlib import suppress
+from pathlib import Path
 from typing import Literal
 
 import torch
 from torch.utils._triton import has_triton
 
 from eanet.errors import EanetError
+from eanet.files import cache_dir
 
 M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4  # of glibc's malloc.h
 
@@ -50,6 +52,15 @@ def has_bf16(device: Device) -> bool:
     return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
 
 
+def processor_name() -> str:
+    """What the processor is called, which Linux keeps in a file."""
+    with suppress(OSError):
+        for line in Path("/proc/cpuinfo").read_text("utf-8").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
+
+
 def keep_freed_memory() -> None:
     """Have the C library keep what is freed for the next step, where it can (glibc).
 
@@ -60,6 +71,11 @@ def keep_freed_memory() -> None:
         mallopt = ctypes.CDLL(None).mallopt
         mallopt(M_MMAP_MAX, 0)
         mallopt(M_TRIM_THRESHOLD, -1)
+
+
+def keep_compiled() -> None:
+    """Have `torch.compile` keep its code beside our own, where a restart does not clear it away."""
+    os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(cache_dir() / "compiled"))
 
 
 def find_compiler() -> str | None:

@@ -9,13 +9,14 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from augment_draws import neutral_draws
 from PIL import Image
 from sklearn.datasets import load_sample_images
 from torch import Tensor
 
-from eanet.data.augment import Augmentation, AugmentSettings
+from eanet.config import AugmentSettings
+from eanet.data.augment import Augmentation
 
-ANGLE, ZOOM_HEIGHT, ZOOM_WIDTH, CONTRAST = range(1, 5)
 TOLERANCE = 0.01  # grey levels, mean over an image; what is measured is below 0.0001
 
 
@@ -39,10 +40,8 @@ def photographs(request: pytest.FixtureRequest) -> Tensor:
 
 def ours(photographs: Tensor, settings: AugmentSettings, **draws: float) -> Tensor:
     """Our result in Keras' layout; ``draws`` are the parameters as a share of their range."""
-    table = torch.full((len(photographs), 5), 0.5)
-    for name, share in draws.items():
-        column = {"angle": ANGLE, "height": ZOOM_HEIGHT, "width": ZOOM_WIDTH, "contrast": CONTRAST}
-        table[:, column[name]] = (share + 1) / 2
+    columns = {name: (share + 1) / 2 for name, share in draws.items()}
+    table = neutral_draws(len(photographs), **columns)
     return Augmentation(settings)(photographs.permute(0, 3, 1, 2), table).permute(0, 2, 3, 1)
 
 
@@ -57,7 +56,7 @@ def assert_same_pictures(actual: Tensor, expected: Tensor) -> None:
 
 
 def test_flip(keras: ModuleType, photographs: Tensor) -> None:
-    table = torch.zeros(len(photographs), 5)
+    table = neutral_draws(len(photographs), flip=0)
     out = Augmentation(AugmentSettings(flip=True))(photographs.permute(0, 3, 1, 2), table)
     flips = torch.ones(len(photographs), 1, 1, 1, dtype=torch.bool)
     layer = keras.layers.RandomFlip("horizontal")
@@ -77,7 +76,8 @@ def test_rotation(keras: ModuleType, photographs: Tensor, degrees: float) -> Non
     ("height", "width"), [(0.2, 0.2), (-0.2, -0.2), (0.2, 0.0), (0.0, -0.2), (0.13, -0.07)]
 )
 def test_zoom(keras: ModuleType, photographs: Tensor, height: float, width: float) -> None:
-    actual = ours(photographs, AugmentSettings(zoom=0.2), height=height / 0.2, width=width / 0.2)
+    draws = {"zoom_height": height / 0.2, "zoom_width": width / 0.2}
+    actual = ours(photographs, AugmentSettings(zoom=0.2), **draws)
     layer = keras.layers.RandomZoom((height, height), (width, width))
     assert_same_pictures(actual, theirs(layer, photographs))
 
@@ -100,7 +100,7 @@ def test_rotation_comes_before_zoom(keras: ModuleType, photographs: Tensor) -> N
     rotation = keras.layers.RandomRotation((0.1, 0.1))
     zoom = keras.layers.RandomZoom((-0.2, -0.2), (0.1, 0.1))
     settings = AugmentSettings(rotation=0.1, zoom=0.2)
-    actual = ours(photographs, settings, angle=1, height=-1, width=0.5)
+    actual = ours(photographs, settings, angle=1, zoom_height=-1, zoom_width=0.5)
     right = theirs(zoom, theirs(rotation, photographs))
     wrong = theirs(rotation, theirs(zoom, photographs))
     inner = (slice(None), slice(8, -8), slice(8, -8))

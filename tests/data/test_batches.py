@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
@@ -62,6 +63,7 @@ def test_pixels_come_channels_first_with_their_labels():
     pixels, labels = take(images, torch.tensor([5, 2]))
     assert pixels.shape == (2, 3, 2, 2)
     assert pixels.dtype == torch.uint8
+    assert pixels.is_contiguous()
     assert pixels[:, 0, 0, 0].tolist() == [5, 2]
     assert labels.tolist() == [2, 2]
     pixels[:] = 0  # a copy: the set itself is left alone
@@ -72,3 +74,28 @@ def test_in_order_gives_all_images_once():
     batches = list(in_order(image_set(7), 3))
     assert [len(labels) for _, labels in batches] == [3, 3, 1]
     assert [int(p[0, 0, 0]) for pixels, _ in batches for p in pixels] == list(range(7))
+
+
+@pytest.fixture
+def unequal():
+    labels = np.repeat([0, 1, 2], [3, 14, 60]).astype(np.int64)
+    return ImageSet(np.zeros((77, 2, 2, 3), np.uint8), labels, ("few", "some", "many"))
+
+
+def test_balanced_epochs_show_every_class_alike_and_each_image_of_a_class_as_often(unequal):
+    batches = Batches(unequal, 7, seed=0, balanced=True)
+    order = batches.order(0).flatten()
+    assert len(order) == 77
+    assert np.abs(np.bincount(unequal.labels[order]) - 77 / 3).max() <= 2
+    for label in range(3):
+        times = np.bincount(order, minlength=77)[unequal.labels == label]
+        assert times.max() - times.min() <= 2
+
+
+def test_balanced_epochs_come_round_to_all_images_and_follow_seed_and_epoch(unequal):
+    batches = Batches(unequal, 7, seed=0, balanced=True)
+    epochs = [batches.order(epoch) for epoch in range(20)]
+    assert len(torch.cat(epochs).unique()) == 77
+    assert not torch.equal(epochs[0], epochs[1])
+    assert torch.equal(epochs[3], Batches(unequal, 7, seed=0, balanced=True).order(3))
+    assert not torch.equal(epochs[0], Batches(unequal, 7, seed=1, balanced=True).order(0))

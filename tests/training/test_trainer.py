@@ -28,8 +28,8 @@ from eanet.training.trainer import Trainer
 def small_model():
     """A model of one block, so that the loop and not the model is what takes the time."""
 
-    def tiny(config: ModelConfig, *, dropout: float = 0.0) -> Classifier:
-        return keras_eanet(config, dropout=dropout, depth=1, patch_size=4)
+    def tiny(config: ModelConfig, *, dropout: float = 0.0, drop_path: float = 0.0) -> Classifier:
+        return keras_eanet(config, dropout=dropout, drop_path=drop_path, depth=1, patch_size=4)
 
     registry._MODELS["tiny"] = registry.ModelEntry("tiny", "for tests", tiny)
     yield

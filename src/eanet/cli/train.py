@@ -7,7 +7,7 @@ from pathlib import Path
 
 from eanet.cli.output import show_metrics
 from eanet.cli.parser import RUN, Commands, add_settings, given
-from eanet.config import Recipe, TrainSettings
+from eanet.config import AugmentSettings, Recipe, TrainSettings
 from eanet.errors import WrongArgumentError
 
 
@@ -26,10 +26,11 @@ def add(commands: Commands) -> None:
     made.add_argument("--resume", metavar="RUN", type=Path, help="go on with an interrupted run")
     own = {name: field for name, field in RUN.items() if name != "data"}
     add_settings(made.add_argument_group("the run"), own, defaults=True)
-    add_settings(
-        made.add_argument_group("the recipe", "unset: as the recipe says; `none` unsets one"),
-        Recipe.model_fields,
-    )
+    recipe = made.add_argument_group("the recipe", "unset: as the recipe says; `none` unsets one")
+    augmentation = AugmentSettings.model_fields
+    others = {n: field for n, field in Recipe.model_fields.items() if n not in augmentation}
+    add_settings(recipe, others)
+    add_settings(made.add_argument_group("the recipe's augmentation"), augmentation)
 
 
 def run(options: argparse.Namespace) -> None:

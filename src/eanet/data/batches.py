@@ -43,12 +43,17 @@ class Batches:
         images: what to train on.
         batch_size: images a step, over all processes; no more than there are images.
         seed: of the order.
+        balanced: instead, an epoch shows as many images, of every class alike. Those of a small
+            class come again, each as often as the others; of a large one, other epochs show others.
     """
 
-    def __init__(self, images: ImageSet, batch_size: int, seed: int) -> None:
+    def __init__(
+        self, images: ImageSet, batch_size: int, seed: int, *, balanced: bool = False
+    ) -> None:
         self.images = images
         self.batch_size = min(batch_size, len(images))
         self.seed = seed
+        self.balanced = balanced
 
     def __len__(self) -> int:
         """Steps an epoch."""
@@ -58,8 +63,18 @@ class Batches:
         """Indices ``(steps, batch_size)`` of the images of each step of an epoch."""
         generator = torch.Generator().manual_seed(derive_seed(self.seed, epoch))
         order = torch.randperm(len(self.images), generator=generator)
+        if self.balanced:
+            order = self._of_every_class_alike(order, generator)
         filled = order[torch.arange(len(self) * self.batch_size) % len(order)]
         return filled.view(len(self), self.batch_size)
+
+    def _of_every_class_alike(self, order: Tensor, generator: torch.Generator) -> Tensor:
+        """As many indices as in a random ``order``, in a random order again."""
+        labels = torch.from_numpy(self.images.labels)[order]
+        members = [order[labels == label] for label in labels.unique()]
+        share = torch.arange(-(-len(order) // len(members)))  # (images of each class,)
+        drawn = torch.cat([of_class[share % len(of_class)] for of_class in members])
+        return drawn[torch.randperm(len(drawn), generator=generator)][: len(order)]
 
 
 def take(images: ImageSet, indices: Tensor | slice) -> tuple[Tensor, Tensor]:
@@ -67,7 +82,8 @@ def take(images: ImageSet, indices: Tensor | slice) -> tuple[Tensor, Tensor]:
     index = indices if isinstance(indices, slice) else indices.numpy()
     pixels = torch.from_numpy(np.array(images.images[index]))  # (B, H, W, C)
     labels = torch.from_numpy(np.array(images.labels[index]))
-    return pixels.permute(0, 3, 1, 2), labels
+    # One channel after the other: the code compiled for three channels a pixel is not vectorised.
+    return pixels.permute(0, 3, 1, 2).contiguous(), labels
 
 
 def in_order(images: ImageSet, batch_size: int) -> Iterator[tuple[Tensor, Tensor]]:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 import torch
 from lightning_fabric import Fabric
@@ -34,7 +34,7 @@ from eanet.models.operations import multiply_adds
 from eanet.models.registry import check_name
 from eanet.training.engine import create_fabric, decide_compile, resolve_precision
 from eanet.training.optimizer import create_optimizer, set_step
-from eanet.training.step import create_step
+from eanet.training.step import TrainingStep
 
 RECIPE = "keras_example"  # whose augmentation, dropout and optimiser a step has
 SHARED = {"batch_size", "device", "precision", "compile", "threads"}  # with a training's settings
@@ -135,21 +135,37 @@ def _write(
     )
 
 
-def measure_model(name: str, settings: BenchmarkSettings) -> ModelFigures:
-    """Measure one model in this process, whose peak memory counts as the model's."""
+class Workload(NamedTuple):
+    """A model with the recipe that it is measured with, and one batch of random images."""
+
+    model: Classifier
+    recipe: TrainSettings
+    fabric: Fabric
+    images: Tensor
+    labels: Tensor
+
+
+def prepare(name: str, settings: BenchmarkSettings) -> Workload:
+    """What `training_step` takes for a named model."""
     recipe = TrainSettings.resolve(model=name, recipe=RECIPE, **settings.model_dump(include=SHARED))
     fabric = create_fabric(recipe)
     torch.manual_seed(0)
     model = create_model(name, image_size=settings.image_size, dropout=recipe.dropout)
-    counted = multiply_adds(model.eval())
+    shape = (settings.batch_size, settings.image_size, settings.image_size, 3)
+    images = torch.randint(256, shape, dtype=torch.uint8).permute(0, 3, 1, 2)  # as `take` gives it
+    labels = torch.randint(len(model.classes), (settings.batch_size,))
+    return Workload(model, recipe, fabric, images, labels)
+
+
+def measure_model(name: str, settings: BenchmarkSettings) -> ModelFigures:
+    """Measure one model in this process, whose peak memory counts as the model's."""
+    work = prepare(name, settings)
+    model, recipe, fabric, images, _ = work
     batch = settings.batch_size
-    images = torch.randint(256, (batch, 3, *[settings.image_size] * 2), dtype=torch.uint8)
-    labels = torch.randint(len(model.classes), (batch,))
+    counted = multiply_adds(model.eval())
     wait = synchronizer(fabric.device)
 
-    training = durations(
-        training_step(model, recipe, fabric, images, labels), settings.seconds, wait
-    )
+    training = durations(training_step(*work), settings.seconds, wait)
     memory = peak_memory(fabric.device)
     predict = prediction(model, recipe, fabric)
     predicting = durations(lambda: predict(images), settings.seconds, wait)
@@ -170,7 +186,7 @@ def training_step(
 ) -> Callable[[], None]:
     """One step as `eanet train` takes it: augmentation, both passes, optimiser."""
     optimizer = create_optimizer(model.to(fabric.device), recipe)
-    made = create_step(model, recipe)
+    made = TrainingStep(model, recipe)
     augmentation, step = made.augmentation, cast(nn.Module, made)
     if recipe.compile == "on":
         step = cast(nn.Module, torch.compile(step, dynamic=False))

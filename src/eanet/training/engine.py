@@ -9,7 +9,14 @@ import torch
 from lightning_fabric import Fabric
 
 from eanet.config import TrainSettings
-from eanet.device import Device, has_bf16, has_compiler, keep_freed_memory, resolve_device
+from eanet.device import (
+    Device,
+    has_bf16,
+    has_compiler,
+    keep_compiled,
+    keep_freed_memory,
+    resolve_device,
+)
 from eanet.errors import EanetError
 from eanet.models import Classifier
 from eanet.models.operations import multiply_adds
@@ -63,6 +70,7 @@ def create_fabric(settings: TrainSettings) -> Fabric:
     # What Fabric has to say on its choices is said in our own lines.
     logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
     device = resolve_device(settings.device)
+    keep_compiled()
     if device == "cpu":
         keep_freed_memory()
     if settings.threads is not None:

@@ -5,24 +5,47 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import cast
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from lightning_fabric import Fabric
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from eanet.config import Recipe
-from eanet.data.augment import Augmentation, AugmentSettings
+from eanet.data.augment import Augmentation, Draws
+from eanet.data.augment.mixing import mix, mix_labels
 from eanet.data.batches import in_order
 from eanet.data.imageset import ImageSet
 
 
-def smoothed_loss(logits: Tensor, labels: Tensor, label_smoothing: float) -> Tensor:
-    """Mean cross-entropy of logits ``(B, K)`` with smoothed labels ``(B,)``.
+def smoothed_loss(
+    logits: Tensor, targets: Tensor, label_smoothing: float, class_weights: Tensor | None = None
+) -> Tensor:
+    """Mean cross-entropy of logits ``(B, K)`` with smoothed labels.
 
     Szegedy et al., 2015, arXiv 1512.00567, section 7: the target is ``1 - s`` on the class plus
     ``s / K`` on every class.
+
+    Args:
+        logits: of a model.
+        targets: labels, ``(B,)``, or probabilities of the classes, ``(B, K)``.
+        label_smoothing: the share ``s``.
+        class_weights: how much an image of each class counts, ``(K,)``; unset: all alike.
     """
-    return F.cross_entropy(logits.float(), labels, label_smoothing=label_smoothing)
+    if class_weights is None:
+        return F.cross_entropy(logits.float(), targets, label_smoothing=label_smoothing)
+    losses = F.cross_entropy(
+        logits.float(), targets, label_smoothing=label_smoothing, reduction="none"
+    )  # (B,)
+    weights = class_weights[targets] if targets.ndim == 1 else targets @ class_weights  # (B,)
+    return (losses * weights).mean()
+
+
+def balanced_weights(counts: NDArray[np.int64]) -> Tensor:
+    """Weights ``(K,)`` by which classes of ``counts`` ``(K,)`` images count alike; 1 on average."""
+    images = torch.from_numpy(counts).float()
+    return images.sum() / (len(images) * images)
 
 
 def tally(loss: Tensor, logits: Tensor, labels: Tensor) -> Tensor:
@@ -44,38 +67,37 @@ def scores(sums: Tensor) -> dict[str, float]:
 class TrainingStep(nn.Module):
     """Augmentation, forward pass and loss: one graph for the compiler.
 
+    Mixup and CutMix mix what this process has of the batch; accuracy then counts the label that
+    has the larger share of each mixture.
+
     Args:
         model: raw pixels ``(B, C, H, W)`` to logits ``(B, K)``.
-        augmentation: of raw pixels.
-        label_smoothing: of the loss.
+        settings: the augmentation and the label smoothing.
+        class_weights: of the loss, as `smoothed_loss` takes them.
     """
 
     def __init__(
-        self, model: nn.Module, augmentation: Augmentation, label_smoothing: float
+        self, model: nn.Module, settings: Recipe, class_weights: Tensor | None = None
     ) -> None:
         super().__init__()
         self.model = model
-        self.augmentation = augmentation
-        self.label_smoothing = label_smoothing
+        self.settings = settings
+        self.augmentation = Augmentation(settings)
+        self.class_weights: Tensor | None
+        self.register_buffer("class_weights", class_weights)
 
     def forward(self, images: Tensor, labels: Tensor, draws: Tensor) -> tuple[Tensor, Tensor]:
         """Mean loss and `tally` of raw pixels ``(B, C, H, W)`` with their draws ``(B, D)``."""
-        logits = self.model(self.augmentation(images, draws))
-        loss = smoothed_loss(logits, labels, self.label_smoothing)
+        pixels, targets = self.augmentation(images, draws), labels
+        if self.settings.mixes:
+            pixels, share = mix(pixels, Draws.of(draws), self.settings)
+        logits = self.model(pixels)
+        if self.settings.mixes:
+            targets = mix_labels(labels, share, logits.shape[1])  # (B, K)
+            labels = targets.argmax(1)
+        smoothing = self.settings.label_smoothing
+        loss = smoothed_loss(logits, targets, smoothing, self.class_weights)
         return loss, tally(loss, logits, labels)
-
-
-def create_step(model: nn.Module, recipe: Recipe) -> TrainingStep:
-    """The step of training ``model`` as the recipe says."""
-    augmentation = Augmentation(
-        AugmentSettings(
-            flip=bool(recipe.flip),
-            rotation=recipe.rotation,
-            zoom=recipe.zoom,
-            contrast=recipe.contrast,
-        )
-    )
-    return TrainingStep(model, augmentation, recipe.label_smoothing)
 
 
 @torch.no_grad()

@@ -23,7 +23,7 @@ from eanet.training.interruption import StopRequest, stop_requests
 from eanet.training.optimizer import create_optimizer, learning_rate, set_step
 from eanet.training.progress import TrainingProgress
 from eanet.training.run_directory import RunDirectory
-from eanet.training.step import create_step, score, scores
+from eanet.training.step import TrainingStep, balanced_weights, score, scores
 from eanet.training.tensorboard import event_writer
 
 CHECKPOINT_SECONDS = 120.0
@@ -66,7 +66,10 @@ class Trainer:
         self.settings, self.dataset, self.run, self.fabric = settings, dataset, run, fabric
         assert settings.batch_size is not None
         self.batches = Batches(
-            dataset.train, settings.batch_size, derive_seed(settings.seed, ORDER)
+            dataset.train,
+            settings.batch_size,
+            derive_seed(settings.seed, ORDER),
+            balanced=settings.balance == "sampling",
         )
         if self.batches.batch_size % fabric.world_size:
             raise EanetError(
@@ -79,7 +82,8 @@ class Trainer:
         self.optimizer = create_optimizer(self.model, settings)
         self.progress = Progress()
         self._restore()
-        made = create_step(self.model, settings)
+        weights = balanced_weights(dataset.train.counts()) if settings.balance == "loss" else None
+        made = TrainingStep(self.model, settings, weights)
         self.augmentation, step = made.augmentation, cast(nn.Module, made)
         self._predict: Callable[[Tensor], Tensor] | None = None
         if settings.compile == "on":

@@ -1,0 +1,112 @@
+"""Changes of place: maps that are multiplied with each other, then one resampling for all."""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from eanet.data.augment.draws import Draws
+
+
+class Affine(NamedTuple):
+    """Where every pixel of the result is taken from, for each image by itself.
+
+    What is seen at ``(x, y)`` comes from ``(xx * x + xy * y + x0, yx * x + yy * y + y0)``, in
+    pixels from the centre of the image. Entries are ``(B,)``, or one number for all images. Written
+    out, not as a matrix product, which autocast would compute in half precision.
+    """
+
+    xx: Tensor | float = 1.0
+    xy: Tensor | float = 0.0
+    x0: Tensor | float = 0.0
+    yx: Tensor | float = 0.0
+    yy: Tensor | float = 1.0
+    y0: Tensor | float = 0.0
+
+    def then(self, later: Affine) -> Affine:
+        """The map of this change followed by a ``later`` one."""
+        return Affine(
+            xx=self.xx * later.xx + self.xy * later.yx,
+            xy=self.xx * later.xy + self.xy * later.yy,
+            x0=self.xx * later.x0 + self.xy * later.y0 + self.x0,
+            yx=self.yx * later.xx + self.yy * later.yx,
+            yy=self.yx * later.xy + self.yy * later.yy,
+            y0=self.yx * later.x0 + self.yy * later.y0 + self.y0,
+        )
+
+
+def rotation(angle: Tensor) -> Affine:
+    """A turn, counter-clockwise, by ``angle`` radians."""
+    cos, sin = angle.cos(), angle.sin()
+    return Affine(xx=cos, xy=-sin, yx=sin, yy=cos)
+
+
+def random_shift(draws: Draws, share: float, height: int, width: int) -> Affine:
+    """A shift by up to ``share`` of the side either way, in whole pixels.
+
+    That is the random crop of a padded image.
+    """
+
+    def pixels(draw: Tensor, side: int) -> Tensor:
+        most = round(share * side)
+        return (draw * (2 * most + 1)).floor() - most
+
+    return Affine(x0=pixels(draws.shift_x, width), y0=pixels(draws.shift_y, height))
+
+
+def random_resized_crop(draws: Draws, smallest: float, height: int, width: int) -> Affine:
+    """A window of at least the share ``smallest`` of the area, brought to the size of the image.
+
+    Szegedy et al., 2014, arXiv 1409.4842, section 6. The aspect ratio is that of the image times
+    3/4 to 4/3, evenly in its logarithm, or as much of that range as the image has room for.
+    """
+    area = smallest + (1 - smallest) * draws.crop_area
+    widest = (-area.log()).clamp(max=math.log(4 / 3))  # what is wider reaches beyond the image
+    aspect = (widest * (2 * draws.crop_aspect - 1)).exp()
+    rows, columns = (area / aspect).sqrt(), (area * aspect).sqrt()  # shares of the sides
+    return Affine(
+        xx=columns,
+        x0=(1 - columns) * width * (draws.crop_x - 0.5),
+        yy=rows,
+        y0=(1 - rows) * height * (draws.crop_y - 0.5),
+    )
+
+
+def move(pixels: Tensor, source: Affine) -> Tensor:
+    """Resample ``pixels`` (B, C, H, W) where ``source`` says; outside lies the mirror image.
+
+    Where every source is the centre of a pixel, as after a shift by whole pixels, the pixels come
+    back as they were, but for the rounding of the coordinates: less than 0.01 grey levels.
+    """
+    batch, _, rows, columns = pixels.shape
+    y = (torch.arange(rows, device=pixels.device) - (rows - 1) / 2).view(1, -1, 1)
+    x = (torch.arange(columns, device=pixels.device) - (columns - 1) / 2).view(1, 1, -1)
+    xx, xy, x0, yx, yy, y0 = (
+        entry.view(-1, 1, 1) if isinstance(entry, Tensor) else entry for entry in source
+    )
+    # -1 and 1 are the outer edges of the image.
+    source_x = (xx * x + xy * y + x0) * (2 / columns)
+    source_y = (yx * x + yy * y + y0) * (2 / rows)
+    grid = torch.stack(torch.broadcast_tensors(source_x, source_y), dim=-1)  # (B, H, W, 2)
+    moved: Tensor = resample(pixels, grid.expand(batch, rows, columns, 2))
+    return moved
+
+
+# An operator of its own: the code that torch.compile generates in place of grid_sample takes
+# several times as long on a CPU (benchmarks/operations.py).
+@torch.library.custom_op("eanet::resample", mutates_args=())
+def resample(pixels: Tensor, grid: Tensor) -> Tensor:
+    """Bilinear interpolation at ``grid``, the image continued by its mirror images."""
+    sampled: Tensor = F.grid_sample(
+        pixels, grid, mode="bilinear", padding_mode="reflection", align_corners=False
+    )
+    return sampled.contiguous()
+
+
+@resample.register_fake
+def _(pixels: Tensor, grid: Tensor) -> Tensor:
+    return pixels.new_empty(pixels.shape)

@@ -1,0 +1,57 @@
+"""Classes of unequal sizes: by the loss or by the sampling."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+import eanet
+from eanet.data.batches import Batches
+from eanet.training import trainer
+from eanet.training.step import TrainingStep, balanced_weights, smoothed_loss
+
+LABELS = torch.tensor([0] * 6 + [1] * 2 + [2])
+
+
+def test_weighted_every_class_has_the_same_share_of_the_loss():
+    logits = torch.randn(9, 3, generator=torch.Generator().manual_seed(0))
+    weights = balanced_weights(np.bincount(LABELS))
+    of_classes = [smoothed_loss(logits[k == LABELS], LABELS[k == LABELS], 0.1) for k in range(3)]
+    expected = torch.stack(of_classes).mean()
+    torch.testing.assert_close(smoothed_loss(logits, LABELS, 0.1, weights), expected)
+    one_hot = torch.nn.functional.one_hot(LABELS, 3).float()
+    torch.testing.assert_close(smoothed_loss(logits, one_hot, 0.1, weights), expected)
+
+
+def test_the_weights_of_the_images_are_one_on_average():
+    weights = balanced_weights(np.bincount(LABELS))
+    assert weights.tolist() == pytest.approx([0.5, 1.5, 3])
+    assert weights[LABELS].mean().item() == pytest.approx(1)
+
+
+@pytest.mark.parametrize("balance", ["off", "sampling", "loss"])
+def test_a_training_balances_as_it_is_told(
+    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, balance: str
+) -> None:
+    made: dict[str, object] = {}
+
+    class SpyBatches(Batches):
+        def __init__(self, *args: object, **options: object) -> None:
+            made.update(options)
+            super().__init__(*args, **options)  # type: ignore[arg-type]
+
+    class SpyStep(TrainingStep):
+        def __init__(self, *args: object) -> None:
+            super().__init__(*args)  # type: ignore[arg-type]
+            made["weights"] = self.class_weights
+
+    monkeypatch.setattr(trainer, "Batches", SpyBatches)
+    monkeypatch.setattr(trainer, "TrainingStep", SpyStep)
+    eanet.train(
+        photos, image_size=8, epochs=1, balance=balance, compile="off", output=tmp_path, threads=1
+    )
+    assert made["balanced"] == (balance == "sampling")
+    assert (made["weights"] is not None) == (balance == "loss")
