@@ -1,10 +1,10 @@
-# `make train` and `make test` set everything up by themselves in .venv.
+# `make train`, `make test` and `make benchmark` set everything up by themselves in .venv.
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: train test lint types unit install clean
+.PHONY: train test lint types unit benchmark install clean
 
 install: $(VENV)/installed
 
@@ -30,5 +30,14 @@ types: install
 unit: install
 	$(BIN)/pytest --cov --cov-report=term
 
+# Keras' backends, each in an environment of its own; its PyTorch backend is in .venv.
+benchmark: install .venv-benchmark/tensorflow-cpu/installed .venv-benchmark/jax/installed
+	$(BIN)/python benchmarks/compare.py $(ARGS)
+
+.venv-benchmark/%/installed: benchmarks/constraints.txt
+	$(PYTHON) -m venv $(@D)
+	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check -c $< keras $*
+	touch $@
+
 clean:
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage*
+	rm -rf $(VENV) .venv-benchmark .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage*

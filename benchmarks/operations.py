@@ -16,11 +16,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from eanet.data.augment import _resample
+from eanet.data.augment.geometry import resample
 from eanet.device import keep_freed_memory
 from eanet.models.block import GELU
+from eanet.models.double_normalization import double_normalize
 from eanet.models.dropout import Dropout
-from eanet.models.external_attention import double_normalize
+from eanet.models.softmax import softmax_and_drop
 
 CALLS, WARM_UP = 15, 2
 
@@ -71,15 +72,29 @@ def main() -> None:
     for _ in range(20):  # until the holes are large enough to be used
         ones()
     others = [milliseconds(ones)]
+    plain_drop, drop = torch.nn.Dropout(0.2).train(), Dropout(0.2).train()
+    scores = torch.randn(8, 4, 256, 256).bfloat16().requires_grad_()
     maps = torch.randn(32, 256, 16, 16).bfloat16().requires_grad_()
     tokens = torch.randn(32, 256, 64).bfloat16().requires_grad_()
     images = torch.rand(32, 3, 32, 32) * 255
     grid = torch.rand(32, 32, 32, 2) * 2 - 1
     pairs: list[tuple[str, Callable[..., Tensor], Callable[..., Tensor], tuple[Tensor, ...]]] = [
         ("double normalisation", plain_double_normalize, double_normalize, (maps,)),
-        ("dropout 0.2 of the map", torch.nn.Dropout(0.2).train(), Dropout(0.2).train(), (maps,)),
+        (
+            "double normalisation, dropout 0.2",
+            lambda x: plain_drop(plain_double_normalize(x)),
+            lambda x: double_normalize(x, drop),
+            (maps,),
+        ),
+        (
+            "softmax, dropout 0.2",
+            lambda x: plain_drop(x.softmax(-1)),
+            lambda x: softmax_and_drop(x, drop),
+            (scores,),
+        ),
+        ("dropout 0.2 of tokens", plain_drop, drop, (tokens,)),
         ("GELU", torch.nn.GELU(approximate="tanh"), GELU(), (tokens,)),
-        ("resampling, forward alone", plain_resample, _resample, (images, grid)),
+        ("resampling, forward alone", plain_resample, resample, (images, grid)),
     ]
     for name, plain, own, inputs in pairs:
         rows.append((name, both_passes(plain, *inputs)))

@@ -1,0 +1,174 @@
+"""eanet beside Keras: both train and predict the Keras example's networks, in turns.
+
+    make benchmark
+
+One process at a time. In the first round everyone is measured; in the others eanet and whichever
+setting of Keras was the fastest at something, turn by turn, so that what a shared machine does at
+the time meets both. Writes docs/performance.json and the generated part of docs/performance.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from comparison import BF16, EANET, FIGURES, TRAINING, Key, fastest_keras, overall, targets
+from eanet_step import settings
+from performance_page import generated, replace_generated, target_table
+
+from eanet.console import notice
+from eanet.errors import EanetError
+from eanet.evaluation.measuring import describe, write_json
+from eanet.files import replacing
+
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parent
+
+
+def script(name: str) -> str:
+    return str(HERE / f"{name}.py")
+
+
+@dataclass(frozen=True)
+class Contender:
+    """Who is measured: with the interpreter of its environment, its script and options."""
+
+    name: str
+    setting: str
+    command: tuple[str, ...]
+
+    @property
+    def key(self) -> Key:
+        """As records have it."""
+        return self.name, self.setting
+
+
+def contenders(environments: Path) -> list[Contender]:
+    """Every backend of Keras, compiled too where that ever ends, and eanet in both precisions."""
+    tensorflow, jax = (str(environments / d / "bin/python") for d in ("tensorflow-cpu", "jax"))
+    keras = [
+        Contender(
+            name,
+            f"jit_compile={jit == 'on'}",
+            (python, script("keras_step"), f"--backend={backend}", f"--jit={jit}"),
+        )
+        for name, backend, python, jits in (
+            ("TensorFlow", "tensorflow", tensorflow, ("off", "on")),
+            ("JAX", "jax", jax, ("off", "on")),
+            ("PyTorch", "torch", sys.executable, ("off",)),
+        )
+        for jit in jits
+    ]
+    own = [
+        Contender(
+            EANET, precision, (sys.executable, script("eanet_step"), f"--precision={precision}")
+        )
+        for precision in ("bf16", "fp32")
+    ]
+    return keras + own
+
+
+def call(*command: str) -> dict[str, Any]:
+    """What a script prints.
+
+    Raises:
+        EanetError: it failed.
+    """
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        last = (done.stderr.strip() or "no message").splitlines()[-1]
+        raise EanetError(f"{' '.join(command)} failed ({done.returncode}): {last}")
+    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return found
+
+
+def rounds(
+    network: str, taking_part: Sequence[Contender], number: int, seconds: float
+) -> list[dict[str, Any]]:
+    """The records of a network: of all in the first round, then of eanet and the fastest."""
+    records: list[dict[str, Any]] = []
+    for turn in range(1, number + 1):
+        for one in taking_part:
+            notice(f"{network}, round {turn} of {number}: {', '.join(one.key)}")
+            options = (f"--network={network}", f"--seconds={seconds}")
+            head = {"network": network, "name": one.name, "setting": one.setting, "round": turn}
+            records.append(head | call(*one.command, *options))
+        fastest = {fastest_keras(records, network, figure) for figure in FIGURES}
+        taking_part = [c for c in taking_part if c.name == EANET or c.key in fastest]
+    return records
+
+
+def better_settings(records: Sequence[dict[str, Any]]) -> set[Key]:
+    """Of each backend of Keras the setting with which it trains faster."""
+    best: dict[str, tuple[float, Key]] = {}
+    for r in records:
+        if r["name"] != EANET and TRAINING in r:
+            who = (r["name"], r["setting"])
+            rate = overall(records, r["network"], who, TRAINING)
+            best[r["name"]] = max(best.get(r["name"], (0.0, who)), (rate, who))
+    return {who for _, who in best.values()}
+
+
+def compare(environments: Path, number: int, seconds: float) -> dict[str, Any]:
+    """Measure everything."""
+    begun = time.monotonic()
+    everyone = contenders(environments)
+    records = rounds("eanet", everyone, number, seconds)
+    chosen = better_settings(records) | {BF16}
+    records += rounds("vit", [c for c in everyone if c.key in chosen], number, seconds)
+    notice("profile of a training step")
+    profile = call(sys.executable, script("step_profile"))
+    versions: dict[str, str] = {}
+    for record in records:
+        versions |= record.pop("versions")
+    return {
+        "about": describe(settings("bf16", seconds), torch.device("cpu")),
+        "versions": versions,
+        "seconds": seconds,
+        "minutes": (time.monotonic() - begun) / 60,
+        "records": records,
+        "profile": profile,
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--quick", action="store_true", help="one short round, to see it work")
+    parser.add_argument(
+        "--environments",
+        type=Path,
+        default=ROOT / ".venv-benchmark",
+        help="folder of the environments tensorflow-cpu and jax, as the Makefile makes them",
+    )
+    parser.add_argument(
+        "--output", type=Path, default=ROOT / "docs", help="performance.md's folder"
+    )
+    arguments = parser.parse_args()
+    page = arguments.output / "performance.md"
+    before = page.read_text("utf-8")
+    number, seconds = (1, 0.5) if arguments.quick else (4, 8.0)
+    with tempfile.TemporaryDirectory() as cache:  # so that eanet compiles as on its first day
+        os.environ["TORCHINDUCTOR_CACHE_DIR"] = cache
+        result = compare(arguments.environments, number, seconds)
+    result |= {"quick": arguments.quick, "rounds": number}
+    write_json(result, arguments.output / "performance.json")
+    with replacing(page) as partial:
+        partial.write_text(replace_generated(before, generated(result)), "utf-8")
+    print("\n".join(target_table(targets(result["records"]))))
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except EanetError as error:
+        sys.exit(f"compare.py: error: {error}")

@@ -1,0 +1,159 @@
+"""What a comparison's records say: who is faster by how much, and whether that is what was asked.
+
+A record is what one contender measured in one round: its ``network``, ``name``, ``setting`` and
+``round``, and figures, each with median, 5th and 95th percentile and number. Nothing is measured
+here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from statistics import median as middle
+from typing import Any
+
+from eanet.errors import EanetError
+
+Record = Mapping[str, Any]
+Key = tuple[str, str]  # name and setting of a contender
+
+EANET = "eanet"
+BF16, FP32 = (EANET, "bf16"), (EANET, "fp32")
+TRAINING, PREDICTION, LATENCY = FIGURES = ("training", "prediction", "latency_ms")
+BATCH, EPOCHS, TRAINING_IMAGES, VALIDATION_IMAGES = 128, 50, 40_000, 10_000
+PASSES = 3  # a backward pass takes twice the matrix products of the forward pass
+
+
+@dataclass(frozen=True)
+class Row:
+    """A figure with what is asked of it; at most ``least`` where the aim is the smaller number."""
+
+    figure: str
+    value: float
+    unit: str
+    how: str = ""
+    least: float | None = None
+    aim: float | None = None
+
+    @property
+    def verdict(self) -> str:
+        """Which of the two marks is reached."""
+        if self.least is None or self.aim is None:
+            return ""
+        sign = 1 if self.aim > self.least else -1
+        if sign * self.value >= sign * self.aim:
+            return "aim reached"
+        return "reached" if sign * self.value >= sign * self.least else "**missed**"
+
+
+def key(record: Record) -> Key:
+    return record["name"], record["setting"]
+
+
+def by_round(records: Sequence[Record], network: str, who: Key, figure: str) -> dict[int, float]:
+    """A contender's median in each round in which it has the figure."""
+    return {
+        r["round"]: r[figure]["median"] if isinstance(r[figure], Mapping) else r[figure]
+        for r in records
+        if r["network"] == network and key(r) == who and figure in r
+    }
+
+
+def overall(records: Sequence[Record], network: str, who: Key, figure: str) -> float:
+    """The median over the rounds."""
+    return middle(by_round(records, network, who, figure).values())
+
+
+def fastest_keras(records: Sequence[Record], network: str, figure: str) -> Key:
+    """Backend and setting of Keras with the best figure."""
+    known = {
+        key(r): overall(records, network, key(r), figure)
+        for r in records
+        if r["network"] == network and r["name"] != EANET and figure in r
+    }
+    if not known:
+        raise EanetError(f"no backend of Keras could be measured: {network}, {figure}")
+    return (min if figure == LATENCY else max)(known, key=lambda who: known[who])
+
+
+def ratio(records: Sequence[Record], network: str, who: Key, other: Key, figure: str) -> float:
+    """The median over the rounds of one contender's figure by the other's in the same round."""
+    ours, theirs = (by_round(records, network, k, figure) for k in (who, other))
+    return middle(ours[n] / theirs[n] for n in ours.keys() & theirs.keys())
+
+
+def targets(records: Sequence[Record]) -> list[Row]:
+    """Every figure that is asked for."""
+
+    def against(figure: str, network: str, what: str, who: Key, *marks: float) -> Row:
+        other = fastest_keras(records, network, what)
+        how = (
+            f"{overall(records, network, who, what):,.0f} against "
+            f"{overall(records, network, other, what):,.0f} images/s ({', '.join(other)})"
+        )
+        return Row(figure, ratio(records, network, who, other, what), "x", how, *marks)
+
+    def ours(figure: str) -> float:
+        return overall(records, "eanet", BF16, figure)
+
+    rows = [r for r in records if r["network"] == "eanet" and key(r) == BF16]
+    flops = [2 * PASSES * r["multiply_adds"] * r[TRAINING]["median"] for r in rows]
+    rates = [r["matrix_products_flops"] for r in rows]
+    share = middle(f / rate for f, rate in zip(flops, rates, strict=True))
+    parts = [r["preparation_ms"]["median"] * r[TRAINING]["median"] / 1000 / BATCH for r in rows]
+    epoch = TRAINING_IMAGES / ours(TRAINING) + VALIDATION_IMAGES / ours(PREDICTION)
+    memory = peaks(records, "eanet")
+    frugal = min((k for k in memory if k[0] != EANET), key=lambda k: memory[k])
+    return [
+        against("training, `keras_eanet`", "eanet", TRAINING, BF16, 5, 8),
+        Row(
+            "training, share of the rate of bf16 matrix products",
+            100 * share,
+            "%",
+            f"{middle(flops) / 1e9:,.0f} of {middle(rates) / 1e9:,.0f} GFLOP/s",
+            30,
+            50,
+        ),
+        against("prediction, batches of 128", "eanet", PREDICTION, BF16, 4, 8),
+        Row("prediction, one image, median", ours(LATENCY), "ms", "", 5, 2),
+        Row(
+            "peak memory of the training process, share of the smallest of Keras",
+            100 * memory[BF16] / memory[frugal],
+            "%",
+            f"{mebibytes(memory[BF16])} against {mebibytes(memory[frugal])} MiB "
+            f"({', '.join(frugal)})",
+            100,
+            50,
+        ),
+        against("training, `keras_vit`", "vit", TRAINING, BF16, 3, 6),
+        Row(
+            "data and augmentation, share of a training step",
+            100 * middle(parts),
+            "%",
+            f"{ours('preparation_ms'):.1f} of {1000 * BATCH / ours(TRAINING):,.0f} ms",
+            10,
+            5,
+        ),
+        Row(
+            f"{EPOCHS} epochs with validation",
+            EPOCHS * epoch / 60,
+            "min",
+            "computed from the rates of training and prediction",
+            100,
+            60,
+        ),
+        against("training, `keras_eanet`, eanet in float32 too", "eanet", TRAINING, FP32),
+    ]
+
+
+def peaks(records: Sequence[Record], network: str) -> dict[Key, float]:
+    """The highest peak of memory over the rounds, of those that could train."""
+    found: dict[Key, float] = {}
+    for r in records:
+        if r["network"] == network and "peak_memory_bytes" in r:
+            found[key(r)] = max(found.get(key(r), 0), r["peak_memory_bytes"])
+    return found
+
+
+def mebibytes(count: float) -> str:
+    return f"{count / 2**20:,.0f}"

@@ -1,0 +1,69 @@
+"""Whether training in bfloat16 goes as it does in float32: losses of the first steps, side by side.
+
+    python benchmarks/precision.py path/to/cifar
+
+``keras_eanet`` on CIFAR-100 with the recipe ``keras_example``, compiled. Two runs that differ in
+nothing but the precision are compared with two that differ in the seed: of the weights, the order
+of the images, augmentation and dropout.
+"""
+
+from __future__ import annotations
+
+import sys
+
+import torch
+from torch import Tensor
+
+from eanet.config import TrainSettings
+from eanet.data.batches import Batches, derive_seed, take
+from eanet.data.splits import Dataset
+from eanet.training.engine import create_fabric
+from eanet.training.launch import fresh_model, load_run_data
+from eanet.training.optimizer import create_optimizer, set_step
+from eanet.training.step import TrainingStep
+
+STEPS, WINDOW = 200, 20
+
+
+def losses(settings: TrainSettings, dataset: Dataset) -> Tensor:
+    """The loss of each of the first steps of a training, ``(STEPS,)``."""
+    fabric = create_fabric(settings)
+    model = fresh_model(settings, dataset)
+    optimizer = create_optimizer(model, settings)
+    step = TrainingStep(model, settings).train()
+    torch._dynamo.reset()
+    compiled = torch.compile(step, dynamic=False)
+    torch.manual_seed(settings.seed)
+    batches = Batches(dataset.train, 128, derive_seed(settings.seed, 0))
+    generator = torch.Generator().manual_seed(settings.seed)
+    found = []
+    for number, order in enumerate(batches.order(0)[:STEPS]):
+        images, labels = take(dataset.train, order)
+        set_step(optimizer, settings, number, number / len(batches))
+        with fabric.autocast():
+            loss, _ = compiled(images, labels, step.augmentation.draw(len(images), generator))
+        loss.backward()
+        optimizer.step()
+        optimizer.zero_grad()
+        found.append(loss.item())
+    return torch.tensor(found)
+
+
+def main() -> None:
+    common = {"data": "cifar100", "data_dir": sys.argv[1], "recipe": "keras_example"}
+    runs = {}
+    for precision, seed in (("fp32", 0), ("bf16", 0), ("fp32", 1)):
+        settings = TrainSettings.resolve(**common, precision=precision, seed=seed, compile="on")
+        dataset = load_run_data(settings, create_fabric(settings))
+        runs[precision, seed] = losses(settings, dataset).view(-1, WINDOW).mean(1)
+    base, half, other = runs.values()
+    print(f"{'steps':>9}{'fp32':>9}{'bf16':>9}{'difference':>12}{'another seed, fp32':>20}")
+    for i, (a, b, c) in enumerate(zip(base, half, other, strict=True)):
+        steps = f"{i * WINDOW + 1}-{(i + 1) * WINDOW}"
+        print(f"{steps:>9}{a:9.4f}{b:9.4f}{abs(a - b):12.4f}{abs(a - c):20.4f}")
+    print(f"mean difference {(base - half).abs().mean():.4f}, between seeds ", end="")
+    print(f"{(base - other).abs().mean():.4f}; means of {WINDOW} steps each")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,74 @@
+"""Where the time of a training step of ``keras_eanet`` goes, by kind of work, on a CPU.
+
+The compiled step runs in PyTorch's profiler, every kernel of the compiler named by the operations
+that it fuses. The figures go to standard output as one line of JSON.
+
+    python benchmarks/step_profile.py
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from collections import Counter
+from collections.abc import Iterable
+
+import torch._inductor.config as inductor
+from eanet_step import MODELS, settings
+from torch.profiler import ProfilerActivity, profile
+
+from eanet.evaluation.benchmark import prepare, training_step
+
+# What the name of an event contains tells its kind; the first that fits counts.
+KINDS = (
+    ("augmentation", ("resample", "grid_sampler")),
+    ("optimiser", ("adamw", "_foreach", "Optimizer")),
+    ("matrix products", ("aten::mm", "aten::addmm", "aten::bmm", "aten::baddbmm", "mkldnn::")),
+    ("layer norm, GELU, dropout, sums: fused loops", ("cpp_fused",)),
+)
+OWN, REST = "eanet::", "the rest"  # our operators stand under their own names
+STEPS, WARM_UP = 10, 2
+
+
+def kind(event: str) -> str:
+    """The kind of work that an event of the profiler is, by its name."""
+    own = f"`{event.removesuffix('_backward')}`" if event.startswith(OWN) else REST
+    return next((k for k, parts in KINDS if any(part in event for part in parts)), own)
+
+
+def by_kind(events: Iterable[tuple[str, float]], total: float) -> dict[str, float]:
+    """Shares of ``total`` by kind, in which the rest is whatever no event of a kind accounts for.
+
+    Args:
+        events: name, and time without that of the events within.
+        total: of the same unit.
+    """
+    shares: Counter[str] = Counter()
+    for name, taken in events:
+        shares[kind(name)] += taken / total
+    del shares[REST]
+    return {**shares, REST: 1 - sum(shares.values())}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--network", choices=MODELS, default="eanet")
+    network = parser.parse_args().network
+    inductor.cpp.enable_kernel_profile = True
+    inductor.cpp.descriptive_names = "original_aten"
+    step = training_step(*prepare(MODELS[network], settings("auto", seconds=1)))
+    for _ in range(WARM_UP):
+        step()
+    with profile(activities=[ProfilerActivity.CPU]) as profiler:
+        begun = time.perf_counter()
+        for _ in range(STEPS):
+            step()
+        taken = time.perf_counter() - begun
+    events = [(e.key, e.self_cpu_time_total / 1e6) for e in profiler.key_averages()]
+    found = {"step_ms": 1000 * taken / STEPS, "shares": by_kind(events, taken)}
+    print(json.dumps(found))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,92 @@
+"""Who is measured when, and what an event of the profiler counts as; nothing is timed."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import compare
+import keras_step
+import pytest
+from comparison_records import spread
+from step_profile import REST, by_kind
+
+from eanet.errors import EanetError
+from eanet.evaluation.measuring import Spread
+
+
+@pytest.fixture
+def calls(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Every measurement answered at once: only TensorFlow compiled cannot train."""
+    made: list[str] = []
+    rates = {"tensorflow": 60.0, "jax": 10.0, "torch": 20.0}
+
+    def call(*command: str) -> dict[str, Any]:
+        options = dict(c[2:].split("=") for c in command if c.startswith("--"))
+        backend, jit = options.get("backend", "eanet"), options.get("jit")
+        made.append(f"{options['network']} {backend} {jit or options['precision']}")
+        rate = rates.get(backend, 300.0) + (jit == "on")
+        found = {"prediction": spread(2 * rate), "latency_ms": spread(1 / rate)}
+        return (
+            found if (backend, jit) == ("tensorflow", "on") else found | {"training": spread(rate)}
+        )
+
+    monkeypatch.setattr(compare, "call", call)
+    return made
+
+
+def test_after_the_first_round_eanet_meets_only_the_fastest(calls: list[str]) -> None:
+    everyone = compare.contenders(Path("environments"))
+    records = compare.rounds("eanet", everyone, 3, 1.0)
+    again = [f"eanet {c}" for c in ("tensorflow off", "tensorflow on", "eanet bf16", "eanet fp32")]
+    assert len(calls) == 7 + 2 * 4
+    assert calls[7:11] == calls[11:] == again
+    assert [r["round"] for r in records] == 7 * [1] + 4 * [2] + 4 * [3]
+    assert compare.better_settings(records) == {
+        ("TensorFlow", "jit_compile=False"),
+        ("JAX", "jit_compile=True"),
+        ("PyTorch", "jit_compile=False"),
+    }
+
+
+def test_what_a_failing_script_said_last_is_passed_on() -> None:
+    with pytest.raises(EanetError, match=r"failed \(1\): ValueError: no such thing"):
+        compare.call(sys.executable, "-c", "raise ValueError('no such thing')")
+    assert compare.call(sys.executable, "-c", "print('noise'); print('{\"a\": 1}')") == {"a": 1}
+
+
+def test_keras_figures_are_spread_as_ours() -> None:
+    values = [3.0, 1.0, 2.0, 10.0]
+    own = Spread.of(values)
+    assert keras_step.spread(values) == vars(own)
+
+
+def test_of_several_calls_the_fastest_counts() -> None:
+    name, taken = keras_step.fastest({"slow": lambda: sum(range(10**5)), "fast": int}, 0.0)
+    assert name == "fast"
+    assert len(taken) == keras_step.LEAST
+
+
+def test_a_profile_adds_up_to_the_whole_step() -> None:
+    events = [
+        ("aten::mm", 2.0),
+        ("graph_0_cpp_fused_add_native_layer_norm_3", 1.0),
+        ("graph_0_cpp_fused_flip_resample_4", 0.5),
+        ("eanet::normalize_and_drop", 0.5),
+        ("eanet::normalize_and_drop_backward", 1.5),
+        ("eanet::random_bytes", 1.0),
+        ("Optimizer.step#AdamW.step", 0.5),
+        ("aten::empty", 1.0),
+    ]
+    assert by_kind(events, 10.0) == pytest.approx(
+        {
+            "matrix products": 0.2,
+            "layer norm, GELU, dropout, sums: fused loops": 0.1,
+            "augmentation": 0.05,
+            "`eanet::normalize_and_drop`": 0.2,
+            "`eanet::random_bytes`": 0.1,
+            "optimiser": 0.05,
+            REST: 0.3,
+        }
+    )
