@@ -71,8 +71,8 @@ def test_the_version_is_told(capsys: Capture) -> None:
 @pytest.mark.parametrize(
     ("command", "names"),
     [
-        ("models", ["keras_eanet  361,380", "keras_vit    623,268", "vit          225,444"]),
-        ("datasets", ["digits", "cifar10", "cifar100", "FOLDER"]),
+        ("models", ["eanet_nano   295,220", "eanet_tiny   364,612", "eanet_small  2,508,068"]),
+        ("datasets", ["digits", "cifar10", "cifar100", "FOLDER", "LIST", "ARCHIVE"]),
         ("recipes", list(recipes())),
     ],
 )
@@ -124,6 +124,10 @@ def test_a_printed_recipe_can_be_given_back_as_a_file(
         ("train --threads 1.5", "threads=1.5: should be a valid integer"),
         ("predict runs/some", "the following arguments are required: IMAGE"),
         ("predict runs/some a.png --top 0", "--top takes 1 or more"),
+        ("predict runs/some a.png --threshold 50", "--threshold takes a probability, 0 to 1"),
+        ("predict runs/some a.png --threshold nan", "--threshold takes a probability, 0 to 1"),
+        ("datasets digits --image-size 0", "image_size=0: should be greater than or equal to 1"),
+        ("datasets dgits", "no such file or folder, and unknown data set 'dgits'; did you mean"),
         ("predict runs/some a.png --top x", "argument --top: invalid int value: 'x'"),
         ("evaluate runs/some --split tset", "unknown --split 'tset'; did you mean 'test'?"),
         ("recipes defalt", "unknown recipe 'defalt'; did you mean 'default'?"),
@@ -162,8 +166,8 @@ def test_data_that_cannot_be_trained_on_are_one_line_and_leave_no_run(
     (one_empty / "yellow").mkdir()
     output = tmp_path / "runs"
     for data, message in [
-        (tmp_path / "nowhere", f"no such folder: {tmp_path / 'nowhere'}"),
-        (photos / "red" / "00.png", "is a file; give a folder of class folders"),
+        (tmp_path / "nowhere", f"no such file or folder: {tmp_path / 'nowhere'}"),
+        (photos / "red" / "00.png", "is neither a folder, a list"),
         (empty, "put the images of each class in a folder of its name"),
         (photos / "red", "put the images of each class in a folder of its name"),
         (one_empty, f"class folder {one_empty / 'yellow'} has no image"),

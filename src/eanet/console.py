@@ -5,7 +5,15 @@ from __future__ import annotations
 import os
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, ProgressColumn, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    Progress,
+    ProgressColumn,
+    Task,
+    TextColumn,
+    TimeRemainingColumn,
+)
+from rich.text import Text
 
 # Of several processes of one training, the first speaks.
 console = Console(
@@ -30,5 +38,14 @@ def progress_bar(*columns: ProgressColumn | str, show_time_left: bool = True) ->
         *([TimeRemainingColumn(compact=True)] if show_time_left else []),
         console=console,
         transient=True,
+        redirect_stdout=False,  # results stay on standard output
         disable=not console.is_terminal,
     )
+
+
+class ImagesPerSecond(ProgressColumn):
+    """How many images a second are done."""
+
+    def render(self, task: Task) -> Text:
+        """Draw the column."""
+        return Text(f"{task.speed or 0:.0f} images/s")

@@ -133,7 +133,7 @@ def test_an_animation_is_read_by_its_first_frame(tmp_path):
     ("content", "reason"),
     [
         (b"hello, I am text", "not an image"),
-        (b"", "not an image"),
+        (b"", "empty file"),
         ("truncated.jpg", "truncated"),
         ("truncated.png", "truncated"),
     ],

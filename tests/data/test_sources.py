@@ -54,16 +54,16 @@ def test_a_name_wins_over_a_folder_unless_a_separator_is_written():
 
 
 def test_a_typo_names_the_nearest_source_and_says_that_no_folder_exists():
-    with pytest.raises(EanetError, match=r"no such folder, and unknown.*'cifar10'") as caught:
+    with pytest.raises(EanetError, match=r"no such file or folder, and .*'cifar10'") as caught:
         load_dataset("cifar-10")
     assert "\n" not in str(caught.value)
 
 
 def test_a_missing_folder_and_a_file_are_told_apart():
-    with pytest.raises(EanetError, match="no such folder: some/where"):
+    with pytest.raises(EanetError, match="no such file or folder: some/where"):
         load_dataset("some/where")
     Path("list.txt").write_text("x")
-    with pytest.raises(EanetError, match=r"list\.txt is a file"):
+    with pytest.raises(EanetError, match=r"list\.txt is neither a folder, a list"):
         load_dataset("list.txt")
 
 

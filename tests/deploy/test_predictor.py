@@ -154,5 +154,5 @@ def test_a_broken_link_is_found_and_reported_when_read(
 def test_paths_that_lead_nowhere_are_refused(tmp_path: Path) -> None:
     with pytest.raises(EanetError, match=r"^no such image or folder: gone\.png$"):
         find_images(["gone.png"])
-    with pytest.raises(EanetError, match="no image in the folder "):
+    with pytest.raises(EanetError, match=r"^no image in "):
         find_images([str(tmp_path)])

@@ -3,20 +3,138 @@
 from __future__ import annotations
 
 import argparse
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
 
-from eanet.cli.output import print_table
-from eanet.cli.parser import Commands
+from eanet.cli.output import print_table, stdout
+from eanet.cli.parser import RUN, Commands, add_settings
+from eanet.config import TrainSettings
+from eanet.console import notice
+
+if TYPE_CHECKING:
+    from eanet.data.overview import Overview
+
+SETTINGS = ("recipe", "image_size", "data_dir")
+SHOWN = 10  # problems that are printed
 
 
 def add(commands: Commands) -> None:
     """Declare the command."""
-    commands.add("datasets", run, "list the data sets that have a name", "eanet datasets")
+    made = commands.add(
+        "datasets",
+        run,
+        "list the data sets that have a name, or look at one before training",
+        "eanet datasets",
+        "eanet datasets path/to/photos --output look",
+        "eanet datasets cifar100",
+    )
+    made.add_argument("data", nargs="?", metavar="DATA", help=RUN["data"].description)
+    made.add_argument(
+        "--output",
+        metavar="FOLDER",
+        type=Path,
+        help="write classes.png, a sheet of images of each class, augmented.png, what the recipe's "
+        "augmentation makes of some, and problems.csv",
+    )
+    add_settings(made, {name: RUN[name] for name in SETTINGS})
 
 
-def run(_: argparse.Namespace) -> None:
+def run(options: argparse.Namespace) -> None:
     """Run the command."""
+    if options.data is None:
+        _list()
+    else:
+        _look(options)
+
+
+def _list() -> None:
     from eanet.data.sources import sources
 
     rows = [(source.name, source.summary) for source in sources()]
     rows.append(("FOLDER", "one's own images, a folder for each class"))
+    rows.append(("LIST", "a .csv, .tsv or .parquet file with the columns path, label and split"))
+    rows.append(("ARCHIVE", "a .zip or .tar file of such a folder"))
     print_table(("data", "what it is"), rows)
+
+
+def _look(options: argparse.Namespace) -> None:
+    from eanet.data.overview import overview
+    from eanet.data.sources import DataOptions, load_source
+
+    asked = {name: getattr(options, name) for name in SETTINGS}
+    settings = TrainSettings.resolve(**{k: v for k, v in asked.items() if v is not None})
+    name, splits = load_source(
+        options.data, DataOptions(image_size=settings.image_size, data_dir=settings.data_dir)
+    )
+    for note in splits.notes:
+        notice(note)
+    found = overview(name, splits)
+    _print_counts(found)
+    for row in _facts(found):
+        stdout().print("{:<9}  {}".format(*row))
+    _print_problems(found)
+    if options.output:
+        _write(found, settings, options.output)
+
+
+def _print_counts(found: Overview) -> None:
+    classes, counts = found.splits.train.classes, found.counts
+    total = sum(int(count.sum()) for count in counts.values())
+    stdout().print(f"{found.name}: {total:,} images of {len(classes)} classes")
+    rows = [
+        (name, *(f"{count[label]:,}" for count in counts.values()))
+        for label, name in enumerate(classes)
+    ]
+    rows.append(("all", *(f"{count.sum():,}" for count in counts.values())))
+    print_table(("class", *counts), rows)
+
+
+def _facts(found: Overview) -> Iterator[tuple[str, str]]:
+    """What holds for all images together."""
+    originals, train = found.splits.originals, found.splits.train
+    if originals is None:
+        yield "size", f"{train.image_size} x {train.image_size} pixels"
+    else:
+        for name, (low, middle, high) in found.sizes.items():
+            yield name, f"{low:,} to {high:,} pixels, median {middle:,}"
+        modes = Counter(originals.modes).most_common()
+        yield "modes", ", ".join(f"{mode} {count:,}" for mode, count in modes)
+    counts = train.counts()
+    large, small = counts.argmax(), counts.argmin()
+    if counts[large] == counts[small]:
+        yield "balance", f"{counts[small]:,} training images of every class"
+    else:
+        extremes = f"{train.classes[large]} {counts[large]:,}, {train.classes[small]} "
+        yield "balance", f"{extremes}{counts[small]:,}: {counts[large] / counts[small]:.3g} to 1"
+
+
+def _print_problems(found: Overview) -> None:
+    problems = list(found.problems())
+    stdout().print(f"problems   {len(problems):,}" if problems else "problems   none")
+    for image, problem in problems[:SHOWN]:
+        stdout().print(f"  {image}: {problem}")
+    if len(problems) > SHOWN:
+        stdout().print(f"  and {len(problems) - SHOWN:,} more; --output writes them all")
+
+
+def _write(found: Overview, settings: TrainSettings, folder: Path) -> None:
+    from eanet.data.overview import write_problems
+    from eanet.evaluation.class_sheet import plot_classes
+    from eanet.evaluation.preview import plot_preview
+
+    train, title = found.splits.train, f"{found.name} (train)"
+    flip = found.splits.mirrorable if settings.flip is None else settings.flip
+    augmentation = settings.model_copy(update={"flip": flip})
+    for file in (
+        plot_classes(train, folder / "classes.png", title=title),
+        plot_preview(
+            train,
+            augmentation,
+            folder / "augmented.png",
+            title=f"{title}, recipe {settings.recipe}",
+        ),
+        write_problems(found, folder / "problems.csv"),
+    ):
+        stdout().print(f"wrote {file}")

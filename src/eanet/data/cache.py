@@ -1,4 +1,8 @@
-"""The cache: decoded folders of images, so that a second run starts at once."""
+"""The cache: what was decoded or unpacked from people's files, so that a second run starts at once.
+
+There is one entry for each file or folder and purpose. It is replaced when that has changed, and
+removed when that is gone, so the cache holds no more than what people still have.
+"""
 
 from __future__ import annotations
 
@@ -10,8 +14,9 @@ import secrets
 import shutil
 import time
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, TypeVar
 
 import numpy as np
 from numpy.lib import format as npy
@@ -19,91 +24,130 @@ from numpy.typing import NDArray
 
 from eanet.console import notice
 from eanet.errors import EanetError
+from eanet.files import cache_dir
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 STALE_AFTER_S = 24 * 3600
 
+T = TypeVar("T")
 Details = dict[str, Any]
 Build = Callable[[Callable[[NDArray[np.uint8]], None]], Details]
 """Calls its argument with each image in turn, and returns what else to keep, fit for JSON."""
 
 
-def cache_dir() -> Path:
-    """EANET_CACHE_DIR, else ``eanet`` in XDG_CACHE_HOME, else ``~/.cache/eanet``."""
-    if own := os.environ.get("EANET_CACHE_DIR"):
-        return Path(own).expanduser()
-    return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "eanet"
+class NoCacheError(EanetError):
+    """The cache folder cannot be written at all."""
 
 
-def files_key(folder: Path, files: Iterable[Path], image_size: int) -> str:
-    """A name for the decoded ``files``, which changes when one of them or the size does.
+def fingerprint(files: Iterable[Path], folder: Path, *others: object) -> str:
+    """A name for the state of ``files``, which changes when one of them or of ``others`` does.
 
-    It covers their paths below ``folder``, sizes, times of change and whether they may be read, but
-    not where ``folder`` is.
+    It covers their paths from ``folder``, sizes, times of change and whether they may be read.
     """
-    digest = hashlib.sha256(f"{FORMAT_VERSION} {image_size}".encode())
+    digest = hashlib.sha256(repr((FORMAT_VERSION, *others)).encode())
     for file in files:
         try:
             status = file.stat()
             stamp = (status.st_size, status.st_mtime_ns, os.access(file, os.R_OK))
         except OSError:
             stamp = (0, 0, False)  # a broken link: the decoder says so
-        digest.update(b"\0" + os.fsencode(file.relative_to(folder)) + f"\0{stamp}".encode())
+        digest.update(b"\0" + os.fsencode(os.path.relpath(file, folder)) + f"\0{stamp}".encode())
     return digest.hexdigest()
 
 
-def cached_images(key: str, image_size: int, build: Build) -> tuple[NDArray[np.uint8], Details]:
-    """The images of an entry, memory-mapped, (n, size, size, 3), and its details.
+def cached(
+    place: Path,
+    purpose: str,
+    state: str,
+    build: Callable[[Path], Details],
+    read: Callable[[Path, Details], T],
+) -> T:
+    """What ``read`` makes of the entry for ``place``, which is built first where need be.
 
-    A missing or damaged entry is built first; it appears as a whole or not at all. Where the cache
-    cannot be written, the images are built in memory, with a notice.
+    An entry appears as a whole or not at all.
+
+    Args:
+        place: the file or folder that the entry is made from.
+        purpose: tells apart the entries of one place.
+        state: the entry is built anew when this is another than it was.
+        build: fills a folder and returns what else to keep, fit for JSON.
+        read: opens a folder that was filled; raises OSError, ValueError or EOFError if it is
+            damaged.
 
     Raises:
+        NoCacheError: the cache cannot be written at all.
         EanetError: the disk is full.
     """
-    entry = cache_dir() / "folders" / key
-    found = _open(entry, image_size)
-    if found:
+    place = place.resolve()
+    key = hashlib.sha256(purpose.encode() + b"\0" + os.fsencode(place)).hexdigest()[:32]
+    entry = cache_dir() / "entries" / key
+
+    def opened() -> T | None:
+        try:
+            details = json.loads((entry / "details.json").read_text("utf-8"))
+            is_current = isinstance(details, dict) and details["state"] == state
+            return read(entry, details["kept"]) if is_current else None
+        except (OSError, ValueError, EOFError, KeyError):
+            return None
+
+    if (found := opened()) is not None:
         return found
+    temporary = entry.with_name(f"tmp-{secrets.token_hex(8)}")
     try:
-        temporary = entry.parent / f"tmp-{secrets.token_hex(8)}"
         temporary.mkdir(parents=True)
     except OSError as error:
-        notice(
-            f"cannot write the image cache {cache_dir()} ({error.strerror}): images stay in memory;"
-            " set EANET_CACHE_DIR to a folder that can be written"
-        )
-        return _build_in_memory(image_size, build)
+        raise NoCacheError(
+            f"cannot write the cache {cache_dir()} ({error.strerror}); set EANET_CACHE_DIR to a "
+            "folder that can be written"
+        ) from error
     try:
-        _remove_stale(entry.parent)
-        with (temporary / "images.npy").open("wb") as file:
-            details = _write_images(file, image_size, build)
-        (temporary / "details.json").write_text(json.dumps(details))
-        if not _open(entry, image_size):  # nor has another process stored it meanwhile
+        _tidy(entry.parent)
+        kept = build(temporary)
+        details = {"place": str(place), "state": state, "kept": kept}
+        (temporary / "details.json").write_text(json.dumps(details), "utf-8")
+        if opened() is None:  # nor has another process stored it meanwhile
             shutil.rmtree(entry, ignore_errors=True)
-            temporary.replace(entry)
+            try:
+                temporary.replace(entry)
+            except OSError:
+                if opened() is None:
+                    raise
     except OSError as error:
         raise EanetError(
-            f"cannot write the image cache in {cache_dir()} ({error.strerror}): free some space, "
-            "or set EANET_CACHE_DIR to another folder"
+            f"cannot write the cache {cache_dir()} ({error.strerror}): free some space, or set "
+            "EANET_CACHE_DIR to another folder"
         ) from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
-    stored = _open(entry, image_size)
-    if not stored:
-        raise EanetError(f"the image cache {entry} vanished while in use; run again")
+    if (stored := opened()) is None:
+        raise EanetError(f"the cache entry {entry} vanished while in use; run again")
     return stored
 
 
-def _open(entry: Path, image_size: int) -> tuple[NDArray[np.uint8], Details] | None:
-    """A whole entry, or None."""
+def cached_images(
+    place: Path, purpose: str, state: str, image_size: int, build: Build
+) -> tuple[NDArray[np.uint8], Details]:
+    """Decoded images, memory-mapped, (n, size, size, 3), and what else ``build`` keeps.
+
+    Arguments and errors are those of `cached`. Where the cache cannot be written, the images are
+    built in memory, with a notice.
+    """
+
+    def fill(folder: Path) -> Details:
+        with (folder / "images.npy").open("wb") as file:
+            return _write_images(file, image_size, build)
+
+    def read(folder: Path, kept: Details) -> tuple[NDArray[np.uint8], Details]:
+        images = np.load(folder / "images.npy", mmap_mode="r", allow_pickle=False)
+        if images.dtype != np.uint8 or images.shape[1:] != (image_size, image_size, 3):
+            raise ValueError("other images")
+        return images, kept
+
     try:
-        details = json.loads((entry / "details.json").read_text())
-        images = np.load(entry / "images.npy", mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError, EOFError):
-        return None
-    whole = images.dtype == np.uint8 and images.shape[1:] == (image_size, image_size, 3)
-    return (images, details) if whole and isinstance(details, dict) else None
+        return cached(place, f"{purpose} {image_size}", state, fill, read)
+    except NoCacheError as error:
+        notice(f"{error}; until then images stay in memory")
+        return _build_in_memory(image_size, build)
 
 
 def _build_in_memory(image_size: int, build: Build) -> tuple[NDArray[np.uint8], Details]:
@@ -136,11 +180,15 @@ def _append(file: BinaryIO, pixels: NDArray[np.uint8]) -> None:
     file.write(np.ascontiguousarray(pixels).data)
 
 
-def _remove_stale(folder: Path) -> None:
-    """Remove what runs that were killed long ago left behind."""
-    for left in folder.glob("tmp-*"):
-        newest = max(
-            (file.stat().st_mtime for file in left.glob("*")), default=left.stat().st_mtime
-        )
-        if time.time() - newest > STALE_AFTER_S:
-            shutil.rmtree(left, ignore_errors=True)
+def _tidy(folder: Path) -> None:
+    """Remove entries whose files are gone, and what runs that were killed long ago left behind."""
+    for entry in folder.iterdir():
+        with suppress(OSError, ValueError, KeyError, TypeError):  # damaged or not ours
+            if entry.name.startswith("tmp-"):
+                newest = max((file.stat().st_mtime for file in entry.glob("*")), default=0.0)
+                is_waste = time.time() - max(newest, entry.stat().st_mtime) > STALE_AFTER_S
+            else:
+                details = json.loads((entry / "details.json").read_text("utf-8"))
+                is_waste = not Path(details["place"]).exists()
+            if is_waste:
+                shutil.rmtree(entry, ignore_errors=True)

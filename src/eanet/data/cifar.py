@@ -17,11 +17,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from eanet.data.cache import cache_dir
 from eanet.data.download import download
 from eanet.data.imageset import ImageSet
 from eanet.data.splits import DataOptions, SourceSplits
 from eanet.errors import EanetError
+from eanet.files import cache_dir
 
 BASE_URL = "https://www.cs.toronto.edu/~kriz/"
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +20,23 @@ class UnreadableImageError(EanetError):
         self.reason = reason
 
 
+class Original(NamedTuple):
+    """What an image was before it was decoded; sizes in pixels as stored, ``mode`` is Pillow's."""
+
+    width: int
+    height: int
+    mode: str
+    animated: bool
+
+
 def decode_image(file_or_image: Path | BinaryIO | Image.Image, size: int) -> NDArray[np.uint8]:
+    """As `read_image`, the pixels alone."""
+    return read_image(file_or_image, size)[0]
+
+
+def read_image(
+    file_or_image: Path | BinaryIO | Image.Image, size: int
+) -> tuple[NDArray[np.uint8], Original]:
     """Decode an image to RGB, (size, size, 3): shorter side to ``size``, then the centre.
 
     The EXIF orientation is applied, transparency is laid over white, deep images are scaled to
@@ -31,26 +47,50 @@ def decode_image(file_or_image: Path | BinaryIO | Image.Image, size: int) -> NDA
     """
     if isinstance(file_or_image, Image.Image):
         name = getattr(file_or_image, "filename", "") or "in memory"
+    elif isinstance(file_or_image, Path):
+        name = str(file_or_image)
     else:
         name = str(getattr(file_or_image, "name", "stream"))
-        if isinstance(file_or_image, Path):
-            name = str(file_or_image)
     try:
         if isinstance(file_or_image, Image.Image):
-            return _square(file_or_image, size)
+            return _decode(file_or_image, size)
         with Image.open(file_or_image) as image:
             pixels = image.width * image.height
             if Image.MAX_IMAGE_PIXELS is not None and pixels > Image.MAX_IMAGE_PIXELS:
                 raise UnreadableImageError(name, f"{pixels:,} pixels are too many")
-            image.draft(None, (2 * size, 2 * size))  # lets a large JPEG be decoded at 1/2 .. 1/8
-            return _square(image, size)
+            return _decode(image, size, is_ours=True)
     except UnreadableImageError:
         raise
     except UnidentifiedImageError as error:
-        raise UnreadableImageError(name, "not an image") from error
+        is_empty = isinstance(file_or_image, Path) and not file_or_image.stat().st_size
+        raise UnreadableImageError(name, "empty file" if is_empty else "not an image") from error
+    except OSError as error:
+        raise UnreadableImageError(name, error.strerror or _line(error)) from error
     except Exception as error:  # damaged bytes make Pillow's readers raise nearly anything
-        reason = (isinstance(error, OSError) and error.strerror) or str(error) or repr(error)
-        raise UnreadableImageError(name, " ".join(reason.split())) from error
+        raise UnreadableImageError(name, f"damaged: {_line(error)}") from error
+
+
+def _line(error: Exception) -> str:
+    return " ".join(str(error).split()) or type(error).__name__
+
+
+def _decode(
+    image: Image.Image, size: int, *, is_ours: bool = False
+) -> tuple[NDArray[np.uint8], Original]:
+    width, height, mode = *image.size, image.mode
+    if is_ours:
+        image.draft(None, (2 * size, 2 * size))  # lets a large JPEG be decoded at 1/2 .. 1/8
+    pixels = _square(image, size)
+    return pixels, Original(width, height, mode, _is_animated(image))
+
+
+def _is_animated(image: Image.Image) -> bool:
+    """Whether there are more frames than the first, which has been read."""
+    try:
+        # Phones store a photograph and its depth or brightness map as an MPO of two "frames".
+        return image.format != "MPO" and bool(getattr(image, "is_animated", False))
+    except Exception:  # looking for the second frame found it damaged
+        return True
 
 
 def _square(image: Image.Image, size: int) -> NDArray[np.uint8]:

@@ -27,6 +27,7 @@ class ImageSet:
         images: square RGB images, (n, H, H, 3).
         labels: index into ``classes``, (n,).
         classes: the name of each class, all different.
+        files: where each image was read from, n; None where they are no files.
 
     Raises:
         EanetError: a type, a shape or a label does not fit.
@@ -35,6 +36,7 @@ class ImageSet:
     images: NDArray[np.uint8]
     labels: NDArray[np.int64]
     classes: tuple[str, ...]
+    files: tuple[Path, ...] | None = None
 
     def __post_init__(self) -> None:
         shape = self.images.shape
@@ -48,6 +50,8 @@ class ImageSet:
                 f"labels must be int64 ({shape[0]},), one for each image, "
                 f"not {self.labels.dtype} {self.labels.shape}"
             )
+        if self.files is not None and len(self.files) != len(self):
+            raise EanetError(f"{len(self.files)} files do not fit {len(self)} images")
         if not self.classes or len(set(self.classes)) != len(self.classes):
             raise EanetError(f"class names must be given and differ: {list(self.classes)}")
         if len(self) and not 0 <= self.labels.min() <= self.labels.max() < len(self.classes):
@@ -79,7 +83,8 @@ class ImageSet:
             images = _gather_on_disk(self.images, chosen)
         else:
             images = np.asarray(self.images[chosen])
-        return replace(self, images=images, labels=self.labels[chosen])
+        files = None if self.files is None else tuple(self.files[index] for index in chosen)
+        return replace(self, images=images, labels=self.labels[chosen], files=files)
 
     def mean_std(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
         """Mean and standard deviation of each channel, in grey levels 0..255.
@@ -106,6 +111,11 @@ class ImageSet:
         for chunk in self._chunks():
             digest.update(np.ascontiguousarray(chunk).data)
         return digest.hexdigest()
+
+    def digests(self) -> Iterator[bytes]:
+        """SHA-256 over the pixels of each image."""
+        for image in self.images:
+            yield hashlib.sha256(np.ascontiguousarray(image).data).digest()
 
     def resized(self, size: int) -> ImageSet:
         """The same set at ``size`` x ``size`` pixels: bilinear, antialiased when shrinking."""

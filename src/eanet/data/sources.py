@@ -7,9 +7,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from eanet.data.archive import ARCHIVES, archive_stem, is_archive
 from eanet.data.cifar import load_cifar10, load_cifar100
 from eanet.data.digits import load_digits
-from eanet.data.folder import load_folder
+from eanet.data.filelist import is_list
+from eanet.data.image_files import load_image_files
+from eanet.data.layout import LISTS
 from eanet.data.splits import DataOptions, Dataset, SourceSplits, complete_splits
 from eanet.errors import EanetError, WrongArgumentError, unknown_name
 
@@ -41,12 +44,14 @@ def load_dataset(data: str | Path, options: DataOptions = DataOptions()) -> Data
     """Load a data set with all its splits, at ``options.image_size``.
 
     Args:
-        data: a name in ``sources()``, or a folder of class folders. A name wins over a folder of
-            the same name; write ``./digits`` for the folder.
+        data: a name in ``sources()``; or a folder of class folders, a list of images (CSV, TSV or
+            Parquet with the columns ``path``, ``label`` and, if it has it, ``split``), or an
+            archive (zip, tar) of either. A name wins over a folder of the same name; write
+            ``./digits`` for the folder.
         options: see ``DataOptions``.
 
     Raises:
-        EanetError: neither a name nor a folder, or the images cannot be loaded.
+        EanetError: there is no such data set, or the images cannot be loaded.
     """
     return complete_splits(*load_source(data, options), options)
 
@@ -58,30 +63,36 @@ def load_source(data: str | Path, options: DataOptions) -> tuple[str, SourceSpli
     if text in by_name:
         name, splits = text, by_name[text].load(options)
     else:
-        folder = _folder(text)
-        name, splits = folder.resolve().name, load_folder(folder, options)
+        path = _own(text)
+        name, splits = _name(path.resolve()), load_image_files(path, options)
     return name, splits.resized(options.image_size)
 
 
 def locate(data: str | Path) -> str:
-    """``data`` as it can be found again from anywhere: a name as it is, a folder's whole path."""
+    """``data`` as it can be found again from anywhere: a name as it is, else the whole path."""
     text = str(data)
-    folder = Path(text).expanduser()
-    is_name = text in {source.name for source in _SOURCES}
-    return text if is_name or not folder.is_dir() else str(folder.resolve())
-
-
-def _folder(text: str) -> Path:
     path = Path(text).expanduser()
-    if path.is_dir():
+    is_name = text in {source.name for source in _SOURCES}
+    return text if is_name or not path.exists() else str(path.resolve())
+
+
+def _own(text: str) -> Path:
+    path = Path(text).expanduser()
+    if path.is_dir() or is_list(path) or is_archive(path):
         return path
     names = [source.name for source in _SOURCES]
     if path.exists():
         raise EanetError(
-            f"{text} is a file; give a folder of class folders or one of {', '.join(names)} "
-            "(a CIFAR archive is given with --data-dir)"
+            f"{text} is neither a folder, a list ({' '.join(LISTS)}), an archive "
+            f"({' '.join(ARCHIVES)}) nor one of {', '.join(names)}"
         )
     if os.sep in text or (os.altsep and os.altsep in text):
-        raise EanetError(f"no such folder: {text}")
+        raise EanetError(f"no such file or folder: {text}")
     unknown = unknown_name("data set", text, names)
-    raise WrongArgumentError(f"no such folder, and {unknown}")
+    raise WrongArgumentError(f"no such file or folder, and {unknown}")
+
+
+def _name(path: Path) -> str:
+    if is_archive(path):
+        return archive_stem(path)
+    return path.stem if is_list(path) else path.name

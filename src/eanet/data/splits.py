@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -54,6 +55,27 @@ class DataOptions:
 
 
 @dataclass(frozen=True)
+class Originals:
+    """What the files of a source were before they were decoded.
+
+    Attributes:
+        root: the folder that names are told from.
+        sizes: width and height in pixels of each image that could be read, (n, 2).
+        modes: Pillow's mode of each.
+        skipped: the files that could not be read, with the reason.
+    """
+
+    root: Path
+    sizes: NDArray[np.int64]
+    modes: tuple[str, ...]
+    skipped: tuple[tuple[Path, str], ...]
+
+    def told(self, file: Path) -> str:
+        """The name of a file from ``root``; of one elsewhere, its whole path."""
+        return str(file.relative_to(self.root) if file.is_relative_to(self.root) else file)
+
+
+@dataclass(frozen=True)
 class SourceSplits:
     """What a source has of its own.
 
@@ -63,6 +85,7 @@ class SourceSplits:
         test: None where the source has none.
         notes: what people should know, in one line each.
         mirrorable: whether a mirrored image still shows its class; a digit or a letter does not.
+        originals: None where the images are no files.
     """
 
     train: ImageSet
@@ -70,18 +93,20 @@ class SourceSplits:
     test: ImageSet | None = None
     notes: tuple[str, ...] = ()
     mirrorable: bool = True
+    originals: Originals | None = None
+
+    @property
+    def sets(self) -> dict[str, ImageSet]:
+        """Those that there are, by ``train``, ``validation`` and ``test``."""
+        sets = {"train": self.train, "validation": self.validation, "test": self.test}
+        return {name: images for name, images in sets.items() if images is not None}
 
     def resized(self, size: int | None) -> SourceSplits:
         """The same at ``size`` x ``size`` pixels; as it is where that is None."""
         if size is None:
             return self
-        validation, test = self.validation, self.test
-        return replace(
-            self,
-            train=self.train.resized(size),
-            validation=None if validation is None else validation.resized(size),
-            test=None if test is None else test.resized(size),
-        )
+        resized: dict[str, Any] = {name: images.resized(size) for name, images in self.sets.items()}
+        return replace(self, **resized)
 
 
 @dataclass(frozen=True)
@@ -132,33 +157,55 @@ def complete_splits(name: str, splits: SourceSplits, options: DataOptions) -> Da
         EanetError: there are too few training images to split.
     """
     train, validation, test, notes = splits.train, splits.validation, splits.test, splits.notes
+    left = np.arange(len(train))  # one copy is made of what stays, however many splits are made
     if test is None:
-        train, test = _split_off(train, "test", TEST_FRACTION, options.split_seed)
+        left, taken = _split_off(train, left, "test", TEST_FRACTION, options.split_seed)
+        test = train.subset(taken)
         notes += (_stratified_note("test", "testing", TEST_FRACTION, len(test), options),)
     fraction = options.validation_fraction
     if validation is None and fraction > 0:
         if options.validation_split == "last":
-            train, validation = _last(train, fraction)
+            left, taken = _last(train, left, fraction)
             notes += (
                 f"no validation images: the last {100 * fraction:g} % of the training images "
-                f"({len(validation)}) set aside for validation",
+                f"({len(taken)}) set aside for validation",
             )
         else:
-            train, validation = _split_off(train, "validation", fraction, options.split_seed)
-            notes += (
-                _stratified_note("validation", "validation", fraction, len(validation), options),
-            )
-    return Dataset(name, train, validation, test, notes, splits.mirrorable)
+            left, taken = _split_off(train, left, "validation", fraction, options.split_seed)
+            notes += (_stratified_note("validation", "validation", fraction, len(taken), options),)
+        validation = train.subset(taken)
+    if len(left) < len(train):
+        train = train.subset(left)
+    asked = {"validation": validation, "test": test}
+    return Dataset(
+        name, train, validation, test, (*notes, *_shared(train, asked)), splits.mirrorable
+    )
 
 
-def _split_off(train: ImageSet, what: str, fraction: float, seed: int) -> tuple[ImageSet, ImageSet]:
-    kept, split_off = stratified_split(train.labels, fraction, seed)
+def _shared(train: ImageSet, asked: Mapping[str, ImageSet | None]) -> Iterator[str]:
+    """A note on images that the model learns by heart and is then asked about."""
+    learned = set(train.digests())
+    found = []
+    for split, images in asked.items():
+        count = sum(digest in learned for digest in images.digests()) if images else 0
+        found += [f"{count:,} of the {len(images or ()):,} {split} images"] if count else []
+    if found:
+        yield (
+            f"{' and '.join(found)} have the same pixels as training images, which flatters the "
+            "result; `eanet datasets` names the copies"
+        )
+
+
+def _split_off(
+    train: ImageSet, left: NDArray[np.int64], what: str, fraction: float, seed: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    kept, split_off = stratified_split(train.labels[left], fraction, seed)
     if not len(split_off):
         raise EanetError(
-            f"too few training images ({len(train)}) to set some aside for {what}: "
+            f"too few training images ({len(left)}) to set some aside for {what}: "
             "every class needs two or more"
         )
-    return train.subset(kept), train.subset(split_off)
+    return left[kept], left[split_off]
 
 
 def _stratified_note(
@@ -170,13 +217,14 @@ def _stratified_note(
     )
 
 
-def _last(train: ImageSet, fraction: float) -> tuple[ImageSet, ImageSet]:
-    boundary = math.floor(len(train) * (1 - fraction))
-    before, after = np.split(np.arange(len(train)), [boundary])
-    lost = np.setdiff1d(train.labels, train.labels[before])
+def _last(
+    train: ImageSet, left: NDArray[np.int64], fraction: float
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    before, after = np.split(left, [math.floor(len(left) * (1 - fraction))])
+    lost = np.setdiff1d(train.labels[left], train.labels[before])
     if len(lost):
         raise EanetError(
             f"validation_split 'last' would leave class {train.classes[lost[0]]!r} without "
             "training images; use 'stratified'"
         )
-    return train.subset(before), train.subset(after)
+    return before, after

@@ -15,8 +15,10 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
+from eanet.data.archive import is_archive, unpack
 from eanet.data.decode import decode_image
 from eanet.data.layout import list_images
+from eanet.data.parallel import in_parallel
 from eanet.device import resolve_device
 from eanet.errors import EanetError, WrongArgumentError
 from eanet.models import Classifier, load_model
@@ -35,9 +37,14 @@ class Prediction:
     probabilities: tuple[float, ...]
 
     @property
-    def top1(self) -> str:
-        """The most probable class."""
-        return self.classes[0]
+    def top1(self) -> str | None:
+        """The most probable class; None where `above` left none."""
+        return self.classes[0] if self.classes else None
+
+    def above(self, threshold: float) -> Prediction:
+        """Those of the classes that are at least as probable as ``threshold``, maybe none."""
+        count = sum(probability >= threshold for probability in self.probabilities)
+        return Prediction(self.classes[:count], self.probabilities[:count])
 
 
 class Predictor:
@@ -71,18 +78,23 @@ class Predictor:
         several = images if isinstance(images, Iterable) and not is_one else [images]
         predictions: list[Prediction] = []
         for batch in _batches(several):
-            predictions += self._classify([self._decode(image) for image in batch], top)
+            # Not open files and images: the same one may be there twice, and reading changes it.
+            are_paths = all(isinstance(image, str | Path) for image in batch)
+            decoded = in_parallel(self._decode, batch) if are_paths else map(self._decode, batch)
+            predictions += self._classify(list(decoded), top)
         return predictions
 
     def predict_files(
         self, paths: Iterable[Path], top: int = 5
     ) -> Iterator[tuple[Path, Prediction | EanetError]]:
-        """Classify image files, in their order; for one that cannot be read, the error."""
-        for batch in _batches(paths):
-            decoded = [self._try_decode(path) for path in batch]
-            readable = [pixels for pixels in decoded if not isinstance(pixels, EanetError)]
+        """Classify image files, in their order; for one that cannot be read, the error.
+
+        The next images are decoded while the model is at work on the last.
+        """
+        for batch in _batches(in_parallel(self._try_decode, paths)):
+            readable = [pixels for _, pixels in batch if not isinstance(pixels, EanetError)]
             answers = iter(self._classify(readable, top))
-            for path, pixels in zip(batch, decoded, strict=True):
+            for path, pixels in batch:
                 yield path, pixels if isinstance(pixels, EanetError) else next(answers)
 
     def _decode(self, image: Any) -> Pixels:
@@ -94,11 +106,11 @@ class Predictor:
             )
         return decode_image(image, self.model.config.image_size)
 
-    def _try_decode(self, path: Path) -> Pixels | EanetError:
+    def _try_decode(self, path: Path) -> tuple[Path, Pixels | EanetError]:
         try:
-            return self._decode(path)
+            return path, self._decode(path)
         except EanetError as error:
-            return error
+            return path, error
 
     @torch.inference_mode()
     def _classify(self, images: Sequence[Pixels], top: int) -> list[Prediction]:
@@ -120,8 +132,8 @@ def find_images(arguments: Sequence[str], listing: Iterable[str] = ()) -> list[P
     """The image files that a command line means.
 
     Args:
-        arguments: files, folders (all images below them), patterns such as ``photos/*.jpg``, and
-            ``-`` for ``listing``.
+        arguments: files, folders (all images below them), archives (which are unpacked into the
+            cache), patterns such as ``photos/*.jpg``, and ``-`` for ``listing``.
         listing: one path a line.
 
     Raises:
@@ -132,10 +144,10 @@ def find_images(arguments: Sequence[str], listing: Iterable[str] = ()) -> list[P
         path = Path(argument).expanduser()
         if argument == "-":
             found += [Path(line.strip()) for line in listing if line.strip()]
-        elif path.is_dir():
-            inside = list_images(path)
+        elif path.is_dir() or is_archive(path):
+            inside = list_images(path if path.is_dir() else unpack(path))
             if not inside:
-                raise EanetError(f"no image in the folder {path}")
+                raise EanetError(f"no image in {path}")
             found += inside
         elif os.path.lexists(path):  # a broken link is reported when it is read
             found.append(path)

@@ -9,8 +9,10 @@ import pytest
 from PIL import Image
 from rich.console import Console
 
-from eanet.data import folder as folder_module
-from eanet.data.folder import decode_image, list_images, load_folder
+from eanet.data import decoding
+from eanet.data.decode import decode_image, read_image
+from eanet.data.image_files import load_image_files
+from eanet.data.layout import list_images
 from eanet.data.sources import load_dataset
 from eanet.data.splits import DataOptions
 from eanet.errors import EanetError
@@ -43,7 +45,7 @@ def test_class_folders_are_read_in_order_also_nested_and_whatever_the_case(root)
     add(root / "dogs" / "b.PNG", 3)
     add(root / "dogs" / "a.bmp", 2)
     add(root / "cats" / "deep" / "er" / "x.jpeg", 1)
-    splits = load_folder(root, OPTIONS)
+    splits = load_image_files(root, OPTIONS)
     assert splits.train.classes == ("cats", "dogs")
     assert splits.train.images[:, 0, 0, 0].tolist() == [1, 2, 3]
     assert splits.train.labels.tolist() == [0, 1, 1]
@@ -53,45 +55,55 @@ def test_class_folders_are_read_in_order_also_nested_and_whatever_the_case(root)
 def test_hidden_files_and_folders_are_left_out(root):
     fill(root / "cats", root / "dogs", root / ".git", root / "__MACOSX", root / "cats" / ".thumbs")
     add(root / "cats" / "._0.png")
-    splits = load_folder(root, OPTIONS)
+    splits = load_image_files(root, OPTIONS)
     assert splits.train.classes == ("cats", "dogs")
     assert len(splits.train) == 4
     assert splits.notes == ()
     assert [path.name for path in list_images(root / "cats")] == ["0.png", "1.png"]
 
 
-@pytest.mark.parametrize("validation", ["val", "valid", "validation", "VAL"])
-def test_split_folders_are_honoured(root, validation):
-    for split, level in (("Train", 1), (validation, 2), ("test", 3)):
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("train", "val", "test"),
+        ("train", "valid", "test"),  # as Roboflow writes them
+        ("Training", "VALIDATION", "Testing"),
+    ],
+)
+def test_split_folders_are_honoured(root, names):
+    (root / names[0]).mkdir(parents=True)
+    (root / names[0] / "_notes.txt").touch()
+    for split, level in zip(names, (1, 2, 3), strict=True):
         for name in ("cats", "dogs"):
             add(root / split / name / "x.png", level)
-    splits = load_folder(root, OPTIONS)
+    splits = load_image_files(root, OPTIONS)
     parts = (splits.train, splits.validation, splits.test)
     assert [part.images[0, 0, 0, 0] for part in parts] == [1, 2, 3]
     assert [part.labels.tolist() for part in parts] == [[0, 1]] * 3
+    assert splits.notes == ("ignored 1 file of other kinds (.txt)",)
 
 
 def test_a_class_that_a_split_lacks_keeps_its_number_and_is_noted(root):
     fill(root / "train" / "cats", root / "train" / "dogs", root / "val" / "dogs")
     (root / "val" / "cats").mkdir()
-    splits = load_folder(root, OPTIONS)
+    splits = load_image_files(root, OPTIONS)
     assert splits.validation.labels.tolist() == [1, 1]
-    assert splits.notes == ("no images in val of: cats",)
+    assert splits.notes == ("no validation images of cats",)
 
 
 def test_folders_beside_the_splits_are_named(root):
     fill(root / "train" / "cats", root / "train" / "dogs", root / "extra" / "cats")
-    assert load_folder(root, OPTIONS).notes == ("ignored beside the split folders: extra",)
+    assert load_image_files(root, OPTIONS).notes == ("ignored beside the split folders: extra",)
 
 
 def test_a_train_is_a_class_among_other_vehicles(root):
     fill(root / "train", root / "plane")
-    assert load_folder(root, OPTIONS).train.classes == ("plane", "train")
+    assert load_image_files(root, OPTIONS).train.classes == ("plane", "train")
 
 
 def refused(root, message):
     with pytest.raises(EanetError, match=message) as caught:
-        load_folder(root, OPTIONS)
+        load_image_files(root, OPTIONS)
     assert "\n" not in str(caught.value)
 
 
@@ -101,18 +113,24 @@ def test_each_wrong_layout_is_one_clear_line(root):
     add(root / "loose.png")
     refused(root, "no class folders in .*pets: put")
     fill(root / "cats")
-    refused(root, r"only one class folder \(cats\)")
+    refused(root, r"only one class \(cats\) in .*pets")
     (root / "dogs").mkdir()
-    refused(root, "class folder .*dogs has no image")
+    refused(root, "class folder .*dogs has no image: add some")
+    (root / "dogs" / "x.HEIC").touch()
+    refused(
+        root, r"dogs has no image but 1 file of other kinds \(\.heic; .*pip install pillow-heif"
+    )
     (root / "dogs" / "x.jpg").write_text("text")
-    refused(root, "class folder .*dogs has no readable image")
+    refused(root, "no readable image of class 'dogs' among the training images")
 
 
 def test_each_wrong_split_is_one_clear_line(root):
     fill(root / "test" / "cats", root / "test" / "dogs")
     refused(root, "split folder test but no train")
     fill(root / "train" / "cats", root / "train" / "dogs", root / "val" / "birds")
-    refused(root, "class 'birds' is in .*val but not in .*train")
+    refused(
+        root, "class 'birds' is among the validation images of .*val but not among the training"
+    )
     (root / "val" / "birds" / "0.png").unlink()
     fill(root / "valid" / "cats")
     refused(root, "valid are both validation images")
@@ -121,7 +139,9 @@ def test_each_wrong_split_is_one_clear_line(root):
 def test_a_split_without_a_readable_image_is_refused(root):
     fill(root / "train" / "cats", root / "train" / "dogs")
     (root / "val" / "cats").mkdir(parents=True)
-    refused(root, "no readable image in the class folders of .*val")
+    refused(root, "no readable image among the validation images of .*val")
+    (root / "val" / "cats" / "x.png").write_text("text")
+    refused(root, r"among the validation images of .*val; .*x\.png: not an image")
 
 
 def test_a_folder_that_may_not_be_read_is_named(root, monkeypatch):
@@ -136,33 +156,34 @@ def test_a_folder_that_may_not_be_read_is_named(root, monkeypatch):
     refused(root, r"pets \(Permission denied\)")
 
 
-def test_what_is_skipped_or_ignored_is_noted_with_its_name_and_reason(root, monkeypatch):
-    monkeypatch.setattr(folder_module, "_BATCH", 3)
+def test_what_is_skipped_or_ignored_is_noted_with_its_name_and_reason(root):
     fill(root / "cats", root / "dogs")
     (root / "cats" / "a.jpg").write_text("I am text")
     (root / "cats" / "empty.png").touch()
     add(root / "dogs" / "still.gif")
+    frames = [Image.new("L", (6, 5), level) for level in (1, 2)]
+    frames[0].save(root / "dogs" / "wave.gif", save_all=True, append_images=frames[1:])
     add(root / "loose.png")
     for name in ("notes.txt", "Thumbs.db", "LICENSE"):
         (root / "dogs" / name).touch()
-    splits = load_folder(root, OPTIONS)
-    assert splits.train.counts().tolist() == [2, 3]
+    splits = load_image_files(root, OPTIONS)
+    assert splits.train.counts().tolist() == [2, 4]
     assert splits.notes == (
-        "skipped 2 unreadable images: cats/a.jpg (not an image), cats/empty.png (not an image)",
-        "1 GIF read as a still (first frame): dogs/still.gif",
+        "skipped 2 unreadable images: cats/a.jpg (not an image), cats/empty.png (empty file)",
+        "1 animation read by the first frame: dogs/wave.gif",
         "ignored 1 image outside the class folders: loose.png",
         "ignored 3 files of other kinds (.db, .txt, no extension)",
     )
-    assert load_folder(root, OPTIONS).notes == splits.notes  # from the cache, too
+    assert load_image_files(root, OPTIONS).notes == splits.notes  # from the cache, too
 
 
 def test_of_many_skipped_images_five_are_named(root):
     fill(root / "cats", root / "dogs")
     for i in range(7):
         (root / "cats" / f"bad{i}.png").touch()
-    (note,) = load_folder(root, OPTIONS).notes
-    assert note.startswith("skipped 7 unreadable images: cats/bad0.png (not an image), ")
-    assert note.endswith("cats/bad4.png (not an image) and 2 more")
+    (note,) = load_image_files(root, OPTIONS).notes
+    assert note.startswith("skipped 7 unreadable images: cats/bad0.png (empty file), ")
+    assert note.endswith("cats/bad4.png (empty file) and 2 more")
 
 
 def test_a_second_load_decodes_nothing_until_a_file_changes(root, monkeypatch):
@@ -170,21 +191,20 @@ def test_a_second_load_decodes_nothing_until_a_file_changes(root, monkeypatch):
 
     def counting(path, size):
         decoded.append(path.name)
-        return decode_image(path, size)
+        return read_image(path, size)
 
-    monkeypatch.setattr(folder_module, "decode_image", counting)
-    monkeypatch.setattr(folder_module, "_BATCH", 3)
+    monkeypatch.setattr(decoding, "read_image", counting)
     fill(root / "cats", root / "dogs")
-    first = load_folder(root, OPTIONS).train
+    first = load_image_files(root, OPTIONS).train
     assert len(decoded) == 4
-    second = load_folder(root, OPTIONS).train
+    second = load_image_files(root, OPTIONS).train
     assert len(decoded) == 4
     assert second.fingerprint() == first.fingerprint()
     assert isinstance(second.images, np.memmap)
     add(root / "cats" / "2.png", 99)
-    assert len(load_folder(root, OPTIONS).train) == 5
+    assert len(load_image_files(root, OPTIONS).train) == 5
     assert len(decoded) == 9
-    load_folder(root, DataOptions(image_size=5))
+    load_image_files(root, DataOptions(image_size=5))
     assert len(decoded) == 14
 
 
@@ -193,7 +213,7 @@ def test_the_images_are_those_of_decode_image_in_the_order_of_the_files(root):
     for name in ("cats", "dogs"):
         for i in range(8):
             add(root / name / f"{i}.png", int(random.integers(256)), (3 + i * 20, 30))
-    train = load_folder(root, OPTIONS).train
+    train = load_image_files(root, OPTIONS).train
     for image, path in zip(train.images, list_images(root), strict=True):
         assert np.array_equal(image, decode_image(path, 4))
 
@@ -202,7 +222,7 @@ def test_a_terminal_shows_how_many_images_a_second(root, monkeypatch):
     terminal = Console(file=io.StringIO(), force_terminal=True, width=120)
     monkeypatch.setattr("eanet.console.console", terminal)
     fill(root / "cats", root / "dogs")
-    load_folder(root, OPTIONS)
+    load_image_files(root, OPTIONS)
     shown = terminal.file.getvalue()
     assert "decoding pets" in shown
     assert "4/4" in shown
@@ -215,7 +235,7 @@ def test_an_oversized_image_is_skipped_without_a_warning(root, monkeypatch):
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1_000)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        (note,) = load_folder(root, OPTIONS).notes
+        (note,) = load_image_files(root, OPTIONS).notes
     assert note == "skipped 1 unreadable image: cats/big.png (1,200 pixels are too many)"
 
 
@@ -232,6 +252,5 @@ def test_ants_and_bees(shared_data):
     assert data.test.counts().tolist() == [25, 24]
     assert data.train.image_size == 64
     assert 80 < min(data.train.mean_std()[0]) < max(data.train.mean_std()[0]) < 140
-    gif, split = data.notes
-    assert gif == "1 GIF read as a still (first frame): train/ants/imageNotFound.gif"
+    (split,) = data.notes
     assert split.startswith("no test images: 20 % of the training images (49) set aside")

@@ -1,0 +1,143 @@
+"""Archives of images, unpacked into the cache: once, and nothing but images and lists of them."""
+
+from __future__ import annotations
+
+import lzma
+import os
+import stat
+import tarfile
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import IO, BinaryIO
+
+from rich.progress import DownloadColumn
+
+from eanet.console import progress_bar
+from eanet.data.cache import Details, cached, fingerprint
+from eanet.data.layout import LISTS, is_image, is_visible
+from eanet.errors import EanetError
+
+ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
+# Images hardly compress, so an archive that grows by more than this is made to fill the disk.
+MOST_BYTES = 1 << 30
+MOST_GROWTH = 100
+
+_CHUNK_BYTES = 1 << 20
+_DAMAGED = (
+    *(zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, OSError, EOFError),
+    *(NotImplementedError, RuntimeError),  # an odd compression, encrypted
+)
+
+Member = tuple[str, Callable[[], IO[bytes] | None]]
+"""The name of a regular file in an archive, and how to open it."""
+
+
+def is_archive(path: Path) -> bool:
+    """Whether this is a file with the name of an archive."""
+    return path.name.lower().endswith(ARCHIVES) and path.is_file()
+
+
+def archive_stem(path: Path) -> str:
+    """The name of an archive without its ending."""
+    ending = max((e for e in ARCHIVES if path.name.lower().endswith(e)), key=len)
+    return path.name[: -len(ending)]
+
+
+@contextmanager
+def unpacked(archive: Path) -> Iterator[Path]:
+    """The folder in the cache that holds what is in an archive.
+
+    Errors raised inside name the archive where they would name that folder.
+
+    Raises:
+        EanetError: it cannot be read, holds no image, would leave the folder or fill the disk.
+    """
+    folder = unpack(archive)
+    try:
+        yield folder
+    except EanetError as error:
+        error.args = (str(error).replace(str(folder), str(archive)),)
+        raise
+
+
+def unpack(archive: Path) -> Path:
+    """As `unpacked`, without the care for errors."""
+
+    def build(folder: Path) -> Details:
+        try:
+            _extract(archive, folder / "files")
+        except _DAMAGED as error:
+            if isinstance(error, OSError) and error.errno:
+                raise  # of the disk, not of the archive
+            reason = " ".join(str(error).split())
+            raise EanetError(f"{archive} is damaged or no archive: {reason}") from error
+        return {}
+
+    state = fingerprint([archive], archive.parent)
+    return cached(archive, "archive", state, build, lambda entry, _: entry / "files")
+
+
+def _extract(archive: Path, folder: Path) -> None:
+    try:
+        file = archive.open("rb")
+    except OSError as error:
+        raise EanetError(f"cannot read {archive} ({error.strerror})") from error
+    size = archive.stat().st_size
+    left = max(MOST_BYTES, MOST_GROWTH * size)
+    found = False
+    with file, progress_bar(DownloadColumn(binary_units=False)) as bar:
+        task = bar.add_task(f"unpacking {archive.name}", total=size)
+        members = _zip_members if archive.name.lower().endswith(".zip") else _tar_members
+        for name, open_member in members(file):
+            bar.update(task, completed=file.tell())
+            target = _target(archive, name, folder)
+            source = open_member() if target else None
+            if target and source:
+                left -= _copy(source, target, left)
+                found = True
+            if left < 0:
+                raise EanetError(f"{archive} is refused: unpacked it would fill the disk")
+    if not found:
+        raise EanetError(
+            f"no image in {archive} (an archive of CIFAR is given with --data-dir, and the name "
+            "cifar10 or cifar100)"
+        )
+
+
+def _zip_members(file: BinaryIO) -> Iterator[Member]:
+    with zipfile.ZipFile(file) as opened:
+        for info in opened.infolist():
+            kind = stat.S_IFMT(info.external_attr >> 16)  # 0 where the writer has no such thing
+            if not info.is_dir() and kind in (0, stat.S_IFREG):
+                yield info.filename, partial(opened.open, info)
+
+
+def _tar_members(file: BinaryIO) -> Iterator[Member]:
+    with tarfile.open(fileobj=file) as opened:
+        for member in opened:
+            if member.isreg():
+                yield member.name, partial(opened.extractfile, member)
+
+
+def _target(archive: Path, name: str, folder: Path) -> Path | None:
+    """Where to put a member, or None for what is not wanted."""
+    # Some writers on Windows use the wrong separator.
+    path = Path(os.path.normpath(folder / name.replace("\\", "/")))
+    if not path.is_relative_to(os.path.normpath(folder)):
+        raise EanetError(f"{archive} is refused: {name!r} leads out of it")
+    is_wanted = is_image(path) or path.suffix.lower() in LISTS
+    return path if is_wanted and all(map(is_visible, path.relative_to(folder).parts)) else None
+
+
+def _copy(source: IO[bytes], target: Path, most: int) -> int:
+    """Copy a member, but not much more than ``most`` bytes; returns how many."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    count = 0
+    with source, target.open("wb") as file:
+        while count <= most and (chunk := source.read(_CHUNK_BYTES)):
+            count += file.write(chunk)
+    return count

@@ -1,0 +1,88 @@
+"""Many image files to one array: decoded in parallel, kept in the cache."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from rich.progress import MofNCompleteColumn
+
+from eanet.console import ImagesPerSecond, progress_bar
+from eanet.data.cache import Details, cached_images, fingerprint
+from eanet.data.decode import Original, UnreadableImageError, read_image
+from eanet.data.imageset import ImageSet
+from eanet.data.layout import Listing
+from eanet.data.parallel import in_parallel
+from eanet.errors import EanetError
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """The images of one split, what each was before, and the files that could not be read."""
+
+    images: ImageSet
+    originals: tuple[Original, ...]
+    skipped: tuple[tuple[Path, str], ...]
+
+
+def decode_listing(split: str, listing: Listing, classes: tuple[str, ...], size: int) -> Decoded:
+    """Decode the files of a split to ``size`` x ``size`` pixels, or find them in the cache.
+
+    Raises:
+        EanetError: none of them can be read, or the disk is full.
+    """
+    files = [file for name in classes for file in listing.images.get(name, [])]
+    counts = [len(listing.images.get(name, [])) for name in classes]
+    labels = np.repeat(np.arange(len(classes), dtype=np.int64), counts)
+
+    def build(append: Callable[[NDArray[np.uint8]], None]) -> Details:
+        originals, skipped = _decode(files, size, f"decoding {listing.place.name}", append)
+        if not originals:
+            why = f"; {files[0]}: {skipped[0][1]}" if files else ""
+            raise EanetError(f"no readable image among the {split} images of {listing.place}{why}")
+        return {"originals": originals, "skipped": skipped}
+
+    place = listing.place.resolve()
+    state = fingerprint(files, listing.place)
+    images, kept = cached_images(place, f"images {split}", state, size, build)
+    reasons = {int(index): reason for index, reason in kept["skipped"]}
+    read = np.delete(np.arange(len(files)), list(reasons))
+    return Decoded(
+        ImageSet(images, labels[read], classes, tuple(files[index] for index in read)),
+        tuple(Original(*values) for values in kept["originals"]),
+        tuple((files[index], reason) for index, reason in reasons.items()),
+    )
+
+
+def _decode(
+    files: Sequence[Path], size: int, title: str, append: Callable[[NDArray[np.uint8]], None]
+) -> tuple[list[Original], list[tuple[int, str]]]:
+    """Decode on all cores, in order; also returns (index, reason) of what cannot be read."""
+    originals, skipped = [], []
+    with (
+        warnings.catch_warnings(),
+        progress_bar(MofNCompleteColumn(), ImagesPerSecond()) as bar,
+    ):
+        # Pillow's warnings of odd files say nothing that the notes do not. Set here and not in the
+        # threads, since filters belong to the whole process.
+        warnings.simplefilter("ignore")
+        results = in_parallel(partial(_try_read, size=size), files)
+        for index, result in enumerate(bar.track(results, len(files), description=title)):
+            if isinstance(result, str):
+                skipped.append((index, result))
+            else:
+                append(result[0])
+                originals.append(result[1])
+    return originals, skipped
+
+
+def _try_read(file: Path, size: int) -> tuple[NDArray[np.uint8], Original] | str:
+    try:
+        return read_image(file, size)
+    except UnreadableImageError as error:
+        return error.reason

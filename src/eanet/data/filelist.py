@@ -1,0 +1,123 @@
+"""A list of images and their classes: CSV, TSV or Parquet, with a header."""
+
+from __future__ import annotations
+
+import csv
+import os
+from collections.abc import Iterator, Sequence
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from eanet.data.layout import LISTS, SPLITS, Layout, Listing
+from eanet.errors import EanetError, unknown_name
+
+# What columns are called; case, spaces and underscores do not count, the first that is there does.
+_COLUMNS = {
+    "path": ("path", "filepath", "imagepath", "file", "filename", "image"),
+    "label": ("label", "class", "target"),
+    "split": ("split",),
+}
+
+Row = tuple[str, dict[str, str]]
+"""Where a row is, such as ``line 3``, and its cells by the names in ``_COLUMNS``."""
+
+
+def is_list(path: Path) -> bool:
+    """Whether this is a file with the name of a list."""
+    return path.suffix.lower() in LISTS and path.is_file()
+
+
+def read_list(file: Path) -> Layout:
+    """The images that a list names in its columns ``path``, ``label`` and, if any, ``split``.
+
+    Relative paths start from the folder of the list.
+
+    Raises:
+        EanetError: the list cannot be read, a column or a cell is missing, or a file has two
+            classes.
+    """
+    labels: dict[Path, tuple[str, str]] = {}
+    splits: dict[str, dict[str, list[Path]]] = {"train": {}}
+    for where, row in _read_parquet(file) if file.suffix.lower() == ".parquet" else _read_csv(file):
+        for name, cell in row.items():
+            if not cell:
+                raise EanetError(f"{file}, {where}: no {name}")
+        path, label = Path(os.path.normpath(file.parent / row["path"])), row["label"]
+        first, other = labels.setdefault(path, (where, label))
+        if other != label:
+            raise EanetError(
+                f"{file}: {row['path']} is {other!r} in {first} and {label!r} in {where}; keep one"
+            )
+        split = row.get("split", "train")
+        if split.lower() not in SPLITS:
+            raise EanetError(f"{file}, {where}: {unknown_name('split', split, SPLITS)}")
+        splits.setdefault(SPLITS[split.lower()], {}).setdefault(label, []).append(path)
+    if not splits["train"]:
+        raise EanetError(f"{file} lists no training images")
+    return Layout(
+        file.parent,
+        {split: Listing(file, dict(sorted(found.items())), []) for split, found in splits.items()},
+        [],
+    )
+
+
+def _read_csv(file: Path) -> Iterator[Row]:
+    try:
+        with file.open(encoding="utf-8-sig", newline="") as text:
+            delimiter = max(",;\t", key=text.readline().count)
+            text.seek(0)
+            rows = csv.reader(text, delimiter=delimiter)
+            columns = _columns(file, next(rows, []))
+            for row in rows:
+                if any(row):
+                    cells = {n: row[i].strip() if i < len(row) else "" for n, i in columns.items()}
+                    yield f"line {rows.line_num}", cells
+    except OSError as error:
+        raise EanetError(f"cannot read {file} ({error.strerror})") from error
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise EanetError(f"{file} is no CSV file in UTF-8: {error}") from error
+
+
+def _read_parquet(file: Path) -> Iterator[Row]:
+    try:
+        damaged = import_module("pyarrow").ArrowException
+        parquet = import_module("pyarrow.parquet")
+    except ImportError as error:
+        raise EanetError(
+            f"reading {file} takes pyarrow: pip install pyarrow, or save the list as CSV"
+        ) from error
+    try:
+        table = parquet.ParquetFile(file)
+        names = table.schema_arrow.names
+        columns = _columns(file, names)
+        wanted = table.read([names[index] for index in columns.values()]).to_pydict()
+    except (OSError, damaged) as error:
+        raise EanetError(f"cannot read {file}: {' '.join(str(error).split())}") from error
+    rows = zip(*(wanted[names[index]] for index in columns.values()), strict=True)
+    for number, row in enumerate(rows, 1):
+        if not isinstance(row[0], str):
+            raise EanetError(f"{file}, row {number}: {_short(row[0])} is no path")
+        cells = ["" if cell is None else str(cell).strip() for cell in row]
+        yield f"row {number}", dict(zip(columns, cells, strict=True))
+
+
+def _columns(file: Path, header: Sequence[str]) -> dict[str, int]:
+    """The index of each column that matters, by its name in ``_COLUMNS``."""
+    plain = [name.strip().lower().replace("_", "").replace(" ", "") for name in header]
+    found = {
+        column: plain.index(next(name for name in names if name in plain))
+        for column, names in _COLUMNS.items()
+        if set(names) & set(plain)
+    }
+    if missing := [name for name in ("path", "label") if name not in found]:
+        raise EanetError(
+            f"{file} has no column {missing[0]!r}; its first line is {_short(','.join(header))}, "
+            "which should name the columns, such as path,label"
+        )
+    return found
+
+
+def _short(thing: Any) -> str:
+    text = repr(thing)
+    return text if len(text) <= 60 else text[:60] + "..."

@@ -1,0 +1,168 @@
+"""One's own images as a data set: a folder of class folders, a list or an archive."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from eanet.data.archive import is_archive, unpacked
+from eanet.data.decoding import Decoded, decode_listing
+from eanet.data.filelist import is_list, read_list
+from eanet.data.layout import SPLITS, Layout, is_image, read_folder, visible_files, visible_folders
+from eanet.data.splits import DataOptions, Originals, SourceSplits
+from eanet.errors import EanetError
+
+DEFAULT_SIZE = 64
+
+_NAMED = 5
+
+
+def load_image_files(path: Path, options: DataOptions) -> SourceSplits:
+    """Load a folder, a list or an archive of either.
+
+    A folder is ``<class>/...`` or ``{train,val,test}/<class>/...``, or holds a list and no such
+    folders; folders that hold but one folder are passed through. Unreadable images are skipped,
+    and named in a note. The classes are sorted by name.
+
+    Raises:
+        EanetError: there is only one class or none, a class without a readable image, or a class
+            that the training images lack.
+    """
+    if not is_archive(path):
+        return _load(path, options)
+    with unpacked(path) as folder:
+        return _load(folder, options)
+
+
+def _load(path: Path, options: DataOptions) -> SourceSplits:
+    layout = find_layout(path)
+    classes = _classes(layout)
+    size = options.image_size or DEFAULT_SIZE
+    decoded = {
+        split: decode_listing(split, listing, classes, size)
+        for split, listing in layout.splits.items()
+    }
+    for name, count in zip(classes, decoded["train"].images.counts(), strict=True):
+        if not count:
+            raise EanetError(f"no readable image of class {name!r} among the training images")
+    images = {split: part.images for split, part in decoded.items()}
+    read = [original for part in decoded.values() for original in part.originals]
+    return SourceSplits(
+        images["train"],
+        images.get("validation"),
+        images.get("test"),
+        tuple(_notes(layout, decoded)),
+        originals=Originals(
+            layout.root,
+            np.array([(original.width, original.height) for original in read], dtype=np.int64),
+            tuple(original.mode for original in read),
+            tuple(pair for part in decoded.values() for pair in part.skipped),
+        ),
+    )
+
+
+def find_layout(path: Path) -> Layout:
+    """Where the images of a list or a folder lie.
+
+    Raises:
+        EanetError: it cannot be read, or has no images with classes.
+    """
+    if is_list(path):
+        return read_list(path)
+    try:
+        folder = _inner(path)
+        lists = [file for file in visible_files(folder) if is_list(file)]
+        if len(lists) == 1 and not _has_classes(folder):
+            return read_list(lists[0])
+        return read_folder(folder)
+    except OSError as error:
+        raise EanetError(f"cannot read {error.filename} ({error.strerror})") from error
+
+
+def _inner(folder: Path) -> Path:
+    """Where the classes, splits or lists are, below folders that hold but one folder."""
+    folders, files = visible_folders(folder), visible_files(folder)
+    if len(folders) != 1 or folders[0].name.lower() in SPLITS:
+        return folder
+    if any(is_image(file) or is_list(file) for file in files):
+        return folder
+    is_class = not visible_folders(folders[0]) and not any(map(is_list, visible_files(folders[0])))
+    return folder if is_class else _inner(folders[0])
+
+
+def _has_classes(folder: Path) -> bool:
+    folders = visible_folders(folder)
+    splits = [path for path in folders if path.name.lower() in SPLITS]
+    return any(map(visible_folders, splits)) or len(folders) - len(splits) > 1
+
+
+def _classes(layout: Layout) -> tuple[str, ...]:
+    """The names of the classes, once it is sure that each has images to learn from."""
+    train = layout.splits["train"]
+    classes = tuple(train.images)
+    if len(classes) < 2:
+        raise EanetError(f"only one class ({classes[0]}) in {train.place}: a classifier needs two")
+    for split, listing in layout.splits.items():
+        if extra := [n for n, files in listing.images.items() if files and n not in classes]:
+            raise EanetError(
+                f"class {extra[0]!r} is among the {split} images of {listing.place} but not among "
+                f"the training images of {train.place}, which must have every class"
+            )
+    for name, files in train.images.items():
+        if not files:
+            folder = train.place / name
+            others = [file for file in train.others if file.is_relative_to(folder)]
+            what = f" but {_count(others, 'file')} {_kinds(others)}" if others else ""
+            raise EanetError(f"class folder {folder} has no image{what}: add some, or remove it")
+    return classes
+
+
+def _notes(layout: Layout, decoded: Mapping[str, Decoded]) -> Iterator[str]:
+    """What people should know, in one line each."""
+
+    def named(files: Sequence[Path]) -> str:
+        return _some([str(_told(file, layout.root)) for file in files])
+
+    if layout.ignored:
+        yield f"ignored beside the split folders: {named(layout.ignored)}"
+    if skipped := [pair for part in decoded.values() for pair in part.skipped]:
+        told = [f"{_told(file, layout.root)} ({reason})" for file, reason in skipped]
+        yield f"skipped {_count(skipped, 'unreadable image')}: {_some(told)}"
+    animated = [
+        file
+        for part in decoded.values()
+        for file, original in zip(part.images.files or (), part.originals, strict=True)
+        if original.animated
+    ]
+    if animated:
+        yield f"{_count(animated, 'animation')} read by the first frame: {named(animated)}"
+    others = [file for listing in layout.splits.values() for file in listing.others]
+    if loose := [file for file in others if is_image(file)]:
+        yield f"ignored {_count(loose, 'image')} outside the class folders: {named(loose)}"
+    if rest := [file for file in others if not is_image(file)]:
+        yield f"ignored {_count(rest, 'file')} {_kinds(rest)}"
+    for split, part in decoded.items():
+        counts = zip(part.images.classes, part.images.counts(), strict=True)
+        if absent := [name for name, count in counts if not count]:
+            yield f"no {split} images of {_some(absent)}"
+
+
+def _told(file: Path, root: Path) -> Path:
+    return file.relative_to(root) if file.is_relative_to(root) else file
+
+
+def _some(names: Sequence[str]) -> str:
+    more = len(names) - _NAMED
+    return ", ".join(names[:_NAMED]) + (f" and {more} more" if more > 0 else "")
+
+
+def _kinds(files: Sequence[Path]) -> str:
+    kinds = sorted({file.suffix.lower() or "no extension" for file in files})
+    takes = "; .heic takes: pip install pillow-heif" if {".heic", ".heif"} & set(kinds) else ""
+    return f"of other kinds ({', '.join(kinds)}{takes})"
+
+
+def _count(things: Sequence[object], what: str) -> str:
+    return f"{len(things)} {what}" + ("s" if len(things) != 1 else "")

@@ -1,0 +1,95 @@
+"""What a data set holds, and what is wrong with it: a first look before training."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from eanet.data.duplicates import Place, find_duplicates
+from eanet.data.splits import SourceSplits
+from eanet.files import replacing
+
+
+@dataclass(frozen=True)
+class Overview:
+    """A first look at a data set.
+
+    Attributes:
+        name: of the data set.
+        splits: what it has of its own.
+        duplicates: groups of images with the same pixels, those in several splits first, then
+            those in several classes.
+    """
+
+    name: str
+    splits: SourceSplits
+    duplicates: tuple[tuple[Place, ...], ...]
+
+    @property
+    def counts(self) -> dict[str, NDArray[np.int64]]:
+        """Images of each class, (K,), by split."""
+        return {split: images.counts() for split, images in self.splits.sets.items()}
+
+    @property
+    def sizes(self) -> dict[str, tuple[int, int, int]]:
+        """Least, median and greatest width and height of the files in pixels, by these names."""
+        if self.splits.originals is None:
+            return {}
+        return {
+            name: (int(side.min()), round(float(np.median(side))), int(side.max()))
+            for name, side in zip(("width", "height"), self.splits.originals.sizes.T, strict=True)
+        }
+
+    def class_of(self, place: Place) -> str:
+        """The class of an image."""
+        split, index = place
+        images = self.splits.sets[split]
+        return images.classes[int(images.labels[index])]
+
+    def name_of(self, place: Place) -> str:
+        """The file of an image, from the data set's folder, or its split and number."""
+        split, index = place
+        files, originals = self.splits.sets[split].files, self.splits.originals
+        if files is None or originals is None:
+            return f"{split} {index}"
+        return originals.told(files[index])
+
+    def problems(self) -> Iterator[tuple[str, str]]:
+        """Each image that is unreadable or a copy, and what is wrong with it."""
+        if self.splits.originals:
+            for file, reason in self.splits.originals.skipped:
+                yield self.splits.originals.told(file), f"unreadable: {reason}"
+        for first, *others in self.duplicates:
+            for other in others:
+                about = " of another class" if self.class_of(other) != self.class_of(first) else ""
+                yield self.name_of(other), f"same pixels as {self.name_of(first)}{about}"
+
+
+def overview(name: str, splits: SourceSplits) -> Overview:
+    """Look at a data set, as `eanet.data.sources.load_source` gives it."""
+    found = Overview(name, splits, ())
+
+    def gravity(group: list[Place]) -> tuple[int, int]:
+        spread = len({split for split, _ in group}), len({found.class_of(p) for p in group})
+        return -spread[0], -spread[1]
+
+    groups = sorted(find_duplicates(splits.sets), key=gravity)
+    return Overview(name, splits, tuple(map(tuple, groups)))
+
+
+def write_problems(found: Overview, path: Path) -> Path:
+    """Write every problem as CSV with the columns ``image`` and ``problem``.
+
+    Raises:
+        EanetError: the file cannot be written.
+    """
+    with replacing(path) as partial, partial.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(("image", "problem"))
+        writer.writerows(found.problems())
+    return path

@@ -1,0 +1,204 @@
+from __future__ import annotations
+
+import io
+import os
+import stat
+import tarfile
+import zipfile
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from eanet.data import archive as archive_module
+from eanet.data.archive import unpack
+from eanet.data.image_files import load_image_files
+from eanet.data.sources import load_source
+from eanet.data.splits import DataOptions
+from eanet.errors import EanetError
+
+OPTIONS = DataOptions(image_size=4)
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("EANET_CACHE_DIR", str(tmp_path / "cache"))
+    return tmp_path / "cache" / "entries"
+
+
+def png(level: int = 0, size: int = 6) -> bytes:
+    buffer = io.BytesIO()
+    Image.new("L", (size, size), level).save(buffer, "png")
+    return buffer.getvalue()
+
+
+PETS = {f"pets/{name}/{i}.png": png(i) for name in ("cats", "dogs") for i in range(3)}
+
+
+def write_archive(path: Path, members: dict[str, bytes]) -> Path:
+    if path.suffix == ".zip":
+        with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as opened:
+            for name, content in members.items():
+                opened.writestr(name, content)
+        return path
+    mode = {".tar": "w", ".gz": "w:gz", ".tgz": "w:gz", ".bz2": "w:bz2", ".xz": "w:xz"}
+    with tarfile.open(path, mode[path.suffix]) as opened:
+        for name, content in members.items():
+            member = tarfile.TarInfo(name)
+            member.size = len(content)
+            opened.addfile(member, io.BytesIO(content))
+    return path
+
+
+@pytest.mark.parametrize("ending", [".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz"])
+def test_an_archive_is_a_data_set_under_its_own_name(tmp_path, ending):
+    path = write_archive(tmp_path / f"my.pets{ending}", PETS)
+    name, splits = load_source(path, OPTIONS)
+    assert name == "my.pets"
+    assert splits.train.classes == ("cats", "dogs")
+    assert splits.train.images[:, 0, 0, 0].tolist() == [0, 1, 2] * 2
+    assert splits.originals.told(splits.train.files[0]) == "cats/0.png"
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["cache", path.name]
+
+
+@pytest.mark.parametrize("ending", [".zip", ".tar"])
+def test_only_images_and_lists_are_unpacked(tmp_path, ending):
+    other = ["pets/film.mp4", "pets/.hidden/x.png", "__MACOSX/pets/cats/._0.png", "run.sh"]
+    members = PETS | dict.fromkeys(other, b"x") | {"pets/labels.csv": b"path,label\n"}
+    folder = unpack(write_archive(tmp_path / f"pets{ending}", members))
+    files = {str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_file()}
+    assert files == {*PETS, "pets/labels.csv"}
+
+
+def test_a_list_in_an_archive_is_read_where_there_are_no_class_folders(tmp_path):
+    lines = [f"images/{i}.png,{'cat' if i < 3 else 'dog'}" for i in range(6)]
+    members = {f"images/{i}.png": png(i) for i in range(6)}
+    members["labels.csv"] = "\n".join(["file,class", *lines]).encode()
+    train = load_image_files(write_archive(tmp_path / "pets.zip", members), OPTIONS).train
+    assert train.classes == ("cat", "dog")
+    assert train.images[:, 0, 0, 0].tolist() == list(range(6))
+
+
+def test_it_is_unpacked_once_until_it_changes(tmp_path, cache, monkeypatch):
+    path = write_archive(tmp_path / "pets.zip", PETS)
+    first = load_image_files(path, OPTIONS).train
+    with monkeypatch.context() as patch:
+        patch.setattr(archive_module, "_extract", lambda *_: pytest.fail("unpacked again"))
+        assert load_image_files(path, OPTIONS).train.fingerprint() == first.fingerprint()
+    write_archive(path, PETS | {"pets/dogs/9.png": png(9)})
+    os.utime(path, (1, 1))
+    assert len(load_image_files(path, OPTIONS).train) == 7
+    assert len(list(cache.iterdir())) == 2  # what was unpacked, and what was decoded
+
+
+@pytest.mark.parametrize("name", ["../out.png", "/out.png", "a/../../out.png", "..\\out.png"])
+@pytest.mark.parametrize("ending", [".zip", ".tar"])
+def test_a_name_that_leads_out_is_refused_and_nothing_is_written(tmp_path, cache, ending, name):
+    path = write_archive(tmp_path / f"evil{ending}", PETS | {name: png()})
+    with pytest.raises(EanetError, match=r"evil\S+ is refused: '.*out\.png' leads out of it"):
+        unpack(path)
+    assert list(cache.iterdir()) == []
+    assert not list(tmp_path.rglob("out.png"))
+
+
+def test_separators_of_windows_are_understood(tmp_path):
+    members = {name.replace("/", "\\"): content for name, content in PETS.items()}
+    assert len(load_image_files(write_archive(tmp_path / "p.zip", members), OPTIONS).train) == 6
+
+
+def test_links_and_devices_are_left_out(tmp_path):
+    with tarfile.open(write_archive(tmp_path / "pets.tar", PETS), "a") as opened:
+        for kind in (tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.FIFOTYPE, tarfile.CHRTYPE):
+            member = tarfile.TarInfo(f"pets/cats/{kind.decode()}.png")
+            member.type, member.linkname = kind, "/etc/passwd"
+            opened.addfile(member)
+    with zipfile.ZipFile(write_archive(tmp_path / "pets.zip", PETS), "a") as opened:
+        link = zipfile.ZipInfo("pets/cats/link.png")
+        link.external_attr = (stat.S_IFLNK | 0o777) << 16
+        opened.writestr(link, "/etc/passwd")
+    for path in (tmp_path / "pets.tar", tmp_path / "pets.zip"):
+        folder = unpack(path)
+        assert len([p for p in folder.rglob("*") if p.is_symlink() or not p.is_dir()]) == 6
+
+
+@pytest.mark.parametrize("ending", [".zip", ".tar.gz"])
+def test_an_archive_made_to_fill_the_disk_is_refused(tmp_path, cache, monkeypatch, ending):
+    monkeypatch.setattr(archive_module, "MOST_BYTES", 50_000)
+    path = write_archive(tmp_path / f"bomb{ending}", PETS | {"pets/cats/x.bmp": bytes(5_000_000)})
+    with pytest.raises(EanetError, match=r"bomb\S+ is refused: unpacked it would fill the disk"):
+        unpack(path)
+    assert list(cache.iterdir()) == []
+
+
+def cut(content: bytes) -> bytes:
+    return content[: len(content) // 2]
+
+
+def flip(content: bytes) -> bytes:
+    middle = content.index(b"IDAT") + 6
+    return content[:middle] + bytes([content[middle] ^ 255]) + content[middle + 1 :]
+
+
+@pytest.mark.parametrize(
+    ("ending", "damage"),
+    [
+        (".zip", cut),
+        (".zip", lambda _: b"text"),
+        (".zip", lambda _: b""),
+        (".tar", lambda _: b"text" * 300),
+        (".tar.gz", cut),
+        (".tar.gz", lambda _: b"text"),
+        (".tar.bz2", cut),
+        (".tar.xz", cut),
+    ],
+)
+def test_a_damaged_archive_is_one_line(tmp_path, cache, ending, damage):
+    path = write_archive(tmp_path / f"pets{ending}", {**PETS, "pets/noise.png": os.urandom(90_000)})
+    path.write_bytes(damage(path.read_bytes()))
+    with pytest.raises(EanetError, match=r"pets\S+ is damaged or no archive: \S") as caught:
+        unpack(path)
+    assert "\n" not in str(caught.value)
+    assert list(cache.iterdir()) == []
+
+
+def test_a_changed_byte_in_a_zip_is_found_by_its_checksum(tmp_path):
+    path = tmp_path / "pets.zip"
+    with zipfile.ZipFile(path, "w") as opened:
+        opened.writestr("a.png", png())
+    path.write_bytes(flip(path.read_bytes()))
+    with pytest.raises(EanetError, match=r"damaged or no archive: Bad CRC-32"):
+        unpack(path)
+
+
+def test_an_archive_without_images_says_so_and_where_cifar_goes(tmp_path):
+    path = write_archive(tmp_path / "cifar-100-python.tar.gz", {"cifar-100-python/train": b"x"})
+    with pytest.raises(EanetError, match=r"no image in .*given with --data-dir"):
+        unpack(path)
+
+
+def test_an_encrypted_zip_is_one_line(tmp_path):
+    path = write_archive(tmp_path / "secret.zip", PETS)
+    content = bytearray(path.read_bytes())
+    for signature, place in ((b"PK\3\4", 6), (b"PK\1\2", 8)):
+        at = content.index(signature)
+        content[at + place] |= 1  # the flag of encryption
+    path.write_bytes(content)
+    with pytest.raises(EanetError, match=r"secret\.zip is damaged.*password required"):
+        unpack(path)
+
+
+def test_errors_about_what_is_inside_name_the_archive(tmp_path):
+    path = write_archive(tmp_path / "cats.zip", {"x/cats/1.png": png(), "x/loose.png": png()})
+    with pytest.raises(EanetError, match=rf"only one class \(cats\) in {path}/x:"):
+        load_image_files(path, OPTIONS)
+
+
+def test_an_archive_that_may_not_be_read_is_named(tmp_path, monkeypatch):
+    path = write_archive(tmp_path / "pets.zip", PETS)
+
+    def denied(*_: object, **__: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "open", denied)
+    with pytest.raises(EanetError, match=r"cannot read .*pets\.zip \(Permission denied\)"):
+        unpack(path)

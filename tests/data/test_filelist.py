@@ -1,0 +1,149 @@
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from eanet.data.filelist import read_list
+from eanet.errors import EanetError
+
+
+@pytest.fixture
+def write(tmp_path):
+    def write(text: str, name: str = "list.csv", encoding: str = "utf-8") -> Path:
+        (tmp_path / name).write_bytes(text.encode(encoding))
+        return tmp_path / name
+
+    return write
+
+
+def images(file: Path) -> dict[str, dict[str, list[Path]]]:
+    return {split: listing.images for split, listing in read_list(file).splits.items()}
+
+
+def test_relative_paths_start_from_the_list_and_classes_are_sorted(write, tmp_path):
+    file = write("path,label\nb/1.jpg,dog\n\n/else/2.jpg,cat\n../3.jpg,dog\n")
+    layout = read_list(file)
+    assert list(layout.splits) == ["train"]
+    assert list(layout.splits["train"].images.items()) == [
+        ("cat", [Path("/else/2.jpg")]),
+        ("dog", [tmp_path / "b" / "1.jpg", tmp_path.parent / "3.jpg"]),
+    ]
+    assert layout.splits["train"].place == file
+    assert layout.root == tmp_path
+
+
+@pytest.mark.parametrize(
+    ("head", "name"),
+    [
+        ("path,label", "list.csv"),
+        ("Image,Class", "list.csv"),
+        ("file_name,target", "list.csv"),
+        ("Image Path;Label", "list.csv"),
+        ("filename\tclass", "list.tsv"),
+        ("\ufefffile,label", "list.CSV"),  # as Excel writes it
+    ],
+)
+def test_columns_go_by_the_names_that_people_give_them(write, tmp_path, head, name):
+    separator = next(mark for mark in ",;\t" if mark in head)
+    file = write(f'{head}\r\n"a, b.jpg"{separator} cat \r\n'.replace("\t", separator), name)
+    assert images(file) == {"train": {"cat": [tmp_path / "a, b.jpg"]}}
+
+
+def test_other_columns_are_left_alone_and_path_goes_before_image(write, tmp_path):
+    file = write("id,image,label,path,note\n1,x,cat,y.jpg\n")
+    assert images(file) == {"train": {"cat": [tmp_path / "y.jpg"]}}
+
+
+def test_splits_go_by_the_names_that_folders_may_have(write, tmp_path):
+    rows = [("a", "train"), ("b", "Valid"), ("c", "val"), ("d", "test"), ("e", "TRAINING")]
+    lines = [f"{path},x,{split}" for path, split in rows]
+    file = write("\n".join(["path,label,split", *lines]))
+    assert {split: [path.name for path in found["x"]] for split, found in images(file).items()} == {
+        "train": ["a", "e"],
+        "validation": ["b", "c"],
+        "test": ["d"],
+    }
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "has no column 'path'; its first line is ''"),
+        ("a.jpg,cat\nb.jpg,dog", "has no column 'path'; its first line is 'a.jpg,cat', which sh"),
+        ("path,size\na.jpg,3", "has no column 'label'"),
+        ("path,label\na.jpg", "line 2: no label$"),
+        ("path,label\n\n ,cat", "line 3: no path$"),
+        ("path,label\na.jpg,", "line 2: no label$"),
+        ("path,label,split\na.jpg,cat,tset", "line 2: unknown split 'tset'; did you mean 'test'?"),
+        ("path,label,split\na.jpg,cat,test", "lists no training images"),
+        ("path,label", "lists no training images"),
+        (
+            "path,label\na.jpg,cat\nb.jpg,cat\n./a.jpg,dog",
+            "./a.jpg is 'cat' in line 2 and 'dog' in line 4; keep one",
+        ),
+    ],
+)
+def test_each_mistake_in_a_list_is_one_line_that_says_where(write, text, message):
+    file = write(text)
+    with pytest.raises(EanetError) as caught:
+        read_list(file)
+    error = str(caught.value)
+    assert error.startswith(str(file))
+    assert message.rstrip("$") in error
+    assert not message.endswith("$") or error.endswith(message[:-1])
+    assert "\n" not in error
+
+
+def test_what_is_no_text_or_cannot_be_read_is_one_line(write, tmp_path):
+    with pytest.raises(EanetError, match=r"list\.csv is no CSV file in UTF-8"):
+        read_list(write("path,label\né.jpg,x", encoding="utf-16"))
+    with pytest.raises(EanetError, match=r"cannot read .*gone\.csv \(No such file"):
+        read_list(tmp_path / "gone.csv")
+
+
+def fake_pyarrow(monkeypatch, columns: dict[str, list[object]]) -> None:
+    class ArrowException(Exception):  # noqa: N818 (pyarrow's name)
+        pass
+
+    class ParquetFile:
+        def __init__(self, file: Path) -> None:
+            if not file.read_bytes().startswith(b"PAR1"):
+                raise ArrowException("magic bytes\nnot found")
+            self.schema_arrow = ModuleType("schema")
+            self.schema_arrow.names = list(columns)
+
+        def read(self, names: list[str]) -> ParquetFile:
+            self.names = names
+            return self
+
+        def to_pydict(self) -> dict[str, list[object]]:
+            return {name: columns[name] for name in self.names}
+
+    pyarrow, parquet = ModuleType("pyarrow"), ModuleType("pyarrow.parquet")
+    pyarrow.ArrowException, parquet.ParquetFile = ArrowException, ParquetFile
+    monkeypatch.setitem(sys.modules, "pyarrow", pyarrow)
+    monkeypatch.setitem(sys.modules, "pyarrow.parquet", parquet)
+
+
+def test_a_parquet_list_reads_like_a_csv_list(write, tmp_path, monkeypatch):
+    columns = {"Label": [7, 8], "size": [1, 1], "file": ["a.jpg", "b.jpg"]}
+    fake_pyarrow(monkeypatch, columns)
+    file = write("PAR1", "list.parquet")
+    assert images(file) == {"train": {"7": [tmp_path / "a.jpg"], "8": [tmp_path / "b.jpg"]}}
+    columns["Label"][1] = None
+    with pytest.raises(EanetError, match="row 2: no label"):
+        read_list(file)
+    columns["file"][0] = {"bytes": b"\x89PNG" * 100}
+    with pytest.raises(EanetError, match=r"row 1: \{'bytes': b'.{40,60}\.\.\. is no path$"):
+        read_list(file)
+    with pytest.raises(EanetError, match=r"cannot read .*: magic bytes not found"):
+        read_list(write("text", "other.parquet"))
+
+
+def test_parquet_without_its_reader_says_what_to_install(write, monkeypatch):
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    with pytest.raises(EanetError, match=r"list\.parquet takes pyarrow: pip install pyarrow, or"):
+        read_list(write("PAR1", "list.parquet"))

@@ -1,0 +1,78 @@
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from eanet.deploy.sorting import copy_into
+from eanet.errors import EanetError
+
+
+@pytest.fixture
+def write(tmp_path: Path):
+    def write(name: str, text: str) -> Path:
+        path = tmp_path / "in" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+        return path
+
+    return write
+
+
+def test_the_original_stays_and_its_date_comes_along(write, tmp_path):
+    image = write("x.jpg", "1")
+    os.utime(image, (5, 5))
+    copy = copy_into(tmp_path / "out", "bees", image)
+    assert copy == tmp_path / "out" / "bees" / "x.jpg"
+    assert copy.read_text() == image.read_text() == "1"
+    assert copy.stat().st_mtime == 5
+
+
+def test_names_that_collide_are_numbered_and_nothing_is_overwritten(write, tmp_path):
+    out = tmp_path / "out"
+    made = [copy_into(out, "bees", write(f"{i}/x.tar.jpg", str(i))) for i in range(3)]
+    assert [path.name for path in made] == ["x.tar.jpg", "x.tar-2.jpg", "x.tar-3.jpg"]
+    assert [path.read_text() for path in made] == ["0", "1", "2"]
+
+
+def test_doing_it_again_copies_nothing_twice(write, tmp_path):
+    images = [write("a/x.jpg", "1"), write("b/x.jpg", "2")]
+    first = [copy_into(tmp_path / "out", "bees", image) for image in images]
+    assert [copy_into(tmp_path / "out", "bees", image) for image in images] == first
+    assert len(list((tmp_path / "out").rglob("*.jpg"))) == 2
+
+
+def test_of_a_link_the_image_is_copied_and_a_link_in_the_way_is_kept(write, tmp_path):
+    image = write("x.jpg", "1")
+    link = image.with_name("link.jpg")
+    link.symlink_to("x.jpg")
+    (tmp_path / "out" / "bees").mkdir(parents=True)
+    (tmp_path / "out" / "bees" / "link.jpg").symlink_to("nowhere")
+    copy = copy_into(tmp_path / "out", "bees", link)
+    assert copy.name == "link-2.jpg"
+    assert not copy.is_symlink()
+    assert copy.read_text() == "1"
+
+
+@pytest.mark.parametrize(
+    ("name", "folder"),
+    [("../../etc", "_.._etc"), ("a/b", "a_b"), ("..", "_"), ("", "_"), ("C:\\x", "C__x")],
+)
+def test_no_class_name_leads_out_of_the_folder(write, tmp_path, name, folder):
+    copy = copy_into(tmp_path / "out", name, write("x.jpg", "1"))
+    assert copy.parent == tmp_path / "out" / folder
+
+
+def test_what_cannot_be_copied_is_one_line_and_leaves_nothing(write, tmp_path, monkeypatch):
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    image = write("x.jpg", "1")
+    monkeypatch.setattr("shutil.copyfileobj", full)
+    with pytest.raises(EanetError, match=r"cannot copy \S+x\.jpg to \S+bees: No space left"):
+        copy_into(tmp_path / "out", "bees", image)
+    assert list((tmp_path / "out" / "bees").iterdir()) == []
+    (tmp_path / "file").touch()
+    with pytest.raises(EanetError, match="cannot copy"):
+        copy_into(tmp_path / "file", "bees", image)

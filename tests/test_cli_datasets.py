@@ -1,0 +1,132 @@
+from __future__ import annotations
+
+import shutil
+import sys
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from eanet.cli import main
+
+Capture = pytest.CaptureFixture[str]
+
+
+def test_a_first_look_counts_measures_and_names_what_is_wrong(
+    photos: Path, tmp_path: Path, capsys: Capture
+) -> None:
+    root, look = tmp_path / "own", tmp_path / "look"
+    shutil.copytree(photos, root / "train")
+    shutil.copytree(photos / "red", root / "val" / "red")
+    (root / "train" / "red" / "bad.jpg").write_text("text")
+    (root / "train" / "red" / "notes.txt").touch()
+    shutil.rmtree(root / "train" / "blue")
+    Image.new("L", (90, 40)).save(root / "val" / "red" / "gray.png")
+    assert main(["datasets", str(root), "--output", str(look)]) == 0
+    out, err = capsys.readouterr()
+    copies = [f"  val/red/{i:02}.png: same pixels as train/red/{i:02}.png" for i in range(9)]
+    assert [line.rstrip() for line in out.splitlines()] == [
+        "own: 37 images of 2 classes",
+        "class  train  validation",
+        "green  12     0",
+        "red    12     13",
+        "all    24     13",
+        "width      16 to 90 pixels, median 16",
+        "height     16 to 40 pixels, median 16",
+        "modes      RGB 36, L 1",
+        "balance    12 training images of every class",
+        "problems   13",
+        "  train/red/bad.jpg: unreadable: not an image",
+        *copies,
+        "  and 3 more; --output writes them all",
+        *(f"wrote {look / name}" for name in ("classes.png", "augmented.png", "problems.csv")),
+    ]
+    assert err.splitlines() == [
+        "skipped 1 unreadable image: train/red/bad.jpg (not an image)",
+        "ignored 1 file of other kinds (.txt)",
+        "no validation images of green",
+    ]
+    assert len((look / "problems.csv").read_text().splitlines()) == 1 + 13
+    with Image.open(look / "classes.png") as sheet:
+        assert sheet.width > 300
+
+
+def test_a_named_data_set_is_looked_at_alike_and_nothing_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["datasets", "digits"]) == 0
+    out, _ = capsys.readouterr()
+    lines = out.splitlines()
+    assert lines[0] == "digits: 1,797 images of 10 classes"
+    assert lines[-3:] == [
+        "size       8 x 8 pixels",
+        "balance    3 183, 8 174: 1.05 to 1",
+        "problems   none",
+    ]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_classes_of_unequal_sizes_are_told(photos: Path, tmp_path: Path, capsys: Capture) -> None:
+    root = tmp_path / "own"
+    shutil.copytree(photos, root)
+    for file in sorted((root / "red").iterdir())[3:]:
+        file.unlink()
+    assert main(["datasets", str(root)]) == 0
+    assert "balance    blue 12, red 3: 4 to 1\n" in capsys.readouterr().out
+
+
+def test_what_cannot_be_looked_at_is_one_line(
+    refused: Callable[..., tuple[int, str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    Path("empty").mkdir()
+    Path("flat").mkdir()
+    Image.new("L", (5, 5)).save("flat/x.png")
+    Path("bad.csv").write_text("a,b\n1,2\n")
+    Path("gone.csv").write_text("path,label\nx.png,a\ny.png,b\n")
+    Path("list.parquet").write_text("PAR1")
+    Path("bad.zip").write_text("text")
+    Path("film.mp4").touch()
+    with zipfile.ZipFile("evil.zip", "w") as archive:
+        archive.writestr("../x.png", b"")
+    gone = f"{tmp_path / 'gone.csv'}; {tmp_path / 'x.png'}: No such file or directory"
+    for data, message in [
+        ("nowhere/photos", "no such file or folder: nowhere/photos"),
+        ("empty", "no class folders in empty: put"),
+        ("flat", "or name a list (.csv) with the columns path and label"),
+        ("bad.csv", "bad.csv has no column 'path'"),
+        (tmp_path / "gone.csv", f"no readable image among the train images of {gone}"),
+        ("list.parquet", "pip install pyarrow"),
+        ("bad.zip", "bad.zip is damaged or no archive: File is not a zip file"),
+        ("evil.zip", "evil.zip is refused: '../x.png' leads out of it"),
+        ("film.mp4", "film.mp4 is neither a folder, a list (.csv .tsv .parquet), an archive"),
+    ]:
+        code, line = refused("datasets", data)
+        assert code == 1
+        assert message in line
+
+
+def test_a_picture_that_cannot_be_written_is_one_line(tmp_path: Path, capsys: Capture) -> None:
+    (tmp_path / "file").touch()
+    assert main(["datasets", "digits", "--output", str(tmp_path / "file")]) == 1
+    assert "eanet: error: cannot write" in capsys.readouterr().err
+
+
+def test_ten_thousand_problems_do_not_flood_the_screen(tmp_path: Path, capsys: Capture) -> None:
+    lines = ["path,label"]
+    for i in range(4):
+        Image.fromarray(np.full((4, 4), 50 * i, np.uint8)).save(tmp_path / f"{i}.png")
+        lines.append(f"{i}.png,{'ab'[i % 2]}")
+    lines += [f"gone{i}.png,a" for i in range(10_000)]
+    (tmp_path / "list.csv").write_text("\n".join(lines))
+    assert main(["datasets", str(tmp_path / "list.csv")]) == 0
+    out, err = capsys.readouterr()
+    assert len(out.splitlines()) < 30
+    assert "and 9,990 more" in out
+    assert err.count("\n") == 1
+    assert err.endswith("and 9995 more\n")
