@@ -35,8 +35,12 @@ def test_a_training_leaves_a_whole_run_and_tells_its_figures(
         "last.ckpt",
         "curves.png",
         "confusion.png",
+        "reliability.png",
         "samples.png",
         "metrics.json",
+        "classes.csv",
+        "predictions.csv",
+        "report.html",
     }
     written = json.loads((trained.path / "metrics.json").read_text())
     assert trained.metrics["top1"] == written["top1"] > 0.9

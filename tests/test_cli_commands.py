@@ -46,8 +46,9 @@ def test_an_interrupted_training_exits_130_and_goes_on_where_it_was(
     out, err = capsys.readouterr()
     assert len((run / "history.csv").read_text().splitlines()) == 1 + 3
     assert out.splitlines()[0] == "6 images"
-    wrote = [Path(line.removeprefix("wrote ")) for line in out.splitlines()[4:]]
-    assert wrote[0] == run / "metrics.json"
+    lines = [line for line in out.splitlines() if line.startswith("wrote ")]
+    wrote = [Path(line.removeprefix("wrote ")) for line in lines]
+    assert (wrote[0], wrote[-1]) == (run / "metrics.json", run / "report.html")
     assert all(file.is_file() for file in wrote)
     assert "epoch 3/3" in err
 
@@ -58,14 +59,33 @@ def test_an_evaluation_prints_the_figures_that_it_writes(
     arguments = ["evaluate", str(trained.path), "--split", "train", "--output", str(tmp_path)]
     assert main(arguments) == 0
     out, err = capsys.readouterr()
-    written = json.loads((tmp_path / "metrics.json").read_text())
-    assert out.splitlines()[:4] == [
+    m = json.loads((tmp_path / "metrics.json").read_text())
+    assert out.splitlines()[:6] == [
         "27 images",
-        f"loss   {written['loss']:.4f} (label smoothing 0.1)",
-        f"top-1  {written['top1']:.2%}",
-        "top-5  100.00%",
+        f"loss   {m['loss']:.4f}  (label smoothing 0.1)",
+        f"top-1  {m['top1']:.2%}  (95% interval {m['top1_low']:.2%} to {m['top1_high']:.2%})",
+        f"F1     {m['macro_f1']:.2%}  (precision {m['macro_precision']:.2%}, "
+        f"recall {m['macro_recall']:.2%}; means over the classes)",
+        f"ECE    {m['ece']:.2%}  (expected calibration error)",
+        f"27 images are few: on others like them, expect a top-1 anywhere from "
+        f"{m['top1_low']:.0%} to {m['top1_high']:.0%}",
     ]
     assert err == ""
+
+
+def test_a_calibration_prints_what_it_changed(
+    trained: eanet.TrainingResult, tmp_path: Path, capsys: Capture
+) -> None:
+    model = (trained.path / "model.safetensors").read_bytes()
+    arguments = ["evaluate", str(trained.path), "--calibrate", "--output", str(tmp_path)]
+    assert main(arguments) == 0
+    m = json.loads((tmp_path / "metrics.json").read_text())
+    assert (
+        f"calibrated by temperature {m['temperature']:.3f}: ECE {m['ece_before']:.2%} before, "
+        f"negative log-likelihood {m['nll_before']:.4f} before, {m['nll']:.4f} now\n"
+    ) in capsys.readouterr().out
+    assert (trained.path / "model.safetensors").read_bytes() == model
+    assert eanet.load(tmp_path).classes == eanet.load(trained.path).classes
 
 
 # Predicting
@@ -144,6 +164,24 @@ def test_a_file_whose_name_is_no_utf8_is_answered_under_its_own_name(
         pytest.skip("this file system takes UTF-8 names alone")
     assert main(["predict", str(trained.path), os.fsdecode(name)]) == 0
     assert capsysbinary.readouterr().out.startswith(name + b": ")
+
+
+# Data sets
+
+
+def test_a_look_at_images_shows_what_the_augmentation_of_a_recipe_makes_of_them(
+    photos: Path, tmp_path: Path, refused: Callable[..., tuple[int, str]], capsys: Capture
+) -> None:
+    recipe = tmp_path / "own.yaml"
+    recipe.write_text("mixup: 0.2\n")
+    sheets = []
+    for name, options in (("default", []), ("own", ["--recipe", str(recipe)])):
+        assert main(["datasets", str(photos), "--output", str(tmp_path / name), *options]) == 0
+        sheets.append(tmp_path / name / "augmented.png")
+        assert f"wrote {sheets[-1]}\n" in capsys.readouterr().out
+    assert sheets[0].read_bytes() != sheets[1].read_bytes()
+    code, line = refused("datasets", photos, "--recipe", "defalt")
+    assert (code, line) == (2, "unknown recipe 'defalt'; did you mean 'default'?")
 
 
 # Keras

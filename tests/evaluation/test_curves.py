@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from pictures import BLUE, ORANGE, amount, history, pixels
 
 from eanet.errors import EanetError
-from eanet.evaluation.curves import spread
+from eanet.evaluation.curves import ACCURACY, LOSS, spread
 from eanet.evaluation.plots import plot_curves
 
 
@@ -40,6 +40,21 @@ def test_a_run_that_diverges_is_drawn_up_to_there(tmp_path: Path) -> None:
 def test_a_run_without_any_finite_value_is_drawn_empty(tmp_path: Path) -> None:
     rows = [{"epoch": 1, "train_loss": math.nan}]
     pixels(plot_curves(rows, tmp_path / "c.png", best_epoch=1))
+
+
+def test_five_best_of_five_classes_are_not_drawn(tmp_path: Path) -> None:
+    rows = [row | {"train_top5": 1.0, "val_top5": 1.0} for row in history(9)]
+    without = [{k: v for k, v in row.items() if "top5" not in k} for row in rows]
+    files = [plot_curves(r, tmp_path / f"{len(r[0])}.png") for r in (rows, without)]
+    assert files[0].read_bytes() == files[1].read_bytes()
+
+
+def test_a_panel_can_be_drawn_alone(tmp_path: Path) -> None:
+    wide, high = (
+        pixels(plot_curves(history(9), tmp_path / "c.png", best_epoch=4, panels=panels)).shape[1]
+        for panels in ((LOSS, ACCURACY), (LOSS,))
+    )
+    assert high < 0.6 * wide
 
 
 def test_the_best_epoch_is_marked(tmp_path: Path) -> None:

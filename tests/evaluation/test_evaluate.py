@@ -1,15 +1,13 @@
 from __future__ import annotations
 
-import json
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch
 
 from eanet.data.imageset import ImageSet
 from eanet.errors import EanetError
-from eanet.evaluation.evaluate import Evaluation, evaluate, match_classes, write_metrics
+from eanet.evaluation.evaluate import Evaluation, evaluate, match_classes
+from eanet.evaluation.intervals import wilson
 from eanet.models import create_model
 from eanet.models.classifier import Classifier
 
@@ -43,13 +41,23 @@ def test_the_loss_is_the_cross_entropy_with_the_smoothing_of_the_training(smooth
 def test_accuracies_are_fractions_and_five_best_of_three_are_all() -> None:
     assert evaluation().top(1) == 2 / 4
     assert evaluation().top(2) == 3 / 4
-    assert evaluation().metrics() == {
-        "images": 4,
-        "loss": evaluation().loss,
-        "label_smoothing": 0.0,
-        "top1": 0.5,
-        "top5": 1.0,
-    }
+
+
+def test_metrics_agree_with_those_counted_by_hand() -> None:
+    found = evaluation(0.1).metrics()
+    assert (found["images"], found["classes"], found["label_smoothing"]) == (4, 3, 0.1)
+    assert (found["top1"], found["top5"]) == (0.5, 1.0)
+    assert (found["top1_low"], found["top1_high"]) == wilson(2, 4)
+    assert (found["top5_low"], found["top5_high"]) == wilson(4, 4)
+    assert found["macro_precision"] == pytest.approx((1 / 2 + 1 + 0) / 3)
+    assert found["macro_recall"] == pytest.approx((1 + 1 / 2 + 0) / 3)
+    assert found["macro_f1"] == pytest.approx((2 / 3 + 2 / 3 + 0) / 3)
+    assert found["loss"] == evaluation(0.1).loss
+    assert found["nll"] == evaluation(0.0).loss != found["loss"]
+    # 0.665 twice, both right, in one bin; 0.844 and 0.965, both wrong, alone in theirs.
+    sure = np.sort(evaluation().probabilities.max(axis=1))
+    gaps = [abs(sure[:2].sum() - 2), abs(sure[2] - 0), abs(sure[3] - 0)]
+    assert found["ece"] == pytest.approx(sum(gaps) / 4)
 
 
 def test_the_true_class_is_the_row_of_the_confusion() -> None:
@@ -87,6 +95,18 @@ def test_images_that_do_not_fit_the_model_are_refused(
         evaluate(model, images)
 
 
+def test_a_model_of_gray_images_is_refused() -> None:
+    model = create_model("vit", classes=["a", "b", "c"], image_size=4, in_channels=1, depth=1)
+    with pytest.raises(EanetError, match="in_channels=1, not for the colour images"):
+        evaluate(model, image_set(3))
+
+
+def test_answers_that_are_no_numbers_are_one_line(model: Classifier) -> None:
+    torch.nn.init.constant_(model.head.bias, float("nan"))
+    with pytest.raises(EanetError, match="answers are infinite or NaN"):
+        evaluate(model, image_set(3))
+
+
 def test_classes_that_were_never_named_take_the_names_of_the_data() -> None:
     unnamed = ("class 0", "class 1")
     assert match_classes(("a", "b"), ("a", "b")) == ("a", "b")
@@ -107,10 +127,3 @@ def test_other_classes_are_refused(
 ) -> None:
     with pytest.raises(EanetError, match=message):
         match_classes(known, found)
-
-
-def test_metrics_are_written_behind_what_they_are_about(tmp_path: Path) -> None:
-    path = write_metrics(evaluation(), tmp_path / "m.json", model="vit", split="test")
-    written = json.loads(path.read_text())
-    assert list(written)[:2] == ["model", "split"]
-    assert written == {"model": "vit", "split": "test", **evaluation().metrics()}

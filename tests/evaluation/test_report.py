@@ -1,18 +1,27 @@
 from __future__ import annotations
 
+import csv
 import json
 import shutil
 from pathlib import Path
 
 import pytest
+import torch
 from PIL import Image
+from report_contents import Reader
 
 import eanet
+from eanet.data.sources import load_dataset
 from eanet.errors import EanetError
-from eanet.evaluation.report import Report, best_epoch, write_report
-from eanet.models import create_model, save_model
+from eanet.evaluation.calibration import fit_temperature
+from eanet.evaluation.contents import Training
+from eanet.evaluation.evaluate import evaluate
+from eanet.evaluation.report import Report, write_report
+from eanet.models import create_model, load_model, save_model
+from eanet.training.run_directory import RunDirectory, data_options
 
-PICTURES = {"confusion.png", "samples.png"}
+PICTURES = {"confusion.png", "reliability.png", "samples.png"}
+TABLES = {"metrics.json", "classes.csv", "predictions.csv"}
 
 
 @pytest.fixture
@@ -23,11 +32,14 @@ def run(trained: eanet.TrainingResult, tmp_path: Path) -> Path:
 
 def check(report: Report, folder: Path, names: set[str], images: int, split: str = "test") -> None:
     """The files named are there, whole, and tell the same figures."""
-    assert {file.name for file in report.files} == names | {"metrics.json"}
+    assert {file.name for file in report.files} == names | TABLES | {"report.html"}
+    assert report.files[-1] == folder / "report.html"
     assert {file.parent for file in report.files} == {folder}
     for name in names:
         with Image.open(folder / name) as picture:
             picture.load()
+    assert len((folder / "predictions.csv").read_text("utf-8").splitlines()) == 1 + images
+    assert f"{report.metrics['top1']:.2%}" in Reader((folder / "report.html").read_text()).text
     written = json.loads((folder / "metrics.json").read_text())
     assert {key: written[key] for key in report.metrics} == report.metrics
     assert (written["data"], written["split"]) == ("photos", split)
@@ -59,6 +71,7 @@ def test_all_images_of_other_data_without_a_test_split_are_asked_about(
     report = write_report(run, data=other)
     check(report, run / "photos-all", PICTURES | {"curves.png"}, 35, "all")
     assert "00.png" in capsys.readouterr().err
+    assert str(other / "red" / "01.png") in (run / "photos-all" / "predictions.csv").read_text()
     with pytest.raises(EanetError, match="photos has no test images; use --split train"):
         write_report(run, data=other, split="test")
 
@@ -71,6 +84,17 @@ def test_the_test_images_of_other_data_are_asked_about_where_it_has_some(
         shutil.copytree(photos, other / split)
     (other / "test" / "red" / "00.png").unlink()
     check(write_report(run, data=other), run / "photos-test", PICTURES | {"curves.png"}, 35)
+
+
+def test_the_validation_images_of_other_data_without_test_images_are_asked_about(
+    run: Path, photos: Path, tmp_path: Path
+) -> None:
+    other = tmp_path / "other" / "photos"
+    for split in ("train", "val"):
+        shutil.copytree(photos, other / split)
+    (other / "val" / "red" / "00.png").unlink()
+    report = write_report(run, data=other)
+    check(report, run / "photos-validation", PICTURES | {"curves.png"}, 35, "validation")
 
 
 def test_the_run_s_own_data_by_name_are_its_test_images(run: Path, photos: Path) -> None:
@@ -90,11 +114,94 @@ def test_a_bare_file_needs_data_and_is_reported_beside_it(run: Path, photos: Pat
 
 def test_a_report_goes_where_it_is_told(run: Path, tmp_path: Path) -> None:
     check(
-        write_report(run, output=str(tmp_path / "here")),
+        write_report(run, output=str(tmp_path / "here"), data_dir=tmp_path),
         tmp_path / "here",
         PICTURES | {"curves.png"},
         images=6,
     )
+
+
+def test_another_run_is_not_written_into(run: Path, tmp_path: Path) -> None:
+    other = shutil.copytree(run, tmp_path / "other")
+    before = {file: file.read_bytes() for file in other.iterdir()}
+    with pytest.raises(EanetError, match=r"other holds another run; name another folder by --out"):
+        write_report(run, output=other)
+    assert {file: file.read_bytes() for file in other.iterdir()} == before
+
+
+def test_data_without_files_have_no_table_of_predictions(tmp_path: Path) -> None:
+    path = save_model(create_model("vit", num_classes=10, image_size=8, depth=1), tmp_path)
+    report = write_report(path, data="digits")
+    names = {file.name for file in report.files}
+    assert names == (TABLES - {"predictions.csv"}) | PICTURES | {"report.html"}
+    assert report.metrics["images"] == 1797
+
+
+# Calibration
+
+
+def test_a_calibrated_run_predicts_what_its_report_tells(run: Path, photos: Path) -> None:
+    plain = write_report(run)
+    weights = (run / "model.safetensors").read_bytes()
+    report = write_report(run, calibrate=True)
+    found, names = report.metrics, {file.name for file in report.files}
+    assert names == TABLES | PICTURES | {"curves.png", "report.html", "model.safetensors"}
+    assert found["temperature"] != pytest.approx(1, abs=0.05)
+    assert (found["nll_before"], found["ece_before"]) == (
+        plain.metrics["nll"],
+        plain.metrics["ece"],
+    )
+    assert found["top1"] == plain.metrics["top1"]
+    assert (run / "model.safetensors").read_bytes() != weights
+
+    with (run / "predictions.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    answers = eanet.load(run).predict([row["image"] for row in rows])
+    assert [answer.top1 for answer in answers] == [row["predicted"] for row in rows]
+    sure = [answer.probabilities[0] for answer in answers]
+    assert sure == pytest.approx([float(row["probability"]) for row in rows], abs=1e-4)
+
+    again = write_report(run, calibrate=True).metrics
+    assert again["temperature"] == pytest.approx(1, abs=1e-3)
+    assert again["nll"] == pytest.approx(found["nll"], abs=1e-4)
+
+
+def test_the_temperature_is_that_of_the_validation_images(run: Path) -> None:
+    model = load_model(run)
+    settings, _ = RunDirectory.open(run).read_settings()
+    held_out = load_dataset(settings.data, data_options(settings)).validation
+    assert held_out is not None
+    answers = evaluate(model, held_out)
+    wanted = fit_temperature(answers.logits, answers.labels)
+    assert write_report(run, calibrate=True).metrics["temperature"] == pytest.approx(wanted)
+
+
+def test_a_model_calibrated_on_other_data_stands_beside_their_report(
+    run: Path, photos: Path, tmp_path: Path
+) -> None:
+    other = tmp_path / "other" / "photos"
+    for split in ("train", "val", "test"):
+        shutil.copytree(photos, other / split)
+    weights = (run / "model.safetensors").read_bytes()
+    metrics = write_report(run, data=other, calibrate=True).metrics
+    assert (run / "model.safetensors").read_bytes() == weights
+    scaled, own = load_model(run / "photos-test").head.weight, load_model(run).head.weight
+    torch.testing.assert_close(scaled * metrics["temperature"], own)
+
+
+def test_a_temperature_needs_validation_images_that_it_is_not_judged_by(
+    run: Path, photos: Path, tmp_path: Path
+) -> None:
+    before = {file: file.read_bytes() for file in run.iterdir()}
+    with pytest.raises(EanetError, match="leave out --calibrate or use another --split"):
+        write_report(run, split="validation", calibrate=True)
+    other = shutil.copytree(photos, tmp_path / "other" / "photos")
+    with pytest.raises(EanetError, match="photos has no validation images to fit a temperature"):
+        write_report(run, data=other, calibrate=True)
+    assert {file: file.read_bytes() for file in run.iterdir()} == before
+
+
+# Wrong input
 
 
 def test_images_that_are_not_there_are_one_line(run: Path, tmp_path: Path, photos: Path) -> None:
@@ -106,7 +213,7 @@ def test_images_that_are_not_there_are_one_line(run: Path, tmp_path: Path, photo
     without = config.replace("validation_fraction: 0.1", "validation_fraction: 0")
     (run / "config.yaml").write_text(without)
     with pytest.raises(
-        EanetError, match="photos has no validation images; use --split train or test"
+        EanetError, match="photos has no validation images; use --split test or train"
     ):
         write_report(run, split="validation")
 
@@ -122,6 +229,9 @@ def test_the_best_epoch_is_the_one_whose_weights_were_kept() -> None:
     def row(epoch: int, accuracy: float, loss: float) -> dict[str, float]:
         return {"epoch": epoch, "val_accuracy": accuracy, "val_loss": loss}
 
-    assert best_epoch([row(1, 0.5, 1.0), row(2, 0.7, 2.0), row(3, 0.6, 0.1)]) == 2
-    assert best_epoch([row(1, 0.7, 1.0), row(2, 0.7, 0.9), row(3, 0.7, 0.9)]) == 2
-    assert best_epoch([{"epoch": 1, "train_loss": 1.0}]) is None
+    def best(*history: dict[str, float]) -> int | None:
+        return Training({}, history).best_epoch
+
+    assert best(row(1, 0.5, 1.0), row(2, 0.7, 2.0), row(3, 0.6, 0.1)) == 2
+    assert best(row(1, 0.7, 1.0), row(2, 0.7, 0.9), row(3, 0.7, 0.9)) == 2
+    assert best({"epoch": 1, "train_loss": 1.0}) is None

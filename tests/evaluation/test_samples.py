@@ -8,6 +8,7 @@ from pictures import ORANGE, amount, pixels, probabilities
 
 from eanet.errors import EanetError
 from eanet.evaluation.plots import choose_samples, plot_samples
+from eanet.evaluation.samples import most_wrong
 
 
 def test_samples_are_drawn_without_regard_to_correctness() -> None:
@@ -36,6 +37,14 @@ def test_samples_depend_on_the_seed_alone() -> None:
 def test_fewer_images_than_asked_for_are_all_chosen() -> None:
     labels = np.zeros(5, dtype=np.int64)
     assert sorted(choose_samples(labels, labels)) == [0, 1, 2, 3, 4]
+
+
+def test_the_most_wrong_are_mistakes_alone_the_highest_loss_first() -> None:
+    shown = np.array([[0.4, 0.6], [0.1, 0.9], [0.9, 0.1], [0.3, 0.7], [0.2, 0.8]], np.float32)
+    labels = np.array([0, 0, 0, 1, 0])
+    assert most_wrong(labels, shown).tolist() == [1, 4, 0]
+    assert most_wrong(labels, shown, count=2).tolist() == [1, 4]
+    assert most_wrong(labels[2:4], shown[2:4]).tolist() == []
 
 
 @pytest.mark.parametrize("shape", [(1, 8, 8, 3), (7, 32, 32, 3), (7, 64, 48, 3)])

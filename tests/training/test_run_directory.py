@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import numpy as np
 import pytest
 import torch
@@ -47,7 +49,10 @@ def test_settings_come_back_as_given_and_as_resolved(tmp_path):
     assert content["resolved"] == {"batch_size": 16, "device": "cpu"}
     assert content["data"]["classes"] == ["a", "ß"]
     assert content["data"]["images"] == {"train": 4, "test": 1}
-    assert content["environment"]["torch"] == torch.__version__
+    environment = content["environment"]
+    assert environment["torch"] == torch.__version__
+    assert environment["processor"]
+    assert abs((datetime.now(UTC) - datetime.fromisoformat(environment["date"])).seconds) < 60
 
 
 def test_other_images_are_noticed(tmp_path):

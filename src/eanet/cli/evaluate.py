@@ -14,18 +14,26 @@ def add(commands: Commands) -> None:
     made = commands.add(
         "evaluate",
         run,
-        "measure a model on images and draw pictures",
+        "measure a model on images and write a report",
         "eanet evaluate runs/digits-keras_eanet",
         "eanet evaluate runs/photos-keras_eanet --data other/photos",
+        "eanet evaluate runs/photos-keras_eanet --calibrate",
     )
     made.add_argument("model", metavar="RUN", help="run directory, model file or Hub id")
     made.add_argument("--data", help="data set or folder; unset: what the run was trained on")
     made.add_argument(
         "--split",
         choices=["train", "validation", "test"],
-        help="unset: test, or all images of other data without test images",
+        help="unset: test; of other data without test images: validation, or else all",
     )
     made.add_argument("--output", type=Path, help="folder to write to; unset: the run directory")
+    made.add_argument(
+        "--calibrate",
+        action="store_true",
+        help="fit a temperature on the validation images, so that the model is as sure as it is "
+        "right, and write this model beside the report: into the run itself, unless --data, "
+        "--split or --output say otherwise",
+    )
     add_settings(made, {n: RUN[n] for n in ("data_dir", "device")})
 
 
@@ -40,5 +48,6 @@ def run(options: argparse.Namespace) -> None:
         data_dir=options.data_dir,
         output=options.output,
         device=options.device,
+        calibrate=options.calibrate,
     )
     show_metrics(report.metrics, report.files)

@@ -14,13 +14,26 @@ from rich.table import Table
 
 def show_metrics(metrics: dict[str, float | int], files: Iterable[Path]) -> None:
     """Print what a model scored, and what was written."""
-    out = stdout()
-    smoothing = metrics["label_smoothing"]
-    note = f" (label smoothing {smoothing:g})" if smoothing else ""
-    out.print(f"{metrics['images']:,} images")
-    out.print(f"loss   {metrics['loss']:.4f}{note}")
-    out.print(f"top-1  {metrics['top1']:.2%}")
-    out.print(f"top-5  {metrics['top5']:.2%}")
+    from eanet.evaluation.intervals import note_of_few
+
+    out, m = stdout(), metrics
+    smoothing = m["label_smoothing"]
+    note = f"  (label smoothing {smoothing:g})" if smoothing else ""
+    out.print(f"{m['images']:,} images")
+    out.print(f"loss   {m['loss']:.4f}{note}")
+    for k in (1, 5) if m["classes"] > 5 else (1,):
+        interval = f"{m[f'top{k}_low']:.2%} to {m[f'top{k}_high']:.2%}"
+        out.print(f"top-{k}  {m[f'top{k}']:.2%}  (95% interval {interval})")
+    averages = f"precision {m['macro_precision']:.2%}, recall {m['macro_recall']:.2%}"
+    out.print(f"F1     {m['macro_f1']:.2%}  ({averages}; means over the classes)")
+    out.print(f"ECE    {m['ece']:.2%}  (expected calibration error)")
+    if "temperature" in m:
+        out.print(
+            f"calibrated by temperature {m['temperature']:.3f}: ECE {m['ece_before']:.2%} before, "
+            f"negative log-likelihood {m['nll_before']:.4f} before, {m['nll']:.4f} now"
+        )
+    if few := note_of_few(int(m["images"]), m["top1_low"], m["top1_high"]):
+        out.print(few)
     for file in files:
         out.print(f"wrote {file}")
 

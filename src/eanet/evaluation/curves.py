@@ -23,15 +23,34 @@ class _Curve(NamedTuple):
     style: str
 
 
-_LOSSES = (
-    _Curve("train_loss", "train", ORANGE, "-"),
-    _Curve("val_loss", "validation", BLUE, "-"),
+class Panel(NamedTuple):
+    """Curves that share their axes."""
+
+    name: str
+    curves: tuple[_Curve, ...]
+    scale: float
+    digits: int  # of the value at the best epoch
+
+
+LOSS = Panel(
+    "Loss",
+    (
+        _Curve("train_loss", "train", ORANGE, "-"),
+        _Curve("val_loss", "validation", BLUE, "-"),
+    ),
+    scale=1,
+    digits=3,
 )
-_ACCURACIES = (
-    _Curve("train_top5", "train top-5", ORANGE, ":"),
-    _Curve("val_top5", "validation top-5", BLUE, ":"),
-    _Curve("train_accuracy", "train", ORANGE, "-"),
-    _Curve("val_accuracy", "validation", BLUE, "-"),
+ACCURACY = Panel(
+    "Accuracy, %",
+    (
+        _Curve("train_top5", "train top-5", ORANGE, ":"),
+        _Curve("val_top5", "validation top-5", BLUE, ":"),
+        _Curve("train_accuracy", "train", ORANGE, "-"),
+        _Curve("val_accuracy", "validation", BLUE, "-"),
+    ),
+    scale=100,
+    digits=1,
 )
 
 
@@ -41,14 +60,16 @@ def plot_curves(
     *,
     title: str = "",
     best_epoch: int | None = None,
+    panels: Sequence[Panel] = (LOSS, ACCURACY),
 ) -> Path:
     """Draw loss and accuracy by epoch.
 
     Args:
         history: one row an epoch, as in ``history.csv``; ``val_*`` may be missing, values NaN.
-        path: the PNG file to write.
+        path: the PNG or SVG file to write.
         title: stands above the picture.
-        best_epoch: the epoch whose weights were kept; marked in both panels.
+        best_epoch: the epoch whose weights were kept; marked in every panel.
+        panels: what to draw, from left to right.
 
     Raises:
         EanetError: the history is empty or lacks ``best_epoch``, or the file cannot be written.
@@ -60,37 +81,34 @@ def plot_curves(
         raise EanetError(
             f"best epoch {best_epoch} is not in the history, which has {epochs[0]} to {epochs[-1]}"
         )
-    with picture(path, 9.4, 3.4, dpi=180) as figure:
-        loss, accuracy = figure.subplots(1, 2, gridspec_kw={"wspace": 0.46})
-        _draw_panel(loss, "Loss", _LOSSES, history, epochs)
-        _draw_panel(accuracy, "Accuracy, %", _ACCURACIES, history, epochs, scale=100)
-        if best_epoch is not None:
-            _mark_best(loss, epochs, best_epoch, digits=3)
-            _mark_best(accuracy, epochs, best_epoch, digits=1)
-        write_title(loss, title, points=54)
+    with picture(path, 4.7 * len(panels), 3.4, dpi=180) as figure:
+        row = figure.subplots(1, len(panels), squeeze=False, gridspec_kw={"wspace": 0.46})[0]
+        for axes, panel in zip(row, panels, strict=True):
+            _draw_panel(axes, panel, history, epochs)
+            if best_epoch is not None:
+                _mark_best(axes, epochs, best_epoch, panel.digits)
+        write_title(row[0], title, points=54)
     return path
 
 
 def _draw_panel(
-    axes: Axes,
-    name: str,
-    curves: Sequence[_Curve],
-    history: Sequence[Mapping[str, float]],
-    epochs: NDArray[np.int_],
-    scale: float = 1,
+    axes: Axes, panel: Panel, history: Sequence[Mapping[str, float]], epochs: NDArray[np.int_]
 ) -> None:
     """Draw the curves that have any finite value, each with its label at the right edge."""
     drawn, last = [], []
-    for curve in curves:
-        values = scale * np.array([row.get(curve.column, np.nan) for row in history], dtype=float)
+    for curve in panel.curves:
+        values = panel.scale * np.array(
+            [row.get(curve.column, np.nan) for row in history], dtype=float
+        )
         values[~np.isfinite(values)] = np.nan
-        if np.isnan(values).all():
+        is_idle = curve.column.endswith("top5") and (values == 100).all()  # of up to 5 classes
+        if np.isnan(values).all() or is_idle:
             continue
         marker = "o" if len(epochs) <= 12 else ""
         axes.plot(epochs, values, curve.style, color=curve.colour, marker=marker, markersize=5)
         drawn.append(curve)
         last.append(values[~np.isnan(values)][-1])
-    axes.set_title(name, loc="left", pad=27, fontsize=12, **BOLD)
+    axes.set_title(panel.name, loc="left", pad=27, fontsize=12, **BOLD)
     axes.set_xlabel("epoch")
     axes.grid(axis="y")
     margin = 0.02 * (epochs[-1] - epochs[0]) or 0.5

@@ -6,10 +6,13 @@ pyplot is never used.
 
 from __future__ import annotations
 
+import re
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from html import escape
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from eanet.files import replacing
@@ -42,7 +45,7 @@ _STYLE = {
     "lines.linewidth": 2.0,
     "lines.solid_capstyle": "round",
     "savefig.bbox": "tight",  # what reaches beyond the edge widens the picture, nothing is cut
-    "savefig.pad_inches": 0.25,
+    "svg.fonttype": "none",  # text stays text
 }
 _FONT = "DejaVu Sans"  # comes with matplotlib
 # For class names in Chinese, Japanese or Korean, which that font lacks.
@@ -62,7 +65,7 @@ _lock = threading.Lock()  # matplotlib's settings belong to the whole process
 
 @contextmanager
 def picture(path: Path, width: float, height: float, dpi: int) -> Iterator[Figure]:
-    """A figure of ``width`` x ``height`` inches, written to ``path`` as PNG on leaving.
+    """A figure of ``width`` x ``height`` inches, written to ``path`` as PNG or SVG on leaving.
 
     Raises:
         EanetError: the file cannot be written; what was there before stays.
@@ -70,17 +73,51 @@ def picture(path: Path, width: float, height: float, dpi: int) -> Iterator[Figur
     from matplotlib import font_manager, style
     from matplotlib.figure import Figure
 
+    padding = 0 if path.suffix == ".svg" else 0.25  # a page has its own
     installed = set(font_manager.get_font_names())
     fonts = [_FONT, *(font for font in _FALLBACK_FONTS if font in installed)]
     with _lock, style.context([_STYLE | {"font.family": fonts}], after_reset=True):
         figure = Figure(figsize=(width, height), dpi=dpi)
         yield figure
         with replacing(path) as partial:
-            figure.savefig(partial, format="png")
+            figure.savefig(partial, format=path.suffix[1:], pad_inches=padding)
+
+
+# What the colours are called in the style sheet of a page, which has them for light and for dark.
+_PAGE_COLOURS = {
+    INK: "var(--ink)",
+    MUTED: "var(--muted)",
+    FAINT: "var(--line)",
+    EMPTY: "var(--line)",
+    BLUE: "var(--right)",
+    ORANGE: "var(--wrong)",
+    "#ffffff": "var(--card)",
+}
+
+
+def inline_svg(draw: Callable[[Path], object], label: str) -> str:
+    """The SVG element that ``draw`` writes into a file, fit for a page of HTML.
+
+    Its colours and fonts become those of the page, its ids go as far as nothing refers to them.
+    ``label`` is read to those who do not see it.
+    """
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "picture.svg"
+        draw(path)
+        svg = path.read_text("utf-8")
+    svg = re.sub(r"<(metadata|style)\b.*?</\1>", "", svg[svg.index("<svg") :], flags=re.DOTALL)
+    svg = re.sub(r' (xmlns(:xlink)?|version|height)="[^"]*"', "", svg, count=4)
+    svg = re.sub(r"font-family: [^;\"]*;?", "", svg)
+    used = set(re.findall(r"#([\w.-]+)[\")]", svg))
+    svg = re.sub(r' id="([^"]*)"', lambda m: m[0] if m[1] in used else "", svg)
+    svg = svg.replace("<svg", f'<svg role="img" aria-label="{escape(label)}"', 1)
+    return re.sub("#[0-9a-f]{6}", lambda m: _PAGE_COLOURS.get(m[0], m[0]), svg)
 
 
 def write_title(axes: Axes, title: str, points: float) -> None:
     """Write the title of a picture so many points above the left end of ``axes``."""
+    if not title:  # which would take its room nevertheless
+        return
     weight = BOLD if title.isascii() else {}
     axes.annotate(
         title,

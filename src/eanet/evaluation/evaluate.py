@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -14,8 +13,11 @@ from numpy.typing import NDArray
 from eanet.console import progress_bar
 from eanet.data.batches import in_order
 from eanet.data.imageset import ImageSet
+from eanet.device import keep_freed_memory
 from eanet.errors import EanetError
-from eanet.files import replacing
+from eanet.evaluation.calibration import Reliability
+from eanet.evaluation.classes import ClassFigures, class_figures, macro_averages
+from eanet.evaluation.intervals import wilson
 from eanet.models import Classifier
 from eanet.models.registry import unnamed_classes
 
@@ -38,12 +40,12 @@ class Evaluation:
     classes: tuple[str, ...]
     label_smoothing: float = 0.0
 
-    @property
+    @cached_property
     def probabilities(self) -> NDArray[np.float32]:
         """Softmax of the logits, (n, K)."""
         return torch.from_numpy(self.logits).softmax(dim=1).numpy()
 
-    @property
+    @cached_property
     def predicted(self) -> NDArray[np.int64]:
         """The most probable class of each image, (n,)."""
         return np.asarray(self.logits.argmax(axis=1), dtype=np.int64)
@@ -59,8 +61,11 @@ class Evaluation:
 
     def top(self, k: int) -> float:
         """Fraction of the images whose class is among the ``k`` most probable ones."""
+        return self._among(k) / len(self.labels)
+
+    def _among(self, k: int) -> int:
         best = torch.from_numpy(self.logits).topk(min(k, len(self.classes)), dim=1).indices
-        return best.eq(torch.from_numpy(self.labels).unsqueeze(1)).any(dim=1).double().mean().item()
+        return int(best.eq(torch.from_numpy(self.labels).unsqueeze(1)).any(dim=1).sum())
 
     def confusion(self) -> NDArray[np.int64]:
         """Images by true class (row) and predicted class (column), (K, K)."""
@@ -68,14 +73,45 @@ class Evaluation:
         np.add.at(matrix, (self.labels, self.predicted), 1)
         return matrix
 
+    @cached_property
+    def by_class(self) -> list[ClassFigures]:
+        """Precision, recall and F1 of each class."""
+        return class_figures(self.labels, self.predicted, self.classes)
+
+    @cached_property
+    def reliability(self) -> Reliability:
+        """How sure the model is, and how often it is right then."""
+        return Reliability.of(self.probabilities, self.labels)
+
+    @property
+    def nll(self) -> float:
+        """Mean negative log-likelihood of the true classes: cross-entropy without smoothing."""
+        logits, labels = torch.from_numpy(self.logits), torch.from_numpy(self.labels)
+        return torch.nn.functional.cross_entropy(logits, labels).item()
+
     def metrics(self) -> dict[str, float | int]:
-        """What is worth a number; accuracies are fractions."""
-        return {
-            "images": len(self.labels),
+        """What is worth a number.
+
+        Accuracies, precision, recall and calibration error are fractions; ``_low`` and ``_high``
+        are 95 % confidence intervals.
+        """
+        images = len(self.labels)
+        found: dict[str, float | int] = {
+            "images": images,
+            "classes": len(self.classes),
             "loss": self.loss,
             "label_smoothing": self.label_smoothing,
-            "top1": self.top(1),
-            "top5": self.top(5),
+        }
+        for k in (1, 5):
+            low, high = wilson(self._among(k), images)
+            found |= {f"top{k}": self.top(k), f"top{k}_low": low, f"top{k}_high": high}
+        precision, recall, f1 = macro_averages(self.by_class)
+        return found | {
+            "macro_precision": precision,
+            "macro_recall": recall,
+            "macro_f1": f1,
+            "nll": self.nll,
+            "ece": self.reliability.error,
         }
 
 
@@ -90,7 +126,7 @@ def evaluate(
 
     Raises:
         EanetError: the set is empty, of another image size, or of classes that the model does not
-            know.
+            know; or the model takes no colour images or its answers are no numbers.
     """
     if not len(images):
         raise EanetError("there are no images to evaluate on")
@@ -99,14 +135,22 @@ def evaluate(
         raise EanetError(
             f"the images have a side of {images.image_size} pixels, the model takes {size}"
         )
+    if model.config.in_channels != 3:
+        raise EanetError(
+            f"the model was made with in_channels={model.config.in_channels}, not for the colour "
+            "images of the data"
+        )
     classes = match_classes(model.classes, images.classes)
+    if device == "cpu":
+        keep_freed_memory()
     model = model.to(device).eval()
-    return Evaluation(
-        np.concatenate(list(_logits(model, images, device))),
-        images.labels,
-        classes,
-        label_smoothing,
-    )
+    logits = np.concatenate(list(_logits(model, images, device)))
+    if not np.isfinite(logits).all():
+        raise EanetError(
+            "the model's answers are infinite or NaN: its weights are damaged, or its training "
+            "went astray; train it again"
+        )
+    return Evaluation(logits, images.labels, classes, label_smoothing)
 
 
 @torch.inference_mode()
@@ -137,10 +181,3 @@ def match_classes(known: tuple[str, ...], found: tuple[str, ...]) -> tuple[str, 
         f"the data's {len(found)} classes are not the model's {len(known)} "
         f"({why}); evaluate on data with the classes it was trained on"
     )
-
-
-def write_metrics(evaluation: Evaluation, path: Path, **about: str) -> Path:
-    """Write the metrics, behind what they are ``about``, as JSON."""
-    with replacing(path) as partial:
-        partial.write_text(json.dumps({**about, **evaluation.metrics()}, indent=2) + "\n", "utf-8")
-    return path

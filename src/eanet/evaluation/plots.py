@@ -4,6 +4,14 @@ from __future__ import annotations
 
 from eanet.evaluation.confusion import most_confused, plot_confusion
 from eanet.evaluation.curves import plot_curves
+from eanet.evaluation.reliability import plot_reliability
 from eanet.evaluation.samples import choose_samples, plot_samples
 
-__all__ = ["choose_samples", "most_confused", "plot_confusion", "plot_curves", "plot_samples"]
+__all__ = [
+    "choose_samples",
+    "most_confused",
+    "plot_confusion",
+    "plot_curves",
+    "plot_reliability",
+    "plot_samples",
+]

@@ -1,24 +1,29 @@
-"""The report on a model: figures as JSON, pictures to look at."""
+"""The report on a model: figures, pictures to look at, and a page with all of it."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
 
-from eanet.console import notice
 from eanet.data.imageset import ImageSet
-from eanet.data.sources import load_dataset, load_source, locate
 from eanet.data.splits import DataOptions
 from eanet.device import resolve_device
-from eanet.errors import EanetError, unknown_name
-from eanet.evaluation.evaluate import Evaluation, evaluate, write_metrics
-from eanet.evaluation.plots import choose_samples, plot_confusion, plot_curves, plot_samples
-from eanet.models import load_model
+from eanet.errors import EanetError
+from eanet.evaluation.calibration import divide_logits, fit_temperature
+from eanet.evaluation.contents import Contents, Training
+from eanet.evaluation.evaluate import Evaluation, evaluate
+from eanet.evaluation.page import write_page
+from eanet.evaluation.plots import (
+    choose_samples,
+    plot_confusion,
+    plot_curves,
+    plot_reliability,
+    plot_samples,
+)
+from eanet.evaluation.selection import Selection, Split, select_images
+from eanet.evaluation.tables import write_classes, write_metrics, write_predictions
+from eanet.models import Classifier, load_model, save_model
 from eanet.training.run_directory import SETTINGS, RunDirectory, data_options
-
-Split = Literal["train", "validation", "test"]
 
 
 @dataclass(frozen=True)
@@ -37,21 +42,26 @@ def write_report(
     data_dir: str | Path | None = None,
     output: str | Path | None = None,
     device: str | None = None,
+    calibrate: bool = False,
 ) -> Report:
-    """Evaluate a model and write ``metrics.json`` and the pictures.
+    """Evaluate a model; write ``report.html``, and its figures and pictures as files of their own.
 
     Args:
         where: a run directory, a model file or a Hub id.
         data: a data set's name or a folder; that of the run unless given.
-        split: which of its images; the test images unless given, or all images of other data
-            that have no test images of their own.
+        split: which of its images; unless given, the test images, or where other data than the
+            run's have none the validation images, or else all.
         data_dir: where archives are; the run's unless given.
         output: folder to write to; unless given, that of the run or file, or a folder in it named
             after data and split where these are not the run's test images.
         device: where to compute; as the run was told unless given.
+        calibrate: fit a temperature on the validation images, divide the model's logits by it, and
+            write this model into the folder of the report. That of a run's own test images is the
+            run's, so the run predicts calibrated probabilities from then on.
 
     Raises:
-        EanetError: no such model or data, or they do not fit each other.
+        EanetError: no such model or data, they do not fit each other, or there are no validation
+            images apart from those of the report.
     """
     model = load_model(where)
     path = Path(where)
@@ -63,90 +73,106 @@ def write_report(
     )
     if data_dir is not None:
         options = replace(options, data_dir=Path(data_dir))
-    if settings is not None and (data is None or locate(data) == settings.data):
-        name, chosen, images = _of_the_run(settings.data, options, split)
-        own = chosen == "test"
-    elif data is not None:
-        name, chosen, images = _of_others(data, options, split)
-        own = False
-    else:
+    trained_on = settings.data if settings is not None else None
+    if (data := data or trained_on) is None:
         raise EanetError(f"{where} does not say what it was trained on; name the images by --data")
-    evaluation = evaluate(
-        model,
-        images,
-        device=resolve_device(device or (settings.device if settings is not None else "auto")),
-        label_smoothing=settings.label_smoothing if settings is not None else 0.0,
+    chosen = select_images(data, split, options, trained_on)
+    folder = Path(output) if output is not None else _folder(path, chosen)
+    if (folder / SETTINGS).is_file() and folder.resolve() != path.resolve():
+        raise EanetError(f"{folder} holds another run; name another folder by --output")
+    validation = _for_calibration(chosen) if calibrate else None
+
+    device = resolve_device(device or (settings.device if settings is not None else "auto"))
+    smoothing = settings.label_smoothing if settings is not None else 0.0
+    evaluation = evaluate(model, chosen.images, device=device, label_smoothing=smoothing)
+    contents = Contents(
+        model.config.name,
+        chosen.data,
+        chosen.split,
+        chosen.images,
+        evaluation,
+        evaluation.metrics(),
+        training=Training.of(run) if run is not None else None,
     )
-    if output is None:
-        base = (
-            path if path.is_dir() else path.parent if path.is_file() else Path("runs") / path.name
+    if validation is not None:
+        contents = _calibrate(model, contents, evaluate(model, validation, device=device))
+    files = _write(contents, folder)
+    if calibrate:
+        files.append(save_model(model, folder))
+    files.append(write_page(contents, folder / "report.html"))
+    return Report(dict(contents.metrics), tuple(files))
+
+
+def _folder(path: Path, chosen: Selection) -> Path:
+    """Where a report goes that is not told."""
+    base = path if path.is_dir() else path.parent if path.is_file() else Path("runs") / path.name
+    is_own = chosen.of_run and chosen.split == "test"
+    return base if is_own else base / f"{chosen.data}-{chosen.split}"
+
+
+def _for_calibration(chosen: Selection) -> ImageSet:
+    """The validation images, where the report is about others."""
+    if chosen.split == "validation":
+        raise EanetError(
+            "a temperature is fitted on the validation images and judged by others; "
+            "leave out --calibrate or use another --split"
         )
-        output = base if own else base / f"{name}-{chosen}"
-    output = Path(output)
-    about = {"model": model.config.name, "data": name, "split": chosen}
-    files = [write_metrics(evaluation, output / "metrics.json", **about)]
-    files += draw(evaluation, images, output, f"{model.config.name} on {name} ({chosen})")
-    if run is not None and (history := run.read_history()):
-        title = f"{model.config.name} on {run.read_config()['data']['name']}"
-        files.append(
-            plot_curves(history, output / "curves.png", title=title, best_epoch=best_epoch(history))
-        )
-    return Report(evaluation.metrics(), tuple(files))
+    if chosen.validation is None:
+        raise EanetError(f"{chosen.data} has no validation images to fit a temperature on")
+    return chosen.validation
 
 
-Chosen = tuple[str, str, ImageSet]
-"""The data's name, which of its images, and these."""
+def _calibrate(model: Classifier, contents: Contents, held_out: Evaluation) -> Contents:
+    """Divide the model's logits by the temperature that fits ``held_out``; what is told then."""
+    temperature = fit_temperature(held_out.logits, held_out.labels)
+    divide_logits(model, temperature)
+    before = contents.evaluation
+    evaluation = replace(before, logits=before.logits / temperature)
+    metrics = evaluation.metrics() | {
+        "temperature": temperature,
+        "nll_before": before.nll,
+        "ece_before": before.reliability.error,
+    }
+    return replace(contents, evaluation=evaluation, metrics=metrics, before=before)
 
 
-def _of_the_run(data: str, options: DataOptions, split: Split | None) -> Chosen:
-    """Images that the run was split into when it was trained."""
-    dataset = load_dataset(data, options)
-    sets = {"train": dataset.train, "validation": dataset.validation, "test": dataset.test}
-    return dataset.name, *_choose(sets, split or "test", dataset.name)
-
-
-def _of_others(data: str | Path, options: DataOptions, split: Split | None) -> Chosen:
-    """Images that the model has not met: those of a split, or all where there is none."""
-    name, own = load_source(data, options)
-    for note in own.notes:
-        notice(note)
-    if split is None and own.test is None:
-        return name, "all", own.train
-    sets = {"train": own.train, "validation": own.validation, "test": own.test}
-    return name, *_choose(sets, split or "test", name)
-
-
-def _choose(sets: Mapping[str, ImageSet | None], split: str, name: str) -> tuple[str, ImageSet]:
-    if split not in sets:
-        raise unknown_name("split", split, sets)
-    images = sets[split]
-    if images is None:
-        there = " or ".join(key for key, value in sets.items() if value is not None)
-        raise EanetError(f"{name} has no {split} images; use --split {there}")
-    return split, images
-
-
-def draw(evaluation: Evaluation, images: ImageSet, output: Path, title: str) -> list[Path]:
-    """Write ``confusion.png`` and ``samples.png``."""
-    chosen = choose_samples(evaluation.labels, evaluation.predicted)
-    return [
+def _write(contents: Contents, folder: Path) -> list[Path]:
+    """Write the figures, and the pictures as PNG."""
+    evaluation, images, training = contents.evaluation, contents.images, contents.training
+    files = [
+        write_metrics(contents, folder / "metrics.json"),
+        write_classes(evaluation.by_class, folder / "classes.csv"),
+    ]
+    if images.files is not None:
+        files.append(write_predictions(evaluation, images.files, folder / "predictions.csv"))
+    title = f"{contents.model} on {contents.data} ({contents.split})"
+    sample = choose_samples(evaluation.labels, evaluation.predicted)
+    files += [
         plot_confusion(
-            evaluation.confusion(), evaluation.classes, output / "confusion.png", title=title
+            evaluation.confusion(), evaluation.classes, folder / "confusion.png", title=title
+        ),
+        plot_reliability(
+            evaluation.reliability,
+            folder / "reliability.png",
+            title=title,
+            before=contents.reliability_before,
         ),
         plot_samples(
-            images.subset(chosen).images,
-            evaluation.labels[chosen],
-            evaluation.probabilities[chosen],
+            images.subset(sample).images,
+            evaluation.labels[sample],
+            evaluation.probabilities[sample],
             evaluation.classes,
-            output / "samples.png",
+            folder / "samples.png",
             title=title,
         ),
     ]
-
-
-def best_epoch(history: list[dict[str, float]]) -> int | None:
-    """The epoch whose weights were kept: highest validation accuracy, then lowest loss."""
-    rows = [row for row in history if "val_accuracy" in row]
-    if not rows:
-        return None
-    return int(max(rows, key=lambda row: (row["val_accuracy"], -row["val_loss"]))["epoch"])
+    if training is not None and training.history:
+        files.append(
+            plot_curves(
+                training.history,
+                folder / "curves.png",
+                title=f"{contents.model} on {training.config['data']['name']}",
+                best_epoch=training.best_epoch,
+            )
+        )
+    return files

@@ -42,6 +42,21 @@ def choose_samples(
     return drawn[np.argsort(labels[drawn] != predicted[drawn], kind="stable")]
 
 
+def most_wrong(
+    labels: NDArray[np.int64], probabilities: NDArray[np.float32], count: int = 24
+) -> NDArray[np.int64]:
+    """Up to ``count`` images that are taken for another class, the highest loss first.
+
+    Args:
+        labels: (n,) true classes.
+        probabilities: (n, K) of the model.
+        count: how many at most.
+    """
+    true = probabilities[np.arange(len(labels)), labels]
+    wrong = np.flatnonzero(probabilities.argmax(axis=1) != labels)
+    return np.asarray(wrong[np.argsort(true[wrong], kind="stable")][:count], dtype=np.int64)
+
+
 def plot_samples(
     images: NDArray[np.uint8],
     labels: NDArray[np.int64],

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import os
 import platform
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,7 @@ import yaml
 from eanet import __version__
 from eanet.config import TrainSettings, parse_yaml, read_text
 from eanet.data.splits import DataOptions, Dataset
+from eanet.device import processor_name
 from eanet.errors import EanetError
 from eanet.files import replacing
 
@@ -87,7 +90,7 @@ class RunDirectory:
     def write_settings(
         self, settings: TrainSettings, resolved: TrainSettings, dataset: Dataset
     ) -> None:
-        """Everything needed to do the run again, with versions and the data's fingerprint.
+        """Everything needed to do the run again, with machine, versions and the data's fingerprint.
 
         Args:
             settings: as they were given.
@@ -96,6 +99,7 @@ class RunDirectory:
         """
         given, chosen = settings.model_dump(mode="json"), resolved.model_dump(mode="json")
         sets = {"train": dataset.train, "validation": dataset.validation, "test": dataset.test}
+        gpu = {"gpu": torch.cuda.get_device_name()} if resolved.device == "cuda" else {}
         content = {
             "settings": given,
             "resolved": {name: value for name, value in chosen.items() if value != given[name]},
@@ -110,6 +114,10 @@ class RunDirectory:
                 "torch": str(torch.__version__),
                 "python": platform.python_version(),
                 "platform": platform.platform(),
+                "processor": processor_name(),
+                "cores": os.cpu_count(),
+                **gpu,
+                "date": datetime.now(UTC).isoformat(timespec="seconds"),
             },
         }
         with replacing(self.path / SETTINGS) as partial:

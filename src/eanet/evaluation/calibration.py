@@ -1,0 +1,92 @@
+"""Whether a model that is 80 % sure is right 80 % of the time, and how to make it so.
+
+Guo et al. (2017), "On Calibration of Modern Neural Networks", arXiv 1706.04599.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from eanet.models import Classifier
+
+BINS = 15
+LOWEST, HIGHEST = 0.01, 100.0  # of a temperature
+
+
+@dataclass(frozen=True, eq=False)
+class Reliability:
+    """Images by how sure the model was of its answer, in bins of equal width from 0 to 1.
+
+    Attributes:
+        images: in each bin, (15,).
+        confidence: mean probability of the answers in each bin, (15,); NaN where there are none.
+        accuracy: part of them that are right, (15,); NaN where there are none.
+    """
+
+    images: NDArray[np.int64]
+    confidence: NDArray[np.float64]
+    accuracy: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, probabilities: NDArray[np.float32], labels: NDArray[np.int64]) -> Reliability:
+        """Sort the answers ``(n, K)`` to images of the classes ``(n,)`` into the bins."""
+        sure = probabilities.max(axis=1).astype(np.float64)
+        right = probabilities.argmax(axis=1) == labels
+        # Each bin holds its upper edge, as in the paper.
+        bins = np.clip(np.ceil(sure * BINS).astype(np.int64) - 1, 0, BINS - 1)
+        images, confidence, accuracy = (
+            np.bincount(bins, weights, minlength=BINS) for weights in (None, sure, right)
+        )
+        filled = np.where(images > 0, images, np.nan)
+        return cls(images.astype(np.int64), confidence / filled, accuracy / filled)
+
+    @property
+    def error(self) -> float:
+        """Expected calibration error (section 2): mean distance of confidence and accuracy."""
+        gaps = np.abs(self.confidence - self.accuracy)
+        return float(np.nansum(self.images * gaps) / self.images.sum())
+
+
+def fit_temperature(logits: NDArray[np.float32], labels: NDArray[np.int64]) -> float:
+    """The number to divide logits by, so that the probabilities fit the labels best (section 4.2).
+
+    The true class of each of the n images counts as 1 - 1/(n + 2) certain, not as 1: a model that
+    makes no mistake on these images would else be sure of all others, too (Platt, 1999,
+    "Probabilistic Outputs for Support Vector Machines", section 2.2).
+
+    Args:
+        logits: (n, K) of images that the model was not trained on, and is not judged by.
+        labels: (n,) their classes.
+    """
+    scores = torch.from_numpy(logits).double()
+    count, classes = scores.shape
+    doubt = 1 / (count + 2)
+    true = scores.gather(1, torch.from_numpy(labels).unsqueeze(1)).mean()
+    others = (scores.sum() / count - true) / max(1, classes - 1)
+    wanted = (1 - doubt) * true + doubt * others
+    # The loss is convex in 1/T, with this slope: expected logit less wanted logit. Halving finds
+    # its zero, in the logarithm of T.
+    low, high = math.log(LOWEST), math.log(HIGHEST)
+    for _ in range(40):
+        middle = (low + high) / 2
+        probabilities = (scores / math.exp(middle)).softmax(dim=1)
+        if (probabilities * scores).sum() / count > wanted:
+            low = middle
+        else:
+            high = middle
+    return math.exp((low + high) / 2)
+
+
+@torch.no_grad()
+def divide_logits(model: Classifier, temperature: float) -> None:
+    """Divide a model's logits by ``temperature``, through its last layer.
+
+    So everything that uses the model gives the calibrated probabilities, an exported file too.
+    """
+    model.head.weight.div_(temperature)
+    model.head.bias.div_(temperature)

@@ -1,0 +1,55 @@
+"""What a model is worth class by class."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class ClassFigures:
+    """How well one class is found; fractions.
+
+    Attributes:
+        name: of the class.
+        support: images of the class.
+        precision: part of the images taken for this class that are of it; 0 where there are none.
+        recall: part of the images of this class that are taken for it; NaN where there are none.
+        f1: harmonic mean of the two; NaN where there are no images of the class.
+    """
+
+    name: str
+    support: int
+    precision: float
+    recall: float
+    f1: float
+
+
+def class_figures(
+    labels: NDArray[np.int64], predicted: NDArray[np.int64], classes: Sequence[str]
+) -> list[ClassFigures]:
+    """Precision, recall and F1 of each class.
+
+    Args:
+        labels: (n,) true classes.
+        predicted: (n,) predicted classes.
+        classes: the K class names.
+    """
+    from sklearn.metrics import precision_recall_fscore_support
+
+    precision, recall, f1, support = precision_recall_fscore_support(
+        labels, predicted, labels=range(len(classes)), zero_division=0
+    )
+    recall[support == 0] = f1[support == 0] = np.nan
+    columns = (support.tolist(), precision.tolist(), recall.tolist(), f1.tolist())
+    return [ClassFigures(*row) for row in zip(classes, *columns, strict=True)]
+
+
+def macro_averages(figures: Sequence[ClassFigures]) -> tuple[float, float, float]:
+    """Means of precision, recall and F1 over the classes that have images."""
+    rows = [(row.precision, row.recall, row.f1) for row in figures if row.support]
+    precision, recall, f1 = np.mean(rows, axis=0).tolist()
+    return precision, recall, f1

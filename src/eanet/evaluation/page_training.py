@@ -1,0 +1,66 @@
+"""The part of a report's page that tells how, where and when the model was trained."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from datetime import timedelta
+from functools import partial
+from html import escape
+from typing import Any
+
+from eanet.evaluation.contents import Training
+from eanet.evaluation.curves import ACCURACY, LOSS, plot_curves
+from eanet.evaluation.drawing import inline_svg
+
+
+def training_section(training: Training) -> str:
+    """Curves, what was trained where and when, and all settings."""
+    draw = partial(plot_curves, training.history, best_epoch=training.best_epoch)
+    charts = [
+        inline_svg(partial(draw, panels=[panel]), f"{panel.name} by epoch")
+        for panel in (LOSS, ACCURACY)
+        if training.history
+    ]
+    settings = {name.replace("_", " "): value for name, value in training.settings.items()}
+    return (
+        f'<div class="columns">{"".join(f"<div>{chart}</div>" for chart in charts)}</div>\n'
+        f"{_facts(_circumstances(training))}\n"
+        f"<details><summary>All settings</summary>\n{_facts(settings.items())}\n</details>"
+    )
+
+
+def _facts(rows: Iterable[tuple[str, Any]]) -> str:
+    items = "\n".join(
+        f"<div><dt>{escape(name)}</dt><dd>{escape(_shown(value))}</dd></div>"
+        for name, value in rows
+    )
+    return f'<dl class="facts">\n{items}\n</dl>'
+
+
+def _shown(value: Any) -> str:
+    """A value of YAML for people."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return "none" if value is None else str(value)
+
+
+def _circumstances(training: Training) -> Iterator[tuple[str, Any]]:
+    history, there, settings = training.history, training.environment, training.settings
+    for split, count in training.config["data"].get("images", {}).items():
+        yield f"{split} images", f"{count:,}"
+    if history:
+        best = f", best {training.best_epoch}" if training.best_epoch is not None else ""
+        yield "epochs", f"{len(history)} of {settings['epochs']}{best}"
+        yield "time", timedelta(seconds=round(sum(row.get("seconds", 0.0) for row in history)))
+    if "date" in there:
+        yield "date", str(there["date"])[:10]
+    for name in ("gpu", "processor", "cores"):
+        if name in there:
+            yield name, there[name]
+    for name in ("device", "precision", "threads"):
+        yield name, settings.get(name)
+    for name, version in (("eanet", "eanet"), ("torch", "PyTorch"), ("python", "Python")):
+        if name in there:
+            yield version, there[name]
+    if "platform" in there:
+        yield "system", there["platform"]

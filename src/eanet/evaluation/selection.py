@@ -1,0 +1,69 @@
+"""Which images a report is about."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from eanet.console import notice
+from eanet.data.imageset import ImageSet
+from eanet.data.sources import load_dataset, load_source, locate
+from eanet.data.splits import DataOptions, Dataset, SourceSplits
+from eanet.errors import EanetError, unknown_name
+
+Split = Literal["train", "validation", "test"]
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Images to evaluate on.
+
+    Attributes:
+        data: the data set's name.
+        split: which of its images.
+        images: these.
+        validation: its validation images, where it has some.
+        of_run: whether these are images that a run was split into when it was trained.
+    """
+
+    data: str
+    split: str
+    images: ImageSet
+    validation: ImageSet | None
+    of_run: bool
+
+
+def select_images(
+    data: str | Path, split: Split | None, options: DataOptions, trained_on: str | None
+) -> Selection:
+    """The images of a data set that are asked for.
+
+    Args:
+        data: a data set's name or a folder.
+        split: which of its images; unless given, the test images, or where other data than the
+            run's have none the validation images, or else all.
+        options: how they are loaded; how they are split holds for the run's own data alone.
+        trained_on: the data of the run, where the model comes from one.
+
+    Raises:
+        EanetError: there are no such data, or no such images in them.
+    """
+    found: Dataset | SourceSplits
+    if of_run := locate(data) == trained_on:
+        found = load_dataset(data, options)
+        name = found.name
+    else:
+        name, found = load_source(data, options)
+        for note in found.notes:
+            notice(note)
+    sets = {"test": found.test, "validation": found.validation, "train": found.train}
+    there = [key for key, images in sets.items() if images is not None]
+    if split is None and there == ["train"]:
+        return Selection(name, "all", found.train, None, of_run=False)
+    chosen = split or there[0]
+    if chosen not in sets:
+        raise unknown_name("split", chosen, sets)
+    if (images := sets[chosen]) is None:
+        raise EanetError(f"{name} has no {chosen} images; use --split {' or '.join(there)}")
+    return Selection(name, chosen, images, found.validation, of_run)
