@@ -54,7 +54,7 @@ class Contender:
 
 
 def contenders(environments: Path) -> list[Contender]:
-    """Every backend of Keras, compiled too where that ever ends, and eanet in both precisions."""
+    """Every backend of Keras, compiled too where that helps, and eanet in both precisions."""
     tensorflow, jax = (str(environments / d / "bin/python") for d in ("tensorflow-cpu", "jax"))
     keras = [
         Contender(
@@ -144,6 +144,8 @@ def compare(environments: Path, number: int, seconds: float) -> dict[str, Any]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="one short round, to see it work")
+    parser.add_argument("--rounds", type=int, default=4)
+    parser.add_argument("--seconds", type=float, default=8.0, help="for each figure in each round")
     parser.add_argument(
         "--environments",
         type=Path,
@@ -155,15 +157,16 @@ def main() -> None:
     )
     arguments = parser.parse_args()
     page = arguments.output / "performance.md"
-    before = page.read_text("utf-8")
-    number, seconds = (1, 0.5) if arguments.quick else (4, 8.0)
+    replace_generated(page.read_text("utf-8"), "")  # fails now rather than after the run
+    number, seconds = (1, 0.5) if arguments.quick else (arguments.rounds, arguments.seconds)
     with tempfile.TemporaryDirectory() as cache:  # so that eanet compiles as on its first day
         os.environ["TORCHINDUCTOR_CACHE_DIR"] = cache
         result = compare(arguments.environments, number, seconds)
     result |= {"quick": arguments.quick, "rounds": number}
     write_json(result, arguments.output / "performance.json")
     with replacing(page) as partial:
-        partial.write_text(replace_generated(before, generated(result)), "utf-8")
+        text = page.read_text("utf-8")  # read now, for it may have been edited meanwhile
+        partial.write_text(replace_generated(text, generated(result)), "utf-8")
     print("\n".join(target_table(targets(result["records"]))))
 
 

@@ -38,7 +38,7 @@ def test_a_first_look_counts_measures_and_names_what_is_wrong(
         "height     16 to 40 pixels, median 16",
         "modes      RGB 36, L 1",
         "balance    12 training images of every class",
-        "problems   13",
+        "problems   1 unreadable, 12 with the pixels of another",
         "  train/red/bad.jpg: unreadable: not an image",
         *copies,
         "  and 3 more; --output writes them all",

@@ -46,7 +46,7 @@ def test_images_are_copied_into_the_folders_of_their_classes(
     arguments = ["predict", str(trained.path), str(inbox), "--top", "1", "--format", "json"]
     assert main([*arguments, "--copy-to", str(out)]) == 1
     lines, err = capsys.readouterr()
-    assert f"copied 36 images to {out}\n" in err
+    assert f"36 of 37 images copied to {out}\n" in err
     answers = [json.loads(line) for line in lines.splitlines()]
     expected: dict[str, int] = {}
     for answer in answers:
@@ -113,3 +113,17 @@ def test_an_empty_folder_is_one_line(
     refused: Callable[..., tuple[int, str]], trained: eanet.TrainingResult, tmp_path: Path
 ) -> None:
     assert refused("predict", trained.path, tmp_path) == (1, f"no image in {tmp_path}")
+
+
+@pytest.mark.parametrize("command", [["datasets", ""], ["train", ""], ["predict", "{run}", ""]])
+def test_an_empty_name_is_not_the_folder_at_hand(
+    refused: Callable[..., tuple[int, str]],
+    trained: eanet.TrainingResult,
+    photos: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    command: list[str],
+) -> None:
+    monkeypatch.chdir(photos)
+    code, line = refused(*(part.format(run=trained.path) for part in command))
+    assert code == 2
+    assert line.endswith("is empty")

@@ -112,7 +112,11 @@ def _facts(found: Overview) -> Iterator[tuple[str, str]]:
 
 def _print_problems(found: Overview) -> None:
     problems = list(found.problems())
-    stdout().print(f"problems   {len(problems):,}" if problems else "problems   none")
+    unreadable = len(found.splits.originals.skipped) if found.splits.originals else 0
+    copies = len(problems) - unreadable
+    kinds = [(unreadable, "unreadable"), (copies, "with the pixels of another")]
+    told = ", ".join(f"{count:,} {what}" for count, what in kinds if count)
+    stdout().print(f"problems   {told or 'none'}")
     for image, problem in problems[:SHOWN]:
         stdout().print(f"  {image}: {problem}")
     if len(problems) > SHOWN:

@@ -83,7 +83,7 @@ def run(options: argparse.Namespace) -> int:
             if options.copy_to:
                 copy_into(options.copy_to, sure.top1 or UNCERTAIN, path)
     if options.copy_to:
-        notice(f"copied {len(paths) - failed:,} images to {options.copy_to}")
+        notice(f"{len(paths) - failed:,} of {len(paths):,} images copied to {options.copy_to}")
     return 1 if failed else 0
 
 

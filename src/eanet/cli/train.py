@@ -16,7 +16,7 @@ def add(commands: Commands) -> None:
     made = commands.add(
         "train",
         run,
-        "train a classifier, evaluate it and draw pictures",
+        "train a classifier, evaluate it and write a report",
         "eanet train digits",
         "eanet train cifar100 --recipe keras_example --model keras_eanet",
         "eanet train path/to/photos --image-size 64 --epochs 20",

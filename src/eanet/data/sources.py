@@ -16,7 +16,15 @@ from eanet.data.layout import LISTS
 from eanet.data.splits import DataOptions, Dataset, SourceSplits, complete_splits
 from eanet.errors import EanetError, WrongArgumentError, unknown_name
 
-__all__ = ["DataOptions", "DataSource", "load_dataset", "load_source", "locate", "sources"]
+__all__ = [
+    "DataOptions",
+    "DataSource",
+    "data_name",
+    "load_dataset",
+    "load_source",
+    "locate",
+    "sources",
+]
 
 
 @dataclass(frozen=True)
@@ -63,9 +71,19 @@ def load_source(data: str | Path, options: DataOptions) -> tuple[str, SourceSpli
     if text in by_name:
         name, splits = text, by_name[text].load(options)
     else:
-        path = _own(text)
-        name, splits = _name(path.resolve()), load_image_files(path, options)
+        name, splits = data_name(text), load_image_files(_own(text), options)
     return name, splits.resized(options.image_size)
+
+
+def data_name(data: str | Path) -> str:
+    """What a data set is called: its name, or that of its files without their ending."""
+    text = str(data)
+    path = Path(text).expanduser().resolve()
+    if text in {source.name for source in _SOURCES}:
+        return text
+    if is_archive(path):
+        return archive_stem(path)
+    return path.stem if is_list(path) else path.name
 
 
 def locate(data: str | Path) -> str:
@@ -77,6 +95,8 @@ def locate(data: str | Path) -> str:
 
 
 def _own(text: str) -> Path:
+    if not text:
+        raise WrongArgumentError("the name of the data set is empty")  # would be this folder
     path = Path(text).expanduser()
     if path.is_dir() or is_list(path) or is_archive(path):
         return path
@@ -90,9 +110,3 @@ def _own(text: str) -> Path:
         raise EanetError(f"no such file or folder: {text}")
     unknown = unknown_name("data set", text, names)
     raise WrongArgumentError(f"no such file or folder, and {unknown}")
-
-
-def _name(path: Path) -> str:
-    if is_archive(path):
-        return archive_stem(path)
-    return path.stem if is_list(path) else path.name

@@ -142,6 +142,8 @@ def find_images(arguments: Sequence[str], listing: Iterable[str] = ()) -> list[P
     found: list[Path] = []
     for argument in arguments:
         path = Path(argument).expanduser()
+        if not argument:
+            raise WrongArgumentError("the name of an image is empty")  # would be this folder
         if argument == "-":
             found += [Path(line.strip()) for line in listing if line.strip()]
         elif path.is_dir() or is_archive(path):

@@ -21,6 +21,7 @@ import numpy as np
 import torch
 
 from eanet import __version__
+from eanet.device import processor_name
 from eanet.evaluation.benchmark_settings import BenchmarkSettings
 from eanet.files import replacing
 
@@ -122,7 +123,7 @@ def in_own_process(call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T
 def describe(settings: BenchmarkSettings, device: torch.device) -> dict[str, Any]:
     """Hardware, versions, time and settings: what figures are worth nothing without."""
     hardware: dict[str, Any] = {
-        "processor": _processor(),
+        "processor": processor_name(),
         "cores": os.cpu_count(),
         "threads": settings.threads or torch.get_num_threads(),
     }
@@ -139,15 +140,6 @@ def describe(settings: BenchmarkSettings, device: torch.device) -> dict[str, Any
         },
         "settings": settings.model_dump(mode="json", exclude={"output"}),
     }
-
-
-def _processor() -> str:
-    """The processor's name, which Linux keeps in a file."""
-    with suppress(OSError):
-        for line in Path("/proc/cpuinfo").read_text("utf-8").splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor() or platform.machine()
 
 
 def short(value: float) -> str:

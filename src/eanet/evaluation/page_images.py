@@ -46,10 +46,11 @@ def _figure(index: int, evaluation: Evaluation, images: ImageSet) -> str:
         chance = f"{share:.1%}" if share >= 0.001 else "&lt;0.1%"
         lines.append(f"<span>is {is_} {chance}</span>")
     lines.append(f"<span>{name}</span>")
+    sharp = ' class="sharp"' if len(pixels) <= _SMALL else ""
     described = f"{name}: {is_}, taken for {taken_for}" if is_wrong else f"{name}: {is_}, found"
     return (
         f'<figure class="{"wrong" if is_wrong else "right"}">'
-        f'<img class="{"sharp" if len(pixels) <= _SMALL else "smooth"}" loading="lazy" '
+        f'<img{sharp} loading="lazy" '
         f'src="{_thumbnail(pixels)}" alt="{described}" title="{described}">'
         f"<figcaption>{''.join(lines)}</figcaption></figure>\n"
     )

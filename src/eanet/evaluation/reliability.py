@@ -44,7 +44,8 @@ def plot_reliability(
         legend = [("accuracy", BLUE), ("distance to confidence", ORANGE)]
         if before is not None:
             points = 100 * before.confidence, 100 * before.accuracy
-            above.plot(*points, "o", color=MUTED, markersize=5, markerfacecolor="white")
+            style = {"color": MUTED, "markersize": 5, "markerfacecolor": "white"}
+            above.plot(*points, "o", clip_on=False, **style)
             legend.append(("○ before", MUTED))
         above.set_ylim(0, 100)
         _head(above, "Accuracy, %", legend)

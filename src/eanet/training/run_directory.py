@@ -16,6 +16,7 @@ import yaml
 
 from eanet import __version__
 from eanet.config import TrainSettings, parse_yaml, read_text
+from eanet.data.sources import data_name
 from eanet.data.splits import DataOptions, Dataset
 from eanet.device import processor_name
 from eanet.errors import EanetError
@@ -59,7 +60,7 @@ class RunDirectory:
         Raises:
             EanetError: the folder cannot be made.
         """
-        name = settings.name or f"{Path(settings.data).name or 'data'}-{settings.model}"
+        name = settings.name or f"{data_name(settings.data) or 'data'}-{settings.model}"
         number = 1
         while True:
             path = settings.output / (name if number == 1 else f"{name}-{number}")
