@@ -124,3 +124,15 @@ def test_too_few_images_to_split_is_said():
 def test_wrong_options_are_refused(options, message):
     with pytest.raises(EanetError, match=message):
         DataOptions(**options)
+
+
+def test_splits_of_a_mapped_set_are_made_on_disk_however_many_there_are(tmp_path, monkeypatch):
+    monkeypatch.setattr("eanet.data.imageset.IN_MEMORY_BYTES", 0)
+    np.save(tmp_path / "images.npy", numbered([0, 1] * 10).images)
+    mapped = ImageSet(
+        np.load(tmp_path / "images.npy", mmap_mode="r"), numbered([0, 1] * 10).labels, ("a", "b")
+    )
+    made = complete_splits("x", SourceSplits(mapped), DataOptions())
+    parts = (made.train, made.validation, made.test)
+    assert all(isinstance(part.images, np.memmap) for part in parts)
+    assert sorted(n for part in parts for n in numbers(part)) == list(range(20))
