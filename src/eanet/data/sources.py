@@ -89,6 +89,8 @@ def data_name(data: str | Path) -> str:
 def locate(data: str | Path) -> str:
     """``data`` as it can be found again from anywhere: a name as it is, else the whole path."""
     text = str(data)
+    if not text:
+        raise WrongArgumentError("the name of the data set is empty")  # would be this folder
     path = Path(text).expanduser()
     is_name = text in {source.name for source in _SOURCES}
     return text if is_name or not path.exists() else str(path.resolve())
