@@ -2,57 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
 from typing import Any, Literal, Self
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field
 
 from eanet.errors import EanetError, WrongArgumentError, unknown_name
+from eanet.settings import Settings
 
 RECIPES = resources.files("eanet") / "recipes"
-
-
-class Settings(BaseModel):
-    """Checked and frozen settings; a name that does not exist is an error, never ignored."""
-
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", validate_default=True, allow_inf_nan=False
-    )
-
-    @classmethod
-    def parse(cls, values: Mapping[str, Any], where: str = "") -> Self:
-        """Check ``values`` (strings are read as numbers and switches where those are wanted).
-
-        Args:
-            values: by the names of the settings; "none" unsets one.
-            where: what to name in an error, such as the file they came from.
-
-        Raises:
-            EanetError: one line: which setting, what is wrong, what is expected.
-        """
-        source = f"{where}: " if where else ""
-        for name in values:
-            if name not in cls.model_fields:
-                raise WrongArgumentError(
-                    f"{source}{unknown_name('setting', name, cls.model_fields)}"
-                )
-        try:
-            return cls.model_validate({name: _plain(value) for name, value in values.items()})
-        except ValidationError as error:
-            first = error.errors()[0]
-            name = str(first["loc"][0])
-            reason = first["msg"].lower().removeprefix("input ")
-            raise WrongArgumentError(f"{source}{name}={values[name]}: {reason}") from error
-
-
-def _plain(value: Any) -> Any:
-    """``None`` for "none"; a switch as text, so that none is taken for the number 1."""
-    if isinstance(value, bool):
-        return str(value).lower()
-    return None if value == "none" else value
 
 
 class AugmentSettings(Settings):
@@ -146,7 +106,10 @@ class TrainSettings(Recipe):
         "digits",
         description="digits, cifar10, cifar100, a folder, a list (.csv) or an archive of images",
     )
-    model: str = Field("keras_eanet", description="a named model; see `eanet models`")
+    model: str = Field(
+        "keras_eanet",
+        description="a named model, see `eanet models`; NAME:SETTING=VALUE,... changes it",
+    )
     recipe: str = Field("default", description="a named recipe or a YAML file")
     image_size: int | None = Field(
         None, ge=1, description="side of the images in pixels; unset: the data's own"

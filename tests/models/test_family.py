@@ -108,7 +108,7 @@ def test_large_images_cost_more_tokens_only_up_to_14_by_14():
         ({"patch_size": 6}, "patch_size=6 must be a power of 2"),
         ({"heads": 5}, "heads=5 must divide"),
         ({"drop_path": 1.5}, "at least 0 and below 1"),
-        ({"blocks": 3}, "unknown setting of eanet_tiny"),
+        ({"blocks": 3}, "eanet_tiny: unknown setting 'blocks'"),
     ],
 )
 def test_wrong_settings_are_named(settings, message):

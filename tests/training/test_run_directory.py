@@ -27,10 +27,18 @@ def test_a_second_run_gets_a_number_and_the_first_is_left_alone(tmp_path):
     assert paths == ["x", "x-2", "x-3"]
 
 
-def test_the_name_follows_data_and_model(tmp_path):
-    for data, name in [("digits", "digits-vit"), ("some/photos/", "photos-vit"), (".", "data-vit")]:
+def test_the_name_follows_data_and_model(tmp_path, monkeypatch):
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    names = {"digits": "digits-vit", "some/photos/": "photos-vit", ".": "here-vit", "/": "data-vit"}
+    for data, name in names.items():
         settings = TrainSettings.resolve(output=tmp_path, data=data, model="vit")
         assert RunDirectory.create(settings).path.name == name
+
+
+def test_settings_of_the_model_stand_in_the_name(tmp_path):
+    settings = TrainSettings.resolve(output=tmp_path, model="vit:depth=2,heads=4")
+    assert RunDirectory.create(settings).path.name == "digits-vit-depth=2-heads=4"
 
 
 def test_a_file_in_the_way_is_named(tmp_path):

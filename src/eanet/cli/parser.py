@@ -11,8 +11,9 @@ from typing import Any, Literal, NoReturn
 
 from pydantic.fields import FieldInfo
 
-from eanet.config import Recipe, Settings, TrainSettings
+from eanet.config import Recipe, TrainSettings
 from eanet.errors import unknown_name
+from eanet.settings import Settings
 
 RUN = {  # what belongs to a run and not to its recipe
     name: field

@@ -31,7 +31,6 @@ from eanet.evaluation.measuring import (
 )
 from eanet.models import Classifier, create_model, models
 from eanet.models.operations import multiply_adds
-from eanet.models.registry import check_name
 from eanet.training.engine import create_fabric, decide_compile, resolve_precision
 from eanet.training.optimizer import create_optimizer, set_step
 from eanet.training.step import TrainingStep
@@ -88,7 +87,6 @@ def benchmark(*names: str, **settings: Any) -> Benchmark:
     chosen = names or tuple(entry.name for entry in models())
     asked = BenchmarkSettings.parse(settings)
     for name in chosen:
-        check_name(name)
         create_model(name, image_size=asked.image_size)
     made = resolve(asked, single_layers=False)
     figures = []

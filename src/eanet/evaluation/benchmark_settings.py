@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from eanet.config import Settings
+from eanet.settings import Settings
 
 
 class BenchmarkSettings(Settings):

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from eanet.errors import EanetError, unknown_name
+from pydantic import create_model as create_settings
+
+from eanet.errors import EanetError, WrongArgumentError, unknown_name
 from eanet.models.classifier import Classifier, ModelConfig
 from eanet.models.embedding import Normalization
+from eanet.settings import Settings
 
 Builder = Callable[..., Classifier]
 """Takes a `ModelConfig` and the architecture's settings as keywords, each with its default."""
@@ -45,10 +48,38 @@ def models() -> tuple[ModelEntry, ...]:
     return tuple(_MODELS.values())
 
 
-def check_name(name: str) -> None:
-    """Raise an `EanetError` that names the nearest model where ``name`` is none."""
+def read_name(text: str) -> tuple[str, dict[str, Any]]:
+    """The model and the settings that ``NAME`` or ``NAME:SETTING=VALUE,...`` stands for.
+
+    Raises:
+        EanetError: there is no such model, or it has no such setting or value.
+    """
+    name, _, rest = text.partition(":")
     if name not in _MODELS:
         raise unknown_name("model", name, _MODELS)
+    given: dict[str, str] = {}
+    for pair in rest.split(",") if rest else ():
+        setting, equals, value = (part.strip() for part in pair.partition("="))
+        if not (setting and equals and value) or setting in given:
+            raise WrongArgumentError(f"model {text}: {pair!r} is not SETTING=VALUE, each once")
+        given[setting] = value
+    return name, read_settings(name, given)
+
+
+def read_settings(name: str, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings of a model, checked, and read as numbers and switches where those are wanted.
+
+    Raises:
+        EanetError: it has no such setting, or not with this value.
+    """
+    signature = inspect.signature(_MODELS[name].build, eval_str=True)
+    known: dict[str, Any] = {
+        p.name: (p.annotation, p.default)
+        for p in signature.parameters.values()
+        if p.kind is p.KEYWORD_ONLY
+    }
+    settings: type[Settings] = create_settings(name, __base__=Settings, **known)
+    return settings.parse(given, name).model_dump(exclude_unset=True)
 
 
 def unnamed_classes(count: int) -> tuple[str, ...]:
@@ -69,7 +100,7 @@ def create_model(
     """Build a named model with fresh weights.
 
     Args:
-        name: one of `models`.
+        name: one of `models`, or one with settings of its own as ``NAME:SETTING=VALUE,...``.
         num_classes: number of classes, as yet without names; 100 unless ``classes`` are given.
         classes: names of the classes.
         image_size: side of the square images, in pixels.
@@ -80,7 +111,8 @@ def create_model(
     Raises:
         EanetError: an unknown name or setting, or sizes that do not fit each other.
     """
-    check_name(name)
+    name, own = read_name(name)
+    settings = own | read_settings(name, settings)
     if classes is None:
         classes = unnamed_classes(100 if num_classes is None else num_classes)
     elif num_classes not in (None, len(classes)):
@@ -88,11 +120,6 @@ def create_model(
     if not classes or min(image_size, in_channels) < 1:
         raise EanetError("a model needs at least one class, one channel and one pixel")
     build = _MODELS[name].build
-    parameters = inspect.signature(build).parameters.values()
-    known = [p.name for p in parameters if p.kind is p.KEYWORD_ONLY]
-    for setting in settings:
-        if setting not in known:
-            raise unknown_name(f"setting of {name}", setting, known)
     config = ModelConfig(
         name=name,
         image_size=image_size,

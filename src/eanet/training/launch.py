@@ -14,7 +14,7 @@ from eanet.data.sources import load_dataset, locate
 from eanet.data.splits import Dataset
 from eanet.device import resolve_device
 from eanet.models import Classifier, create_model
-from eanet.models.registry import check_name
+from eanet.models.registry import read_name
 from eanet.training.engine import (
     create_fabric,
     decide_compile,
@@ -32,7 +32,7 @@ def launch(settings: TrainSettings) -> RunDirectory:
         EanetError: anything the user can put right, before the long work where possible.
         KeyboardInterrupt: after Ctrl-C, with everything saved.
     """
-    check_name(settings.model)
+    read_name(settings.model)  # a wrong one is told of before the data are read
     # So that the run can be resumed and evaluated from any folder.
     settings = settings.model_copy(
         update={

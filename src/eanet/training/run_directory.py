@@ -60,7 +60,8 @@ class RunDirectory:
         Raises:
             EanetError: the folder cannot be made.
         """
-        name = settings.name or f"{data_name(settings.data) or 'data'}-{settings.model}"
+        model = settings.model.replace(":", "-").replace(",", "-")
+        name = settings.name or f"{data_name(settings.data) or 'data'}-{model}"
         number = 1
         while True:
             path = settings.output / (name if number == 1 else f"{name}-{number}")

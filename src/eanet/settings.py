@@ -1,0 +1,54 @@
+"""Named settings that are checked as they are read, with errors of one line."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Self, get_args
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic.fields import FieldInfo
+
+from eanet.errors import WrongArgumentError, unknown_name
+
+
+class Settings(BaseModel):
+    """Checked and frozen settings; a name that does not exist is an error, never ignored."""
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", validate_default=True, allow_inf_nan=False
+    )
+
+    @classmethod
+    def parse(cls, values: Mapping[str, Any], where: str = "") -> Self:
+        """Check ``values`` (strings are read as numbers and switches where those are wanted).
+
+        Args:
+            values: by the names of the settings; "none" unsets one.
+            where: what to name in an error, such as the file they came from.
+
+        Raises:
+            EanetError: one line: which setting, what is wrong, what is expected.
+        """
+        source = f"{where}: " if where else ""
+        for name in values:
+            if name not in cls.model_fields:
+                raise WrongArgumentError(
+                    f"{source}{unknown_name('setting', name, cls.model_fields)}"
+                )
+        try:
+            return cls.model_validate(
+                {name: _plain(value, cls.model_fields[name]) for name, value in values.items()}
+            )
+        except ValidationError as error:
+            first = error.errors()[0]
+            name = str(first["loc"][0])
+            reason = first["msg"].lower().removeprefix("input ")
+            raise WrongArgumentError(f"{source}{name}={values[name]}: {reason}") from error
+
+
+def _plain(value: Any, field: FieldInfo) -> Any:
+    """``None`` for "none" where that can be; a switch as text, so that none is taken for 1."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    unsets = value == "none" and type(None) in get_args(field.annotation)
+    return None if unsets else value

@@ -1,0 +1,47 @@
+"""Named models, and names that carry settings."""
+
+from __future__ import annotations
+
+import pytest
+
+from eanet import EanetError, create_model
+from eanet.models.registry import models, read_name
+
+
+def test_a_name_carries_settings_of_the_architecture():
+    model = create_model("eanet_tiny:mixing=none, depth=7,residual_scale=0.1,conv=off")
+    assert model.config.name == "eanet_tiny"
+    settings = {"mixing": "none", "depth": 7, "residual_scale": 0.1, "conv": False}
+    assert model.config.settings == settings
+    assert len(model.blocks) == 7
+
+
+def test_a_setting_given_beside_the_name_wins():
+    model = create_model("eanet_tiny:depth=7,dim=32", depth=2)
+    assert model.config.settings == {"depth": 2, "dim": 32}
+
+
+def test_none_unsets_where_that_can_be_and_is_a_word_elsewhere():
+    assert read_name("keras_vit:head_dim=none") == ("keras_vit", {"head_dim": None})
+    assert read_name("eanet_tiny:mixing=none") == ("eanet_tiny", {"mixing": "none"})
+
+
+@pytest.mark.parametrize("entry", models(), ids=lambda entry: entry.name)
+def test_a_plain_name_carries_nothing(entry):
+    assert read_name(entry.name) == (entry.name, {})
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("eanet_tin:depth=3", r"^unknown model 'eanet_tin'; did you mean 'eanet_tiny'\?$"),
+        ("eanet_tiny:dpth=3", r"^eanet_tiny: unknown setting 'dpth'; did you mean 'depth'\?$"),
+        ("eanet_tiny:depth=x", r"^eanet_tiny: depth=x: should be a valid integer"),
+        ("eanet_tiny:depth", r"^model eanet_tiny:depth: 'depth' is not SETTING=VALUE"),
+        ("eanet_tiny:depth=", r"'depth=' is not SETTING=VALUE"),
+        ("eanet_tiny:depth=1,depth=2", r"'depth=2' is not SETTING=VALUE, each once"),
+    ],
+)
+def test_what_is_wrong_with_a_name_is_told_in_one_line(text, message):
+    with pytest.raises(EanetError, match=message):
+        create_model(text)
