@@ -203,6 +203,27 @@ def test_fused_is_the_same_function(images, tokens, dtype, dropout, monkeypatch)
 
 
 @needs_compiler
+@pytest.mark.parametrize("dropout", [0.0, 0.3])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_fused_without_gradients_keeps_no_map_and_is_the_same(dtype, dropout):
+    layer = randomised(ExternalAttention(24, heads=6, slots=5, dropout=dropout)).to(dtype)
+    x = torch.randn(7, 9, 24).to(dtype)
+
+    def run() -> Tensor:
+        torch.manual_seed(1)
+        return layer(x)
+
+    kept = run()
+    with torch.no_grad():
+        assert torch.equal(run(), kept)
+    w_in, w_out = torch.randn(30, 24), torch.randn(24, 30)
+    operands = torch.randn(7, 9, 24), w_in, w_out, 6, torch.zeros((), dtype=torch.int64), 0
+    for keeps in (True, False):
+        _, *for_backward = torch.ops.eanet.attend(*operands, keeps)
+        assert [t.numel() > 0 for t in for_backward] == [keeps, keeps]
+
+
+@needs_compiler
 def test_fused_differs_where_another_image_or_token_comes_in():
     torch.manual_seed(0)
     layer = ExternalAttention(24, heads=6, slots=5)

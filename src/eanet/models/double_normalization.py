@@ -34,8 +34,10 @@ def double_normalize(logits: Tensor, dropout: Dropout | None = None) -> Tensor:
     if logits.device.type != "cpu" or torch.compiler.is_exporting():
         a: Tensor = _DoubleNormalize.apply(logits)  # type: ignore[no-untyped-call]
         return a if dropout is None else cast(Tensor, dropout(a))
-    seed, threshold = (dropout or Dropout()).draw()
-    return cast(Tensor, _normalize_and_drop(logits, seed, threshold)[0])
+    kept = logits.requires_grad and torch.is_grad_enabled()
+    # The first call of an operator imports the compiler, which no prediction needs.
+    normalize = _normalize_and_drop if kept or torch.compiler.is_compiling() else _compute
+    return cast(Tensor, normalize(logits, *(dropout or Dropout()).draw())[0])
 
 
 # With p the softmax over tokens, the result is a = p / r where r is the sum of p over slots. So
@@ -82,10 +84,7 @@ class _DoubleNormalize(torch.autograd.Function):
 # one. Its first result is what is used, the others are kept for the backward pass.
 
 
-@torch.library.custom_op("eanet::normalize_and_drop", mutates_args=(), device_types="cpu")
-def _normalize_and_drop(
-    logits: Tensor, seed: Tensor, threshold: int
-) -> tuple[Tensor, Tensor, Tensor]:
+def _compute(logits: Tensor, seed: Tensor, threshold: int) -> tuple[Tensor, Tensor, Tensor]:
     """The map with ``threshold`` 256ths dropped; the whole map, unless it is the first; and r."""
     logits = logits.contiguous()
     kernel = _kernel(logits)
@@ -99,6 +98,11 @@ def _normalize_and_drop(
     tensors = (kernels.pointer(t) for t in (logits, a, dropped, r))
     kernel.normalize_forward(*tensors, *_arguments(logits, seed, threshold))
     return (dropped, a, r) if threshold else (a, dropped, r)
+
+
+_normalize_and_drop = torch.library.custom_op(
+    "eanet::normalize_and_drop", _compute, mutates_args=(), device_types="cpu"
+)
 
 
 @_normalize_and_drop.register_fake

@@ -30,9 +30,13 @@ def can_fuse(x: Tensor, heads: int, slots: int) -> bool:
     return number is not None and _is_built(number, heads, slots)
 
 
-@torch.compiler.assume_constant_result  # type: ignore[untyped-decorator]
 def _is_built(number: int, heads: int, slots: int) -> bool:
     return kernels.load(BFLOAT16=number, HEADS=heads, SLOTS=slots) is not None
+
+
+# All that torch.compiler.assume_constant_result does, but for importing the compiler, which takes
+# as long as importing the rest of PyTorch and is needed by no prediction.
+_is_built._dynamo_marked_constant = True  # type: ignore[attr-defined]
 
 
 def fused_attention(x: Tensor, w_in: Tensor, w_out: Tensor, heads: int, dropout: Dropout) -> Tensor:
@@ -50,23 +54,24 @@ def fused_attention(x: Tensor, w_in: Tensor, w_out: Tensor, heads: int, dropout:
     """
     working = _working_type(x)
     x, w_in, w_out = (t.to(working) for t in (x, w_in, w_out))
-    return cast(Tensor, _attend(x, w_in, w_out, heads, *dropout.draw())[0])
+    kept = torch.is_grad_enabled() and any(t.requires_grad for t in (x, w_in, w_out))
+    # The first call of an operator imports the compiler as well.
+    attend = _attend if kept or torch.compiler.is_compiling() else _compute
+    return cast(Tensor, attend(x, w_in, w_out, heads, *dropout.draw(), kept)[0])
 
 
 def _working_type(x: Tensor) -> torch.dtype:
     return torch.get_autocast_dtype("cpu") if torch.is_autocast_enabled("cpu") else x.dtype
 
 
-@torch.library.custom_op("eanet::attend", mutates_args=(), device_types="cpu")
-def _attend(
-    x: Tensor, w_in: Tensor, w_out: Tensor, heads: int, seed: Tensor, threshold: int
+def _compute(
+    x: Tensor, w_in: Tensor, w_out: Tensor, heads: int, seed: Tensor, threshold: int, kept: bool
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Result ``(B, N, d)``, map ``(B, N, h*S)``, its sums over slots ``(B, N, h)``."""
+    """Result ``(B, N, d)``; if ``kept``, map ``(B, N, h*S)``, its sums over slots ``(B, N, h)``."""
     x = x.contiguous()
     images, tokens, width = *x.shape[:2], len(w_in)
     kernel = _kernel(x, heads, width)
-    y, a = torch.empty_like(x), x.new_empty(images, tokens, width)
-    sums = x.new_empty(images, tokens, heads, dtype=torch.float32)
+    y, (a, sums) = torch.empty_like(x), _kept(x, w_in, heads, kept)
     random = c_uint64(int(seed)), threshold, torch.get_num_threads()
     w_in, w_out = w_in.mT, w_out.mT
     size = _group(x, width)
@@ -76,20 +81,30 @@ def _attend(
         rows = x[here].flatten(0, 1)  # (b*N, d)
         logits = torch.mm(rows, w_in, out=buffer[: len(rows)])  # (b*N, h*S)
         shape = c_int64(len(rows) // tokens), c_int64(tokens), c_int64(first)
-        tensors = (kernels.pointer(t) for t in (logits, a[here], logits, sums[here]))
-        kernel.normalize_forward(*tensors, *shape, *random)
-        left = logits if threshold else a[here].flatten(0, 1)  # (b*N, h*S)
+        whole = a[here].flatten(0, 1) if kept else logits  # (b*N, h*S)
+        tensors = (kernels.pointer(t) for t in (logits, whole, logits))
+        of_sums = kernels.pointer(sums[here]) if kept else None
+        kernel.normalize_forward(*tensors, of_sums, *shape, *random)
+        left = logits if threshold else whole  # (b*N, h*S)
         torch.mm(left, w_out, out=y[here].view(rows.shape))
     return y, a, sums
 
 
+_attend = torch.library.custom_op("eanet::attend", _compute, mutates_args=(), device_types="cpu")
+
+
 @_attend.register_fake
 def _(
-    x: Tensor, w_in: Tensor, w_out: Tensor, heads: int, seed: Tensor, threshold: int
+    x: Tensor, w_in: Tensor, w_out: Tensor, heads: int, seed: Tensor, threshold: int, kept: bool
 ) -> tuple[Tensor, Tensor, Tensor]:
     y = torch.empty_like(x, memory_format=torch.contiguous_format)
-    a = x.new_empty(*x.shape[:2], len(w_in))
-    return y, a, x.new_empty(*x.shape[:2], heads, dtype=torch.float32)
+    return y, *_kept(x, w_in, heads, kept)
+
+
+def _kept(x: Tensor, w_in: Tensor, heads: int, kept: bool) -> tuple[Tensor, Tensor]:
+    """Room for what the backward pass needs; for nothing where there will be none."""
+    shape = x.shape[:2] if kept else (0, 0)
+    return x.new_empty(*shape, len(w_in)), x.new_empty(*shape, heads, dtype=torch.float32)
 
 
 @torch.library.custom_op("eanet::attend_backward", mutates_args=(), device_types="cpu")
@@ -130,21 +145,14 @@ def _attend_backward(
 
 @_attend_backward.register_fake
 def _(
-    upstream: Tensor,
-    x: Tensor,
-    w_in: Tensor,
-    w_out: Tensor,
-    a: Tensor,
-    sums: Tensor,
-    seed: Tensor,
-    threshold: int,
+    upstream: Tensor, x: Tensor, w_in: Tensor, w_out: Tensor, *_: Any
 ) -> tuple[Tensor, Tensor, Tensor]:
     made = (torch.empty_like(t, memory_format=torch.contiguous_format) for t in (x, w_in, w_out))
     return cast(tuple[Tensor, Tensor, Tensor], tuple(made))
 
 
 def _keep(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor, Tensor]) -> None:
-    x, w_in, w_out, _, seed, ctx.threshold = inputs
+    x, w_in, w_out, _, seed, ctx.threshold, _ = inputs
     _, a, sums = output
     ctx.save_for_backward(x, w_in, w_out, a, sums, seed)
     ctx.set_materialize_grads(False)
@@ -152,7 +160,7 @@ def _keep(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor, Tenso
 
 def _differentiate(ctx: Any, upstream: Tensor, *_: Any) -> tuple[Tensor | None, ...]:
     gradients = _attend_backward(upstream, *ctx.saved_tensors, ctx.threshold)
-    return *gradients, None, None, None
+    return *gradients, None, None, None, None
 
 
 _attend.register_autograd(_differentiate, setup_context=_keep)

@@ -44,10 +44,20 @@ static inline float widen(number x) { return x; }
 static inline number narrow(float x) { return x; }
 #endif
 
-// exp(x) for x <= 0, to 2 units in the last place, in operations that all have a vector form:
-// 2**n times a polynomial (the coefficients of Cephes' expf).
+// exp(x) for x <= 0, in operations that all have a vector form: a polynomial times 2**n. To 2 units
+// in the last place (the coefficients of Cephes' expf); where bfloat16 comes of it, to 4e-6.
 static inline float exponential(float x) {
     x = x < -87.0f ? -87.0f : x;
+#if BFLOAT16
+    const float t = x * 1.44269504f;
+    const float n = std::rint(t);
+    const float f = t - n;
+    float p = 0.0095700864f;
+    p = p * f + 0.055917852f;
+    p = p * f + 0.24024744f;
+    p = p * f + 0.69312179f;
+    p = p * f + 0.99999928f;
+#else
     float n = std::rint(x * 1.44269504f);
     float f = x - n * 0.693359375f + n * 2.12194440e-4f;
     float p = 1.9875691500e-4f;
@@ -57,10 +67,12 @@ static inline float exponential(float x) {
     p = p * f + 1.6666665459e-1f;
     p = p * f + 5.0000001201e-1f;
     p = p * f * f + f + 1.0f;
-    int32_t bits = (int32_t(n) + 127) << 23;
-    float power;
-    std::memcpy(&power, &bits, 4);
-    return p * power;
+#endif
+    int32_t bits;  // of p, to whose exponent n is added
+    std::memcpy(&bits, &p, 4);
+    bits += int32_t(n) * (1 << 23);
+    std::memcpy(&p, &bits, 4);
+    return p;
 }
 
 // A random byte for each of the entries of a row, which starts with a word of its own.
@@ -69,6 +81,15 @@ static inline void random_row(uint64_t seed, int64_t row, int64_t width, uint64_
     const int64_t first = row * words_of(width);
 #pragma omp simd
     for (int64_t w = 0; w < words_of(width); w++) words[w] = random_word(seed, first + w);
+}
+
+// A row of the map, times scale, without the entries whose random byte is below the threshold.
+static inline void drop_row(const float *row, float scale, const uint64_t *words, int threshold,
+                            int64_t width, number *dropped) {
+    const uint8_t *bytes = reinterpret_cast<const uint8_t *>(words);
+#pragma omp simd
+    for (int64_t c = 0; c < width; c++)
+        dropped[c] = bytes[c] < threshold ? number(0) : narrow(row[c] * scale);
 }
 
 #ifndef HEADS
@@ -98,11 +119,8 @@ extern "C" void softmax_forward(const number *scores, number *map, number *dropp
             for (int64_t c = 0; c < width; c++) map[row * width + c] = narrow(e[c] * scale);
             if (threshold) {
                 random_row(seed, row, width, words.data());
-                const uint8_t *bytes = reinterpret_cast<const uint8_t *>(words.data());
-                number *out = dropped + row * width;
-#pragma omp simd
-                for (int64_t c = 0; c < width; c++)
-                    out[c] = bytes[c] < threshold ? number(0) : narrow(e[c] * (scale * kept));
+                drop_row(e.data(), scale * kept, words.data(), threshold, width,
+                         dropped + row * width);
             }
         }
     }
@@ -161,8 +179,8 @@ static float careful(const number *logits, const float *top, const float *scale,
 
 // map (B, N, h, S) of logits (B, N, h, S), sums (B, N, h): an image at a time, which stays in cache.
 // Where threshold > 0, also dropped (B, N, h, S): the map with that many 256ths of it left out.
-// first_image counts from the beginning of the batch that the random numbers belong to. Dropped may
-// take the place of the logits.
+// first_image counts from the beginning of the batch that the random numbers belong to. Dropped, or
+// the map where nothing is dropped, may take the place of the logits; sums may be null.
 extern "C" void normalize_forward(const number *logits, number *map, number *dropped, float *sums,
                                   int64_t images, int64_t tokens, int64_t first_image,
                                   uint64_t seed, int threshold, int threads) {
@@ -209,17 +227,13 @@ extern "C" void normalize_forward(const number *logits, number *map, number *dro
                     if (sum < LEAST)
                         sum = careful(in + n * WIDTH + first, top + first, scale + first,
                                       weights + first);
-                    sums[row * HEADS + h] = sum;
+                    if (sums) sums[row * HEADS + h] = sum;
                 }
 #pragma omp simd
                 for (int c = 0; c < WIDTH; c++) map[row * WIDTH + c] = narrow(weights[c]);
                 if (threshold) {
                     random_row(seed, first_image * tokens + row, WIDTH, words);
-                    const uint8_t *bytes = reinterpret_cast<const uint8_t *>(words);
-                    number *out = dropped + row * WIDTH;
-#pragma omp simd
-                    for (int c = 0; c < WIDTH; c++)
-                        out[c] = bytes[c] < threshold ? number(0) : narrow(weights[c] * kept);
+                    drop_row(weights, kept, words, threshold, WIDTH, dropped + row * WIDTH);
                 }
             }
         }
@@ -254,12 +268,7 @@ extern "C" void normalize_backward(const number *upstream, const number *map, co
                     const uint8_t *bytes = reinterpret_cast<const uint8_t *>(words);
 #pragma omp simd
                     for (int c = 0; c < WIDTH; c++) g[c] = bytes[c] < threshold ? 0 : g[c] * kept;
-                    if (dropped) {
-                        number *out = dropped + row * WIDTH;
-#pragma omp simd
-                        for (int c = 0; c < WIDTH; c++)
-                            out[c] = bytes[c] < threshold ? number(0) : narrow(a[c] * kept);
-                    }
+                    if (dropped) drop_row(a, kept, words, threshold, WIDTH, dropped + row * WIDTH);
                 }
                 for (int first = 0; first < WIDTH; first += SLOTS) {
                     float inner = 0;
