@@ -51,6 +51,7 @@ def losses(settings: TrainSettings, dataset: Dataset) -> Tensor:
 
 def main() -> None:
     common = {"data": "cifar100", "data_dir": sys.argv[1], "recipe": "keras_example"}
+    common["model"] = "keras_eanet"
     runs = {}
     for precision, seed in (("fp32", 0), ("bf16", 0), ("fp32", 1)):
         settings = TrainSettings.resolve(**common, precision=precision, seed=seed, compile="on")

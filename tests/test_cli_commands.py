@@ -32,7 +32,7 @@ def test_an_interrupted_training_exits_130_and_goes_on_where_it_was(
         signal.raise_signal(signal.SIGINT)
 
     append = RunDirectory.append_history
-    run = tmp_path / "photos-keras_eanet"
+    run = tmp_path / "photos-eanet_nano"
     with monkeypatch.context() as patch:
         patch.setattr(RunDirectory, "append_history", append_and_interrupt)
         arguments = ["train", str(photos), "--epochs", "3", "--output", str(tmp_path)]

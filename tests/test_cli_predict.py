@@ -3,19 +3,108 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 import shutil
+import signal
 import sys
+import threading
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
+import torch
 from rich.console import Console
 
 import eanet
 from eanet.cli import main
+from eanet.deploy.predictor import Predictor
+from eanet.models import weights
 
 Capture = pytest.CaptureFixture[str]
+
+BUNDLED = (
+    "no model is named before the images: eanet_tiny_cifar100 is used, which knows 3 classes\n"
+)
+
+
+@pytest.fixture
+def bundled(trained: eanet.TrainingResult, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The model of a short training in place of the one that comes with the package."""
+    file = tmp_path / "bundled" / f"{weights.DEFAULT_MODEL}.safetensors"
+    file.parent.mkdir()
+    shutil.copy(trained.path / "model.safetensors", file)
+    monkeypatch.setattr(weights, "BUNDLED", file.parent)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "count"),
+    [
+        (["{photos}/red/00.png"], 1),
+        (["{photos}/red/00.png", "{photos}/blue"], 13),
+        (["{photos}"], 36),
+        (["{photos}/*/0[01]*"], 6),
+        (["{photos}.zip"], 12),
+        (["-"], 2),
+    ],
+    ids=["an image", "an image and a folder", "a folder", "a pattern", "an archive", "a list"],
+)
+@pytest.mark.usefixtures("bundled")
+def test_where_images_come_first_the_bundled_model_answers_and_says_so(
+    trained: eanet.TrainingResult,
+    photos: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: Capture,
+    arguments: list[str],
+    count: int,
+) -> None:
+    shutil.make_archive(str(photos), "zip", photos / "red")
+    arguments = [argument.format(photos=photos) for argument in arguments]
+    answers = []
+    for model in ([], [str(trained.path)]):
+        listing = f"{photos}/red/00.png\n{photos}/blue/00.png\n"
+        monkeypatch.setattr(sys, "stdin", io.StringIO(listing))
+        assert main(["predict", *model, *arguments]) == 0
+        answers.append(capsys.readouterr())
+    assert len(answers[0].out.splitlines()) == count
+    assert answers[0].out == answers[1].out
+    assert [answer.err for answer in answers] == [BUNDLED, ""]
+
+
+@pytest.mark.usefixtures("bundled")
+def test_a_run_has_pictures_in_it_and_is_a_model_all_the_same(
+    refused: Callable[..., tuple[int, str]],
+    trained: eanet.TrainingResult,
+    photos: Path,
+    tmp_path: Path,
+    capsys: Capture,
+) -> None:
+    assert list(trained.path.glob("*.png"))
+    unfinished = tmp_path / "unfinished"
+    unfinished.mkdir()
+    for name in ("config.yaml", "curves.png"):
+        shutil.copy(trained.path / name, unfinished)
+    for model in (trained.path, trained.path / "model.safetensors", "nothing", unfinished, ""):
+        line = f"no image to classify: '{model}' is taken for a model; name images after it"
+        assert refused("predict", model) == (2, line)
+    assert refused("predict", unfinished, photos)[1].startswith("no model.safetensors in ")
+    assert refused("predict", "", photos) == (2, "the name of the model is empty")
+
+
+@pytest.mark.usefixtures("bundled")
+def test_what_is_neither_a_model_nor_an_image_is_not_taken_for_an_image(
+    refused: Callable[..., tuple[int, str]], photos: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "weights.pt").write_bytes(b"x")
+    (tmp_path / "empty").mkdir()
+    for name, message in [
+        ("weights.pt", "is not a readable safetensors file"),
+        ("empty", "no model.safetensors in "),
+        ("gone", "no such run or model file: "),
+    ]:
+        assert message in refused("predict", tmp_path / name, photos)[1]
+    assert refused("predict", "gone.jpg") == (1, "no such image or folder: gone.jpg")
 
 
 def test_below_the_threshold_an_answer_is_uncertain_in_every_format(
@@ -100,13 +189,92 @@ def test_odd_files_that_can_be_read_cause_no_warnings(
     assert capsys.readouterr().err == ""
 
 
-def test_copies_that_cannot_be_written_are_one_line(
+@pytest.mark.parametrize(
+    "command",
+    [
+        "predict {run} {photos} --copy-to",
+        "evaluate {run} --output",
+        "datasets {photos} --output",
+        "benchmark vit --output",
+        "benchmark --tokens --output",
+    ],
+)
+def test_a_folder_that_cannot_be_written_is_noticed_before_the_work(
+    refused: Callable[..., tuple[int, str]],
+    trained: eanet.TrainingResult,
+    photos: Path,
+    tmp_path: Path,
+    command: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def work(*_: object, **__: object) -> None:
+        pytest.fail("the work has begun")
+
+    for place in (
+        "deploy.predictor.load",
+        "evaluation.report.evaluate",
+        "data.sources.load_source",
+        "evaluation.benchmark.in_own_process",
+        "evaluation.benchmark_tokens.in_own_process",
+    ):
+        monkeypatch.setattr(f"eanet.{place}", work)
+    file = tmp_path / "file"
+    file.touch()
+    arguments = [part.format(run=trained.path, photos=photos) for part in command.split()]
+    assert refused(*arguments, file) == (1, f"cannot write to {file}: Not a directory")
+
+
+def test_a_copy_that_cannot_be_written_is_one_line(
     trained: eanet.TrainingResult, photos: Path, tmp_path: Path, capsys: Capture
 ) -> None:
-    (tmp_path / "file").touch()
+    for name in ("red", "green", "blue"):
+        (tmp_path / name).touch()
     arguments = ["predict", str(trained.path), str(photos / "red"), "--copy-to"]
-    assert main([*arguments, str(tmp_path / "file")]) == 1
+    assert main([*arguments, str(tmp_path)]) == 1
     assert capsys.readouterr().err.startswith("eanet: error: cannot copy ")
+
+
+def test_a_command_that_is_interrupted_says_so_in_one_line_and_stops_its_threads(
+    trained: eanet.TrainingResult,
+    photos: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: Capture,
+) -> None:
+    def interrupt(*_: object) -> None:
+        os.kill(os.getpid(), signal.SIGINT)
+
+    before = threading.active_count()
+    monkeypatch.setattr("eanet.cli.predict._write_line", interrupt)
+    assert main(["predict", str(trained.path), str(photos)]) == 130
+    assert capsys.readouterr() == ("", "eanet: interrupted\n")
+    assert threading.active_count() == before
+
+
+def test_threads_and_precision_are_as_asked(
+    trained: eanet.TrainingResult,
+    photos: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    refused: Callable[..., tuple[int, str]],
+    capsys: Capture,
+) -> None:
+    seen = []
+    real = Predictor.predict_files
+
+    def witness(self: Predictor, *arguments: Any) -> Any:
+        seen.append((self.precision, torch.get_num_threads()))
+        return real(self, *arguments)
+
+    monkeypatch.setattr(Predictor, "predict_files", witness)
+    arguments = ["predict", str(trained.path), str(photos / "red")]
+    before = torch.get_num_threads()
+    try:
+        assert main([*arguments, "--threads", "3", "--precision", "bf16"]) == 0
+    finally:
+        torch.set_num_threads(before)
+    assert main(arguments) == 0
+    assert seen == [("bf16", 3), ("fp32", before)]
+    capsys.readouterr()
+    assert refused(*arguments, "--threads", "0")[0] == 2
 
 
 def test_an_empty_folder_is_one_line(

@@ -18,7 +18,9 @@ def test_every_recipe_is_valid_and_says_what_it_is(name: str) -> None:
 def test_the_keras_example_recipe_holds_the_settings_of_the_example() -> None:
     assert load_recipe("keras_example").model_dump() == {
         "epochs": 50,
+        "minutes": None,
         "batch_size": 128,
+        "optimizer": "adamw",
         "learning_rate": 1e-3,
         "schedule": "constant",
         "warmup_epochs": 0,
@@ -57,10 +59,22 @@ def test_what_is_given_beats_the_recipe_and_the_recipe_beats_the_defaults(tmp_pa
     assert settings.weight_decay == Recipe().weight_decay
 
 
+def test_epochs_that_are_given_beat_the_minutes_of_a_recipe(tmp_path: Path) -> None:
+    recipe = tmp_path / "own.yaml"
+    recipe.write_text("epochs: 7\nminutes: 3\n")
+    assert TrainSettings.resolve(recipe=str(recipe)).minutes == 3
+    assert TrainSettings.resolve(recipe=str(recipe), epochs=9).minutes is None
+    assert TrainSettings.resolve(recipe=str(recipe), minutes=5).minutes == 5
+
+
+def test_a_rate_to_be_found_is_not_a_number_yet() -> None:
+    assert TrainSettings.resolve(learning_rate="find").learning_rate == "find"
+
+
 @pytest.mark.parametrize("unset", ["none", None])
 def test_none_unsets_what_the_recipe_sets(unset: str | None) -> None:
     assert load_recipe("default").clip_norm == 1.0
-    assert TrainSettings.resolve(clip_norm=unset).clip_norm is None
+    assert TrainSettings.resolve(recipe="default", clip_norm=unset).clip_norm is None
 
 
 def test_strings_are_read_as_what_the_setting_wants() -> None:
@@ -82,6 +96,10 @@ def test_strings_are_read_as_what_the_setting_wants() -> None:
         ({"dropout": 1}, "^dropout=1: should be less than 1$"),
         ({"learning_rate": float("inf")}, "^learning_rate=inf: should be a finite number$"),
         ({"warmup_epochs": "nan"}, "^warmup_epochs=nan: should be"),
+        ({"learning_rate": "fnd"}, "^learning_rate=fnd: should be a valid number"),
+        ({"learning_rate": -1}, "^learning_rate=-1: should be greater than 0$"),
+        ({"minutes": 0}, "^minutes=0: should be greater than 0$"),
+        ({"minutes": 2, "epochs": 3}, "^epochs and minutes both say when to stop: leave one out$"),
         ({"device": "tpu"}, "^device=tpu: should be 'auto', 'cpu', 'cuda' or 'mps'$"),
         ({"compile": False}, "^compile=False: should be 'auto', 'on' or 'off'$"),
     ],

@@ -6,7 +6,7 @@ import pytest
 
 from eanet.console import notice
 from eanet.errors import EanetError, unknown_name
-from eanet.files import replacing
+from eanet.files import check_writable, replacing
 
 
 def test_an_unknown_name_is_answered_with_the_nearest_one() -> None:
@@ -60,3 +60,16 @@ def test_a_notice_is_one_line_on_standard_error_exactly_as_given(
     message = "a [red]name[/red] in :bee:/folder " + "that is long " * 20
     notice(message)
     assert capsys.readouterr() == ("", message + "\n")
+
+
+def test_a_folder_that_can_be_written_is_not_made_by_asking(tmp_path: Path) -> None:
+    check_writable(tmp_path / "a" / "b")
+    check_writable(tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    for folder in (tmp_path / "file", tmp_path / "file" / "new"):
+        with pytest.raises(EanetError, match=f"^cannot write to {folder}: Not a directory$"):
+            check_writable(folder)

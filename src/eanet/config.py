@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from importlib import resources
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 import yaml
 from pydantic import Field
 
 from eanet.errors import EanetError, WrongArgumentError, unknown_name
+from eanet.machine import MachineSettings
 from eanet.settings import Settings
 
 RECIPES = resources.files("eanet") / "recipes"
+
+LearningRate = Annotated[float, Field(gt=0)]
 
 
 class AugmentSettings(Settings):
@@ -59,10 +62,20 @@ class Recipe(AugmentSettings):
     """How a model is trained; the file ``recipes/NAME.yaml`` states what differs from this."""
 
     epochs: int = Field(50, ge=1, description="passes over the training images")
+    minutes: float | None = Field(
+        None,
+        gt=0,
+        description="train for so long instead, all from reading the images on",
+    )
     batch_size: int | None = Field(
         None, ge=1, description="images a step; unset: 128, fewer where there are few images"
     )
-    learning_rate: float = Field(1e-3, gt=0, description="of AdamW, at its highest")
+    optimizer: Literal["adamw", "muon"] = Field(
+        "adamw", description="muon: for the weight matrices of the blocks, AdamW for all else"
+    )
+    learning_rate: LearningRate | Literal["find"] = Field(
+        1e-3, description="at its highest; find: search for one first"
+    )
     schedule: Literal["constant", "cosine"] = Field(
         "cosine", description="of the learning rate after the warm-up; cosine falls to 0"
     )
@@ -99,20 +112,28 @@ class Recipe(AugmentSettings):
     )
 
 
-class TrainSettings(Recipe):
+class TrainSettings(MachineSettings, Recipe):
     """Everything that determines a run."""
 
     data: str = Field(
         "digits",
         description="digits, cifar10, cifar100, a folder, a list (.csv) or an archive of images",
     )
-    model: str = Field(
-        "keras_eanet",
-        description="a named model, see `eanet models`; NAME:SETTING=VALUE,... changes it",
+    model: str | None = Field(
+        None,
+        description="a named model, see `eanet models`; NAME:SETTING=VALUE,... changes it; unset: "
+        "one that suits the images",
     )
-    recipe: str = Field("default", description="a named recipe or a YAML file")
+    init: str | Path | None = Field(
+        None,
+        description="begin with the weights of a trained model: run directory, model file, "
+        "bundled model or Hub id",
+    )
+    recipe: str | None = Field(
+        None, description="a named recipe or a YAML file; unset: one that suits the images"
+    )
     image_size: int | None = Field(
-        None, ge=1, description="side of the images in pixels; unset: the data's own"
+        None, ge=1, description="side of the images in pixels; unset: one that suits the images"
     )
     data_dir: Path | None = Field(
         None, description="where archives are, or are downloaded to; unset: $EANET_DATA_DIR"
@@ -121,30 +142,44 @@ class TrainSettings(Recipe):
     split_seed: int = Field(
         0, ge=0, description="of the splits made; the same test images whatever the seed"
     )
-    device: Literal["auto", "cpu", "cuda", "mps"] = Field("auto", description="where to compute")
-    precision: Literal["auto", "fp32", "bf16"] = Field(
-        "auto", description="auto: bf16 where the processor has it"
-    )
-    compile: Literal["auto", "on", "off"] = Field(
-        "auto", description="auto: compile where the work ahead is worth the wait"
-    )
-    threads: int | None = Field(None, ge=1, description="of the processor; unset: all cores")
     output: Path = Field(Path("runs"), description="folder of the run directories")
     name: str | None = Field(None, description="of the run directory; unset: DATA-MODEL")
     tensorboard: bool = Field(False, description="write TensorBoard events into the run directory")
 
     @classmethod
     def resolve(cls, **given: Any) -> Self:
-        """The recipe's settings with those given laid over them.
+        """The settings given, laid over those of the recipe where that is given as well.
 
         Args:
             **given: any of this class's fields; ``None`` or "none" unsets one.
 
         Raises:
-            EanetError: an unknown name, a wrong value, or no such recipe.
+            EanetError: an unknown name, a wrong value, no such recipe, or epochs and minutes both.
         """
-        recipe = load_recipe(str(given.get("recipe", cls.model_fields["recipe"].default)))
-        return cls.parse({**recipe.model_dump(exclude_unset=True), **given})
+        asked = cls.parse(given)
+        if {"epochs", "minutes"} <= given.keys() and asked.minutes is not None:
+            raise WrongArgumentError("epochs and minutes both say when to stop: leave one out")
+        if asked.recipe is None:
+            return asked
+        values = load_recipe(asked.recipe).model_dump(exclude_unset=True)
+        if "epochs" in given:
+            values.pop("minutes", None)
+        return cls.parse({**values, **given})
+
+    def given(self) -> dict[str, Any]:
+        """What was set, by the person or by the recipe that was asked for."""
+        return self.model_dump(exclude_unset=True)
+
+
+class ResolvedSettings(TrainSettings):
+    """Settings with every choice made: what a run is trained by."""
+
+    model: str
+    recipe: str
+    image_size: int
+    batch_size: int
+    learning_rate: float
+    flip: bool
 
 
 def recipes() -> dict[str, str]:

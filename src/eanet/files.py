@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from tempfile import TemporaryFile
 
 from eanet.errors import EanetError
 
@@ -28,6 +29,25 @@ def replacing(path: Path) -> Iterator[Path]:
     finally:
         with suppress(OSError):
             partial.unlink(missing_ok=True)
+
+
+def check_writable(folder: Path) -> None:
+    """Raise before long work what would be raised after it, when its results are written.
+
+    Args:
+        folder: where to; it need not be there yet, and is not made.
+
+    Raises:
+        EanetError: nothing can be written there.
+    """
+    place = folder
+    while not os.path.lexists(place):
+        place = place.parent
+    try:
+        with TemporaryFile(dir=place):
+            pass
+    except OSError as error:
+        raise EanetError(f"cannot write to {folder}: {error.strerror}") from error
 
 
 def cache_dir() -> Path:

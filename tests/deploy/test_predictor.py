@@ -1,8 +1,14 @@
 from __future__ import annotations
 
 import io
+import subprocess
+import sys
+import threading
+import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,8 +16,11 @@ import torch
 from PIL import Image
 
 import eanet
-from eanet.deploy.predictor import BATCH_SIZE, Predictor, find_images, load
+from eanet.data.decode import decode_image
+from eanet.data.imageset import ImageSet
+from eanet.deploy.predictor import BATCH_SIZE, Prediction, Predictor, find_images, load
 from eanet.errors import EanetError, WrongArgumentError
+from eanet.evaluation.evaluate import evaluate
 from eanet.models import create_model, save_model
 
 
@@ -92,6 +101,68 @@ def test_files_keep_their_order_over_batches_with_unreadable_ones_between(
         else:
             assert not isinstance(answer, EanetError)
             assert answer.top1 == expected[path]
+
+
+def test_it_answers_as_evaluation_does(predictor: Predictor, photos: Path) -> None:
+    files = sorted(photos.glob("*/*.png"))
+    pixels = np.stack([decode_image(file, 16) for file in files])
+    labels = np.zeros(len(files), dtype=np.int64)
+    evaluation = evaluate(predictor.model, ImageSet(pixels, labels, predictor.classes))
+    for answer, row in zip(predictor.predict(files), evaluation.probabilities, strict=True):
+        found = dict(zip(answer.classes, answer.probabilities, strict=True))
+        assert [found[name] for name in predictor.classes] == pytest.approx(row, abs=1e-6)
+
+
+def test_bf16_is_computed_in_and_near(
+    trained: eanet.TrainingResult, predictor: Predictor, image: Path
+) -> None:
+    (exact,) = predictor.predict(image)
+    (near,) = load(trained.path, "cpu", "bf16").predict(image)
+    assert near.probabilities != exact.probabilities
+    assert near.top1 == exact.top1
+    assert near.probabilities[0] == pytest.approx(exact.probabilities[0], abs=0.03)
+
+
+def test_each_batch_is_computed_by_one_of_as_many_threads_as_pytorch_has(
+    predictor: Predictor, image: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[tuple[int, int, int]] = []
+    real = predictor._classify
+
+    def witness(images: list[Any], top: int) -> list[Prediction]:
+        seen.append((threading.get_ident(), torch.get_num_threads(), len(images)))
+        time.sleep(0.02)  # so that no thread takes the work of all
+        return real(images, top)
+
+    monkeypatch.setattr(predictor, "_classify", witness)
+    before = torch.get_num_threads()
+    torch.set_num_threads(3)
+    try:
+        predictor.predict([image] * 8)
+        answers = predictor.predict_files(iter([image] * 5 * BATCH_SIZE))
+        next(answers)
+        answers.close()  # before the end
+        assert torch.get_num_threads() == 3
+        with ThreadPoolExecutor(1) as later:
+            assert later.submit(torch.get_num_threads).result() == 3
+    finally:
+        torch.set_num_threads(before)
+    assert sorted(count for _, _, count in seen[:3]) == [2, 3, 3]
+    assert {threads for _, threads, _ in seen} == {1}
+    assert len({thread for thread, *_ in seen[:3]}) == 3
+    assert {count for *_, count in seen[3:]} == {BATCH_SIZE}
+    assert len(seen) < 3 + 5 + 1
+
+
+def test_predicting_needs_neither_compiler_nor_training(image: Path, tmp_path: Path) -> None:
+    save_model(create_model("keras_eanet", num_classes=3, image_size=16, depth=1), tmp_path)
+    program = (
+        "import sys, eanet\n"
+        "eanet.load(sys.argv[1]).predict(sys.argv[2])\n"
+        "print(*{'torch._dynamo', 'lightning_fabric', 'matplotlib', 'sklearn'} & set(sys.modules))"
+    )
+    command = [sys.executable, "-c", program, str(tmp_path), str(image)]
+    assert subprocess.run(command, check=True, capture_output=True, text=True).stdout == "\n"
 
 
 def test_nothing_in_nothing_out(predictor: Predictor) -> None:

@@ -31,11 +31,11 @@ from eanet.evaluation.benchmark_tokens import (
 from eanet.evaluation.measuring import (
     Spread,
     durations,
-    in_own_process,
     peak_memory,
     reset_peak_memory,
     short,
 )
+from eanet.evaluation.own_process import in_own_process
 
 TINY = {"compile": "off", "threads": 1, "precision": "fp32", "device": "cpu", "seconds": 0.05}
 CPU = torch.device("cpu")

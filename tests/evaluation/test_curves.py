@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from pictures import BLUE, ORANGE, amount, history, pixels
 
 from eanet.errors import EanetError
-from eanet.evaluation.curves import ACCURACY, LOSS, spread
+from eanet.evaluation.curves import ACCURACY, LOSS
+from eanet.evaluation.labels import spread
 from eanet.evaluation.plots import plot_curves
 
 

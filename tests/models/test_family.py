@@ -7,6 +7,7 @@ import torch
 import torch.nn.functional as F
 
 from eanet import EanetError, create_model
+from eanet.config import Recipe
 from eanet.device import has_compiler
 from eanet.models.external_attention import ExternalAttention
 from eanet.models.operations import multiply_adds
@@ -76,7 +77,7 @@ def test_local_queries_begin_as_the_tokens_themselves():
 
 def test_gates_scales_and_positions_do_not_decay_but_convolutions_do():
     model = create_model("eanet_tiny", **SMALL, mixing="written", residual_scale=0.1)
-    decayed, kept = parameter_groups(model, 0.1, decay_all=False)
+    decayed, kept = parameter_groups(model, Recipe(weight_decay=0.1))
     names = {id(p): name for name, p in model.named_parameters()}
     decayed_names = {names[id(p)] for p in decayed["params"]}
     kept_names = {names[id(p)] for p in kept["params"]}

@@ -10,7 +10,7 @@ import torch
 
 import eanet
 from eanet.data.batches import Batches
-from eanet.training import trainer
+from eanet.training import updates
 from eanet.training.step import TrainingStep, balanced_weights, smoothed_loss
 
 LABELS = torch.tensor([0] * 6 + [1] * 2 + [2])
@@ -48,8 +48,8 @@ def test_a_training_balances_as_it_is_told(
             super().__init__(*args)  # type: ignore[arg-type]
             made["weights"] = self.class_weights
 
-    monkeypatch.setattr(trainer, "Batches", SpyBatches)
-    monkeypatch.setattr(trainer, "TrainingStep", SpyStep)
+    monkeypatch.setattr(updates, "Batches", SpyBatches)
+    monkeypatch.setattr(updates, "TrainingStep", SpyStep)
     eanet.train(
         photos, image_size=8, epochs=1, balance=balance, compile="off", output=tmp_path, threads=1
     )

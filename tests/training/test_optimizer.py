@@ -15,7 +15,7 @@ from eanet.training.optimizer import create_optimizer, learning_rate, parameter_
 
 def test_only_weight_matrices_decay():
     model = create_model("keras_eanet", depth=1)
-    decayed, kept = parameter_groups(model, 0.1, decay_all=False)
+    decayed, kept = parameter_groups(model, Recipe(weight_decay=0.1))
     assert (decayed["weight_decay"], kept["weight_decay"]) == (0.1, 0.0)
     names = {id(p): name for name, p in model.named_parameters()}
     decayed_names = {names[id(p)] for p in decayed["params"]}
@@ -31,8 +31,24 @@ def test_only_weight_matrices_decay():
 
 def test_all_decay_where_the_recipe_says_so():
     model = create_model("keras_eanet", depth=1)
-    (group,) = parameter_groups(model, 0.1, decay_all=True)
+    (group,) = parameter_groups(model, Recipe(weight_decay=0.1, decay_all=True))
     assert len(group["params"]) == sum(p.requires_grad for p in model.parameters())
+
+
+@pytest.mark.parametrize("decay_all", [False, True])
+def test_muon_takes_the_matrices_of_the_blocks_and_nothing_else(decay_all):
+    model = create_model("eanet_tiny:mixing=written,depth=1")
+    recipe = Recipe(optimizer="muon", weight_decay=0.1, decay_all=decay_all)
+    groups = parameter_groups(model, recipe)
+    names = {id(p): name for name, p in model.named_parameters()}
+    taken = {names[id(p)] for g in groups if g.get("orthogonal") for p in g["params"]}
+    layers = ("query", "key_memory", "value_memory", "value", "output")
+    assert taken == {f"blocks.0.attention.{layer}.weight" for layer in layers} | {
+        "blocks.0.mlp.0.weight",
+        "blocks.0.mlp.4.weight",
+    }
+    assert sum(len(group["params"]) for group in groups) == len(names)
+    assert groups[0]["weight_decay"] == 0.1
 
 
 def test_warm_up_then_cosine_to_zero():

@@ -10,7 +10,7 @@ import torch
 import yaml
 
 from eanet import EanetError
-from eanet.config import TrainSettings
+from eanet.config import ResolvedSettings, TrainSettings
 from eanet.data.imageset import ImageSet
 from eanet.data.splits import Dataset
 from eanet.training.run_directory import CHECKPOINT, SETTINGS, RunDirectory
@@ -21,8 +21,13 @@ def dataset(grey: int = 0) -> Dataset:
     return Dataset("greys", images, None, images.subset([0]))
 
 
+def resolved(**given: object) -> ResolvedSettings:
+    made = {"model": "vit", "recipe": "own.yaml", "image_size": 8, "batch_size": 4, "flip": False}
+    return ResolvedSettings.parse({"learning_rate": 1e-3, **made, **given})
+
+
 def test_a_second_run_gets_a_number_and_the_first_is_left_alone(tmp_path):
-    settings = TrainSettings.resolve(output=tmp_path / "deep", name="x")
+    settings = resolved(output=tmp_path / "deep", name="x")
     paths = [RunDirectory.create(settings).path.name for _ in range(3)]
     assert paths == ["x", "x-2", "x-3"]
 
@@ -32,29 +37,30 @@ def test_the_name_follows_data_and_model(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path / "here")
     names = {"digits": "digits-vit", "some/photos/": "photos-vit", ".": "here-vit", "/": "data-vit"}
     for data, name in names.items():
-        settings = TrainSettings.resolve(output=tmp_path, data=data, model="vit")
+        settings = resolved(output=tmp_path, data=data)
         assert RunDirectory.create(settings).path.name == name
 
 
 def test_settings_of_the_model_stand_in_the_name(tmp_path):
-    settings = TrainSettings.resolve(output=tmp_path, model="vit:depth=2,heads=4")
+    settings = resolved(output=tmp_path, model="vit:depth=2,heads=4")
     assert RunDirectory.create(settings).path.name == "digits-vit-depth=2-heads=4"
 
 
 def test_a_file_in_the_way_is_named(tmp_path):
     (tmp_path / "runs").write_text("a file")
     with pytest.raises(EanetError, match="cannot make"):
-        RunDirectory.create(TrainSettings.resolve(output=tmp_path / "runs"))
+        RunDirectory.create(resolved(output=tmp_path / "runs"))
 
 
 def test_settings_come_back_as_given_and_as_resolved(tmp_path):
     run = RunDirectory(tmp_path)
     settings = TrainSettings.resolve(data="photos", epochs=3, data_dir="/somewhere", ema=0.9)
-    resolved = settings.model_copy(update={"batch_size": 16, "device": "cpu"})
-    run.write_settings(settings, resolved, dataset())
-    assert run.read_settings() == (settings, resolved)
+    chosen = resolved(**settings.given(), batch_size=16, device="cpu")
+    run.write_settings(settings, chosen, dataset())
+    assert run.read_settings() == (settings, chosen)
     content = yaml.safe_load((tmp_path / SETTINGS).read_text("utf-8"))
-    assert content["resolved"] == {"batch_size": 16, "device": "cpu"}
+    names = {"model", "recipe", "image_size", "flip", "batch_size", "device"}
+    assert content["resolved"] == {name: getattr(chosen, name) for name in names}
     assert content["data"]["classes"] == ["a", "ß"]
     assert content["data"]["images"] == {"train": 4, "test": 1}
     environment = content["environment"]
@@ -65,8 +71,7 @@ def test_settings_come_back_as_given_and_as_resolved(tmp_path):
 
 def test_other_images_are_noticed(tmp_path):
     run = RunDirectory(tmp_path)
-    settings = TrainSettings.resolve()
-    run.write_settings(settings, settings, dataset())
+    run.write_settings(TrainSettings(), resolved(), dataset())
     run.check_data(dataset())
     with pytest.raises(EanetError, match="no longer those"):
         run.check_data(dataset(grey=1))

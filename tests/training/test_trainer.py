@@ -19,6 +19,7 @@ from eanet.config import TrainSettings
 from eanet.models import ModelConfig, load_model, registry
 from eanet.models.keras_example import keras_eanet
 from eanet.training import trainer as trainer_module
+from eanet.training import updates as updates_module
 from eanet.training.launch import launch, resume
 from eanet.training.run_directory import RunDirectory
 from eanet.training.trainer import Trainer
@@ -41,8 +42,9 @@ TIMES = ("seconds", "images_per_second")
 
 def settings(tmp_path: Path, **given: object) -> TrainSettings:
     """Two short epochs on the digits, in float32."""
-    options = {"model": "tiny", "epochs": 2, "precision": "fp32", "batch_size": 128}
-    return TrainSettings.resolve(output=tmp_path, name="run", **{**options, **given})
+    options = {"model": "tiny", "recipe": "default", "precision": "fp32", "batch_size": 128}
+    limit = {} if "minutes" in given else {"epochs": 2}
+    return TrainSettings.resolve(output=tmp_path, name="run", **{**options, **limit, **given})
 
 
 def weights(run: RunDirectory) -> dict[str, torch.Tensor]:
@@ -100,7 +102,7 @@ def test_another_seed_gives_another_run_on_the_same_test_images(plain, tmp_path)
 def test_an_interrupted_run_goes_on_to_the_same_bits(plain, tmp_path, monkeypatch, stop_after):
     """Ctrl-C within the first epoch, at its last step, and in the second (11 steps an epoch)."""
     steps = 0
-    take = trainer_module.take
+    take = updates_module.take
 
     def interrupt(*arguments: object) -> object:
         nonlocal steps
@@ -109,7 +111,7 @@ def test_an_interrupted_run_goes_on_to_the_same_bits(plain, tmp_path, monkeypatc
             os.kill(os.getpid(), signal.SIGINT)
         return take(*arguments)
 
-    monkeypatch.setattr(trainer_module, "take", interrupt)
+    monkeypatch.setattr(updates_module, "take", interrupt)
     with pytest.raises(KeyboardInterrupt):
         launch(settings(tmp_path, dropout=0.1, ema=0.9, flip=True))
     assert steps == stop_after  # it stopped after the step under way
@@ -182,9 +184,9 @@ def test_a_killed_run_that_is_resumed_ends_with_the_same_bits(tmp_path):
 
 def test_a_loss_that_is_no_number_stops_and_leaves_the_last_good_state(tmp_path, monkeypatch):
     epochs = 0
-    order = trainer_module.Batches.order
+    order = updates_module.Batches.order
 
-    def poison(batches: trainer_module.Batches, epoch: int) -> torch.Tensor:
+    def poison(batches: updates_module.Batches, epoch: int) -> torch.Tensor:
         nonlocal epochs
         epochs += 1
         if epochs == 2:
@@ -197,7 +199,7 @@ def test_a_loss_that_is_no_number_stops_and_leaves_the_last_good_state(tmp_path,
     monkeypatch.setattr(
         Trainer, "__init__", lambda self, *a: (made.append(self), init(self, *a))[1]
     )
-    monkeypatch.setattr(trainer_module.Batches, "order", poison)
+    monkeypatch.setattr(updates_module.Batches, "order", poison)
 
     class First:
         def __getattr__(self, name: str) -> object:

@@ -12,6 +12,7 @@ from eanet.cli.output import print_table, stdout
 from eanet.cli.parser import RUN, Commands, add_settings
 from eanet.config import TrainSettings
 from eanet.console import notice
+from eanet.files import check_writable
 
 if TYPE_CHECKING:
     from eanet.data.overview import Overview
@@ -62,9 +63,13 @@ def _list() -> None:
 def _look(options: argparse.Namespace) -> None:
     from eanet.data.overview import overview
     from eanet.data.sources import DataOptions, load_source
+    from eanet.training.defaults import decide
 
+    if options.output:
+        check_writable(options.output)
     asked = {name: getattr(options, name) for name in SETTINGS}
-    settings = TrainSettings.resolve(**{k: v for k, v in asked.items() if v is not None})
+    given = {name: value for name, value in asked.items() if value is not None}
+    settings, _ = decide(TrainSettings.resolve(data=options.data, **given))
     name, splits = load_source(
         options.data, DataOptions(image_size=settings.image_size, data_dir=settings.data_dir)
     )

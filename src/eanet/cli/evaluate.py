@@ -19,7 +19,9 @@ def add(commands: Commands) -> None:
         "eanet evaluate runs/photos-keras_eanet --data other/photos",
         "eanet evaluate runs/photos-keras_eanet --calibrate",
     )
-    made.add_argument("model", metavar="RUN", help="run directory, model file or Hub id")
+    made.add_argument(
+        "model", metavar="RUN", help="run directory, model file, bundled model or Hub id"
+    )
     made.add_argument("--data", help="data set or folder; unset: what the run was trained on")
     made.add_argument(
         "--split",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from pathlib import Path
 
 from eanet.cli.output import print_table, stdout
 from eanet.cli.parser import Commands
@@ -13,7 +14,9 @@ from eanet.errors import unknown_name
 
 def add(commands: Commands) -> None:
     """Declare the command."""
-    commands.add("models", _models, "list the named models", "eanet models")
+    commands.add(
+        "models", _models, "list the named models, and those that come trained", "eanet models"
+    )
     made = commands.add(
         "recipes",
         _recipes,
@@ -26,10 +29,32 @@ def add(commands: Commands) -> None:
 
 def _models(_: argparse.Namespace) -> None:
     from eanet.models import create_model, models
+    from eanet.models.weights import bundled_models
 
     rows = [(m.name, f"{create_model(m.name).num_parameters:,}", m.summary) for m in models()]
     print_table(("model", "parameters", "what it is"), rows)
     stdout().print("parameters: for 100 classes of 32 x 32 colour images")
+    if bundled := bundled_models():
+        stdout().print()
+        columns = ("bundled model", "architecture", "pixels", "data", "classes", "top-1", "file")
+        print_table(columns, [_bundled(name, file) for name, file in bundled.items()])
+        stdout().print("top-1: accuracy on the test images of its data")
+
+
+def _bundled(name: str, file: Path) -> tuple[str, ...]:
+    from eanet.models.weights import read_description
+
+    model = read_description(file)
+    training = model.get("training", {})
+    return (
+        name,
+        model["name"],
+        "{0} x {0}".format(model["image_size"]),
+        training.get("data", "-"),
+        f"{len(model['classes']):,}",
+        f"{training['top1']:.2%}" if "top1" in training else "-",
+        f"{file.stat().st_size / 1e6:.2f} MB",
+    )
 
 
 def _recipes(options: argparse.Namespace) -> None:

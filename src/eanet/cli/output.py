@@ -38,11 +38,13 @@ def show_metrics(metrics: dict[str, float | int], files: Iterable[Path]) -> None
         out.print(f"wrote {file}")
 
 
-def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """Print columns, the last of them wrapped where the window is narrow."""
+def print_table(
+    columns: Sequence[str], rows: Iterable[Sequence[str]], *, wrapped: int = -1
+) -> None:
+    """Print columns, one of them, the last by default, wrapped where the window is narrow."""
     table = Table(box=None, pad_edge=False)
     for column in columns:
-        table.add_column(column, no_wrap=column != columns[-1])
+        table.add_column(column, no_wrap=column != columns[wrapped], overflow="fold")
     for row in rows:
         table.add_row(*row)
     stdout().print(table)

@@ -11,15 +11,18 @@ from typing import Any, Literal, NoReturn
 
 from pydantic.fields import FieldInfo
 
-from eanet.config import Recipe, TrainSettings
+from eanet.config import AugmentSettings, Recipe, TrainSettings
 from eanet.errors import unknown_name
+from eanet.machine import MachineSettings
 from eanet.settings import Settings
 
 RUN = {  # what belongs to a run and not to its recipe
     name: field
     for name, field in TrainSettings.model_fields.items()
-    if name not in Recipe.model_fields
-}
+    if name not in Recipe.model_fields.keys() | MachineSettings.model_fields.keys()
+} | MachineSettings.model_fields
+
+SHORT = {"learning_rate": ("--lr",)}
 
 
 class Parser(argparse.ArgumentParser):
@@ -88,18 +91,27 @@ class Commands:
 def add_settings(parser: Any, fields: dict[str, FieldInfo], *, defaults: bool = False) -> None:
     """One option for each setting; the settings' own checks read the values."""
     for name, field in fields.items():
-        option = "--" + name.replace("_", "-")
+        option = ["--" + name.replace("_", "-"), *SHORT.get(name, ())]
         allowed = [t for t in _alternatives(field.annotation) if t is not types.NoneType]
         text = field.description or ""
         if defaults and field.default is not None and field.annotation is not bool:
             text += f" (default: {field.default})"
         if allowed == [bool]:
-            parser.add_argument(option, action=argparse.BooleanOptionalAction, help=text)
+            parser.add_argument(*option, action=argparse.BooleanOptionalAction, help=text)
         elif typing.get_origin(allowed[0]) is Literal:
-            parser.add_argument(option, choices=typing.get_args(allowed[0]), help=text)
+            parser.add_argument(*option, choices=typing.get_args(allowed[0]), help=text)
         else:
             metavar = {int: "N", float: "X", Path: "PATH"}.get(allowed[0], name.upper())
-            parser.add_argument(option, metavar=metavar, help=text)
+            parser.add_argument(*option, metavar=metavar, help=text)
+
+
+def add_recipe(parser: argparse.ArgumentParser) -> None:
+    """The options that lay settings over those of the recipe."""
+    recipe = parser.add_argument_group("the recipe", "unset: as the recipe says; `none` unsets one")
+    augmentation = AugmentSettings.model_fields
+    others = {n: field for n, field in Recipe.model_fields.items() if n not in augmentation}
+    add_settings(recipe, others)
+    add_settings(parser.add_argument_group("the recipe's augmentation"), augmentation)
 
 
 def _alternatives(annotation: Any) -> tuple[Any, ...]:
@@ -108,6 +120,6 @@ def _alternatives(annotation: Any) -> tuple[Any, ...]:
 
 
 def given(options: argparse.Namespace, settings: type[Settings]) -> dict[str, Any]:
-    """Those of the settings that were given on the command line."""
-    asked = {name: getattr(options, name) for name in settings.model_fields}
+    """Those of the settings that the command has and that were given on the command line."""
+    asked = {name: getattr(options, name, None) for name in settings.model_fields}
     return {name: value for name, value in asked.items() if value is not None}

@@ -7,6 +7,7 @@ import json
 import sys
 import warnings
 from collections.abc import Iterable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import TypeVar
 
@@ -16,8 +17,11 @@ from eanet.cli.output import write_rows
 from eanet.cli.parser import RUN, Commands, add_settings
 from eanet.console import ImagesPerSecond, notice, progress_bar
 from eanet.errors import EanetError, WrongArgumentError
+from eanet.files import check_writable
+from eanet.machine import MachineSettings
 
 UNCERTAIN = "uncertain"
+MACHINE = ("device", "threads")
 T = TypeVar("T")
 
 
@@ -27,11 +31,18 @@ def add(commands: Commands) -> None:
         "predict",
         run,
         "name the classes of images",
+        "eanet predict bee.jpg",
         "eanet predict runs/photos-keras_eanet bee.jpg",
         "eanet predict runs/photos-keras_eanet holiday/ --top 1 --format csv > holiday.csv",
         "eanet predict runs/photos-keras_eanet holiday/ --threshold 0.8 --copy-to sorted",
     )
-    made.add_argument("model", metavar="RUN", help="run directory, model file or Hub id")
+    made.add_argument(
+        "model",
+        nargs="?",
+        metavar="RUN",
+        help="run directory, model file, bundled model (see `eanet models`) or Hub id; unset, "
+        "where images come first: the bundled model of the 100 classes of cifar100",
+    )
     made.add_argument(
         "images",
         nargs="+",
@@ -53,27 +64,54 @@ def add(commands: Commands) -> None:
         metavar="FOLDER",
         help=f"copy each image into the folder of its class there, or into {UNCERTAIN}",
     )
-    add_settings(made, {"device": RUN["device"]})
+    add_settings(made, {name: RUN[name] for name in MACHINE})
+    made.add_argument(
+        "--precision",
+        choices=["fp32", "bf16"],
+        default="fp32",
+        help="fp32 answers as evaluated; bf16 is faster where the processor has it, and its "
+        "probabilities differ by up to a hundredth (default: fp32)",
+    )
 
 
 def run(options: argparse.Namespace) -> int:
     """Run the command."""
+    import torch
+
     from eanet.deploy.predictor import find_images, load
     from eanet.deploy.sorting import copy_into
+    from eanet.device import keep_freed_memory
+    from eanet.models.weights import DEFAULT_MODEL
 
     if options.top < 1:
         raise WrongArgumentError("--top takes 1 or more")
     if not 0 <= options.threshold <= 1:
         raise WrongArgumentError("--threshold takes a probability, 0 to 1")
-    predictor = load(options.model, options.device or "auto")
-    paths = find_images(options.images, sys.stdin)
+    if options.copy_to:
+        check_writable(options.copy_to)
+    machine = MachineSettings.parse({n: v for n in MACHINE if (v := getattr(options, n))})
+    model, images = _model_and_images(options)
+    predictor = load(DEFAULT_MODEL if model is None else model, machine.device, options.precision)
+    if predictor.device == "cpu":
+        keep_freed_memory()
+    if machine.threads is not None:
+        torch.set_num_threads(machine.threads)
+    paths = find_images(images, sys.stdin)
+    if model is None:
+        notice(
+            f"no model is named before the images: {DEFAULT_MODEL} is used, which knows "
+            f"{len(predictor.classes)} classes"
+        )
     write = {"table": _write_line, "json": _write_json, "csv": _write_csv}[options.format]
     if options.format == "csv":
         write_rows([["image", "class", "probability"]])
     failed = 0
-    with warnings.catch_warnings():
+    with (
+        warnings.catch_warnings(),
+        closing(predictor.predict_files(paths, options.top)) as answers,
+    ):
         warnings.simplefilter("ignore")  # Pillow's, of odd files that it reads all the same
-        for path, answer in _tracked(predictor.predict_files(paths, options.top), len(paths)):
+        for path, answer in _tracked(answers, len(paths)):
             if isinstance(answer, EanetError):
                 notice(f"eanet: error: {answer}")
                 failed += 1
@@ -85,6 +123,34 @@ def run(options: argparse.Namespace) -> int:
     if options.copy_to:
         notice(f"{len(paths) - failed:,} of {len(paths):,} images copied to {options.copy_to}")
     return 1 if failed else 0
+
+
+def _model_and_images(options: argparse.Namespace) -> tuple[str | None, list[str]]:
+    """The model, None where the first argument means images, and the images."""
+    arguments = options.images if options.model is None else [options.model, *options.images]
+    if _means_images(arguments[0]):
+        return None, arguments
+    first, *rest = arguments
+    if not rest:
+        raise WrongArgumentError(
+            f"no image to classify: {first!r} is taken for a model; name images after it"
+        )
+    return first, rest
+
+
+def _means_images(argument: str) -> bool:
+    """Whether this is what `find_images` takes and no run, which has pictures in it as well."""
+    from eanet.data.archive import is_archive
+    from eanet.data.layout import is_image, list_images
+    from eanet.models.weights import WEIGHTS
+    from eanet.training.run_directory import SETTINGS
+
+    path = Path(argument).expanduser()
+    if argument and path.is_dir():
+        is_run = any((path / name).is_file() for name in (WEIGHTS, SETTINGS))
+        return not is_run and bool(list_images(path))
+    is_pattern = not path.exists() and any(sign in argument for sign in "*?[")
+    return argument == "-" or is_image(path) or is_archive(path) or is_pattern
 
 
 def _tracked(answers: Iterable[T], total: int) -> Iterator[T]:

@@ -6,8 +6,8 @@ import argparse
 from pathlib import Path
 
 from eanet.cli.output import show_metrics
-from eanet.cli.parser import RUN, Commands, add_settings, given
-from eanet.config import AugmentSettings, Recipe, TrainSettings
+from eanet.cli.parser import RUN, Commands, add_recipe, add_settings, given
+from eanet.config import TrainSettings
 from eanet.errors import WrongArgumentError
 
 
@@ -19,18 +19,16 @@ def add(commands: Commands) -> None:
         "train a classifier, evaluate it and write a report",
         "eanet train digits",
         "eanet train cifar100 --recipe keras_example --model keras_eanet",
-        "eanet train path/to/photos --image-size 64 --epochs 20",
+        "eanet train path/to/photos",
+        "eanet train path/to/photos --minutes 20 --learning-rate find",
+        "eanet train path/to/photos --init eanet_tiny_cifar100",
         "eanet train --resume runs/digits-keras_eanet",
     )
     made.add_argument("data", nargs="?", help=TrainSettings.model_fields["data"].description)
     made.add_argument("--resume", metavar="RUN", type=Path, help="go on with an interrupted run")
     own = {name: field for name, field in RUN.items() if name != "data"}
     add_settings(made.add_argument_group("the run"), own, defaults=True)
-    recipe = made.add_argument_group("the recipe", "unset: as the recipe says; `none` unsets one")
-    augmentation = AugmentSettings.model_fields
-    others = {n: field for n, field in Recipe.model_fields.items() if n not in augmentation}
-    add_settings(recipe, others)
-    add_settings(made.add_argument_group("the recipe's augmentation"), augmentation)
+    add_recipe(made)
 
 
 def run(options: argparse.Namespace) -> None:

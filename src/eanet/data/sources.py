@@ -11,7 +11,7 @@ from eanet.data.archive import ARCHIVES, archive_stem, is_archive
 from eanet.data.cifar import load_cifar10, load_cifar100
 from eanet.data.digits import load_digits
 from eanet.data.filelist import is_list
-from eanet.data.image_files import load_image_files
+from eanet.data.image_files import DEFAULT_SIZE, load_image_files
 from eanet.data.layout import LISTS
 from eanet.data.splits import DataOptions, Dataset, SourceSplits, complete_splits
 from eanet.errors import EanetError, WrongArgumentError, unknown_name
@@ -23,23 +23,28 @@ __all__ = [
     "load_dataset",
     "load_source",
     "locate",
+    "natural_size",
+    "own_images",
     "sources",
 ]
 
 
 @dataclass(frozen=True)
 class DataSource:
-    """A data set with a name: what it is in one line, and how it is loaded."""
+    """A data set with a name: what it is in one line, its pixels a side, how it is loaded."""
 
     name: str
     summary: str
+    size: int
     load: Callable[[DataOptions], SourceSplits]
 
 
 _SOURCES = (
-    DataSource("digits", "1,797 handwritten digits, 8 x 8, ships with scikit-learn", load_digits),
-    DataSource("cifar10", "60,000 photographs, 32 x 32, 10 classes, 163 MB", load_cifar10),
-    DataSource("cifar100", "60,000 photographs, 32 x 32, 100 classes, 161 MB", load_cifar100),
+    DataSource(
+        "digits", "1,797 handwritten digits, 8 x 8, ships with scikit-learn", 8, load_digits
+    ),
+    DataSource("cifar10", "60,000 photographs, 32 x 32, 10 classes, 163 MB", 32, load_cifar10),
+    DataSource("cifar100", "60,000 photographs, 32 x 32, 100 classes, 161 MB", 32, load_cifar100),
 )
 
 
@@ -71,8 +76,13 @@ def load_source(data: str | Path, options: DataOptions) -> tuple[str, SourceSpli
     if text in by_name:
         name, splits = text, by_name[text].load(options)
     else:
-        name, splits = data_name(text), load_image_files(_own(text), options)
+        name, splits = data_name(text), load_image_files(own_images(text), options)
     return name, splits.resized(options.image_size)
+
+
+def natural_size(data: str | Path) -> int:
+    """The side in pixels that a data set is loaded with where no other is asked for."""
+    return next((source.size for source in _SOURCES if source.name == str(data)), DEFAULT_SIZE)
 
 
 def data_name(data: str | Path) -> str:
@@ -96,7 +106,13 @@ def locate(data: str | Path) -> str:
     return text if is_name or not path.exists() else str(path.resolve())
 
 
-def _own(text: str) -> Path:
+def own_images(data: str | Path) -> Path:
+    """The folder, list or archive of one's own images.
+
+    Raises:
+        EanetError: it is none, or not there.
+    """
+    text = str(data)
     if not text:
         raise WrongArgumentError("the name of the data set is empty")  # would be this folder
     path = Path(text).expanduser()

@@ -22,13 +22,15 @@ from eanet.evaluation.measuring import (
     Spread,
     describe,
     durations,
-    in_own_process,
     one_line,
     peak_memory,
     synchronizer,
     write_csv,
     write_json,
 )
+from eanet.evaluation.own_process import in_own_process
+from eanet.files import check_writable
+from eanet.machine import MachineSettings
 from eanet.models import Classifier, create_model, models
 from eanet.models.operations import multiply_adds
 from eanet.training.engine import create_fabric, decide_compile, resolve_precision
@@ -36,7 +38,7 @@ from eanet.training.optimizer import create_optimizer, set_step
 from eanet.training.step import TrainingStep
 
 RECIPE = "keras_example"  # whose augmentation, dropout and optimiser a step has
-SHARED = {"batch_size", "device", "precision", "compile", "threads"}  # with a training's settings
+SHARED = {"batch_size", *MachineSettings.model_fields}  # with a training's settings
 
 
 @dataclass(frozen=True)
@@ -86,6 +88,8 @@ def benchmark(*names: str, **settings: Any) -> Benchmark:
     """
     chosen = names or tuple(entry.name for entry in models())
     asked = BenchmarkSettings.parse(settings)
+    if asked.output is not None:
+        check_writable(asked.output)
     for name in chosen:
         create_model(name, image_size=asked.image_size)
     made = resolve(asked, single_layers=False)

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from eanet.evaluation.curves import spread
 from eanet.evaluation.drawing import BLUE, BOLD, INK, MUTED, ORANGE, picture, write_title
+from eanet.evaluation.labels import label_ends
 from eanet.evaluation.measuring import Spread, short
 
 if TYPE_CHECKING:
@@ -128,7 +128,7 @@ class _Panel:
         """A curve; nothing where it has no points."""
         if x:
             self.axes.plot(x, y, style, color=colour, marker="o", markersize=4)
-            self.ends.append((label, colour, float(np.log(y[-1]))))
+            self.ends.append((label, colour, y[-1]))
 
     def finish(self, title: str, points: Sequence[TokenFigures]) -> None:
         """Axes and labels, once every curve is there."""
@@ -149,17 +149,7 @@ class _Panel:
         axes.set_xlabel("tokens")
         axes.set_title(title, loc="left", pad=14, fontsize=11, **BOLD)
         axes.grid(axis="y")
-        places = spread([end for *_, end in self.ends], gap=0.075 * (high - low))
-        for (label, colour, _), place in zip(self.ends, places, strict=True):
-            axes.annotate(
-                label,
-                (1, (place - low) / (high - low)),
-                xytext=(6, 0),
-                xycoords="axes fraction",
-                textcoords="offset points",
-                color=colour,
-                verticalalignment="center",
-            )
+        label_ends(axes, self.ends, gap=0.075)
 
 
 def _write_note(axes: Axes, note: str, points: float) -> None:

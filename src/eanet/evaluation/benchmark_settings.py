@@ -7,10 +7,10 @@ from typing import Literal
 
 from pydantic import Field
 
-from eanet.settings import Settings
+from eanet.machine import MachineSettings
 
 
-class BenchmarkSettings(Settings):
+class BenchmarkSettings(MachineSettings):
     """What a benchmark measures with."""
 
     image_size: int = Field(32, ge=1, description="side of the images in pixels")
@@ -19,14 +19,9 @@ class BenchmarkSettings(Settings):
         64, ge=4, multiple_of=4, description="width of the tokens; of the layers of --tokens alone"
     )
     seconds: float = Field(3.0, gt=0, description="time for each figure; the warm-up is not in it")
-    device: Literal["auto", "cpu", "cuda", "mps"] = Field("auto", description="where to compute")
-    precision: Literal["auto", "fp32", "bf16"] = Field(
-        "auto", description="auto: bf16 where the processor has it"
-    )
     compile: Literal["auto", "on", "off"] = Field(
         "auto", description="auto: models where a compiler is found, single layers not"
     )
-    threads: int | None = Field(None, ge=1, description="of the processor; unset: all cores")
     output: Path | None = Field(
         None, description="folder for the figures as CSV and JSON and the picture; unset: none"
     )

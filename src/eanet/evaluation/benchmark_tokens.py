@@ -22,7 +22,6 @@ from eanet.evaluation.measuring import (
     Spread,
     describe,
     durations,
-    in_own_process,
     one_line,
     peak_memory,
     reset_peak_memory,
@@ -30,6 +29,8 @@ from eanet.evaluation.measuring import (
     write_csv,
     write_json,
 )
+from eanet.evaluation.own_process import in_own_process
+from eanet.files import check_writable
 from eanet.models import create_model
 from eanet.training.engine import create_fabric
 
@@ -90,6 +91,8 @@ def benchmark_tokens(tokens: Sequence[int] = TOKENS, **settings: Any) -> TokenBe
         EanetError: a wrong setting, or not even the shortest sequence could be measured.
     """
     made = resolve(BenchmarkSettings.parse(settings), single_layers=True)
+    if made.output is not None:
+        check_writable(made.output)
     notice(f"measuring attention of width {made.dim} on {made.device} in {made.precision}")
     points: list[TokenFigures] = []
     skipped: list[str] = []

@@ -9,6 +9,7 @@ from typing import Any
 from eanet.data.imageset import ImageSet
 from eanet.evaluation.calibration import Reliability
 from eanet.evaluation.evaluate import Evaluation
+from eanet.training.lr_search import SEARCH, RangeTest
 from eanet.training.run_directory import RunDirectory
 
 
@@ -19,15 +20,19 @@ class Training:
     Attributes:
         config: as in ``config.yaml``.
         history: one row an epoch.
+        search: for the learning rate, where there was one.
     """
 
     config: Mapping[str, Any]
     history: Sequence[Mapping[str, float]]
+    search: RangeTest | None = None
 
     @classmethod
     def of(cls, run: RunDirectory) -> Training:
         """Read it."""
-        return cls(run.read_config(), run.read_history())
+        search = run.path / SEARCH
+        found = RangeTest.read(search) if search.is_file() else None
+        return cls(run.read_config(), run.read_history(), found)
 
     @property
     def environment(self) -> Mapping[str, Any]:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from eanet.errors import EanetError
 from eanet.evaluation.drawing import BLUE, BOLD, MUTED, ORANGE, picture, write_title
+from eanet.evaluation.labels import label_ends
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -95,7 +96,7 @@ def _draw_panel(
     axes: Axes, panel: Panel, history: Sequence[Mapping[str, float]], epochs: NDArray[np.int_]
 ) -> None:
     """Draw the curves that have any finite value, each with its label at the right edge."""
-    drawn, last = [], []
+    ends = []
     for curve in panel.curves:
         values = panel.scale * np.array(
             [row.get(curve.column, np.nan) for row in history], dtype=float
@@ -106,26 +107,14 @@ def _draw_panel(
             continue
         marker = "o" if len(epochs) <= 12 else ""
         axes.plot(epochs, values, curve.style, color=curve.colour, marker=marker, markersize=5)
-        drawn.append(curve)
-        last.append(values[~np.isnan(values)][-1])
+        ends.append((curve.label, curve.colour, float(values[~np.isnan(values)][-1])))
     axes.set_title(panel.name, loc="left", pad=27, fontsize=12, **BOLD)
     axes.set_xlabel("epoch")
     axes.grid(axis="y")
     margin = 0.02 * (epochs[-1] - epochs[0]) or 0.5
     axes.set_xlim(epochs[0] - margin, epochs[-1] + margin)
     axes.locator_params(axis="x", integer=True, min_n_ticks=1)
-    low, high = axes.get_ylim()
-    for curve, height in zip(drawn, spread(last, gap=0.08 * (high - low)), strict=True):
-        axes.annotate(
-            curve.label,
-            (1, height),
-            xytext=(6, 0),
-            xycoords=("axes fraction", "data"),
-            textcoords="offset points",
-            color=curve.colour,
-            verticalalignment="center",
-            annotation_clip=False,
-        )
+    label_ends(axes, ends, gap=0.08)
 
 
 def _mark_best(axes: Axes, epochs: NDArray[np.int_], best: int, digits: int) -> None:
@@ -147,20 +136,3 @@ def _mark_best(axes: Axes, epochs: NDArray[np.int_], best: int, digits: int) -> 
         color=MUTED,
         horizontalalignment="left" if place < 0.3 else "right" if place > 0.7 else "center",
     )
-
-
-def spread(positions: Sequence[float], gap: float) -> list[float]:
-    """Move positions as little as it takes for neighbours to stand ``gap`` apart, in their order.
-
-    Least squares under a minimum distance is isotonic regression: pool adjacent violators.
-    """
-    order = np.argsort(positions, kind="stable")
-    steps = gap * np.arange(len(order))
-    pools: list[list[float]] = []
-    for value in np.asarray(positions, dtype=float)[order] - steps:
-        pools.append([value])
-        while len(pools) > 1 and np.mean(pools[-2]) > np.mean(pools[-1]):
-            pools[-2:] = [pools[-2] + pools[-1]]
-    moved = np.empty(len(order))
-    moved[order] = [float(np.mean(pool)) for pool in pools for _ in pool] + steps
-    return [float(height) for height in moved]

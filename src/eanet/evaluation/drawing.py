@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 INK, MUTED, FAINT, EMPTY = "#1f2933", "#616e7c", "#e4e7eb", "#ececec"
 # Blue against orange stays apart in every common colour blindness and in print.
 BLUE, ORANGE = "#0b66b0", "#c2500a"
+# For curves that are named where they end.
+SERIES = (BLUE, ORANGE, "#15803d", "#8b3fb8", "#8a6d00", "#c0256f")
 
 _STYLE = {
     "font.size": 11,
@@ -91,6 +93,7 @@ _PAGE_COLOURS = {
     EMPTY: "var(--line)",
     BLUE: "var(--right)",
     ORANGE: "var(--wrong)",
+    **{colour: f"var(--series-{number})" for number, colour in enumerate(SERIES[2:], 3)},
     "#ffffff": "var(--card)",
 }
 

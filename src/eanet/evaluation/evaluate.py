@@ -61,11 +61,12 @@ class Evaluation:
 
     def top(self, k: int) -> float:
         """Fraction of the images whose class is among the ``k`` most probable ones."""
-        return self._among(k) / len(self.labels)
+        return int(self.among(k).sum()) / len(self.labels)
 
-    def _among(self, k: int) -> int:
+    def among(self, k: int) -> NDArray[np.bool_]:
+        """Of each image, whether its class is among the ``k`` most probable ones, (n,)."""
         best = torch.from_numpy(self.logits).topk(min(k, len(self.classes)), dim=1).indices
-        return int(best.eq(torch.from_numpy(self.labels).unsqueeze(1)).any(dim=1).sum())
+        return best.eq(torch.from_numpy(self.labels).unsqueeze(1)).any(dim=1).numpy()
 
     def confusion(self) -> NDArray[np.int64]:
         """Images by true class (row) and predicted class (column), (K, K)."""
@@ -103,7 +104,7 @@ class Evaluation:
             "label_smoothing": self.label_smoothing,
         }
         for k in (1, 5):
-            low, high = wilson(self._among(k), images)
+            low, high = wilson(int(self.among(k).sum()), images)
             found |= {f"top{k}": self.top(k), f"top{k}_low": low, f"top{k}_high": high}
         precision, recall, f1 = macro_averages(self.by_class)
         return found | {

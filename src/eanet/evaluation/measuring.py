@@ -9,13 +9,11 @@ import platform
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from multiprocessing import get_context
 from pathlib import Path
-from typing import Any, ParamSpec, TypeVar
+from typing import Any
 
 import numpy as np
 import torch
@@ -26,9 +24,6 @@ from eanet.evaluation.benchmark_settings import BenchmarkSettings
 from eanet.files import replacing
 
 WARM_UP, LEAST = 2, 3  # calls before the clock counts, and at least while it does
-
-P = ParamSpec("P")
-T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -108,16 +103,6 @@ def reset_peak_memory(device: torch.device) -> int:
         with suppress(OSError):
             Path("/proc/self/clear_refs").write_text("5", "ascii")  # see man 5 proc
     return peak_memory(device)
-
-
-def in_own_process(call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    """What a call returns or raises in a fresh process, so that its peak memory is its own.
-
-    Raises:
-        BrokenProcessPool: the process was killed, most often for want of memory.
-    """
-    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as process:
-        return process.submit(call, *args, **kwargs).result()
 
 
 def describe(settings: BenchmarkSettings, device: torch.device) -> dict[str, Any]:

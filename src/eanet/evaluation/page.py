@@ -2,25 +2,19 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 from html import escape
-from importlib import resources
 from pathlib import Path
-from string import Template
 
 from eanet.evaluation.calibration import BINS
 from eanet.evaluation.contents import Contents
 from eanet.evaluation.drawing import inline_svg
 from eanet.evaluation.intervals import note_of_few
+from eanet.evaluation.page_frame import write_sections
 from eanet.evaluation.page_images import sheet
 from eanet.evaluation.page_tables import class_table, confusion_matrix, pair_table
 from eanet.evaluation.page_training import training_section
 from eanet.evaluation.reliability import plot_reliability
 from eanet.evaluation.samples import choose_samples, most_wrong
-from eanet.files import replacing
-
-_ASSETS = resources.files("eanet.evaluation") / "assets"
 
 
 def write_page(contents: Contents, path: Path) -> Path:
@@ -39,31 +33,11 @@ def write_page(contents: Contents, path: Path) -> Path:
     ]
     if contents.training is not None:
         parts.append(("training", "Training", training_section(contents.training)))
-    script = _asset("report.js")
-    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode("ascii")
-    text = Template(_asset("report.html")).substitute(
-        title=escape(f"{contents.model} on {contents.data}"),
-        subtitle=_subtitle(contents),
-        style=_asset("report.css"),
-        links="\n".join(f'<a href="#{key}">{name}</a>' for key, name, _ in parts),
-        sections="\n".join(
-            f'<section id="{key}" aria-labelledby="{key}-head">'
-            f'<h2 id="{key}-head">{name}</h2>\n{content}\n</section>'
-            for key, name, content in parts
-        ),
-        script=script,
-        script_hash=f"sha256-{digest}",
-    )
-    with replacing(path) as partial:  # a file name may hold bytes that are no text
-        partial.write_text(text, "utf-8", errors="replace")
-    return path
-
-
-def _asset(name: str) -> str:
-    return (_ASSETS / name).read_text("utf-8").rstrip("\n")
+    return write_sections(path, f"{contents.model} on {contents.data}", _subtitle(contents), parts)
 
 
 def _subtitle(contents: Contents) -> str:
+    """In HTML."""
     split = "" if contents.split == "all" else f"{contents.split} "
     what = f"{len(contents.images):,} {split}images of {len(contents.evaluation.classes):,} classes"
     if contents.training is None:

@@ -24,12 +24,13 @@ def training_section(training: Training) -> str:
     settings = {name.replace("_", " "): value for name, value in training.settings.items()}
     return (
         f'<div class="columns">{"".join(f"<div>{chart}</div>" for chart in charts)}</div>\n'
-        f"{_facts(_circumstances(training))}\n"
-        f"<details><summary>All settings</summary>\n{_facts(settings.items())}\n</details>"
+        f"{fact_list(_circumstances(training))}\n"
+        f"<details><summary>All settings</summary>\n{fact_list(settings.items())}\n</details>"
     )
 
 
-def _facts(rows: Iterable[tuple[str, Any]]) -> str:
+def fact_list(rows: Iterable[tuple[str, Any]]) -> str:
+    """Names and values in HTML."""
     items = "\n".join(
         f"<div><dt>{escape(name)}</dt><dd>{escape(_shown(value))}</dd></div>"
         for name, value in rows
@@ -50,7 +51,9 @@ def _circumstances(training: Training) -> Iterator[tuple[str, Any]]:
         yield f"{split} images", f"{count:,}"
     if history:
         best = f", best {training.best_epoch}" if training.best_epoch is not None else ""
-        yield "epochs", f"{len(history)} of {settings['epochs']}{best}"
+        minutes = settings.get("minutes")
+        limit = f" of {settings['epochs']}" if minutes is None else f" in {minutes:g} minutes"
+        yield "epochs", f"{len(history)}{limit}{best}"
         yield "time", timedelta(seconds=round(sum(row.get("seconds", 0.0) for row in history)))
     if "date" in there:
         yield "date", str(there["date"])[:10]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from eanet.evaluation.confusion import most_confused, plot_confusion
 from eanet.evaluation.curves import plot_curves
+from eanet.evaluation.range_test import plot_range_test
 from eanet.evaluation.reliability import plot_reliability
 from eanet.evaluation.samples import choose_samples, plot_samples
 
@@ -12,6 +13,7 @@ __all__ = [
     "most_confused",
     "plot_confusion",
     "plot_curves",
+    "plot_range_test",
     "plot_reliability",
     "plot_samples",
 ]

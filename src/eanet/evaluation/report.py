@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from eanet.data.imageset import ImageSet
@@ -17,21 +17,24 @@ from eanet.evaluation.plots import (
     choose_samples,
     plot_confusion,
     plot_curves,
+    plot_range_test,
     plot_reliability,
     plot_samples,
 )
 from eanet.evaluation.selection import Selection, Split, select_images
 from eanet.evaluation.tables import write_classes, write_metrics, write_predictions
+from eanet.files import check_writable
 from eanet.models import Classifier, load_model, save_model
 from eanet.training.run_directory import SETTINGS, RunDirectory, data_options
 
 
 @dataclass(frozen=True)
 class Report:
-    """Figures of an evaluation, and the files that it wrote."""
+    """Figures of an evaluation, the files that it wrote, and what they were written from."""
 
     metrics: dict[str, float | int]
     files: tuple[Path, ...]
+    contents: Contents = field(repr=False)
 
 
 def write_report(
@@ -47,7 +50,7 @@ def write_report(
     """Evaluate a model; write ``report.html``, and its figures and pictures as files of their own.
 
     Args:
-        where: a run directory, a model file or a Hub id.
+        where: a run directory, a model file, a bundled model or a Hub id.
         data: a data set's name or a folder; that of the run unless given.
         split: which of its images; unless given, the test images, or where other data than the
             run's have none the validation images, or else all.
@@ -65,8 +68,9 @@ def write_report(
     """
     model = load_model(where)
     path = Path(where)
+    check_writable(_base(path) if output is None else Path(output))
     run = RunDirectory.open(path) if (path / SETTINGS).is_file() else None
-    settings = run.read_settings()[0] if run is not None else None
+    asked, settings = run.read_settings() if run is not None else (None, None)
     options = replace(
         data_options(settings) if settings is not None else DataOptions(),
         image_size=model.config.image_size,
@@ -82,7 +86,7 @@ def write_report(
         raise EanetError(f"{folder} holds another run; name another folder by --output")
     validation = _for_calibration(chosen) if calibrate else None
 
-    device = resolve_device(device or (settings.device if settings is not None else "auto"))
+    device = resolve_device(device or (asked.device if asked is not None else "auto"))
     smoothing = settings.label_smoothing if settings is not None else 0.0
     evaluation = evaluate(model, chosen.images, device=device, label_smoothing=smoothing)
     contents = Contents(
@@ -100,14 +104,18 @@ def write_report(
     if calibrate:
         files.append(save_model(model, folder))
     files.append(write_page(contents, folder / "report.html"))
-    return Report(dict(contents.metrics), tuple(files))
+    return Report(dict(contents.metrics), tuple(files), contents)
 
 
 def _folder(path: Path, chosen: Selection) -> Path:
     """Where a report goes that is not told."""
-    base = path if path.is_dir() else path.parent if path.is_file() else Path("runs") / path.name
     is_own = chosen.of_run and chosen.split == "test"
-    return base if is_own else base / f"{chosen.data}-{chosen.split}"
+    return _base(path) if is_own else _base(path) / f"{chosen.data}-{chosen.split}"
+
+
+def _base(path: Path) -> Path:
+    """The folder of a run or file; one among the runs for a model of another kind."""
+    return path if path.is_dir() else path.parent if path.is_file() else Path("runs") / path.name
 
 
 def _for_calibration(chosen: Selection) -> ImageSet:
@@ -173,6 +181,15 @@ def _write(contents: Contents, folder: Path) -> list[Path]:
                 folder / "curves.png",
                 title=f"{contents.model} on {training.config['data']['name']}",
                 best_epoch=training.best_epoch,
+            )
+        )
+    if training is not None and training.search is not None:
+        files.append(
+            plot_range_test(
+                training.search,
+                training.settings["learning_rate"],
+                folder / "learning_rate.png",
+                title=f"Learning rates tried on {training.config['data']['name']}",
             )
         )
     return files

@@ -40,7 +40,7 @@ def write_classes(figures: Sequence[ClassFigures], path: Path) -> Path:
     """Write a row for each class, in their order; empty cells where there is nothing to tell."""
     rows = ((row.name, row.support, row.precision, row.recall, row.f1) for row in figures)
     cells = (["" if value != value else value for value in row] for row in rows)
-    return _write_csv(path, ("class", "images", "precision", "recall", "f1"), cells)
+    return write_csv(path, ("class", "images", "precision", "recall", "f1"), cells)
 
 
 def write_predictions(evaluation: Evaluation, files: Sequence[Path], path: Path) -> Path:
@@ -57,10 +57,15 @@ def write_predictions(evaluation: Evaluation, files: Sequence[Path], path: Path)
         files, evaluation.labels.tolist(), evaluation.predicted.tolist(), best, strict=True
     )
     rows = ((str(file), names[true], names[found], f"{p:.6f}") for file, true, found, p in answers)
-    return _write_csv(path, ("image", "true", "predicted", "probability"), rows)
+    return write_csv(path, ("image", "true", "predicted", "probability"), rows)
 
 
-def _write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[Any]]) -> Path:
+def write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[Any]]) -> Path:
+    """Write rows behind their header.
+
+    Raises:
+        EanetError: the file cannot be written.
+    """
     # File names may hold any bytes; they are written as they are.
     with (
         replacing(path) as partial,

@@ -66,6 +66,16 @@ def read_name(text: str) -> tuple[str, dict[str, Any]]:
     return name, read_settings(name, given)
 
 
+def write_name(name: str, settings: Mapping[str, Any]) -> str:
+    """A model and its settings as `read_name` reads them."""
+    words = {None: "none", True: "true", False: "false"}
+    pairs = ",".join(
+        f"{key}={words[value] if value is None or isinstance(value, bool) else value}"
+        for key, value in settings.items()
+    )
+    return f"{name}:{pairs}" if pairs else name
+
+
 def read_settings(name: str, given: Mapping[str, Any]) -> dict[str, Any]:
     """Settings of a model, checked, and read as numbers and switches where those are wanted.
 

@@ -23,6 +23,7 @@ from eanet.models.operations import multiply_adds
 
 # Compiling takes about a minute. A training of this many operations takes several minutes without.
 WORTH_COMPILING = {"cpu": 2e13, "cuda": 1e15}
+WORTH_COMPILING_MINUTES = 30.0  # on a busy machine compiling takes several
 
 
 def training_operations(model: Classifier, images: int) -> float:
@@ -49,8 +50,12 @@ def decide_compile(settings: TrainSettings, device: Device, operations: float) -
         return False, "no C++ compiler found" if device == "cpu" else "no Triton found"
     if settings.compile == "on":
         return True, "as asked"
-    worth = operations >= WORTH_COMPILING[device]
-    work = f"{operations / 1e12:,.1f} TFLOP ahead"
+    if settings.minutes is None:
+        worth = operations >= WORTH_COMPILING[device]
+        work = f"{operations / 1e12:,.1f} TFLOP ahead"
+    else:
+        worth = settings.minutes >= WORTH_COMPILING_MINUTES
+        work = f"{settings.minutes:g} minutes ahead"
     return worth, f"{work}, {'' if worth else 'not '}worth a minute's wait at the first step"
 
 

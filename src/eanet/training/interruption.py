@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
@@ -17,23 +17,34 @@ class StopRequest:
 
 @contextmanager
 def stop_requests() -> Iterator[StopRequest]:
-    """Turn the first Ctrl-C or SIGTERM into a request; a second one interrupts at once.
-
-    Outside the main thread, where Python allows no handlers, nothing is caught.
-    """
+    """Turn the first Ctrl-C or SIGTERM into a request; a second one interrupts at once."""
     request = StopRequest()
 
-    def ask(number: int, frame: FrameType | None) -> None:
+    def ask() -> None:
         if request.requested:
             raise KeyboardInterrupt
         request.requested = True
 
+    with when_interrupted(ask):
+        yield request
+
+
+@contextmanager
+def when_interrupted(call: Callable[[], None]) -> Iterator[None]:
+    """Call this at every Ctrl-C and SIGTERM, instead of what is done otherwise.
+
+    Outside the main thread, where Python allows no handlers, nothing is caught.
+    """
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        call()
+
     if threading.current_thread() is not threading.main_thread():
-        yield request
+        yield
         return
-    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        yield request
+        yield
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import torch
 from lightning_fabric import Fabric
 
-from eanet.config import TrainSettings
+from eanet.config import Recipe, ResolvedSettings, TrainSettings
 from eanet.console import notice
 from eanet.data.batches import default_batch_size, derive_seed
 from eanet.data.sources import load_dataset, locate
@@ -15,14 +16,19 @@ from eanet.data.splits import Dataset
 from eanet.device import resolve_device
 from eanet.models import Classifier, create_model
 from eanet.models.registry import read_name
+from eanet.models.weights import locate_model
+from eanet.training.defaults import decide, tell
 from eanet.training.engine import (
     create_fabric,
     decide_compile,
     resolve_precision,
     training_operations,
 )
+from eanet.training.initial import begin_with, once_begun, with_architecture, with_scale
+from eanet.training.lr_search import SEARCH, range_test
 from eanet.training.run_directory import RunDirectory, data_options
-from eanet.training.trainer import WEIGHTS, Trainer
+from eanet.training.trainer import Trainer
+from eanet.training.updates import WEIGHTS
 
 
 def launch(settings: TrainSettings) -> RunDirectory:
@@ -32,26 +38,47 @@ def launch(settings: TrainSettings) -> RunDirectory:
         EanetError: anything the user can put right, before the long work where possible.
         KeyboardInterrupt: after Ctrl-C, with everything saved.
     """
-    read_name(settings.model)  # a wrong one is told of before the data are read
-    # So that the run can be resumed and evaluated from any folder.
-    settings = settings.model_copy(
+    began = time.monotonic()
+    if settings.model is not None:
+        read_name(settings.model)  # a wrong one is told of before the data are read
+    settings = with_architecture(located(settings))
+    fabric = create_fabric(settings)
+    with fabric.rank_zero_first(local=True):  # the others find what the first has unpacked
+        chosen, choices = decide(settings)
+    chosen = with_scale(chosen, settings.image_size)
+    dataset = load_run_data(chosen, fabric)
+    tell([choice for choice in choices if getattr(chosen, choice.setting) == choice.value])
+    model = fresh_model(chosen, dataset)
+    resolved = resolve(chosen, dataset, model)
+    search = None
+    if chosen.learning_rate == "find":
+        search = range_test(resolved, dataset.train, fabric, model)
+        resolved = resolved.model_copy(update={"learning_rate": search.suggestion})
+        notice(
+            f"learning rate {resolved.learning_rate:g}: half of where the loss is lowest, "
+            f"tried from {search.rates[0]:g} to {search.rates[-1]:.2g} in {len(search.rates)} steps"
+        )
+    run = RunDirectory(Path())
+    if fabric.is_global_zero:
+        run = RunDirectory.create(resolved)
+        run.write_settings(settings, resolved, dataset)
+        if search is not None:
+            search.write(run.path / SEARCH)
+    run = fabric.broadcast(run)
+    notice(f"writing to {run.path}")
+    Trainer(resolved, dataset, run, fabric, model, began).fit()
+    return run
+
+
+def located(settings: TrainSettings) -> TrainSettings:
+    """The settings with paths that hold from any folder, to resume and evaluate the run from."""
+    return settings.model_copy(
         update={
             "data": locate(settings.data),
             "data_dir": settings.data_dir and settings.data_dir.expanduser().resolve(),
+            "init": settings.init and locate_model(settings.init),
         }
     )
-    fabric = create_fabric(settings)
-    dataset = load_run_data(settings, fabric)
-    model = fresh_model(settings, dataset)
-    resolved = resolve(settings, dataset, model)
-    run = RunDirectory(Path())
-    if fabric.is_global_zero:
-        run = RunDirectory.create(settings)
-        run.write_settings(settings, resolved, dataset)
-    run = fabric.broadcast(run)
-    notice(f"writing to {run.path}")
-    Trainer(resolved, dataset, run, fabric, model).fit()
-    return run
 
 
 def resume(path: Path, **machine: str | int | None) -> RunDirectory:
@@ -65,31 +92,40 @@ def resume(path: Path, **machine: str | int | None) -> RunDirectory:
     Raises:
         EanetError: there is no such run, or its data are no longer the same.
     """
+    began = time.monotonic()
     run = RunDirectory.open(path)
-    settings, resolved = run.read_settings()
+    _, resolved = run.read_settings()
     given = {name: value for name, value in machine.items() if value is not None}
-    resolved = TrainSettings.parse({**resolved.model_dump(), **given})
+    resolved = ResolvedSettings.parse({**resolved.model_dump(), **given})
     fabric = create_fabric(resolved)
-    dataset = load_run_data(settings, fabric)
+    dataset = load_run_data(resolved, fabric)
     run.check_data(dataset)
-    Trainer(resolved, dataset, run, fabric, fresh_model(settings, dataset)).fit()
+    model = fresh_model(once_begun(resolved, run), dataset)
+    Trainer(resolved, dataset, run, fabric, model, began).fit()
     return run
 
 
 def load_run_data(settings: TrainSettings, fabric: Fabric) -> Dataset:
-    """The data set that a run is made from, with its notes printed."""
+    """The data set that a run is made from, with what there is to say of it printed."""
     with fabric.rank_zero_first(local=True):  # the others find what the first has downloaded
         dataset = load_dataset(settings.data, data_options(settings))
     if fabric.is_global_zero:
         for note in dataset.notes:
             notice(note)
+    train, size = dataset.train, dataset.train.image_size
+    counts = f"{len(train):,} training, {len(dataset.validation or ()):,} validation"
+    notice(
+        f"{dataset.name}: {counts}, {len(dataset.test):,} test images, "
+        f"{size} x {size}, of {len(train.classes)} classes"
+    )
     return dataset
 
 
 def fresh_model(settings: TrainSettings, dataset: Dataset) -> Classifier:
-    """The model with its first weights, and the normalisation of the training images."""
+    """The model with its first weights, and the normalisation of the training images or `init`."""
+    assert settings.model is not None, "it is chosen before"
     torch.manual_seed(derive_seed(settings.seed, WEIGHTS))
-    return create_model(
+    model = create_model(
         settings.model,
         classes=dataset.train.classes,
         image_size=dataset.train.image_size,
@@ -97,35 +133,36 @@ def fresh_model(settings: TrainSettings, dataset: Dataset) -> Classifier:
         dropout=settings.dropout,
         drop_path=settings.drop_path,
     )
+    if settings.init is not None:
+        begin_with(model, settings.init)
+    return model
 
 
-def resolve(settings: TrainSettings, dataset: Dataset, model: Classifier) -> TrainSettings:
-    """Settings with every choice made, each printed with its reason."""
-    train, validation = dataset.train, dataset.validation
-    counts = f"{len(train):,} training, {len(validation or ()):,} validation"
-    size = train.image_size
-    notice(
-        f"{dataset.name}: {counts}, {len(dataset.test):,} test images, "
-        f"{size} x {size}, of {len(train.classes)} classes"
-    )
+def resolve(settings: TrainSettings, dataset: Dataset, model: Classifier) -> ResolvedSettings:
+    """Settings with every choice made, each printed; a rate yet to be found is the default."""
+    train = dataset.train
     device = resolve_device(settings.device)
     batch_size = settings.batch_size or default_batch_size(len(train))
     operations = training_operations(model, len(train) * settings.epochs)
     compiled, why = decide_compile(settings, device, operations)
-    resolved = settings.model_copy(
-        update={
-            "batch_size": batch_size,
-            "image_size": size,
-            "flip": dataset.mirrorable if settings.flip is None else settings.flip,
-            "device": device,
-            "precision": resolve_precision(settings.precision, device),
-            "compile": "on" if compiled else "off",
-            "threads": torch.get_num_threads(),
-        }
-    )
+    rate = settings.learning_rate
+    choices = {
+        "learning_rate": Recipe().learning_rate if rate == "find" else rate,
+        "batch_size": batch_size,
+        "image_size": train.image_size,
+        "flip": dataset.mirrorable if settings.flip is None else settings.flip,
+        "device": device,
+        "precision": resolve_precision(settings.precision, device),
+        "compile": "on" if compiled else "off",
+        "threads": torch.get_num_threads(),
+    }
+    resolved = ResolvedSettings.parse(settings.model_dump() | choices)
+    limit = f"epochs {settings.epochs}"
+    if settings.minutes is not None:
+        limit = f"minutes {settings.minutes:g}"
     notice(
-        f"{settings.model}: {model.num_parameters:,} parameters; recipe {settings.recipe}, "
-        f"epochs {settings.epochs}, batch size {batch_size}"
+        f"{resolved.model}: {model.num_parameters:,} parameters; recipe {resolved.recipe}, "
+        f"{limit}, batch size {batch_size}"
     )
     notice(
         f"{device}, {resolved.precision}, threads {resolved.threads}, "

@@ -1,44 +1,48 @@
-"""AdamW with its parameter groups, and the learning rate at each step."""
+"""The optimiser with its parameter groups, and the learning rate at each step."""
 
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from eanet.config import Recipe
+from eanet.training.muon import Muon
 
 BETAS = (0.9, 0.999)
 
 
-def parameter_groups(
-    model: nn.Module, weight_decay: float, decay_all: bool
-) -> list[dict[str, object]]:
-    """Weights that decay, and those that do not.
+def parameter_groups(model: nn.Module, recipe: Recipe) -> list[dict[str, Any]]:
+    """The matrices that Muon steps, where it does, other weights that decay, and those that do not.
 
-    Unless ``decay_all``, only the weight matrices of layers decay: norms, biases and position
-    embeddings are left alone.
+    Unless the recipe decays all, only the weight matrices of layers decay: norms, biases and
+    position embeddings are left alone. Muon is for matrices from tokens to tokens, those of blocks.
     """
+    matrices: list[Tensor] = []
     decayed: list[Tensor] = []
     kept: list[Tensor] = []
     for name, parameter in model.named_parameters():
         if parameter.requires_grad:
             is_weight = parameter.ndim >= 2 and name.endswith("weight")
-            (decayed if decay_all or is_weight else kept).append(parameter)
-    groups = [(decayed, weight_decay), (kept, 0.0)]
-    return [{"params": params, "weight_decay": decay} for params, decay in groups if params]
+            is_matrix = is_weight and parameter.ndim == 2 and name.startswith("blocks.")
+            if is_matrix and recipe.optimizer == "muon":
+                matrices.append(parameter)
+            else:
+                (decayed if recipe.decay_all or is_weight else kept).append(parameter)
+    groups: list[dict[str, Any]] = [
+        {"params": matrices, "weight_decay": recipe.weight_decay, "orthogonal": True},
+        {"params": decayed, "weight_decay": recipe.weight_decay},
+        {"params": kept, "weight_decay": 0.0},
+    ]
+    return [group for group in groups if group["params"]]
 
 
 def create_optimizer(model: nn.Module, recipe: Recipe) -> torch.optim.AdamW:
-    """AdamW (Loshchilov and Hutter, 2017, arXiv 1711.05101) as the recipe sets it."""
-    return torch.optim.AdamW(
-        parameter_groups(model, recipe.weight_decay, recipe.decay_all),
-        lr=recipe.learning_rate,
-        betas=BETAS,
-        eps=recipe.epsilon,
-        fused=True,
-    )
+    """AdamW (Loshchilov and Hutter, 2017, arXiv 1711.05101) or Muon; `set_step` sets the rate."""
+    make = Muon if recipe.optimizer == "muon" else torch.optim.AdamW
+    return make(parameter_groups(model, recipe), betas=BETAS, eps=recipe.epsilon, fused=True)
 
 
 def learning_rate(recipe: Recipe, progress: float) -> float:
@@ -47,13 +51,14 @@ def learning_rate(recipe: Recipe, progress: float) -> float:
     Linear warm-up from 0, then constant, or a cosine to 0 at the last step (Loshchilov and Hutter,
     2016, arXiv 1608.03983).
     """
-    warmup = recipe.warmup_epochs
+    highest, warmup = recipe.learning_rate, recipe.warmup_epochs
+    assert isinstance(highest, float), "it is found before the training"
     if progress < warmup:
-        return recipe.learning_rate * progress / warmup
+        return highest * progress / warmup
     if recipe.schedule == "constant":
-        return recipe.learning_rate
+        return highest
     part = (progress - warmup) / max(recipe.epochs - warmup, 1e-9)
-    return recipe.learning_rate * 0.5 * (1 + math.cos(math.pi * min(part, 1.0)))
+    return highest * 0.5 * (1 + math.cos(math.pi * min(part, 1.0)))
 
 
 def set_step(optimizer: torch.optim.Optimizer, recipe: Recipe, step: int, progress: float) -> None:

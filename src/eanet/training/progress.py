@@ -22,7 +22,7 @@ class TrainingProgress:
     """The bar of the epoch under way, with rate, metrics so far and time left of the whole run.
 
     Args:
-        epochs: of the run.
+        epochs: of the run; ``None`` where they are not known before.
         steps: of each epoch.
         batch_size: images a step.
         enabled: false in all processes but the first.
@@ -30,8 +30,9 @@ class TrainingProgress:
 
     REFRESH_SECONDS = 0.2
 
-    def __init__(self, epochs: int, steps: int, batch_size: int, *, enabled: bool) -> None:
+    def __init__(self, epochs: int | None, steps: int, batch_size: int, *, enabled: bool) -> None:
         self.epochs, self.steps, self.batch_size = epochs, steps, batch_size
+        self._of = "" if epochs is None else f"/{epochs}"
         self.enabled = enabled
         self._bar = progress_bar(
             TextColumn("{task.completed}/{task.total}"),
@@ -57,7 +58,7 @@ class TrainingProgress:
         if self._task is not None:
             self._bar.remove_task(self._task)
         self._task = self._bar.add_task(
-            f"epoch {epoch + 1}/{self.epochs}",
+            f"epoch {epoch + 1}{self._of}",
             total=self.steps,
             completed=step,
             rate="",
@@ -74,25 +75,32 @@ class TrainingProgress:
         self._step_seconds = took if before is None else 0.95 * before + 0.05 * took
         return now - self._last_shown > self.REFRESH_SECONDS
 
-    def show(self, epoch: int, step: int, scores: dict[str, float]) -> None:
-        """Move the bar of ``epoch`` to ``step`` and show the epoch's scores so far."""
+    def show(
+        self, epoch: int, step: int, scores: dict[str, float], seconds_left: float | None
+    ) -> None:
+        """Move the bar of ``epoch`` to ``step``, with the epoch's scores so far and the time left.
+
+        Where that is not known, it is judged by the steps taken.
+        """
         self._last_shown = time.perf_counter()
         if self._task is None or not self._step_seconds:
             return
-        steps_left = (self.epochs - epoch) * self.steps - step
+        if seconds_left is None:
+            steps_left = ((self.epochs or 0) - epoch) * self.steps - step
+            seconds_left = steps_left * self._step_seconds
         self._bar.update(
             self._task,
             completed=step,
             rate=f"{self.batch_size / self._step_seconds:,.0f} images/s",
             metrics=f"loss {scores['loss']:.3f}  accuracy {scores['accuracy']:.1%}",
-            left=f"{duration(steps_left * self._step_seconds)} left",
+            left=f"{duration(seconds_left)} left",
         )
 
     def end_epoch(self, row: Row, *, best: bool) -> None:
         """Print the line of a finished epoch, short enough for a window of 80 columns."""
         if not self.enabled:
             return
-        parts = [f"epoch {row['epoch']:>{len(str(self.epochs))}}/{self.epochs}"]
+        parts = [f"epoch {row['epoch']:>{max(1, len(self._of) - 1)}}{self._of}"]
         parts.append(f"loss {row['train_loss']:.3f}  accuracy {row['train_accuracy']:6.2%}")
         if "val_loss" in row:
             parts.append(f"validation {row['val_loss']:.3f}  {row['val_accuracy']:6.2%}")

@@ -15,12 +15,13 @@ import torch
 import yaml
 
 from eanet import __version__
-from eanet.config import TrainSettings, parse_yaml, read_text
+from eanet.config import ResolvedSettings, TrainSettings, parse_yaml, read_text
 from eanet.data.sources import data_name
 from eanet.data.splits import DataOptions, Dataset
 from eanet.device import processor_name
 from eanet.errors import EanetError
 from eanet.files import replacing
+from eanet.models.weights import model_digest
 
 HISTORY = "history.csv"
 SETTINGS = "config.yaml"
@@ -29,7 +30,7 @@ CHECKPOINT = "last.ckpt"
 Row = Mapping[str, float]
 
 
-def _fingerprint(dataset: Dataset) -> str:
+def data_fingerprint(dataset: Dataset) -> str:
     """SHA-256 over the fingerprints of all splits."""
     sets = (dataset.train, dataset.validation, dataset.test)
     prints = "".join("-" if images is None else images.fingerprint() for images in sets)
@@ -54,7 +55,7 @@ class RunDirectory:
         self.path = path
 
     @classmethod
-    def create(cls, settings: TrainSettings) -> RunDirectory:
+    def create(cls, settings: ResolvedSettings) -> RunDirectory:
         """A new folder ``output/name``, or ``name-2``, ``name-3``, ...: no run is overwritten.
 
         Raises:
@@ -90,7 +91,7 @@ class RunDirectory:
     # Settings
 
     def write_settings(
-        self, settings: TrainSettings, resolved: TrainSettings, dataset: Dataset
+        self, settings: TrainSettings, resolved: ResolvedSettings, dataset: Dataset
     ) -> None:
         """Everything needed to do the run again, with machine, versions and the data's fingerprint.
 
@@ -102,14 +103,16 @@ class RunDirectory:
         given, chosen = settings.model_dump(mode="json"), resolved.model_dump(mode="json")
         sets = {"train": dataset.train, "validation": dataset.validation, "test": dataset.test}
         gpu = {"gpu": torch.cuda.get_device_name()} if resolved.device == "cuda" else {}
+        init = {} if settings.init is None else {"init": {"sha256": model_digest(settings.init)}}
         content = {
             "settings": given,
             "resolved": {name: value for name, value in chosen.items() if value != given[name]},
+            **init,
             "data": {
                 "name": dataset.name,
                 "classes": list(dataset.train.classes),
                 "images": {k: len(s) for k, s in sets.items() if s is not None},
-                "fingerprint": _fingerprint(dataset),
+                "fingerprint": data_fingerprint(dataset),
             },
             "environment": {
                 "eanet": __version__,
@@ -135,17 +138,17 @@ class RunDirectory:
             raise EanetError(f"{path} was not written by eanet")
         return content
 
-    def read_settings(self) -> tuple[TrainSettings, TrainSettings]:
+    def read_settings(self) -> tuple[TrainSettings, ResolvedSettings]:
         """The settings of the run as they were given, and with every choice made."""
         config, where = self.read_config(), str(self.path / SETTINGS)
         return (
             TrainSettings.parse(config["settings"], where),
-            TrainSettings.parse({**config["settings"], **config["resolved"]}, where),
+            ResolvedSettings.parse({**config["settings"], **config["resolved"]}, where),
         )
 
     def check_data(self, dataset: Dataset) -> None:
         """Raise an `EanetError` unless these are the images that the run began with."""
-        if self.read_config()["data"]["fingerprint"] != _fingerprint(dataset):
+        if self.read_config()["data"]["fingerprint"] != data_fingerprint(dataset):
             raise EanetError(
                 f"the images are no longer those that {self.path} was trained on; start a new run"
             )

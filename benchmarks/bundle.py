@@ -1,0 +1,90 @@
+"""Puts the model of a finished run into the package, with how it was trained and what it scores.
+
+    python benchmarks/bundle.py runs/cifar100-eanet_tiny eanet_tiny_cifar100 [--half]
+
+The file is evaluated on the run's test images first, and refused where it does not score what the
+run's ``metrics.json`` says. ``--half`` stores the weights in half precision, if that changes
+nothing.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from safetensors.torch import load_file, save
+
+from eanet.config import read_text
+from eanet.data.sources import load_dataset
+from eanet.errors import EanetError
+from eanet.evaluation.evaluate import evaluate
+from eanet.files import replacing
+from eanet.models import Classifier, load_model, weights
+from eanet.training.run_directory import RunDirectory, data_options
+
+MOST_BYTES = 1_600_000  # it is part of every checkout and install
+SCORES = ("top1", "top5")
+
+
+def bundle(run: Path, name: str, *, half: bool = False) -> Path:
+    """Write the package's file of a run's model.
+
+    Raises:
+        EanetError: there is no such run, or the file is too large or scores something else.
+    """
+    file = weights.find_model(run)
+    tensors = load_file(file)
+    if half:
+        learned = [key for key in tensors if not key.startswith("normalization.")]
+        tensors |= {key: tensors[key].half() for key in learned}
+    directory = RunDirectory.open(run)
+    metrics = json.loads(read_text(run / "metrics.json"))
+    described = weights.read_description(file) | {"training": training(directory, metrics)}
+    path = weights.BUNDLED / f"{name}.safetensors"
+    with replacing(path) as partial:
+        partial.write_bytes(save(tensors, {"format": "pt", "eanet": json.dumps(described)}))
+        if (size := partial.stat().st_size) > MOST_BYTES:
+            raise EanetError(f"{size:,} bytes are more than {MOST_BYTES:,}")
+        check(load_model(partial), directory, metrics)
+    return path
+
+
+def training(run: RunDirectory, metrics: Mapping[str, float]) -> dict[str, Any]:
+    """What the model card says of a training."""
+    settings, config = run.read_settings()[1], run.read_config()
+    return {
+        "data": config["data"]["name"],
+        "images": config["data"]["images"],
+        "recipe": settings.recipe,
+        "epochs": len(run.read_history()),
+        "seed": settings.seed,
+        **{key: config["environment"][key] for key in ("date", "eanet", "torch", "processor")},
+        **{key: metrics[key] for key in SCORES},
+    }
+
+
+def check(model: Classifier, run: RunDirectory, metrics: Mapping[str, float]) -> None:
+    """Raise an `EanetError` unless the model scores what its run says, to the last digit."""
+    settings = run.read_settings()[1]
+    options = replace(data_options(settings), image_size=model.config.image_size)
+    scored = evaluate(model, load_dataset(settings.data, options).test).metrics()
+    for key in SCORES:
+        if scored[key] != metrics[key]:
+            raise EanetError(f"{key} is {scored[key]:.4%}, of the run {metrics[key]:.4%}")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("run", type=Path)
+    parser.add_argument("name")
+    parser.add_argument("--half", action="store_true")
+    options = parser.parse_args()
+    print(f"wrote {bundle(options.run, options.name, half=options.half)}")
+
+
+if __name__ == "__main__":
+    main()

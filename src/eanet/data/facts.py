@@ -1,0 +1,61 @@
+"""What can be told of a data set before its images are decoded."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from eanet.data.archive import is_archive, unpacked
+from eanet.data.image_files import find_layout
+
+OPENED = 100  # files whose size is looked up, spread evenly over all of them
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What the settings of a training are chosen by.
+
+    Attributes:
+        images: to train on, before others are set aside for validation and testing.
+        classes: their number.
+        side: median of the shorter side of the files, in pixels.
+    """
+
+    images: int
+    classes: int
+    side: int
+
+
+def look(path: Path) -> Facts:
+    """Count the images of a folder, a list or an archive, and look at the heads of some.
+
+    Raises:
+        EanetError: it cannot be read, or has no images with classes.
+    """
+    if not is_archive(path):
+        return _look(path)
+    with unpacked(path) as folder:
+        return _look(folder)
+
+
+def _look(path: Path) -> Facts:
+    classes = find_layout(path).splits["train"].images
+    files = [file for of_class in classes.values() for file in of_class]
+    chosen = np.linspace(0, len(files) - 1, min(OPENED, len(files))).astype(int)
+    return Facts(len(files), len(classes), _median_side([files[index] for index in chosen]))
+
+
+def _median_side(files: Sequence[Path]) -> int:
+    """Median of the shorter sides of those files that can be read; 0 where none can."""
+    sides = []
+    for file in files:
+        try:
+            with Image.open(file) as image:
+                sides.append(min(image.size))
+        except Exception:  # damaged bytes make Pillow raise nearly anything; decoding names them
+            continue
+    return round(float(np.median(sides))) if sides else 0

@@ -1,0 +1,51 @@
+"""Labels at the right ends of curves, instead of a legend."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+
+def label_ends(axes: Axes, ends: Sequence[tuple[str, str, float]], *, gap: float) -> None:
+    """Write labels right of ``axes``, whose limits and scales are final, none over another.
+
+    Args:
+        axes: where the curves are.
+        ends: label, colour and the height that it belongs to, in data coordinates.
+        gap: the least distance between neighbours, as a part of the height of ``axes``.
+    """
+    to_axes = axes.transData + axes.transAxes.inverted()
+    heights = [to_axes.transform((axes.get_xlim()[1], height))[1] for *_, height in ends]
+    for (label, colour, _), place in zip(ends, spread(heights, gap), strict=True):
+        axes.annotate(
+            label,
+            (1, place),
+            xytext=(6, 0),
+            xycoords="axes fraction",
+            textcoords="offset points",
+            color=colour,
+            verticalalignment="center",
+            annotation_clip=False,
+        )
+
+
+def spread(positions: Sequence[float], gap: float) -> list[float]:
+    """Move positions as little as it takes for neighbours to stand ``gap`` apart, in their order.
+
+    Least squares under a minimum distance is isotonic regression: pool adjacent violators.
+    """
+    order = np.argsort(positions, kind="stable")
+    steps = gap * np.arange(len(order))
+    pools: list[list[float]] = []
+    for value in np.asarray(positions, dtype=float)[order] - steps:
+        pools.append([value])
+        while len(pools) > 1 and np.mean(pools[-2]) > np.mean(pools[-1]):
+            pools[-2:] = [pools[-2] + pools[-1]]
+    moved = np.empty(len(order))
+    moved[order] = [float(np.mean(pool)) for pool in pools for _ in pool] + steps
+    return [float(height) for height in moved]

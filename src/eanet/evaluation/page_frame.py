@@ -1,0 +1,53 @@
+"""What every page has: one file of HTML in one style, that needs no other and no network."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Sequence
+from html import escape
+from importlib import resources
+from pathlib import Path
+from string import Template
+
+from eanet.files import replacing
+
+_ASSETS = resources.files("eanet.evaluation") / "assets"
+
+
+def write_sections(
+    path: Path, title: str, subtitle: str, sections: Sequence[tuple[str, str, str]]
+) -> Path:
+    """Write a page.
+
+    Args:
+        path: the file to write.
+        title: plain text.
+        subtitle: in HTML.
+        sections: id, name and content in HTML of each.
+
+    Raises:
+        EanetError: the file cannot be written.
+    """
+    script = _asset("report.js")
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode("ascii")
+    text = Template(_asset("report.html")).substitute(
+        title=escape(title),
+        subtitle=subtitle,
+        style=_asset("report.css"),
+        links="\n".join(f'<a href="#{key}">{name}</a>' for key, name, _ in sections),
+        sections="\n".join(
+            f'<section id="{key}" aria-labelledby="{key}-head">'
+            f'<h2 id="{key}-head">{name}</h2>\n{content}\n</section>'
+            for key, name, content in sections
+        ),
+        script=script,
+        script_hash=f"sha256-{digest}",
+    )
+    with replacing(path) as partial:  # a file name may hold bytes that are no text
+        partial.write_text(text, "utf-8", errors="replace")
+    return path
+
+
+def _asset(name: str) -> str:
+    return (_ASSETS / name).read_text("utf-8").rstrip("\n")

@@ -1,0 +1,22 @@
+"""What to compute with: the settings that training, benchmark and prediction have in common."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from eanet.settings import Settings
+
+
+class MachineSettings(Settings):
+    """Device, precision, compiled or not, threads: how fast an answer comes, not what it is."""
+
+    device: Literal["auto", "cpu", "cuda", "mps"] = Field("auto", description="where to compute")
+    precision: Literal["auto", "fp32", "bf16"] = Field(
+        "auto", description="auto: bf16 where the processor has it"
+    )
+    compile: Literal["auto", "on", "off"] = Field(
+        "auto", description="auto: compile where the work ahead is worth the wait"
+    )
+    threads: int | None = Field(None, ge=1, description="of the processor; unset: all cores")

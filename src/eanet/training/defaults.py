@@ -1,0 +1,107 @@
+"""What is chosen for those who did not say: model, recipe, image size, epochs, batch size."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from math import sqrt
+from typing import NamedTuple
+
+from eanet.config import TrainSettings
+from eanet.console import notice
+from eanet.data.batches import default_batch_size
+from eanet.data.facts import Facts, look
+from eanet.data.sources import own_images
+from eanet.device import Device, resolve_device
+
+
+class Choice(NamedTuple):
+    """One setting's value, and the reason in a few words."""
+
+    setting: str
+    value: str | int
+    reason: str
+
+
+NAMED: Mapping[str, tuple[Choice, ...]] = {
+    "digits": (
+        Choice("model", "keras_eanet", "the network that this project began with"),
+        Choice("recipe", "default", "little augmentation: digits are not to become others"),
+    ),
+    **{
+        name: (
+            Choice("model", "eanet_tiny", "made for images of 32 x 32"),
+            Choice("recipe", "default", "the measured one"),
+        )
+        for name in ("cifar10", "cifar100")
+    },
+}
+"""What does not depend on the machine, so that results can be compared."""
+
+PHOTOGRAPH = 48  # pixels of the shorter side; below are icons, characters, thumbnails
+SIZES: Mapping[Device, int] = {"cpu": 64, "mps": 96, "cuda": 128}
+LEAST_BATCH = 32
+FEWEST_EPOCHS, MOST_EPOCHS = 30, 300
+
+
+def choose(facts: Facts | str, device: Device) -> tuple[Choice, ...]:
+    """A value for each setting that decides what a training costs and reaches.
+
+    Args:
+        facts: of one's own images; or the name of a data set, whose choices are fixed.
+        device: where it is going to be trained.
+    """
+    if isinstance(facts, str):
+        return NAMED[facts]
+    model = (
+        Choice("model", "eanet_nano", "the smallest of the family, for a processor without a GPU")
+        if device == "cpu"
+        else Choice("model", "eanet_small", "a GPU is there for it")
+    )
+    if 0 < facts.side < PHOTOGRAPH:
+        size = max(8, -(-facts.side // 4) * 4)
+        return (
+            model,
+            Choice("image_size", size, "as large as the images"),
+            Choice("recipe", "default", "light augmentation: small images may hold characters"),
+        )
+    epochs = min(MOST_EPOCHS, max(FEWEST_EPOCHS, round(4700 / sqrt(facts.images) / 10) * 10))
+    batch_size = max(LEAST_BATCH, default_batch_size(facts.images))
+    size = SIZES[device]
+    return (
+        model,
+        Choice("image_size", size, f"the quickest that still shows something on {device}"),
+        Choice("recipe", "photos", "photographs: strong augmentation makes more of them"),
+        Choice("epochs", epochs, "the fewer images, the more often each is shown"),
+        Choice("batch_size", batch_size, f"{-(-facts.images // batch_size):,} steps an epoch"),
+    )
+
+
+def decide(settings: TrainSettings) -> tuple[TrainSettings, tuple[Choice, ...]]:
+    """The settings with what was left open chosen, and these choices.
+
+    The number of epochs is chosen along with the recipe alone: one that was asked for has its own.
+
+    Raises:
+        EanetError: the images cannot be found.
+    """
+    facts = settings.data if settings.data in NAMED else look(own_images(settings.data))
+    asked = {name for name, value in settings.given().items() if value is not None}
+    if asked & {"recipe", "minutes"}:
+        asked.add("epochs")
+    choices = choose(facts, resolve_device(settings.device))
+    left = tuple(choice for choice in choices if choice.setting not in asked)
+    values = {choice.setting: choice.value for choice in left}
+    given = settings.given()
+    if settings.minutes is not None:
+        given.pop("epochs", None)  # the recipe's, which comes back with it
+    return TrainSettings.resolve(**{**given, **values}), left
+
+
+def tell(choices: Sequence[Choice]) -> None:
+    """Print the choices as a table."""
+    if not choices:
+        return
+    notice("chosen for these images; what you give is taken instead:")
+    wide = max(len(str(choice.value)) for choice in choices)
+    for setting, value, reason in choices:
+        notice(f"  {setting.replace('_', ' '):<10}  {value!s:<{wide}}  {reason}")

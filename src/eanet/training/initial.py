@@ -1,0 +1,102 @@
+"""A run that begins with the weights of a trained model instead of random ones: fine-tuning."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from eanet.config import TrainSettings
+from eanet.console import notice
+from eanet.data.sources import natural_size
+from eanet.errors import EanetError, WrongArgumentError
+from eanet.models import Classifier, create_model, load_model, resize_positions
+from eanet.models.registry import read_name, write_name
+from eanet.models.weights import model_digest
+from eanet.training.run_directory import CHECKPOINT, RunDirectory
+
+HEAD = ("head.weight", "head.bias")
+RECIPE = ("dropout", "drop_path")  # settings of a model that are each run's own
+
+
+def with_architecture(settings: TrainSettings) -> TrainSettings:
+    """The settings with the architecture of the model that the run begins with, if it does.
+
+    Raises:
+        EanetError: there is no such model, or another architecture was asked for.
+    """
+    if settings.init is None:
+        return settings
+    config = load_model(settings.init).config
+    if config.in_channels != 3:
+        raise EanetError(f"{settings.init} takes {config.in_channels} channels, not colour images")
+    own = {name: value for name, value in config.settings.items() if name not in RECIPE}
+    if settings.model is not None:
+        name, asked = read_name(settings.model)
+        if name != config.name or not asked.items() <= own.items():
+            raise WrongArgumentError(
+                f"{settings.init} is {write_name(config.name, own)}, not {settings.model}: leave "
+                "out --model or --init"
+            )
+    return settings.model_copy(update={"model": write_name(config.name, own)})
+
+
+def with_scale(settings: TrainSettings, asked: int | None) -> TrainSettings:
+    """The settings with what the model that the run begins with is used to, if it does.
+
+    A token stands for as many pixels as before. Images are at least as large as before, unless
+    another size was ``asked`` for.
+    """
+    if settings.init is None:
+        return settings
+    model = load_model(settings.init)
+    least, size = model.config.image_size, settings.image_size or natural_size(settings.data)
+    if asked is None and size < least:
+        notice(f"image size {least}: what {settings.init} was made for")
+        size = least
+    assert settings.model is not None, "with_architecture set it"
+    name, own = read_name(settings.model)
+    patch_size = model.embedding.patch_size
+    if create_model(name, image_size=size, **own).embedding.patch_size != patch_size:
+        own["patch_size"] = patch_size
+    return settings.model_copy(update={"model": write_name(name, own), "image_size": size})
+
+
+def begin_with(model: Classifier, where: str | Path) -> None:
+    """Load the weights of a trained model into one of the same architecture.
+
+    Its positions are resampled. Its normalisation stays, since the weights have learned from
+    images that were so normalised. Its head stays where it knows all of the classes, each by its
+    name; otherwise the new one does.
+
+    Args:
+        model: with fresh weights, for its own classes and image size.
+        where: see `load_model`.
+    """
+    trained = load_model(where)
+    state = resize_positions(trained.state_dict(), model.embedding.grid)
+    keeps_head = set(model.classes) <= set(trained.classes)
+    if keeps_head:
+        rows = [trained.classes.index(name) for name in model.classes]
+        state |= {name: state[name][rows] for name in HEAD}
+    else:
+        state |= {name: model.state_dict()[name] for name in HEAD}
+    model.load_state_dict(state)
+    grid, size = model.embedding.grid, trained.config.image_size
+    notice(
+        f"begins with the weights of {where} ({size} x {size} pixels, {len(trained.classes)} "
+        f"classes), {'and its' if keeps_head else 'but a new'} head; {grid} x {grid} tokens"
+    )
+
+
+def once_begun(settings: TrainSettings, run: RunDirectory) -> TrainSettings:
+    """The settings of a resumed run, without ``init`` where its training state has the weights.
+
+    Raises:
+        EanetError: it has no state as yet, and would begin with other weights than it did.
+    """
+    if settings.init is None or (run.path / CHECKPOINT).is_file():
+        return settings.model_copy(update={"init": None})
+    if model_digest(settings.init) != run.read_config()["init"]["sha256"]:
+        raise EanetError(
+            f"{settings.init} is no longer the model that {run.path} began with; start a new run"
+        )
+    return settings

@@ -1,0 +1,85 @@
+"""One update of the weights: the images of its step, their augmentation, both passes, AdamW."""
+
+from __future__ import annotations
+
+from typing import cast
+
+import torch
+from lightning_fabric import Fabric
+from torch import Tensor, nn
+
+from eanet.config import ResolvedSettings
+from eanet.data.batches import Batches, derive_seed, take
+from eanet.data.imageset import ImageSet
+from eanet.errors import EanetError
+from eanet.models import Classifier
+from eanet.training.optimizer import create_optimizer
+from eanet.training.step import TrainingStep, balanced_weights
+
+ORDER, WEIGHTS, AUGMENTATION, DROPOUT = range(4)  # what a seed is derived for
+
+
+class Updates:
+    """The updates of one model on one set of images; call it for each, after `set_step`.
+
+    Every random draw is a pure function of seed, epoch and step.
+
+    Args:
+        model: on the device of ``fabric``.
+        settings: of the run.
+        images: to train on.
+        fabric: device, precision and processes.
+    """
+
+    def __init__(
+        self, model: Classifier, settings: ResolvedSettings, images: ImageSet, fabric: Fabric
+    ) -> None:
+        self.settings, self.images, self.fabric = settings, images, fabric
+        self.batches = Batches(
+            images,
+            settings.batch_size,
+            derive_seed(settings.seed, ORDER),
+            balanced=settings.balance == "sampling",
+        )
+        if self.batches.batch_size % fabric.world_size:
+            raise EanetError(
+                f"{fabric.world_size} processes cannot share batches of "
+                f"{self.batches.batch_size} images; use --batch-size with a multiple"
+            )
+        self.optimizer = create_optimizer(model, settings)
+        weights = balanced_weights(images.counts()) if settings.balance == "loss" else None
+        made = TrainingStep(model, settings, weights)
+        self._augmentation, step = made.augmentation, cast(nn.Module, made)
+        if settings.compile == "on":
+            step = cast(nn.Module, torch.compile(step, dynamic=False))
+        self._step, self._wrapped = fabric.setup(step, self.optimizer)
+        self._step.train()
+        self._order: tuple[int, Tensor] = (-1, torch.empty(0))
+
+    def __call__(self, epoch: int, step: int) -> Tensor:
+        """Take a step of an epoch (both from 0); the `tally` of this process's share, ``(4,)``."""
+        settings, fabric = self.settings, self.fabric
+        share = slice(fabric.global_rank, None, fabric.world_size)
+        images, labels = take(self.images, self._indices(epoch)[step][share])
+        seed = derive_seed(settings.seed, AUGMENTATION, epoch, step)
+        generator = torch.Generator().manual_seed(seed)
+        draws = self._augmentation.draw(self.batches.batch_size, generator)[share]
+        torch.manual_seed(derive_seed(settings.seed, DROPOUT, epoch, step, fabric.global_rank))
+        loss, sums = self._step(*(t.to(fabric.device) for t in (images, labels, draws)))
+        fabric.backward(loss)
+        if settings.clip_norm is not None:
+            fabric.clip_gradients(
+                self._step,
+                self._wrapped,
+                max_norm=settings.clip_norm,
+                error_if_nonfinite=False,
+            )
+        self._wrapped.step()
+        self._wrapped.zero_grad()
+        return cast(Tensor, sums)
+
+    def _indices(self, epoch: int) -> Tensor:
+        """The order of an epoch, ``(steps, batch_size)``, drawn once."""
+        if self._order[0] != epoch:
+            self._order = epoch, self.batches.order(epoch)
+        return self._order[1]

@@ -1,0 +1,104 @@
+"""What is chosen for those who did not say."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from eanet import EanetError, create_model
+from eanet.config import TrainSettings, recipes
+from eanet.data.facts import Facts, look
+from eanet.data.sources import sources
+from eanet.training.defaults import NAMED, choose, decide, tell
+
+
+def values(facts: Facts | str, device: str = "cpu") -> dict[str, str | int]:
+    return {choice.setting: choice.value for choice in choose(facts, device)}
+
+
+def test_every_data_set_with_a_name_has_choices_that_do_not_depend_on_the_machine() -> None:
+    assert NAMED.keys() == {source.name for source in sources()}
+    assert values("digits", "cuda") == {"model": "keras_eanet", "recipe": "default"}
+    assert values("cifar100")["model"] == "eanet_tiny"
+
+
+@pytest.mark.parametrize("device", ["cpu", "mps", "cuda"])
+@pytest.mark.parametrize("side", [0, 5, 28, 47, 48, 375])
+@pytest.mark.parametrize("images", [4, 245, 20_000, 1_000_000])
+def test_what_is_chosen_fits_together_and_is_reasoned(images: int, side: int, device: str) -> None:
+    facts = Facts(images=images, classes=2, side=side)
+    chosen = values(facts, device)
+    assert chosen["recipe"] in recipes()
+    create_model(str(chosen["model"]), num_classes=2, image_size=int(chosen["image_size"]))
+    assert TrainSettings.resolve(**chosen)
+    assert all(len(choice.reason) > 10 for choice in choose(facts, device))
+
+
+def test_the_fewer_photographs_the_more_epochs() -> None:
+    def epochs(images: int) -> int:
+        return int(values(Facts(images, 2, 375))["epochs"])
+
+    assert [epochs(n) for n in (10, 245, 1000, 5000, 10**6)] == [300, 300, 150, 70, 30]
+
+
+def test_small_images_are_not_blown_up_nor_taken_for_photographs() -> None:
+    small = values(Facts(images=500, classes=10, side=30))
+    assert (small["image_size"], small["recipe"]) == (32, "default")
+
+
+def test_what_was_given_wins_and_is_not_commented_on(photos: Path, capsys) -> None:
+    settings, choices = decide(TrainSettings.resolve(data=str(photos), model="vit", epochs=3))
+    assert (settings.model, settings.epochs) == ("vit", 3)
+    assert (settings.image_size, settings.recipe) == (16, "default")
+    assert settings.rotation == 0.03  # the recipe's
+    tell(choices)
+    told = capsys.readouterr().err.splitlines()
+    assert [line.split("  ")[1] for line in told[1:]] == ["image size", "recipe"]
+    assert told[1] == "  image size  16       as large as the images"
+    assert decide(settings) == (settings, ())
+    tell([])
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize("limit", [{"minutes": 2}, {"recipe": "photos"}, {"epochs": 9}])
+def test_epochs_are_chosen_where_nothing_else_says_when_to_stop(
+    tmp_path: Path, limit: dict[str, object]
+) -> None:
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        Image.new("RGB", (90, 60)).save(tmp_path / name / "1.png")
+    settings, choices = decide(TrainSettings.resolve(data=str(tmp_path), **limit))
+    assert "epochs" not in {choice.setting for choice in choices}
+    assert settings.recipe == "photos"
+    assert settings.cutmix == 1.0
+    assert settings.minutes == limit.get("minutes")
+    assert settings.epochs == limit.get("epochs", 300)
+    assert settings.image_size == 64
+
+
+def test_an_unset_setting_is_chosen_and_what_else_is_unset_stays_so() -> None:
+    settings, _ = decide(TrainSettings.resolve(data="digits", model="none", clip_norm="none"))
+    assert settings.model == "keras_eanet"
+    assert settings.clip_norm is None
+
+
+def test_facts_come_from_the_heads_of_the_files(tmp_path: Path, photos: Path) -> None:
+    for number, size in enumerate(((50, 90), (70, 60), (400, 80))):
+        (tmp_path / f"c{number % 2}").mkdir(exist_ok=True)
+        Image.new("RGB", size).save(tmp_path / f"c{number % 2}" / f"{number}.jpg")
+    (tmp_path / "c0" / "bad.jpg").write_text("no image")
+    assert look(tmp_path) == Facts(images=4, classes=2, side=60)
+    (tmp_path / "none").mkdir()
+    with pytest.raises(EanetError, match="no class folders"):
+        look(tmp_path / "none")
+
+
+def test_facts_of_files_that_cannot_be_read_leave_the_complaint_to_the_decoder(
+    tmp_path: Path,
+) -> None:
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "bad.jpg").write_text("no image")
+    assert look(tmp_path).side == 0

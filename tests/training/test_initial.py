@@ -1,0 +1,196 @@
+"""Runs that begin with the weights of a trained model."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import signal
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+import eanet
+from eanet import Classifier, EanetError, create_model, load_model, save_model
+from eanet.config import TrainSettings
+from eanet.models import resize_model
+from eanet.training.initial import begin_with, with_architecture, with_scale
+from eanet.training.launch import launch, resume
+from eanet.training.run_directory import CHECKPOINT, RunDirectory
+
+MODEL = "eanet_nano:dim=16,depth=1"
+CLASSES = ("ant", "bee", "wasp")
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model of 16 x 16 pixels that has seen nothing."""
+    torch.manual_seed(7)
+    model = create_model(
+        MODEL, classes=CLASSES, image_size=16, normalization=((1, 2, 3), (4, 5, 6)), dropout=0.5
+    )
+    return save_model(model, tmp_path_factory.mktemp("small"))
+
+
+def settled(where: Path | str, **given: object) -> TrainSettings:
+    settings = with_architecture(TrainSettings.resolve(init=where, **given))
+    return with_scale(settings, settings.image_size)
+
+
+def begun(where: Path, **given: object) -> Classifier:
+    torch.manual_seed(0)
+    model = create_model(MODEL, **{"classes": CLASSES, "image_size": 16, **given})
+    begin_with(model, where)
+    return model.eval()
+
+
+def pixels(size: int = 16) -> torch.Tensor:
+    return torch.randint(0, 256, (2, 3, size, size), generator=torch.Generator().manual_seed(0))
+
+
+# The model
+
+
+def test_a_model_of_the_same_classes_begins_as_the_trained_one(small: Path) -> None:
+    assert torch.equal(begun(small)(pixels()), load_model(small)(pixels()))
+
+
+@pytest.mark.parametrize("names", [("wasp", "ant", "bee"), ("bee", "ant")])
+def test_known_classes_keep_their_part_of_the_head_by_name(
+    small: Path, names: tuple[str, ...]
+) -> None:
+    expected = load_model(small)(pixels())[:, [CLASSES.index(name) for name in names]]
+    torch.testing.assert_close(begun(small, classes=names)(pixels()), expected)
+
+
+def test_one_unknown_class_takes_a_new_head_and_leaves_all_else(small: Path) -> None:
+    model, trained = begun(small, classes=("ant", "cat")), load_model(small)
+    own, other = model.state_dict(), trained.state_dict()
+    assert [name for name in own if not own[name].equal(other[name])] == [
+        "head.weight",
+        "head.bias",
+    ]
+    torch.manual_seed(0)
+    fresh = create_model(MODEL, classes=("ant", "cat"), image_size=16)
+    assert torch.equal(model.head.weight, fresh.head.weight)
+    assert model.normalization.mean.tolist() == [1, 2, 3]
+
+
+def test_at_another_size_positions_are_resampled(small: Path) -> None:
+    larger = begun(small, image_size=28, patch_size=2)
+    assert torch.equal(larger(pixels(28)), resize_model(load_model(small), 28)(pixels(28)))
+
+
+# The settings
+
+
+def test_the_architecture_is_that_of_the_trained_model_and_dropout_is_the_runs(
+    small: Path,
+) -> None:
+    settings = settled(small, dropout=0.1)
+    assert settings.model == MODEL
+    assert settings.dropout == 0.1
+    assert settled(small, model="eanet_nano") == settled(small, model=MODEL) == settled(small)
+
+
+@pytest.mark.parametrize("model", ["vit", "eanet_nano:depth=2", "eanet_nano:heads=2"])
+def test_another_architecture_is_refused(small: Path, model: str) -> None:
+    with pytest.raises(EanetError, match=rf"is eanet_nano:\S+, not {model}: leave out --model"):
+        settled(small, model=model)
+
+
+def test_a_token_stands_for_as_many_pixels_as_before(small: Path) -> None:
+    assert load_model(small).embedding.patch_size == 2
+    assert "patch_size" not in str(settled(small, image_size=28).model)
+    assert str(settled(small, image_size=64).model).endswith(",patch_size=2")
+
+
+def test_images_are_at_least_as_large_as_the_trained_model_takes_unless_asked(
+    small: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert settled(small, image_size=8).image_size == 8
+    chosen = TrainSettings.resolve(init=small, model=MODEL, data="photos", image_size=64)
+    assert with_scale(chosen, None).image_size == 64
+    assert capsys.readouterr().err == ""
+    assert settled(small, data="digits").image_size == 16
+    assert capsys.readouterr().err == f"image size 16: what {small} was made for\n"
+
+
+def test_what_cannot_be_begun_with_is_refused_before_the_data_are_read(
+    small: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(EanetError, match="no such run or model file"):
+        launch(TrainSettings.resolve(init="./gone", data="gone"))
+    save_model(create_model(MODEL, in_channels=1), tmp_path)
+    with pytest.raises(EanetError, match="takes 1 channels, not colour images"):
+        settled(tmp_path)
+    (tmp_path / "half.safetensors").write_bytes(small.read_bytes()[:1000])
+    with pytest.raises(EanetError, match="is not a readable safetensors file"):
+        settled(tmp_path / "half.safetensors")
+    assert settled("none") == TrainSettings.resolve(init=None)
+
+
+# The run
+
+
+def quick(photos: Path, tmp_path: Path, **given: object) -> TrainSettings:
+    options = {"epochs": 2, "precision": "fp32", "compile": "off", "threads": 1, "image_size": 16}
+    return TrainSettings.resolve(data=str(photos), output=tmp_path, **{**options, **given})
+
+
+def test_a_run_begins_there_and_says_where(small: Path, photos: Path, tmp_path: Path) -> None:
+    run = launch(quick(photos, tmp_path, init=small.parent, learning_rate=1e-12, epochs=1))
+    before, after = load_file(small), load_file(run.path / "model.safetensors")
+    for name in before:
+        if not name.startswith("head."):
+            torch.testing.assert_close(after[name], before[name], atol=1e-8, rtol=0)
+    config = run.read_config()
+    assert config["settings"]["init"] == str(small.parent.resolve())
+    assert config["init"] == {"sha256": hashlib.sha256(small.read_bytes()).hexdigest()}
+    assert run.path.name == "photos-eanet_nano-dim=16-depth=1"
+
+
+def test_a_resumed_run_needs_the_trained_model_no_more(
+    small: Path, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def append_and_interrupt(run: RunDirectory, row: dict[str, float]) -> None:
+        append(run, row)
+        signal.raise_signal(signal.SIGINT)
+
+    append = RunDirectory.append_history
+    whole = launch(quick(photos, tmp_path, init=small, name="whole"))
+    first = shutil.copy(small, tmp_path / "first.safetensors")
+    with monkeypatch.context() as patch:
+        patch.setattr(RunDirectory, "append_history", append_and_interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            launch(quick(photos, tmp_path, init=first, name="cut"))
+    first.unlink()
+    resumed = resume(tmp_path / "cut")
+    own, other = (load_file(run.path / "model.safetensors") for run in (whole, resumed))
+    assert all(torch.equal(own[name], other[name]) for name in own)
+
+
+def test_a_run_without_a_state_begins_with_the_same_file_or_not_at_all(
+    small: Path, photos: Path, tmp_path: Path
+) -> None:
+    first = shutil.copy(small, tmp_path / "first.safetensors")
+    run = launch(quick(photos, tmp_path, init=first, epochs=1))
+    before = load_file(run.path / "model.safetensors")
+    for name in (CHECKPOINT, "history.csv", "model.safetensors"):
+        (run.path / name).unlink()
+    resume(run.path)
+    after = load_file(run.path / "model.safetensors")
+    assert all(torch.equal(before[name], after[name]) for name in before)
+    (run.path / CHECKPOINT).unlink()
+    save_model(create_model(MODEL, classes=CLASSES, image_size=16), tmp_path)
+    (tmp_path / "model.safetensors").replace(first)
+    with pytest.raises(EanetError, match=r"is no longer the model that \S+ began with"):
+        resume(run.path)
+
+
+def test_the_path_of_a_result_is_enough(photos: Path, small: Path, tmp_path: Path) -> None:
+    shutil.copy(small, tmp_path)
+    settings = quick(photos, tmp_path).model_dump(exclude_unset=True, exclude={"data"})
+    result = eanet.train(photos, **{**settings, "init": tmp_path, "epochs": 1})
+    assert load_model(result.path).config.name == "eanet_nano"

@@ -1,0 +1,80 @@
+"""The range test: what it suggests, keeps and leaves alone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+import eanet
+from eanet import EanetError
+from eanet.config import TrainSettings
+from eanet.evaluation.range_test import plot_range_test
+from eanet.training.launch import launch
+from eanet.training.lr_search import SEARCH, RangeTest
+
+RATES = np.geomspace(1e-6, 1, 200)
+
+
+def valley(noise: float, seed: int = 0) -> RangeTest:
+    """A loss that falls from 1e-5 on, is lowest at 1e-3 and diverges behind."""
+    decades = np.log10(RATES)
+    losses = 2 - 0.4 * np.clip(decades + 5, 0, 2) + 2 * np.clip(decades + 3, 0, None) ** 2
+    return RangeTest(RATES, losses + noise * np.random.default_rng(seed).normal(size=200))
+
+
+@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("noise", [0, 0.1, 0.3])
+def test_half_of_where_the_loss_is_lowest_whatever_the_noise(noise: float, seed: int) -> None:
+    assert 1.5e-4 < valley(noise, seed).suggestion < 1.2e-3
+
+
+def test_a_loss_that_never_falls_is_no_answer() -> None:
+    flat = RangeTest(RATES, 2 + 0.1 * np.random.default_rng(0).normal(size=200) + RATES)
+    with pytest.raises(EanetError, match=r"no learning rate from 1e-06 to 1 .*--learning-rate"):
+        _ = flat.suggestion
+
+
+def test_what_was_tried_reads_back_and_is_drawn(tmp_path: Path) -> None:
+    test = valley(0.1)
+    test.write(tmp_path / SEARCH)
+    again = RangeTest.read(tmp_path / SEARCH)
+    np.testing.assert_allclose(again.losses, test.losses, rtol=1e-5)
+    assert again.suggestion == test.suggestion
+    picture = plot_range_test(again, again.suggestion, tmp_path / "x.png", title="Tried")
+    assert picture.stat().st_size > 5000
+
+
+@pytest.fixture(scope="module")
+def searched(tmp_path_factory: pytest.TempPathFactory) -> eanet.TrainingResult:
+    return eanet.train(
+        "digits", model="vit:depth=1,dim=16", epochs=1, learning_rate="find", precision="fp32",
+        threads=1, output=tmp_path_factory.mktemp("runs"), name="found",
+    )  # fmt: skip
+
+
+def test_a_run_trains_with_what_was_found_and_keeps_the_search(searched) -> None:
+    from eanet.training.run_directory import RunDirectory
+
+    given, resolved = RunDirectory.open(searched.path).read_settings()
+    found = RangeTest.read(searched.path / SEARCH)
+    assert given.learning_rate == "find"
+    assert resolved.learning_rate == found.suggestion
+    assert 1e-4 < found.suggestion < 0.1
+    assert searched.path / "learning_rate.png" in searched.files
+
+
+def test_the_search_changes_nothing_but_the_rate(searched, tmp_path: Path) -> None:
+    """The same run, told the rate that was found, ends with the same weights to the bit."""
+    rate = RangeTest.read(searched.path / SEARCH).suggestion
+    told = launch(
+        TrainSettings.resolve(
+            data="digits", model="vit:depth=1,dim=16", epochs=1, learning_rate=rate,
+            precision="fp32", threads=1, output=tmp_path,
+        )
+    )  # fmt: skip
+    models = [eanet.load_model(path).state_dict() for path in (searched.path, told.path)]
+    assert all(torch.equal(tensor, models[1][name]) for name, tensor in models[0].items())
+    assert not (told.path / SEARCH).exists()
