@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+from typing import cast
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from eanet.models.attention_maps import Attention, AttentionMaps
 from eanet.models.drop_path import DropPath
 from eanet.models.dropout import Dropout
 from eanet.models.layer_scale import LayerScale
@@ -98,6 +100,16 @@ class Block(nn.Module):
         y = self.mlp(self.mlp_norm(x))
         result: Tensor = x + self.drop_path(self.mlp_scale(y))
         return result
+
+    def attention_maps(self, x: Tensor) -> AttentionMaps:
+        """What the attention attends to in tokens ``(B, N, dim)``.
+
+        Raises:
+            ValueError: there is no attention.
+        """
+        if self.attention is None:
+            raise ValueError("a block without attention has no attention maps")
+        return cast(Attention, self.attention).attention_maps(self.attention_norm(x))
 
 
 def _scale(dim: int, initial: float | None) -> nn.Module:

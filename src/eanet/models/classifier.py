@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from huggingface_hub import ModelHubMixin
 from torch import Tensor, nn
 
+from eanet.models.attention_maps import AttentionMaps
+from eanet.models.block import Block
 from eanet.models.embedding import Normalization, PatchEmbedding
 from eanet.models.pooling import MeanPooling
 from eanet.models.tokenizer import ConvTokenizer
@@ -49,7 +51,7 @@ class Classifier(
         self,
         config: ModelConfig,
         embedding: PatchEmbedding | ConvTokenizer,
-        blocks: Sequence[nn.Module],
+        blocks: Sequence[Block],
         dim: int,
         norm: nn.Module | None = None,
         pooling: nn.Module | None = None,
@@ -82,13 +84,38 @@ class Classifier(
         Raises:
             ValueError: the images are not of the size and channels that the model was made for.
         """
+        tokens: Tensor = self.norm(self.blocks(self._embed(images)))
+        return tokens
+
+    @property
+    def attention_layers(self) -> tuple[int, ...]:
+        """The blocks with attention, counted from 0."""
+        blocks = enumerate(cast(Sequence[Block], self.blocks))
+        return tuple(i for i, block in blocks if block.attention is not None)
+
+    def attention_maps(self, images: Tensor, layer: int) -> AttentionMaps:
+        """What the attention of a block attends to in raw pixels ``(B, C, H, W)``.
+
+        Args:
+            images: as those of `forward_features`.
+            layer: one of `attention_layers`.
+
+        Raises:
+            ValueError: the images are not of the size and channels that the model was made for, or
+                the block has no attention.
+        """
+        x = self.blocks[:layer](self._embed(images))  # (B, N, d)
+        return cast(Block, self.blocks[layer]).attention_maps(x)
+
+    def _embed(self, images: Tensor) -> Tensor:
+        """Raw pixels ``(B, C, H, W)`` to the first block's tokens ``(B, N, dim)``."""
         size = self.config.image_size
         if images.ndim != 4 or images.shape[1:] != (self.config.in_channels, size, size):
             raise ValueError(
                 f"{self.config.name} takes images (B, {self.config.in_channels}, {size}, {size}), "
                 f"not {tuple(images.shape)}"
             )
-        tokens: Tensor = self.norm(self.blocks(self.embedding(self.normalization(images))))
+        tokens: Tensor = self.embedding(self.normalization(images))
         return tokens
 
     def forward(self, images: Tensor) -> Tensor:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from eanet.models.attention_maps import AttentionMaps
 from eanet.models.double_normalization import double_normalize
 from eanet.models.dropout import Dropout
 from eanet.models.fused_attention import can_fuse, fused_attention
@@ -93,6 +94,26 @@ class ExternalAttention(nn.Module):
     def attention(self, x: Tensor) -> Tensor:
         """How each token reads the slots: ``(B, N, h, S)`` of tokens ``(B, N, dim)``."""
         return double_normalize(self.logits(x))
+
+    def attention_maps(self, x: Tensor) -> AttentionMaps:
+        """What each slot of each head attends to in tokens ``(B, N, dim)``.
+
+        A slot adds ``a`` times one vector to each token, so what it contributes is the norm of that
+        vector times the deviations of ``a`` from its mean over tokens. Weighing attention by what
+        it carries is Kobayashi et al., 2020, "Attention is Not Only a Weight", arXiv 2004.10102.
+        """
+        a = self.attention(x)  # (B, N, h, S)
+        deviations = (a - a.mean(dim=1, keepdim=True)).abs().sum(dim=1)  # (B, h, S)
+        weights = a.permute(0, 2, 3, 1)  # (B, h, S, N)
+        return AttentionMaps.of(weights, deviations * self.slot_outputs(x).norm(dim=-1))
+
+    def slot_outputs(self, x: Tensor) -> Tensor:
+        """What a token gets that attends to one slot alone, but for biases: ``(B or 1, h, S, d)``.
+
+        Tokens ``(B, N, dim)`` matter to it only where they write into the memory.
+        """
+        w_out: Tensor = self._w_out().unflatten(1, (self.heads, self.slots))  # (d, h, S)
+        return w_out.permute(1, 2, 0).unsqueeze(0)  # (1, h, S, d)
 
     def forward(self, x: Tensor) -> Tensor:
         """Tokens ``(B, N, dim)`` to tokens ``(B, N, dim)``."""

@@ -8,6 +8,7 @@ from eanet.models.block import MLP, Block
 from eanet.models.classifier import Classifier, ModelConfig
 from eanet.models.depthwise import DepthwiseConvolution
 from eanet.models.drop_path import rising
+from eanet.models.local_queries import LocalQueries
 from eanet.models.pooling import SequencePooling
 from eanet.models.registry import register_variant
 from eanet.models.token_mixing import create_mixing
@@ -52,12 +53,12 @@ def eanet(
         conv: a depthwise convolution within the MLP.
         residual_scale: what LayerScale begins with; no scale unless given.
     """
-    blocks: list[nn.Module] = []
+    blocks: list[Block] = []
     for i, rate in enumerate(rising(drop_path, depth)):
         name = mixing if i >= attention_from else "none"
         attention = create_mixing(name, dim, heads, slots, coefficient, dropout)
         if local_queries and attention is not None:
-            attention = nn.Sequential(_identity_at_first(DepthwiseConvolution(dim)), attention)
+            attention = LocalQueries(DepthwiseConvolution(dim), attention)
         hidden = mlp_ratio * dim
         mlp = MLP(dim, hidden, dropout, DepthwiseConvolution(hidden) if conv else None)
         blocks.append(Block(dim, attention, mlp, drop_path=rate, residual_scale=residual_scale))
@@ -72,11 +73,6 @@ def eanet(
         norm=nn.LayerNorm(dim, eps=1e-5),
         pooling=SequencePooling(dim),
     )
-
-
-def _identity_at_first(convolution: nn.Conv2d) -> nn.Conv2d:
-    nn.init.dirac_(convolution.weight, groups=convolution.groups)
-    return convolution
 
 
 register_variant(

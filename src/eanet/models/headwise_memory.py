@@ -55,9 +55,12 @@ class HeadwiseExternalAttention(ExternalAttention):
     def forward(self, x: Tensor) -> Tensor:
         """Tokens ``(B, N, dim)`` to tokens ``(B, N, dim)``."""
         a = double_normalize(self.logits(x), self.dropout)  # (B, N, h, S)
-        w_o = self.output.weight.view(self.dim, self.heads, self.head_dim)  # (d, h, c*d/h)
-        m_v = self.value_memory.weight.view(self.head_dim, self.heads, self.slots)  # (c*d/h, h, S)
-        w = torch.einsum("dhk,khs->dhs", w_o, m_v).flatten(1)  # (d, h*S)
-        y = F.linear(a.flatten(2), w, self.output.bias)  # (B, N, h*S) -> (B, N, d)
+        y = F.linear(a.flatten(2), self._w_out(), self.output.bias)  # (B, N, h*S) -> (B, N, d)
         dropped: Tensor = self.output_dropout(y)
         return dropped
+
+    def _w_out(self) -> Tensor:
+        """``M_v W_o`` of every head: ``(d, h*S)``."""
+        w_o = self.output.weight.view(self.dim, self.heads, self.head_dim)  # (d, h, c*d/h)
+        m_v = self.value_memory.weight.view(self.head_dim, self.heads, self.slots)  # (c*d/h, h, S)
+        return torch.einsum("dhk,khs->dhs", w_o, m_v).flatten(1)  # (d, h*S)

@@ -5,14 +5,18 @@ Vaswani et al., 2017, "Attention Is All You Need", arXiv 1706.03762, section 3.2
 
 from __future__ import annotations
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from eanet.models.attention_maps import AttentionMaps
 from eanet.models.dropout import Dropout
 from eanet.models.softmax import softmax_and_drop
 
 # On a CPU: training with fewer tokens, PyTorch's fused attention is slower than the plain formula.
 FUSED_FROM = 1024
+# Where the map is wanted: only these of its N rows are in memory.
+QUERIES_AT_A_TIME = 256
 
 
 class SelfAttention(nn.Module):
@@ -58,8 +62,7 @@ class SelfAttention(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Tokens ``(B, N, dim)`` to tokens ``(B, N, dim)``."""
-        qkv = self.qkv(x).unflatten(-1, (3, self.heads, self.head_dim))  # (B, N, 3, h, k)
-        q, k, v = qkv.permute(2, 0, 3, 1, 4)  # 3 x (B, h, N, k)
+        q, k, v = self._qkv(x)
         trained = x.device.type == "cpu" and self.training
         if trained and (self.dropout.p or x.shape[1] < FUSED_FROM):
             scores = q * self.head_dim**-0.5 @ k.mT  # (B, h, N, N)
@@ -69,3 +72,26 @@ class SelfAttention(nn.Module):
         y = self.output(y.transpose(1, 2).flatten(2))  # (B, h, N, k) -> (B, N, h*k) -> (B, N, d)
         dropped: Tensor = self.output_dropout(y)
         return dropped
+
+    def attention_maps(self, x: Tensor) -> AttentionMaps:
+        """How much attention each token of ``(B, N, dim)`` receives in each head, on average.
+
+        What a head contributes is the norm of what it adds to each token beyond their mean.
+        """
+        q, k, v = self._qkv(x)
+        received, values = k.new_zeros(k.shape[:3]), []  # (B, h, N)
+        for part in q.split(QUERIES_AT_A_TIME, dim=2):
+            a = (part * self.head_dim**-0.5 @ k.mT).softmax(dim=-1)  # (B, h, part, N)
+            received += a.sum(dim=2)
+            values.append(a @ v)  # (B, h, part, k)
+        y = torch.cat(values, dim=2)  # (B, h, N, k)
+        y = y - y.mean(dim=2, keepdim=True)
+        w_o = self.output.weight.unflatten(1, (self.heads, self.head_dim))  # (d, h, k)
+        added = torch.einsum("bhnk,dhk->bhnd", y, w_o).norm(dim=-1).sum(dim=2)  # (B, h)
+        return AttentionMaps.of((received / x.shape[1]).unsqueeze(2), added.unsqueeze(2))
+
+    def _qkv(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Queries, keys and values, each ``(B, h, N, k)``."""
+        qkv = self.qkv(x).unflatten(-1, (3, self.heads, self.head_dim))  # (B, N, 3, h, k)
+        q, k, v = qkv.permute(2, 0, 3, 1, 4)
+        return q, k, v

@@ -56,10 +56,20 @@ class WrittenExternalAttention(ExternalAttention):
     def forward(self, x: Tensor) -> Tensor:
         """Tokens ``(B, N, dim)`` to tokens ``(B, N, dim)``."""
         logits = self.logits(x)  # (B, N, h, S)
-        values = self.value(x).unflatten(-1, (self.heads, self.head_dim))  # (B, N, h, c*d/h)
-        gathered = torch.einsum("bnhs,bnhk->bhsk", logits.softmax(dim=1), values)
-        memory = self.value_memory.weight.T + self.gate.unsqueeze(-1) * gathered  # (B, h, S, c*d/h)
+        memory = self._memory(x, logits)  # (B, h, S, c*d/h)
         a = double_normalize(logits, self.dropout)  # (B, N, h, S)
         y = torch.einsum("bnhs,bhsk->bnhk", a, memory)
         dropped: Tensor = self.output_dropout(self.output(y.flatten(2)))  # (B, N, c*d) -> (B, N, d)
         return dropped
+
+    def slot_outputs(self, x: Tensor) -> Tensor:
+        """What a token gets that attends to one slot alone, but for biases: ``(B, h, S, d)``."""
+        w_o = self.output.weight.view(self.dim, self.heads, self.head_dim)  # (d, h, c*d/h)
+        return torch.einsum("bhsk,dhk->bhsd", self._memory(x, self.logits(x)), w_o)
+
+    def _memory(self, x: Tensor, logits: Tensor) -> Tensor:
+        """The value memory after the image has written to it: ``(B, h, S, c*d/h)``."""
+        values = self.value(x).unflatten(-1, (self.heads, self.head_dim))  # (B, N, h, c*d/h)
+        gathered = torch.einsum("bnhs,bnhk->bhsk", logits.softmax(dim=1), values)
+        memory: Tensor = self.value_memory.weight.T + self.gate.unsqueeze(-1) * gathered
+        return memory

@@ -1,0 +1,72 @@
+"""`eanet explain`."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import warnings
+from pathlib import Path
+
+from eanet.cli.output import stdout
+from eanet.cli.parser import RUN, Commands, add_settings
+
+
+def add(commands: Commands) -> None:
+    """Declare the command."""
+    made = commands.add(
+        "explain",
+        run,
+        "draw what a model attends to in images, and what its answers rest on",
+        "eanet explain runs/photos-eanet_nano bee.jpg",
+        "eanet explain runs/photos-eanet_nano holiday/ --class ants --output why",
+    )
+    made.add_argument(
+        "model", metavar="RUN", help="run directory, model file, bundled model or Hub id"
+    )
+    made.add_argument(
+        "images",
+        nargs="+",
+        metavar="IMAGE",
+        help="files, folders, archives, patterns; - for a list on stdin",
+    )
+    made.add_argument(
+        "--class", dest="class_name", metavar="NAME", help="class to explain; unset: the predicted"
+    )
+    made.add_argument(
+        "--layer",
+        type=int,
+        metavar="N",
+        help="block, from 1, whose attention is shown; unset: the last that has any",
+    )
+    made.add_argument(
+        "--slots", type=int, default=6, metavar="K", help="memory slots to show (default: 6)"
+    )
+    made.add_argument(
+        "--output",
+        type=Path,
+        help="folder to write to, where nothing is overwritten; unset: explain in the run "
+        "directory, or here where RUN is none",
+    )
+    add_settings(made, {"device": RUN["device"]})
+
+
+def run(options: argparse.Namespace) -> int:
+    """Run the command."""
+    from eanet.deploy.predictor import find_images, load
+    from eanet.evaluation.explain_files import explain_files, explain_folder
+
+    model = load(options.model, options.device or "auto").model
+    paths = find_images(options.images, sys.stdin)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Pillow's, of odd files that it reads all the same
+        pictures = explain_files(
+            model,
+            paths,
+            explain_folder(options.model) if options.output is None else options.output,
+            class_name=options.class_name,
+            layer=options.layer,
+            slots=options.slots,
+        )
+    for picture in pictures:
+        stdout().print(f"wrote {picture}")
+    return 0 if len(pictures) == len(paths) else 1

@@ -1,0 +1,85 @@
+"""Image files in, pictures of what a model sees in them out."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from rich.progress import MofNCompleteColumn
+
+from eanet.console import notice, progress_bar
+from eanet.data.decode import UnreadableImageError, decode_image
+from eanet.data.parallel import in_parallel
+from eanet.evaluation.explain import explain
+from eanet.evaluation.explain_picture import plot_explanation
+from eanet.models import Classifier
+
+
+def explain_files(
+    model: Classifier,
+    images: Sequence[Path],
+    folder: Path,
+    *,
+    class_name: str | None = None,
+    layer: int | None = None,
+    slots: int = 6,
+) -> tuple[Path, ...]:
+    """Draw one picture an image; those that cannot be read are named and skipped.
+
+    A picture is called like its image, below the folders in which the images differ. Where the name
+    is taken, it is ``-2`` and so on: nothing is overwritten.
+
+    Args:
+        model: takes colour images.
+        images: the files.
+        folder: for the pictures.
+        class_name: as `explain`.
+        layer: as `explain`.
+        slots: as `explain`.
+
+    Returns:
+        The pictures.
+
+    Raises:
+        EanetError: as `explain`, or a picture cannot be written.
+    """
+    parents = [os.path.abspath(image.parent) for image in images]  # noqa: PTH100 (resolves "..")
+    common = os.path.commonpath(parents) if parents else ""
+    decoded = in_parallel(partial(_decode, size=model.config.image_size), images)
+    pictures = []
+    with progress_bar(MofNCompleteColumn()) as bar:
+        task = bar.add_task("explaining", total=len(images))
+        for image, parent, pixels in zip(images, parents, decoded, strict=True):
+            if isinstance(pixels, UnreadableImageError):
+                notice(f"eanet: error: {pixels}")
+            else:
+                found = explain(model, pixels, class_name=class_name, layer=layer, slots=slots)
+                path = _free(folder / os.path.relpath(parent, common), image.stem)
+                pictures.append(plot_explanation(found, path, name=image.name))
+            bar.advance(task)
+    return tuple(pictures)
+
+
+def explain_folder(where: str | Path) -> Path:
+    """Where the pictures of a model go that is not told: into its run directory, or here."""
+    path = Path(where)
+    return path / "explain" if path.is_dir() else Path("explain")
+
+
+def _decode(image: Path, size: int) -> NDArray[np.uint8] | UnreadableImageError:
+    try:
+        return decode_image(image, size)
+    except UnreadableImageError as error:
+        return error
+
+
+def _free(folder: Path, stem: str) -> Path:
+    path, number = folder / f"{stem}.png", 1
+    while os.path.lexists(path):
+        number += 1
+        path = folder / f"{stem}-{number}.png"
+    return path

@@ -1,0 +1,103 @@
+"""Which regions of an image a class rests on: what hiding each of them takes from it.
+
+Occlusion: Zeiler and Fergus, 2013, "Visualizing and Understanding Convolutional Networks",
+arXiv 1311.2901, section 4.2. That hiding what an explanation names must cost more than hiding as
+much at random is Samek et al., 2015, "Evaluating the visualization of what a Deep Neural Network
+has learned", arXiv 1509.06321. `benchmarks/faithfulness.py` measures it beside other methods.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from eanet.models import Classifier
+from eanet.models.tokenizer import patch_size_for
+
+SHARE = 0.1  # of the squares that are named the strongest
+DRAWS = 16  # of as many squares by lot
+BATCH_SIZE = 64
+
+
+@dataclass(frozen=True, eq=False)
+class Regions:
+    """What hiding squares of an image takes from the probability of a class.
+
+    Attributes:
+        side: of a square, in pixels.
+        losses: (g, g) how far the probability falls when this square is hidden; negative where it
+            rises.
+        strongest: (g, g) the tenth of the squares with the largest losses, as far as they are any.
+        without_strongest: the probability when these are hidden together.
+        without_random: the mean when as many squares are hidden that are drawn by lot.
+    """
+
+    side: int
+    losses: NDArray[np.float32]
+    strongest: NDArray[np.bool_]
+    without_strongest: float
+    without_random: float
+
+
+def rate_regions(model: Classifier, pixels: Tensor, label: int) -> Regions:
+    """Hide each square of an image, in as many passes as there are squares, at most 14 x 14.
+
+    Args:
+        model: in evaluation mode.
+        pixels: ``(C, H, H)``, raw, on the model's device.
+        label: of the class that is asked about.
+    """
+    side = patch_size_for(pixels.shape[-1])
+    grid = -(-pixels.shape[-1] // side)
+    count = grid**2
+    none = torch.zeros(1, count, dtype=torch.bool)
+    probability = _probabilities(model, pixels, label, none)
+    losses = probability - _probabilities(model, pixels, label, torch.eye(count, dtype=torch.bool))
+    order = losses.argsort(descending=True)[: max(1, round(SHARE * count))]
+    order = order[losses[order] > 0]
+    lots = torch.rand(DRAWS, count, generator=torch.Generator().manual_seed(0)).argsort(dim=1)
+    tried = none.repeat(1 + DRAWS, 1)
+    tried[0, order] = True
+    tried[1:].scatter_(1, lots[:, : len(order)], True)
+    found = _probabilities(model, pixels, label, tried)
+    return Regions(
+        side,
+        losses.view(grid, grid).numpy(),
+        tried[0].view(grid, grid).numpy(),
+        found[0].item(),
+        found[1:].mean().item(),
+    )
+
+
+@torch.inference_mode()
+def _probabilities(model: Classifier, pixels: Tensor, label: int, squares: Tensor) -> Tensor:
+    """Of a class, ``(M,)``, with each choice of squares ``(M, g*g)`` hidden."""
+    found = []
+    for chosen in squares.to(pixels.device).split(BATCH_SIZE):
+        images = hide(pixels, chosen, model.normalization.mean.view(-1, 1, 1))
+        found.append(model(images).float().softmax(dim=1)[:, label].cpu())
+    return torch.cat(found)
+
+
+def hide(pixels: Tensor, squares: Tensor, cover: Tensor) -> Tensor:
+    """Cover squares of an image.
+
+    Args:
+        pixels: ``(C, H, H)``.
+        squares: ``(M, g*g)`` row by row, true where to cover; each `patch_size_for` pixels wide.
+        cover: a colour ``(C, 1, 1)`` or another image ``(C, H, H)``.
+
+    Returns:
+        ``(M, C, H, H)``.
+    """
+    size = pixels.shape[-1]
+    side = patch_size_for(size)
+    grid = -(-size // side)
+    mask = squares.unflatten(1, (grid, grid))  # (M, g, g)
+    mask = mask.repeat_interleave(side, dim=1).repeat_interleave(side, dim=2)  # (M, g*side, g*side)
+    mask = mask[:, None, :size, :size]  # (M, 1, H, H)
+    return torch.where(mask, cover, pixels.float())
