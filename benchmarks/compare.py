@@ -93,16 +93,33 @@ def call(*command: str) -> dict[str, Any]:
 
 
 def rounds(
-    network: str, taking_part: Sequence[Contender], number: int, seconds: float
+    network: str,
+    taking_part: Sequence[Contender],
+    number: int,
+    seconds: float,
+    failures: dict[str, str],
 ) -> list[dict[str, Any]]:
-    """The records of a network: of all in the first round, then of eanet and the fastest."""
+    """The records of a network: of all in the first round, then of eanet and the fastest.
+
+    A setting of Keras that fails goes into ``failures`` and is left out from there on.
+
+    Raises:
+        EanetError: eanet itself failed.
+    """
     records: list[dict[str, Any]] = []
     for turn in range(1, number + 1):
         for one in taking_part:
             notice(f"{network}, round {turn} of {number}: {', '.join(one.key)}")
             options = (f"--network={network}", f"--seconds={seconds}")
             head = {"network": network, "name": one.name, "setting": one.setting, "round": turn}
-            records.append(head | call(*one.command, *options))
+            try:
+                records.append(head | call(*one.command, *options))
+            except EanetError as error:
+                if one.name == EANET:
+                    raise
+                notice(f"left out from here on: {error}")
+                failures[f"{', '.join(one.key)} ({network})"] = str(error)
+                taking_part = [c for c in taking_part if c is not one]
         fastest = {fastest_keras(records, network, figure) for figure in FIGURES}
         taking_part = [c for c in taking_part if c.name == EANET or c.key in fastest]
     return records
@@ -123,9 +140,11 @@ def compare(environments: Path, number: int, seconds: float) -> dict[str, Any]:
     """Measure everything."""
     begun = time.monotonic()
     everyone = contenders(environments)
-    records = rounds("eanet", everyone, number, seconds)
+    failures: dict[str, str] = {}
+    records = rounds("eanet", everyone, number, seconds, failures)
     chosen = better_settings(records) | {BF16}
-    records += rounds("vit", [c for c in everyone if c.key in chosen], number, seconds)
+    chosen_ones = [c for c in everyone if c.key in chosen]
+    records += rounds("vit", chosen_ones, number, seconds, failures)
     notice("profile of a training step")
     profile = call(sys.executable, script("step_profile"))
     versions: dict[str, str] = {}
@@ -137,6 +156,7 @@ def compare(environments: Path, number: int, seconds: float) -> dict[str, Any]:
         "seconds": seconds,
         "minutes": (time.monotonic() - begun) / 60,
         "records": records,
+        "failures": failures,
         "profile": profile,
     }
 

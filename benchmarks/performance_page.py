@@ -89,6 +89,7 @@ def generated(result: Mapping[str, Any]) -> str:
     ]
     if result["quick"]:
         lines += ["**A quick run, to see that everything works: not to be quoted.**", ""]
+    lines += [f"Left out, since it failed: {who}.\n" for who in result.get("failures", ())]
     lines += [*target_table(targets(records)), ""]
     for network, name in (("eanet", "keras_eanet"), ("vit", "keras_vit")):
         lines += [f"### `{name}`", "", *figure_table(records, network), ""]

@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from eanet.api import TrainingResult, resume, train
+    from eanet.api import TrainingResult, compare, explain, resume, train
     from eanet.data.sources import load_dataset
     from eanet.deploy.predictor import Prediction, Predictor, load
     from eanet.errors import EanetError
     from eanet.evaluation.benchmark import benchmark
     from eanet.evaluation.benchmark_tokens import benchmark_tokens
+    from eanet.evaluation.compare import Comparison
     from eanet.evaluation.report import write_report as evaluate
     from eanet.models import (
         Classifier,
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 # Where each public name lives. Loaded on first use, so that `eanet --help` need not wait for torch.
 _HOMES = {
     "Classifier": "eanet.models",
+    "Comparison": "eanet.evaluation.compare",
     "EanetError": "eanet.errors",
     "ExternalAttention": "eanet.models",
     "ExternalAttention2d": "eanet.models",
@@ -34,8 +36,10 @@ _HOMES = {
     "TrainingResult": "eanet.api",
     "benchmark": "eanet.evaluation.benchmark",
     "benchmark_tokens": "eanet.evaluation.benchmark_tokens",
+    "compare": "eanet.api",
     "create_model": "eanet.models",
     "evaluate": "eanet.evaluation.report:write_report",
+    "explain": "eanet.api",
     "import_keras": "eanet.models.keras_import",
     "load": "eanet.deploy.predictor",
     "load_dataset": "eanet.data.sources",
@@ -47,6 +51,7 @@ _HOMES = {
 
 __all__ = [
     "Classifier",
+    "Comparison",
     "EanetError",
     "ExternalAttention",
     "ExternalAttention2d",
@@ -55,8 +60,10 @@ __all__ = [
     "TrainingResult",
     "benchmark",
     "benchmark_tokens",
+    "compare",
     "create_model",
     "evaluate",
+    "explain",
     "import_keras",
     "load",
     "load_dataset",

@@ -38,7 +38,7 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 def test_after_the_first_round_eanet_meets_only_the_fastest(calls: list[str]) -> None:
     everyone = compare.contenders(Path("environments"))
-    records = compare.rounds("eanet", everyone, 3, 1.0)
+    records = compare.rounds("eanet", everyone, 3, 1.0, {})
     again = [f"eanet {c}" for c in ("tensorflow off", "tensorflow on", "eanet bf16", "eanet fp32")]
     assert len(calls) == 7 + 2 * 4
     assert calls[7:11] == calls[11:] == again
@@ -48,6 +48,27 @@ def test_after_the_first_round_eanet_meets_only_the_fastest(calls: list[str]) ->
         ("JAX", "jit_compile=True"),
         ("PyTorch", "jit_compile=False"),
     }
+
+
+def test_a_keras_that_fails_is_left_out_and_the_others_go_on(
+    calls: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answer, failures = compare.call, dict[str, str]()
+
+    def call(*command: str) -> dict[str, Any]:
+        if broken in command:
+            raise EanetError("it broke")
+        return answer(*command)
+
+    monkeypatch.setattr(compare, "call", call)
+    everyone = compare.contenders(Path("environments"))
+    broken = "--backend=torch"
+    records = compare.rounds("eanet", everyone, 2, 0.5, failures)
+    assert [r["round"] for r in records] == 6 * [1] + 4 * [2]
+    assert failures == {"PyTorch, jit_compile=False (eanet)": "it broke"}
+    broken = "--precision=fp32"
+    with pytest.raises(EanetError, match="it broke"):
+        compare.rounds("eanet", everyone, 2, 0.5, failures)
 
 
 def test_what_a_failing_script_said_last_is_passed_on() -> None:

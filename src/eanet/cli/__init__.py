@@ -8,7 +8,17 @@ import sys
 from collections.abc import Sequence
 
 from eanet import __version__
-from eanet.cli import benchmark, datasets, evaluate, import_keras, lists, predict, train
+from eanet.cli import (
+    benchmark,
+    compare,
+    datasets,
+    evaluate,
+    explain,
+    import_keras,
+    lists,
+    predict,
+    train,
+)
 from eanet.cli.parser import Commands, Parser
 from eanet.console import notice
 from eanet.errors import EanetError
@@ -43,7 +53,9 @@ def _run(arguments: Sequence[str] | None) -> int:
             raise
         notice(f"eanet: error: {error}")
         return error.exit_code
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as stop:
+        if not stop.args:  # where more could be said, it has been
+            notice("eanet: interrupted")
         return 130
     except BrokenPipeError:
         raise
@@ -64,6 +76,7 @@ def build_parser() -> Parser:
     )
     parser.add_argument("--version", action="version", version=f"eanet {__version__}")
     commands = Commands(parser)
-    for module in (train, evaluate, predict, benchmark, datasets, lists, import_keras):
+    own = (train, evaluate, predict, explain, compare, benchmark, datasets, lists, import_keras)
+    for module in own:
         module.add(commands)
     return parser

@@ -1,0 +1,83 @@
+"""`eanet compare`."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from eanet.cli.output import print_table, stdout
+from eanet.cli.parser import RUN, Commands, add_recipe, add_settings, given
+from eanet.config import TrainSettings
+
+if TYPE_CHECKING:
+    from eanet.evaluation.compare_table import Rows
+
+OWN = ("model", "seed", "init", "output", "name")  # which a comparison sets itself
+
+
+def add(commands: Commands) -> None:
+    """Declare the command."""
+    made = commands.add(
+        "compare",
+        run,
+        "train models under the same conditions, or take finished runs, and compare them",
+        "eanet compare keras_eanet keras_vit vit --data cifar100 --seeds 3",
+        "eanet compare eanet_tiny eanet_tiny:mixing=none --data path/to/photos --epochs 20",
+        "eanet compare runs/digits-keras_eanet runs/digits-vit",
+    )
+    made.add_argument(
+        "names",
+        nargs="+",
+        metavar="MODEL|RUN",
+        help="named models, with settings as NAME:SETTING=VALUE,...; or run directories",
+    )
+    made.add_argument(
+        "--seeds",
+        type=int,
+        metavar="N",
+        help="runs of each model, with the seeds 0 to N-1 (default: 3)",
+    )
+    made.add_argument(
+        "--output",
+        type=Path,
+        metavar="PATH",
+        help="folder of the comparison and its runs; unset: runs/compare-DATA-RECIPE. "
+        "The same command goes on with what is there",
+    )
+    shared = {name: field for name, field in RUN.items() if name not in OWN}
+    add_settings(made.add_argument_group("all runs"), shared, defaults=True)
+    add_recipe(made)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Run the command."""
+    from eanet.api import compare
+
+    settings = given(options, TrainSettings)
+    output = settings.pop("output", None)
+    found = compare(*options.names, seeds=options.seeds, output=output, **settings)
+    out = stdout()
+    _print_models(found.table, out.width)
+    for text in (found.conclusion, found.caption, *found.notes):
+        out.print(f"\n{text}")
+    out.print()
+    for file in found.files:
+        out.print(f"wrote {file}")
+    return int(any(entry.failures for entry in found.entries))
+
+
+def _print_models(table: Rows, width: int) -> None:
+    """Print the table, what models cost apart from what they score where the window is narrow."""
+    from eanet.evaluation.compare_table import COSTS
+
+    model, *heads = table[0]
+    taken = sum(max(len(head), *(len(row[head]) for row in table)) + 2 for head in heads)
+    longest = max(len(row[model]) for row in table)
+    costs = [head for head in heads if head in COSTS]
+    scores = [head for head in heads if head not in COSTS]
+    for part in [heads] if longest + taken <= width else [scores, costs]:
+        columns = [model, *part]
+        print_table(columns, [[row[head] for head in columns] for row in table], wrapped=0)
+        if part is scores:
+            stdout().print()

@@ -1,0 +1,136 @@
+"""Models compared under the same conditions: one table, one page, and what may be concluded."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from eanet.errors import EanetError, WrongArgumentError
+from eanet.evaluation.compare_entries import Entry, by_model, by_settings
+from eanet.evaluation.compare_page import write_markdown, write_page
+from eanet.evaluation.compare_plots import has_curves, plot_parameters, plot_progress
+from eanet.evaluation.compare_runs import Run, is_run
+from eanet.evaluation.compare_table import Rows, rows, write_models, write_runs
+from eanet.evaluation.compare_training import CONDITIONS, train_all
+from eanet.evaluation.compare_words import caption, conclusion, notes
+from eanet.models.registry import models as known_models
+from eanet.models.registry import read_name
+
+SEEDS = 3
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Several models, each with its runs, and the files that they were written to.
+
+    Attributes:
+        path: the folder.
+        entries: the models, in the order they were named.
+        files: the tables, pictures and page.
+    """
+
+    path: Path
+    entries: tuple[Entry, ...]
+    files: tuple[Path, ...]
+
+    @property
+    def table(self) -> Rows:
+        """A row for each model, as text by the head of its column."""
+        return rows(self.entries)
+
+    @property
+    def conclusion(self) -> str:
+        """What may be concluded and what not, in one sentence."""
+        return conclusion(self.entries)
+
+    @property
+    def caption(self) -> str:
+        """How the figures of the table were found."""
+        return caption(self.entries)
+
+    @property
+    def notes(self) -> list[str]:
+        """Runs that failed, and conditions that were not the same."""
+        return notes(self.entries)
+
+
+def compare(
+    names: Sequence[str | Path],
+    *,
+    seeds: int | None = None,
+    output: str | Path | None = None,
+    **settings: Any,
+) -> Comparison:
+    """Train models under the same conditions and compare them, or compare finished runs.
+
+    Args:
+        names: of models, or run directories.
+        seeds: how many runs of each model, with the seeds 0, 1, ...; 3 unless given.
+        output: the folder for the runs and the comparison; named after the data and the recipe, or
+            after the runs, unless given. With the same settings, what is there is gone on with.
+        **settings: of `TrainSettings`, for all runs.
+
+    Raises:
+        EanetError: anything that the caller can put right, in one line.
+        KeyboardInterrupt: after Ctrl-C; the same call goes on where it was.
+    """
+    chosen = list(dict.fromkeys(str(name) for name in names))
+    folder = None if output is None else Path(output)
+    found = [name for name in chosen if _is_run(name)]
+    if not chosen:
+        raise WrongArgumentError("name the models or runs to compare")
+    if not found:
+        for name in chosen:
+            _check(name)
+        if (count := SEEDS if seeds is None else seeds) < 1:
+            raise WrongArgumentError("--seeds takes 1 or more")
+        runs, failures, folder = train_all(chosen, count, folder, **settings)
+        return _write(by_model(chosen, runs, failures), folder)
+    if found != chosen:
+        other = next(name for name in chosen if name not in found)
+        raise WrongArgumentError(f"{found[0]} is a run and {other} is none; compare like with like")
+    if given := [*settings, *(["seeds"] if seeds is not None else [])]:
+        raise WrongArgumentError(f"runs are compared as they are; leave out {', '.join(given)}")
+    folder = folder or _folder(chosen)
+    if (folder / CONDITIONS).is_file() or is_run(folder):
+        raise EanetError(f"{folder} holds runs of its own; name another folder by --output")
+    return _write(by_settings([Run.read(Path(name)) for name in chosen]), folder)
+
+
+def _is_run(name: str) -> bool:
+    """A name of a model wins over a folder of the same name; ``./vit`` is the folder."""
+    return name not in {entry.name for entry in known_models()} and is_run(Path(name))
+
+
+def _check(name: str) -> None:
+    """Raise unless there is such a model."""
+    try:
+        read_name(name)
+    except WrongArgumentError as error:
+        if Path(name).exists():
+            raise EanetError(f"{name} is no run directory, and no model") from error
+        raise
+
+
+def _folder(names: Sequence[str]) -> Path:
+    few = [Path(name).resolve().name for name in names[:3]]
+    more = [f"and-{len(names) - 3}-more"] if len(names) > 3 else []
+    return Path("runs") / "-".join(["compare", *few, *more])
+
+
+def _write(entries: Sequence[Entry], folder: Path) -> Comparison:
+    data = next(run.config["data"]["name"] for entry in entries for run in entry.runs)
+    title = f"{' and '.join(e.name for e in entries) if len(entries) < 3 else 'Models'} on {data}"
+    pictures = [plot_parameters(entries, folder / "parameters.png", title=title)]
+    if has_curves(entries):
+        pictures.insert(0, plot_progress(entries, folder / "curves.png", title=title))
+    files = (
+        write_models(entries, folder / "comparison.csv"),
+        write_runs(entries, folder / "runs.csv"),
+        *pictures,
+        write_markdown(entries, folder / "comparison.md", title=title, pictures=pictures),
+        write_page(entries, folder / "comparison.html", title=title),
+    )
+    return Comparison(folder, tuple(entries), files)

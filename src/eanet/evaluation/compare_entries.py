@@ -1,0 +1,165 @@
+"""The models of a comparison: their runs, and how each model differs from the first."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from eanet.errors import EanetError
+from eanet.evaluation.compare_runs import Run
+from eanet.evaluation.compare_statistics import Difference, difference
+from eanet.evaluation.compare_training import Failure
+
+# What says nothing of how a run was trained, or belongs to the run alone.
+ASIDE = {"model", "seed", "init", "output", "name", "data", "data_dir", "tensorboard"}
+
+
+@dataclass(frozen=True, eq=False)
+class Entry:
+    """A model with its runs.
+
+    Attributes:
+        name: of the model, or where that is not enough, of its first run directory.
+        runs: one for each seed; none where all have failed.
+        failures: the runs that did not end.
+        difference: in top-1 from the first entry; None for itself, and where no runs are pairs.
+    """
+
+    name: str
+    runs: tuple[Run, ...]
+    failures: tuple[Failure, ...] = ()
+    difference: Difference | None = None
+
+    @property
+    def parameters(self) -> int:
+        """Numbers that are learned or loaded."""
+        return self.runs[0].answers.parameters
+
+    @property
+    def multiply_adds(self) -> int:
+        """Of one image's forward pass."""
+        return self.runs[0].answers.multiply_adds
+
+    @property
+    def seconds(self) -> float:
+        """Mean time of a run."""
+        return float(np.mean([run.seconds for run in self.runs]))
+
+    @property
+    def images_per_second(self) -> float:
+        """Of training: the median over the runs."""
+        return float(np.median([run.images_per_second for run in self.runs]))
+
+    @property
+    def peak_memory(self) -> int | None:
+        """The most bytes of any run, as far as somebody looked."""
+        return max((run.peak_memory for run in self.runs if run.peak_memory), default=None)
+
+    def mean(self, figure: str) -> float:
+        """Mean over the seeds of ``top1`` or ``top5``, as a fraction."""
+        return float(np.mean([getattr(run, figure) for run in self.runs]))
+
+    def deviation(self, figure: str) -> float | None:
+        """Standard deviation over the seeds; None for a single one."""
+        found = [getattr(run, figure) for run in self.runs]
+        return float(np.std(found, ddof=1)) if len(found) > 1 else None
+
+
+def by_model(
+    models: Sequence[str], runs: Iterable[Run], failures: Sequence[Failure]
+) -> list[Entry]:
+    """An entry for each model that was trained.
+
+    Raises:
+        EanetError: no run of any model has ended.
+    """
+    grouped: dict[str, list[Run]] = {model: [] for model in models}
+    for run in runs:
+        grouped[run.model].append(run)
+    if not any(grouped.values()):
+        raise EanetError(f"no run has ended; the first one: {failures[0].reason}")
+    return _compared(
+        Entry(model, tuple(found), tuple(f for f in failures if f.model == model))
+        for model, found in grouped.items()
+    )
+
+
+def by_settings(runs: Sequence[Run]) -> list[Entry]:
+    """An entry for each model and recipe: runs that differ in nothing but the seed are one.
+
+    Raises:
+        EanetError: the runs were tested on different images.
+    """
+    for run in runs[1:]:
+        if run.answers.test_images != runs[0].answers.test_images:
+            raise EanetError(
+                f"{runs[0].path} and {run.path} were tested on different images; only runs on the "
+                "same data, split and image size can be compared"
+            )
+    grouped: list[list[Run]] = []
+    for run in runs:
+        for group in grouped:
+            is_alike = _alike(run) == _alike(group[0])
+            if is_alike and run.settings.seed not in (other.settings.seed for other in group):
+                group.append(run)
+                break
+        else:
+            grouped.append([run])
+    count = Counter(group[0].model for group in grouped)
+    return _compared(
+        Entry(group[0].model if count[group[0].model] == 1 else group[0].path.name, tuple(group))
+        for group in grouped
+    )
+
+
+def _alike(run: Run) -> tuple[str, dict[str, Any]]:
+    return run.model, _circumstances(run)
+
+
+def _circumstances(run: Run) -> dict[str, Any]:
+    """What runs that are to be compared had better have in common."""
+    environment = run.config.get("environment", {})
+    machine = {key: environment.get(key) for key in ("processor", "gpu", "eanet", "torch")}
+    settings = run.settings.model_dump(mode="json", exclude=ASIDE)
+    return settings | machine | {"images": run.config["data"]["fingerprint"]}
+
+
+def differing(entries: Iterable[Entry]) -> list[str]:
+    """In what the runs differ besides their models and seeds, such as "epochs 10, 20"."""
+    values: dict[str, list[str]] = defaultdict(list)
+    for entry in entries:
+        for run in entry.runs:
+            for key, value in _circumstances(run).items():
+                if str(value) not in values[key]:
+                    values[key].append(str(value))
+    return [
+        "training images" if key == "images" else f"{key.replace('_', ' ')} {', '.join(found)}"
+        for key, found in values.items()
+        if len(found) > 1
+    ]
+
+
+def _compared(made: Iterable[Entry]) -> list[Entry]:
+    """The same, each with its difference from the first."""
+    first, *others = made
+    return [first, *(_compared_with(first, entry) for entry in others)]
+
+
+def _compared_with(first: Entry, entry: Entry) -> Entry:
+    if pairs := _pairs(first, entry):
+        ours, theirs = (np.stack([pair[i].answers.right[1] for pair in pairs]) for i in (0, 1))
+        return replace(entry, difference=difference(ours, theirs))
+    return entry
+
+
+def _pairs(first: Entry, entry: Entry) -> list[tuple[Run, Run]]:
+    """Runs of the same seed; or both, where each has but one."""
+    if len(first.runs) == len(entry.runs) == 1:
+        return [(first.runs[0], entry.runs[0])]
+    by_seed = {run.settings.seed: run for run in first.runs}
+    seeds = [(by_seed.get(run.settings.seed), run) for run in entry.runs]
+    return [(one, other) for one, other in seeds if one is not None]

@@ -1,0 +1,147 @@
+"""A comparison as one page of HTML and as Markdown."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from functools import partial
+from html import escape
+from pathlib import Path
+from typing import Any
+
+from eanet.evaluation.compare_entries import ASIDE, Entry, differing
+from eanet.evaluation.compare_plots import (
+    BY_EPOCH,
+    BY_TIME,
+    has_curves,
+    plot_parameters,
+    plot_progress,
+)
+from eanet.evaluation.compare_runs import Run
+from eanet.evaluation.compare_table import Rows, markdown, rows
+from eanet.evaluation.compare_words import caption, conclusion, notes
+from eanet.evaluation.drawing import inline_svg
+from eanet.evaluation.page_frame import write_sections
+from eanet.evaluation.page_training import fact_list
+from eanet.files import replacing
+from eanet.training.progress import duration
+
+
+def write_page(entries: Sequence[Entry], path: Path, *, title: str) -> Path:
+    """Write the page.
+
+    Raises:
+        EanetError: the file cannot be written.
+    """
+    parts = [("result", "Result", _result(entries))]
+    if has_curves(entries):
+        parts.append(("curves", "Curves", _curves(entries)))
+    parts += [
+        ("size", "Accuracy by size", _size(entries)),
+        ("runs", "Runs", _runs(entries)),
+        ("conditions", "Conditions", fact_list(_conditions(entries))),
+    ]
+    return write_sections(path, title, _subtitle(entries), parts)
+
+
+def _subtitle(entries: Sequence[Entry]) -> str:
+    """In HTML."""
+    run = _runs_of(entries)[0]
+    machine, data = run.config.get("environment", {}), run.config["data"]
+    what = f"{len(run.answers.right[1]):,} test images of {len(data['classes']):,} classes"
+    where = [f"trained on {machine[key]}" for key in ("gpu", "processor") if key in machine][:1]
+    when = [str(machine["date"])[:10]] if "date" in machine else []
+    return " · ".join(escape(part) for part in (what, *where, *when))
+
+
+def _result(entries: Sequence[Entry]) -> str:
+    warnings = "".join(f'<p class="warning">{escape(note)}</p>\n' for note in notes(entries))
+    return (
+        f"<p><strong>{escape(conclusion(entries))}</strong></p>\n{warnings}"
+        f"{_table(rows(entries), 'Models')}\n"
+        f'<p class="note">{escape(caption(entries))}</p>'
+    )
+
+
+def _table(table: Rows, name: str) -> str:
+    head = "".join(f'<th scope="col"><span>{escape(head)}</span></th>' for head in table[0])
+    body = ""
+    for row in table:
+        first, *others = (escape(cell) for cell in row.values())
+        body += f'<tr><th scope="row">{first}</th>'
+        body += "".join(f"<td>{cell}</td>" for cell in others) + "</tr>\n"
+    return (
+        f'<div class="scroll" tabindex="0" role="region" aria-label="{name}">'
+        f'<table class="figures whole"><thead><tr>{head}</tr></thead>'
+        f"<tbody>\n{body}</tbody></table></div>"
+    )
+
+
+def _curves(entries: Sequence[Entry]) -> str:
+    intro = (
+        "Thick: the mean of the seeds; faint: each seed. Equal epochs show what a model learns "
+        "from the same images, equal time what it learns in the same wait."
+    )
+    charts = "".join(
+        f"<div>{inline_svg(partial(plot_progress, entries, panels=[panel]), label)}</div>"
+        for panel, label in (
+            (BY_EPOCH, "Validation accuracy by epoch"),
+            (BY_TIME, "Validation accuracy by time of training"),
+        )
+    )
+    return f'<p>{intro}</p>\n<div class="columns">{charts}</div>'
+
+
+def _size(entries: Sequence[Entry]) -> str:
+    chart = inline_svg(partial(plot_parameters, entries), "Top-1 on the test images by parameters")
+    return f'<div class="columns"><div>{chart}</div></div>'
+
+
+def _runs(entries: Sequence[Entry]) -> str:
+    table = [
+        {
+            "run": run.path.name,
+            "seed": str(run.settings.seed),
+            "top-1, %": f"{100 * run.top1:.2f}",
+            "top-5, %": f"{100 * run.top5:.2f}",
+            "epochs": str(len(run.history)),
+            "time": duration(run.seconds),
+        }
+        for run in _runs_of(entries)
+    ]
+    intro = "Each run is a directory with a report of its own; runs.csv has these figures."
+    return f"<p>{intro}</p>\n{_table(table, 'Runs')}"
+
+
+def _conditions(entries: Sequence[Entry]) -> Iterator[tuple[str, Any]]:
+    """What all runs have in common."""
+    run = _runs_of(entries)[0]
+    for split, count in run.config["data"].get("images", {}).items():
+        yield f"{split} images", f"{count:,}"
+    apart = {text.split()[0] for text in differing(entries)}
+    for name, value in run.settings.model_dump(mode="json", exclude=ASIDE).items():
+        if name.split("_")[0] not in apart:
+            yield name.replace("_", " "), value
+    machine = run.config.get("environment", {})
+    for name in ("eanet", "torch", "python", "processor", "gpu", "cores", "platform"):
+        if name in machine:
+            yield name, machine[name]
+
+
+def _runs_of(entries: Sequence[Entry]) -> list[Run]:
+    return [run for entry in entries for run in entry.runs]
+
+
+def write_markdown(
+    entries: Sequence[Entry], path: Path, *, title: str, pictures: Sequence[Path]
+) -> Path:
+    """Write the same as Markdown, with pictures that lie beside it.
+
+    Raises:
+        EanetError: the file cannot be written.
+    """
+    shown = [f"![{picture.stem}]({picture.name})" for picture in pictures]
+    blocks = [f"# {title}", conclusion(entries), markdown(rows(entries)), caption(entries)]
+    blocks += [*notes(entries), *shown]
+    with replacing(path) as partial_:
+        partial_.write_text("\n\n".join(blocks) + "\n", "utf-8")
+    return path

@@ -1,0 +1,169 @@
+"""What a comparison has to know of each run, read from its directory."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from eanet.config import TrainSettings
+from eanet.data.sources import load_dataset
+from eanet.device import resolve_device
+from eanet.errors import EanetError
+from eanet.evaluation.evaluate import Evaluation, evaluate
+from eanet.evaluation.measuring import write_json
+from eanet.models import load_model
+from eanet.models.operations import multiply_adds
+from eanet.training.run_directory import SETTINGS, RunDirectory, data_options
+
+ANSWERS = "answers.json"
+TOP = (1, 5)
+
+
+@dataclass(frozen=True, eq=False)
+class Answers:
+    """What the model of a run costs, and on which of its test images it is right.
+
+    Attributes:
+        test_images: their fingerprint.
+        parameters: of the model.
+        multiply_adds: of one image's forward pass; see `multiply_adds`.
+        right: by k, whether the class of each image is among the k most probable ones, (n,).
+    """
+
+    test_images: str
+    parameters: int
+    multiply_adds: int
+    right: Mapping[int, NDArray[np.bool_]]
+
+    @classmethod
+    def of(cls, run: Path, test_images: str, evaluation: Evaluation) -> Answers:
+        """Those of a run whose model was evaluated on its test images."""
+        model = load_model(run)
+        right = {k: evaluation.among(k) for k in TOP}
+        return cls(test_images, model.num_parameters, multiply_adds(model.eval()), right)
+
+    @classmethod
+    def read(cls, run: Path) -> Answers | None:
+        """Those that were kept in a run directory, if any were."""
+        if not (run / ANSWERS).is_file():
+            return None
+        kept = json.loads((run / ANSWERS).read_text("utf-8"))
+        right = {k: _unpack(kept[f"top{k}"], kept["images"]) for k in TOP}
+        return cls(kept["test_images"], kept["parameters"], kept["multiply_adds"], right)
+
+    def write(self, run: Path) -> None:
+        """Keep them in the run directory."""
+        content = {
+            "test_images": self.test_images,
+            "parameters": self.parameters,
+            "multiply_adds": self.multiply_adds,
+            "images": len(self.right[1]),
+            **{f"top{k}": _pack(right) for k, right in self.right.items()},
+        }
+        write_json(content, run / ANSWERS)
+
+
+def _pack(right: NDArray[np.bool_]) -> str:
+    return base64.b64encode(np.packbits(right).tobytes()).decode("ascii")
+
+
+def _unpack(text: str, count: int) -> NDArray[np.bool_]:
+    packed = np.frombuffer(base64.b64decode(text), dtype=np.uint8)
+    return np.unpackbits(packed, count=count).astype(bool)
+
+
+@dataclass(frozen=True, eq=False)
+class Run:
+    """A finished run.
+
+    Attributes:
+        path: its directory.
+        config: as in ``config.yaml``.
+        settings: with every choice made.
+        history: one row an epoch.
+        answers: on the test images.
+        peak_memory: of the process that trained it, in bytes; None where nobody looked.
+    """
+
+    path: Path
+    config: Mapping[str, Any]
+    settings: TrainSettings
+    history: Sequence[Mapping[str, float]]
+    answers: Answers
+    peak_memory: int | None
+
+    @classmethod
+    def read(cls, path: Path) -> Run:
+        """A run that has ended; its model is evaluated where nobody has kept its answers.
+
+        Raises:
+            EanetError: there is none, it has not ended, or its images have changed since.
+        """
+        run = RunDirectory.open(path)
+        if not (path / "metrics.json").is_file():
+            raise EanetError(f"{path} is not finished; go on with: eanet train --resume {path}")
+        answers = Answers.read(path) or _ask(run)
+        settings = run.read_settings()[1]
+        return cls(path, run.read_config(), settings, run.read_history(), answers, read_peak(path))
+
+    @property
+    def model(self) -> str:
+        """The name of the architecture, with its settings."""
+        return str(self.settings.model)
+
+    @property
+    def top1(self) -> float:
+        """Accuracy on the test images."""
+        return float(self.answers.right[1].mean())
+
+    @property
+    def top5(self) -> float:
+        """Fraction of the test images whose class is among the five most probable ones."""
+        return float(self.answers.right[5].mean())
+
+    @cached_property
+    def seconds(self) -> float:
+        """Time of training and validation, in seconds."""
+        return sum(row["seconds"] for row in self.history)
+
+    @cached_property
+    def images_per_second(self) -> float:
+        """Of training, in the median epoch: the first one may have waited for the compiler."""
+        return float(np.median([row["images_per_second"] for row in self.history]))
+
+
+def is_run(path: Path) -> bool:
+    """Whether a run directory is there."""
+    return (path / SETTINGS).is_file()
+
+
+def _ask(run: RunDirectory) -> Answers:
+    asked, settings = run.read_settings()
+    dataset = load_dataset(settings.data, data_options(settings))
+    run.check_data(dataset)
+    device = resolve_device(asked.device)  # on this machine
+    evaluation = evaluate(load_model(run.path), dataset.test, device=device)
+    return Answers.of(run.path, dataset.test.fingerprint(), evaluation)
+
+
+PEAK = "peak_memory.json"
+
+
+def read_peak(run: Path) -> int | None:
+    """The most bytes that training took in any of the processes that worked on a run."""
+    if not (run / PEAK).is_file():
+        return None
+    return int(json.loads((run / PEAK).read_text("utf-8"))["bytes"])
+
+
+def keep_peak(run: Path, peak: int) -> None:
+    """Remember the peak of one more process that worked on a run."""
+    write_json({"bytes": max(peak, read_peak(run) or 0)}, run / PEAK)

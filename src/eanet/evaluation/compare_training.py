@@ -1,0 +1,177 @@
+"""The trainings of a comparison: one run for each model and seed, under the same conditions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+
+from eanet.config import TrainSettings, parse_yaml, read_text
+from eanet.console import notice
+from eanet.data.sources import data_name, load_dataset
+from eanet.data.splits import Dataset
+from eanet.device import resolve_device
+from eanet.errors import EanetError, WrongArgumentError
+from eanet.evaluation.compare_runs import Answers, Run, is_run, keep_peak
+from eanet.evaluation.measuring import peak_memory
+from eanet.evaluation.own_process import in_own_process
+from eanet.evaluation.report import write_report
+from eanet.files import replacing
+from eanet.training.defaults import decide, tell
+from eanet.training.engine import decide_compile, training_operations
+from eanet.training.launch import fresh_model, launch, located, resume
+from eanet.training.run_directory import RunDirectory, data_fingerprint, data_options
+
+CONDITIONS = "comparison.yaml"
+OWN = {"model", "seed", "init", "output", "name"}  # settings that are not the same for all runs
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A run that did not end."""
+
+    model: str
+    seed: int
+    reason: str
+
+
+def train_all(
+    models: Sequence[str], seeds: int, output: Path | None, **given: Any
+) -> tuple[list[Run], list[Failure], Path]:
+    """Train every model with every seed, or go on where an earlier call was interrupted.
+
+    Args:
+        models: their names.
+        seeds: how many; 0, 1, ...
+        output: the folder of the comparison; ``runs/compare-DATA-RECIPE`` unless given.
+        **given: settings that all runs share.
+
+    Returns:
+        The runs, those that failed, and the folder.
+
+    Raises:
+        EanetError: a wrong setting, models and data that do not fit each other, or a folder that
+            holds something else.
+        KeyboardInterrupt: after Ctrl-C or SIGTERM, with everything saved.
+    """
+    if own := sorted(OWN & given.keys()):
+        raise WrongArgumentError(f"a comparison sets {', '.join(own)} itself; leave it out")
+    settings, choices = decide(located(TrainSettings.resolve(**given, model=models[0])))
+    tell(choices)
+    folder = output or _folder(settings)
+    settings = _agree(folder, settings, models)
+    runs: list[Run] = []
+    failures: list[Failure] = []
+    # One seed after the other: what else the machine does in the meantime meets all models.
+    jobs = [(model, seed) for seed in range(seeds) for model in models]
+    for number, (model, seed) in enumerate(jobs, 1):
+        name = f"{model.replace(':', '-').replace(',', '-')}-seed{seed}"
+        path = folder / name
+        what = f"run {number} of {len(jobs)}: {model}, seed {seed}"
+        if Answers.read(path) is not None:
+            notice(f"{what}: done before")
+        else:
+            notice(f"{what}: going on" if is_run(path) else what)
+            own_settings = {"model": model, "seed": seed, "output": folder, "name": name}
+            try:
+                in_own_process(train_and_ask, settings.model_copy(update=own_settings))
+            except KeyboardInterrupt:
+                notice(f"stopped at run {number} of {len(jobs)}; the same command goes on with it")
+                raise
+            except Exception as error:
+                failures.append(Failure(model, seed, _reason(error)))
+                notice(f"{model}, seed {seed} failed: {failures[-1].reason}")
+                continue
+        runs.append(Run.read(path))
+    return runs, failures, folder
+
+
+def train_and_ask(settings: TrainSettings) -> None:
+    """Train one run in this process, whose peak memory counts as the run's, and keep its answers.
+
+    Args:
+        settings: of the run; what is there of it is gone on with.
+    """
+    assert settings.name is not None
+    path = settings.output / settings.name
+    try:
+        if is_run(path):
+            resume(path)
+        else:
+            _clear(path)
+            launch(settings)
+    finally:
+        if is_run(path):
+            device = RunDirectory(path).read_settings()[1].device
+            keep_peak(path, peak_memory(torch.device(device)))
+    contents = write_report(path).contents
+    Answers.of(path, contents.images.fingerprint(), contents.evaluation).write(path)
+
+
+def _clear(path: Path) -> None:
+    """Remove what a run leaves that was killed before it had written its settings."""
+    with suppress(FileNotFoundError):
+        for leftover in path.glob(".partial-*"):
+            leftover.unlink()
+        try:
+            path.rmdir()
+        except OSError as error:
+            if path.exists():
+                raise EanetError(f"{path} is in the way: it is no run directory") from error
+
+
+def _folder(settings: TrainSettings) -> Path:
+    return Path("runs") / f"compare-{data_name(settings.data)}-{Path(str(settings.recipe)).stem}"
+
+
+def _agree(folder: Path, settings: TrainSettings, models: Sequence[str]) -> TrainSettings:
+    """The settings of all runs, once it is sure that each can begin and fits the folder."""
+    dataset = load_dataset(settings.data, data_options(settings))
+    fingerprint = data_fingerprint(dataset)
+    shared = settings.model_dump(mode="json", exclude=OWN)
+    compiled = _compile(settings, dataset, models)
+    file = folder / CONDITIONS
+    if not file.is_file():
+        if folder.exists() and any(folder.iterdir()):
+            raise EanetError(f"{folder} holds no comparison; name another folder by --output")
+        kept = {"settings": shared, "compile": compiled, "fingerprint": fingerprint}
+        with replacing(file) as partial:
+            partial.write_text(yaml.safe_dump(kept, sort_keys=False), "utf-8")
+        return settings.model_copy(update={"compile": compiled})
+    content = parse_yaml(read_text(file), str(file))
+    there = TrainSettings.parse(content["settings"], str(file)).model_dump(mode="json")
+    differing = [f"{k} {there[k]}, not {value}" for k, value in shared.items() if there[k] != value]
+    if differing:
+        raise EanetError(
+            f"{folder} holds a comparison with {'; '.join(differing)}; name another folder by "
+            "--output"
+        )
+    if content["fingerprint"] != fingerprint:
+        raise EanetError(
+            f"the images are no longer those that {folder} was begun with; name another folder by "
+            "--output"
+        )
+    return settings.model_copy(update={"compile": content["compile"]})
+
+
+def _compile(settings: TrainSettings, dataset: Dataset, models: Sequence[str]) -> str:
+    """Whether all runs are compiled: where one is worth it, all are, or times tell nothing."""
+    device = resolve_device(settings.device)
+    images = len(dataset.train) * settings.epochs
+    built = [fresh_model(settings.model_copy(update={"model": m}), dataset) for m in models]
+    operations = max(training_operations(model.eval(), images) for model in built)
+    return "on" if decide_compile(settings, device, operations)[0] else "off"
+
+
+def _reason(error: Exception) -> str:
+    """One line on why a run did not end."""
+    if isinstance(error, BrokenProcessPool):
+        return "its process was killed, most likely for want of memory"
+    text = " ".join(str(error).split())
+    return text if isinstance(error, EanetError) else f"{type(error).__name__}: {text}"

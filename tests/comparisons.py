@@ -1,0 +1,61 @@
+"""What the tests of comparisons share: runs made up."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from eanet.config import TrainSettings
+from eanet.evaluation.compare_entries import Entry, by_settings
+from eanet.evaluation.compare_runs import Answers, Run
+
+CONFIG = {
+    "data": {
+        "name": "photos",
+        "classes": list("abcdef"),
+        "images": {"train": 900, "test": 200},
+        "fingerprint": "f",
+    },
+    "environment": {"processor": "some processor", "date": "2026-11-22T10:00:00"},
+}
+
+
+def make_run(
+    model: str = "vit",
+    seed: int = 0,
+    *,
+    accuracy: float = 0.8,
+    images: int = 200,
+    epochs: int = 4,
+    tested: str = "t",
+    **settings: object,
+) -> Run:
+    """A run that is right on the first images, and on a few others by its seed."""
+    random = np.random.default_rng(seed)
+    right = np.arange(images) < accuracy * images
+    right ^= random.random(images) < 0.02
+    answers = Answers(tested, 1000 * len(model), 10**6, {1: right, 5: right | True})
+    history = [
+        {
+            "epoch": epoch,
+            "val_accuracy": accuracy * epoch / epochs,
+            "seconds": 2.0,
+            "images_per_second": 100.0 * epoch,
+        }
+        for epoch in range(1, epochs + 1)
+    ]
+    made = TrainSettings.resolve(model=model, seed=seed, epochs=epochs, **settings)
+    return Run(Path(f"runs/{model}-{seed}"), CONFIG, made, history, answers, 2**28)
+
+
+def make_entries(accuracies: Sequence[float], seeds: int = 3, **settings: object) -> list[Entry]:
+    """Entries of models called vit:depth=1, vit:depth=2, ..."""
+    return by_settings(
+        [
+            make_run(f"vit:depth={i}", seed, accuracy=accuracy, **settings)
+            for seed in range(seeds)
+            for i, accuracy in enumerate(accuracies, 1)
+        ]
+    )
