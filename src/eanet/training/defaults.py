@@ -30,7 +30,7 @@ NAMED: Mapping[str, tuple[Choice, ...]] = {
     **{
         name: (
             Choice("model", "eanet_tiny", "made for images of 32 x 32"),
-            Choice("recipe", "default", "the measured one"),
+            Choice("recipe", "cifar", "made for them"),
         )
         for name in ("cifar10", "cifar100")
     },
