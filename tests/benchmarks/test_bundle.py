@@ -13,6 +13,7 @@ import torch
 import eanet
 from eanet.cli import main
 from eanet.errors import EanetError
+from eanet.evaluation.report import write_report
 from eanet.models import load_model, weights
 
 
@@ -36,6 +37,15 @@ def test_a_bundled_model_is_that_of_the_run_and_tells_its_training(
     line = capsys.readouterr().out.splitlines()[-2]
     assert line.startswith("photos ")
     assert f"photos  3        {trained.metrics['top1']:.2%}" in line
+
+
+def test_a_bundled_model_is_evaluated_on_the_data_that_it_names(
+    run: Path, photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bundle.bundle(run, "small")
+    monkeypatch.chdir(photos.parent)
+    report = write_report("small", output=run / "again")
+    assert (report.contents.data, report.contents.split) == ("photos", "all")
 
 
 def test_half_precision_halves_the_file_and_leaves_the_normalisation(run: Path) -> None:

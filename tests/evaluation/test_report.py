@@ -76,25 +76,16 @@ def test_all_images_of_other_data_without_a_test_split_are_asked_about(
         write_report(run, data=other, split="test")
 
 
-def test_the_test_images_of_other_data_are_asked_about_where_it_has_some(
-    run: Path, photos: Path, tmp_path: Path
+@pytest.mark.parametrize("split", ["test", "validation"])
+def test_images_of_other_data_that_are_not_for_training_are_asked_about(
+    run: Path, photos: Path, tmp_path: Path, split: str
 ) -> None:
     other = tmp_path / "other" / "photos"
-    for split in ("train", "test"):
-        shutil.copytree(photos, other / split)
-    (other / "test" / "red" / "00.png").unlink()
-    check(write_report(run, data=other), run / "photos-test", PICTURES | {"curves.png"}, 35)
-
-
-def test_the_validation_images_of_other_data_without_test_images_are_asked_about(
-    run: Path, photos: Path, tmp_path: Path
-) -> None:
-    other = tmp_path / "other" / "photos"
-    for split in ("train", "val"):
-        shutil.copytree(photos, other / split)
-    (other / "val" / "red" / "00.png").unlink()
+    for folder in ("train", split):
+        shutil.copytree(photos, other / folder)
+    (other / split / "red" / "00.png").unlink()
     report = write_report(run, data=other)
-    check(report, run / "photos-validation", PICTURES | {"curves.png"}, 35, "validation")
+    check(report, run / f"photos-{split}", PICTURES | {"curves.png"}, 35, split)
 
 
 def test_the_run_s_own_data_by_name_are_its_test_images(run: Path, photos: Path) -> None:

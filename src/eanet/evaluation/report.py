@@ -25,6 +25,7 @@ from eanet.evaluation.selection import Selection, Split, select_images
 from eanet.evaluation.tables import write_classes, write_metrics, write_predictions
 from eanet.files import check_writable
 from eanet.models import Classifier, load_model, save_model
+from eanet.models.weights import find_model, read_description
 from eanet.training.run_directory import SETTINGS, RunDirectory, data_options
 
 
@@ -78,7 +79,7 @@ def write_report(
     if data_dir is not None:
         options = replace(options, data_dir=Path(data_dir))
     trained_on = settings.data if settings is not None else None
-    if (data := data or trained_on) is None:
+    if (data := data or trained_on or _described(where)) is None:
         raise EanetError(f"{where} does not say what it was trained on; name the images by --data")
     chosen = select_images(data, split, options, trained_on)
     folder = Path(output) if output is not None else _folder(path, chosen)
@@ -105,6 +106,12 @@ def write_report(
         files.append(save_model(model, folder))
     files.append(write_page(contents, folder / "report.html"))
     return Report(dict(contents.metrics), tuple(files), contents)
+
+
+def _described(where: str | Path) -> str | None:
+    """What a model without a run directory says that it was trained on, if it does."""
+    data: str | None = read_description(find_model(where)).get("training", {}).get("data")
+    return data
 
 
 def _folder(path: Path, chosen: Selection) -> Path:
