@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
-from eanet.models.double_normalization import double_normalize
 from eanet.models.external_attention import ExternalAttention
 
 
@@ -16,13 +14,7 @@ class HeadwiseExternalAttention(ExternalAttention):
     Where all heads hold the same, it is `ExternalAttention`. Every weight is multiplied with its
     neighbour before the tokens are, for the memories of the heads then are one matrix.
 
-    Args:
-        dim: width of the tokens.
-        heads: number of heads; divides ``coefficient * dim``.
-        slots: rows of each head's memory, S.
-        coefficient: inner width as a multiple of ``dim``, c.
-        dropout: probability of dropping an entry of the attention map.
-        output_dropout: probability of dropping an entry of the result.
+    Takes what `ExternalAttention` takes, but for ``all_biases``.
     """
 
     def __init__(
@@ -38,29 +30,19 @@ class HeadwiseExternalAttention(ExternalAttention):
         super().__init__(
             dim, heads, slots, coefficient, dropout=dropout, output_dropout=output_dropout
         )
+        self.weights_first = True
         self.key_memory = nn.Linear(self.head_dim, heads * slots, bias=False)
         self.value_memory = nn.Linear(heads * slots, self.head_dim, bias=False)
         for weight, dim_of_heads in ((self.key_memory.weight, 0), (self.value_memory.weight, 1)):
             for memory in weight.chunk(heads, dim_of_heads):
                 nn.init.xavier_uniform_(memory)
 
-    def logits(self, x: Tensor) -> Tensor:
-        """How well each token fits each slot: ``(B, N, h, S)`` of tokens ``(B, N, dim)``."""
+    def _w_in(self) -> Tensor:
         w_q = self.query.weight.view(self.heads, self.head_dim, self.dim)  # (h, c*d/h, d)
         m_k = self.key_memory.weight.view(self.heads, self.slots, self.head_dim)  # (h, S, c*d/h)
-        w = (m_k @ w_q).flatten(0, 1)  # (h, S, d) -> (h*S, d)
-        logits: Tensor = F.linear(x, w).unflatten(-1, (self.heads, self.slots))  # (B, N, h, S)
-        return logits
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Tokens ``(B, N, dim)`` to tokens ``(B, N, dim)``."""
-        a = double_normalize(self.logits(x), self.dropout)  # (B, N, h, S)
-        y = F.linear(a.flatten(2), self._w_out(), self.output.bias)  # (B, N, h*S) -> (B, N, d)
-        dropped: Tensor = self.output_dropout(y)
-        return dropped
+        return (m_k @ w_q).flatten(0, 1)  # (h, S, d) -> (h*S, d)
 
     def _w_out(self) -> Tensor:
-        """``M_v W_o`` of every head: ``(d, h*S)``."""
         w_o = self.output.weight.view(self.dim, self.heads, self.head_dim)  # (d, h, c*d/h)
         m_v = self.value_memory.weight.view(self.head_dim, self.heads, self.slots)  # (c*d/h, h, S)
         return torch.einsum("dhk,khs->dhs", w_o, m_v).flatten(1)  # (d, h*S)

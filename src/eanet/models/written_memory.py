@@ -26,13 +26,7 @@ class WrittenExternalAttention(ExternalAttention):
 
     The gate is one number a head and slot, 0 at first, where this is `ExternalAttention` exactly.
 
-    Args:
-        dim: width of the tokens.
-        heads: number of heads; divides ``coefficient * dim``.
-        slots: rows of each memory, S.
-        coefficient: inner width as a multiple of ``dim``, c.
-        dropout: probability of dropping an entry of the attention map.
-        output_dropout: probability of dropping an entry of the result.
+    Takes what `ExternalAttention` takes, but for ``all_biases``.
     """
 
     def __init__(
