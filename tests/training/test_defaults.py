@@ -11,6 +11,7 @@ from eanet import EanetError, create_model
 from eanet.config import TrainSettings, recipes
 from eanet.data.facts import Facts, look
 from eanet.data.sources import sources
+from eanet.models import weights
 from eanet.training.defaults import NAMED, choose, decide, tell
 
 
@@ -38,9 +39,40 @@ def test_what_is_chosen_fits_together_and_is_reasoned(images: int, side: int, de
 
 def test_the_fewer_photographs_the_more_epochs() -> None:
     def epochs(images: int) -> int:
-        return int(values(Facts(images, 2, 375))["epochs"])
+        choices = choose(Facts(images, 2, 375), "cpu", scratch=True)
+        return int({choice.setting: choice.value for choice in choices}["epochs"])
 
     assert [epochs(n) for n in (10, 245, 1000, 5000, 10**6)] == [300, 300, 150, 70, 30]
+
+
+@pytest.mark.parametrize("device", ["cpu", "cuda"])
+def test_few_photographs_begin_with_trained_weights(device: str) -> None:
+    chosen = values(Facts(5000, 2, 375), device)
+    assert (chosen["init"], chosen["model"]) == (weights.DEFAULT_MODEL, "eanet_tiny")
+    assert chosen["recipe"] == "finetune"
+    assert weights.DEFAULT_MODEL in weights.bundled_models()
+    assert "init" not in values(Facts(5001, 2, 375), device)
+    assert "init" not in values(Facts(500, 2, 30), device)
+
+
+@pytest.mark.parametrize(
+    ("given", "recipe"),
+    [
+        ({}, "finetune"),
+        ({"init": "eanet_tiny_cifar100"}, "finetune"),
+        ({"init": "none"}, "photos"),
+        ({"model": "vit"}, "photos"),
+    ],
+)
+def test_another_model_or_no_weights_mean_training_from_scratch(
+    tmp_path: Path, given: dict[str, str], recipe: str
+) -> None:
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        Image.new("RGB", (90, 60)).save(tmp_path / name / "1.png")
+    settings, _ = decide(TrainSettings.resolve(data=str(tmp_path), **given))
+    assert settings.recipe == recipe
+    assert (settings.init is not None) == (recipe == "finetune")
 
 
 def test_small_images_are_not_blown_up_nor_taken_for_photographs() -> None:
@@ -69,7 +101,8 @@ def test_epochs_are_chosen_where_nothing_else_says_when_to_stop(
     for name in ("a", "b"):
         (tmp_path / name).mkdir()
         Image.new("RGB", (90, 60)).save(tmp_path / name / "1.png")
-    settings, choices = decide(TrainSettings.resolve(data=str(tmp_path), **limit))
+    settings, choices = decide(TrainSettings.resolve(data=str(tmp_path), init="none", **limit))
+    assert settings.init is None
     assert "epochs" not in {choice.setting for choice in choices}
     assert settings.recipe == "photos"
     assert settings.cutmix == 1.0

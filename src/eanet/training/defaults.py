@@ -12,6 +12,7 @@ from eanet.data.batches import default_batch_size
 from eanet.data.facts import Facts, look
 from eanet.data.sources import own_images
 from eanet.device import Device, resolve_device
+from eanet.models.weights import DEFAULT_MODEL
 
 
 class Choice(NamedTuple):
@@ -39,16 +40,18 @@ NAMED: Mapping[str, tuple[Choice, ...]] = {
 
 PHOTOGRAPH = 48  # pixels of the shorter side; below are icons, characters, thumbnails
 SIZES: Mapping[Device, int] = {"cpu": 64, "mps": 96, "cuda": 128}
+FEW = 5000  # photographs
 LEAST_BATCH = 32
 FEWEST_EPOCHS, MOST_EPOCHS = 30, 300
 
 
-def choose(facts: Facts | str, device: Device) -> tuple[Choice, ...]:
+def choose(facts: Facts | str, device: Device, *, scratch: bool = False) -> tuple[Choice, ...]:
     """A value for each setting that decides what a training costs and reaches.
 
     Args:
         facts: of one's own images; or the name of a data set, whose choices are fixed.
         device: where it is going to be trained.
+        scratch: with random weights, whatever else would be chosen.
     """
     if isinstance(facts, str):
         return NAMED[facts]
@@ -63,6 +66,13 @@ def choose(facts: Facts | str, device: Device) -> tuple[Choice, ...]:
             model,
             Choice("image_size", size, "as large as the images"),
             Choice("recipe", "default", "light augmentation: small images may hold characters"),
+        )
+    if facts.images <= FEW and not scratch:
+        return (
+            Choice("init", DEFAULT_MODEL, "few photographs: what it has learned is worth more"),
+            Choice("model", "eanet_tiny", "that of these weights"),
+            Choice("image_size", 64, "the quickest that still shows something"),
+            Choice("recipe", "finetune", "short: the weights need but adapt"),
         )
     epochs = min(MOST_EPOCHS, max(FEWEST_EPOCHS, round(4700 / sqrt(facts.images) / 10) * 10))
     batch_size = max(LEAST_BATCH, default_batch_size(facts.images))
@@ -85,13 +95,14 @@ def decide(settings: TrainSettings) -> tuple[TrainSettings, tuple[Choice, ...]]:
         EanetError: the images cannot be found.
     """
     facts = settings.data if settings.data in NAMED else look(own_images(settings.data))
-    asked = {name for name, value in settings.given().items() if value is not None}
+    given = settings.given()
+    asked = {name for name, value in given.items() if value is not None}
+    scratch = settings.init is None and ("init" in given or settings.model is not None)
     if asked & {"recipe", "minutes"}:
         asked.add("epochs")
-    choices = choose(facts, resolve_device(settings.device))
+    choices = choose(facts, resolve_device(settings.device), scratch=scratch)
     left = tuple(choice for choice in choices if choice.setting not in asked)
     values = {choice.setting: choice.value for choice in left}
-    given = settings.given()
     if settings.minutes is not None:
         given.pop("epochs", None)  # the recipe's, which comes back with it
     return TrainSettings.resolve(**{**given, **values}), left

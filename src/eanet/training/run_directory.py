@@ -103,7 +103,7 @@ class RunDirectory:
         given, chosen = settings.model_dump(mode="json"), resolved.model_dump(mode="json")
         sets = {"train": dataset.train, "validation": dataset.validation, "test": dataset.test}
         gpu = {"gpu": torch.cuda.get_device_name()} if resolved.device == "cuda" else {}
-        init = {} if settings.init is None else {"init": {"sha256": model_digest(settings.init)}}
+        init = {} if resolved.init is None else {"init": {"sha256": model_digest(resolved.init)}}
         content = {
             "settings": given,
             "resolved": {name: value for name, value in chosen.items() if value != given[name]},
