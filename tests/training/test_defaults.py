@@ -13,6 +13,7 @@ from eanet.data.facts import Facts, look
 from eanet.data.sources import sources
 from eanet.models import weights
 from eanet.training.defaults import NAMED, choose, decide, tell
+from eanet.training.launch import located
 
 
 def values(facts: Facts | str, device: str = "cpu") -> dict[str, str | int]:
@@ -70,7 +71,7 @@ def test_another_model_or_no_weights_mean_training_from_scratch(
     for name in ("a", "b"):
         (tmp_path / name).mkdir()
         Image.new("RGB", (90, 60)).save(tmp_path / name / "1.png")
-    settings, _ = decide(TrainSettings.resolve(data=str(tmp_path), **given))
+    settings, _ = decide(located(TrainSettings.resolve(data=str(tmp_path), **given)))
     assert settings.recipe == recipe
     assert (settings.init is not None) == (recipe == "finetune")
 

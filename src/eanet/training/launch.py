@@ -72,13 +72,12 @@ def launch(settings: TrainSettings) -> RunDirectory:
 
 def located(settings: TrainSettings) -> TrainSettings:
     """The settings with paths that hold from any folder, to resume and evaluate the run from."""
-    return settings.model_copy(
-        update={
-            "data": locate(settings.data),
-            "data_dir": settings.data_dir and settings.data_dir.expanduser().resolve(),
-            "init": settings.init and locate_model(settings.init),
-        }
-    )
+    found: dict[str, str | Path] = {"data": locate(settings.data)}
+    if settings.data_dir is not None:
+        found["data_dir"] = settings.data_dir.expanduser().resolve()
+    if settings.init is not None:
+        found["init"] = locate_model(settings.init)
+    return settings.model_copy(update=found)  # what was not given stays so
 
 
 def resume(path: Path, **machine: str | int | None) -> RunDirectory:
