@@ -245,7 +245,12 @@ def test_a_command_that_is_interrupted_says_so_in_one_line_and_stops_its_threads
 
     before = threading.active_count()
     monkeypatch.setattr("eanet.cli.predict._write_line", interrupt)
-    assert main(["predict", str(trained.path), str(photos)]) == 130
+    # Programs that a shell has put into the background ignore Ctrl-C, and so would these tests.
+    handler = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        assert main(["predict", str(trained.path), str(photos)]) == 130
+    finally:
+        signal.signal(signal.SIGINT, handler)
     assert capsys.readouterr() == ("", "eanet: interrupted\n")
     assert threading.active_count() == before
 
