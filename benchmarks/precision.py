@@ -15,37 +15,26 @@ import torch
 from torch import Tensor
 
 from eanet.config import TrainSettings
-from eanet.data.batches import Batches, derive_seed, take
 from eanet.data.splits import Dataset
 from eanet.training.engine import create_fabric
-from eanet.training.launch import fresh_model, load_run_data
-from eanet.training.optimizer import create_optimizer, set_step
-from eanet.training.step import TrainingStep
+from eanet.training.launch import fresh_model, load_run_data, resolve
+from eanet.training.optimizer import set_step
+from eanet.training.updates import Updates
 
 STEPS, WINDOW = 200, 20
 
 
 def losses(settings: TrainSettings, dataset: Dataset) -> Tensor:
     """The loss of each of the first steps of a training, ``(STEPS,)``."""
-    fabric = create_fabric(settings)
-    model = fresh_model(settings, dataset)
-    optimizer = create_optimizer(model, settings)
-    step = TrainingStep(model, settings).train()
     torch._dynamo.reset()
-    compiled = torch.compile(step, dynamic=False)
-    torch.manual_seed(settings.seed)
-    batches = Batches(dataset.train, 128, derive_seed(settings.seed, 0))
-    generator = torch.Generator().manual_seed(settings.seed)
+    model = fresh_model(settings, dataset)
+    resolved = resolve(settings, dataset, model)
+    updates = Updates(model, resolved, dataset.train, create_fabric(resolved))
     found = []
-    for number, order in enumerate(batches.order(0)[:STEPS]):
-        images, labels = take(dataset.train, order)
-        set_step(optimizer, settings, number, number / len(batches))
-        with fabric.autocast():
-            loss, _ = compiled(images, labels, step.augmentation.draw(len(images), generator))
-        loss.backward()
-        optimizer.step()
-        optimizer.zero_grad()
-        found.append(loss.item())
+    for number in range(STEPS):
+        set_step(updates.optimizer, resolved, number, number / len(updates.batches))
+        loss, _, _, count = updates(0, number).tolist()
+        found.append(loss / count)
     return torch.tensor(found)
 
 

@@ -36,10 +36,10 @@ def train(data: str | Path = "digits", **settings: Any) -> TrainingResult:
     """Train a classifier, evaluate it on the test images and draw the pictures.
 
     Args:
-        data: ``digits``, ``cifar10``, ``cifar100`` or a folder of class folders.
+        data: ``digits``, ``cifar10``, ``cifar100``, a folder, a list or an archive of images.
         **settings: any field of `eanet.config.TrainSettings`, such as ``model``, ``recipe``,
-            ``epochs``, ``batch_size`` or ``seed``; what is not given is the recipe's, and ``None``
-            unsets one.
+            ``epochs``, ``batch_size`` or ``seed``; what is not given is chosen from the images or
+            is the recipe's, and ``None`` unsets one.
 
     Raises:
         EanetError: anything that the caller can put right, in one line.

@@ -80,7 +80,7 @@ class Recipe(AugmentSettings):
         "cosine", description="of the learning rate after the warm-up; cosine falls to 0"
     )
     warmup_epochs: float = Field(0.0, ge=0, description="linear rise of the learning rate from 0")
-    weight_decay: float = Field(0.05, ge=0, description="of AdamW, decoupled")
+    weight_decay: float = Field(0.05, ge=0, description="decoupled from the gradient")
     decay_all: bool = Field(
         False, description="decay norms, biases and position embeddings as well"
     )

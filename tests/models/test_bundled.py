@@ -51,6 +51,10 @@ def test_what_lies_at_a_path_wins_over_a_bundled_model_of_that_name(bundled: Pat
     save_model(create_model("vit", num_classes=2, depth=1), Path(NAME))
     assert load_model(NAME).config.name == "vit"
     assert load_model(bundled).config.name != "vit"
+    shutil.move(Path(NAME) / weights.WEIGHTS, "file")
+    shutil.rmtree(NAME)
+    shutil.move("file", NAME)
+    assert load_model(NAME).config.name == "vit"
 
 
 def test_a_wrong_name_is_answered_with_the_nearest_and_the_other_kinds(

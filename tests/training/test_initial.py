@@ -151,6 +151,14 @@ def test_a_run_begins_there_and_says_where(small: Path, photos: Path, tmp_path: 
     assert run.path.name == "photos-eanet_nano-dim=16-depth=1"
 
 
+def test_a_run_is_not_called_after_the_patch_size_that_its_weights_need(
+    small: Path, photos: Path, tmp_path: Path
+) -> None:
+    run = launch(quick(photos, tmp_path, init=small, image_size=64, epochs=1))
+    assert run.path.name == "photos-eanet_nano-dim=16-depth=1"
+    assert str(run.read_settings()[1].model).endswith(",patch_size=2")
+
+
 def test_a_resumed_run_needs_the_trained_model_no_more(
     small: Path, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -16,8 +16,8 @@ def add(commands: Commands) -> None:
         run,
         "measure a model on images and write a report",
         "eanet evaluate runs/digits-keras_eanet",
-        "eanet evaluate runs/photos-keras_eanet --data other/photos",
-        "eanet evaluate runs/photos-keras_eanet --calibrate",
+        "eanet evaluate runs/photos-eanet_tiny --data other/photos",
+        "eanet evaluate runs/photos-eanet_tiny --calibrate",
     )
     made.add_argument(
         "model", metavar="RUN", help="run directory, model file, bundled model or Hub id"

@@ -17,8 +17,8 @@ def add(commands: Commands) -> None:
         "explain",
         run,
         "draw what a model attends to in images, and what its answers rest on",
-        "eanet explain runs/photos-eanet_nano bee.jpg",
-        "eanet explain runs/photos-eanet_nano holiday/ --class ants --output why",
+        "eanet explain runs/photos-eanet_tiny bee.jpg",
+        "eanet explain runs/photos-eanet_tiny holiday/ --class ants --output why",
     )
     made.add_argument(
         "model", metavar="RUN", help="run directory, model file, bundled model or Hub id"

@@ -32,9 +32,9 @@ def add(commands: Commands) -> None:
         run,
         "name the classes of images",
         "eanet predict bee.jpg",
-        "eanet predict runs/photos-keras_eanet bee.jpg",
-        "eanet predict runs/photos-keras_eanet holiday/ --top 1 --format csv > holiday.csv",
-        "eanet predict runs/photos-keras_eanet holiday/ --threshold 0.8 --copy-to sorted",
+        "eanet predict runs/photos-eanet_tiny bee.jpg",
+        "eanet predict runs/photos-eanet_tiny holiday/ --top 1 --format csv > holiday.csv",
+        "eanet predict runs/photos-eanet_tiny holiday/ --threshold 0.8 --copy-to sorted",
     )
     made.add_argument(
         "model",

@@ -44,8 +44,8 @@ def launch(settings: TrainSettings) -> RunDirectory:
     settings = with_architecture(located(settings))
     fabric = create_fabric(settings)
     with fabric.rank_zero_first(local=True):  # the others find what the first has unpacked
-        chosen, choices = decide(settings)
-    chosen = with_scale(chosen, settings.image_size)
+        named, choices = decide(settings)
+    chosen = with_scale(named, settings.image_size)
     dataset = load_run_data(chosen, fabric)
     tell([choice for choice in choices if getattr(chosen, choice.setting) == choice.value])
     model = fresh_model(chosen, dataset)
@@ -60,7 +60,8 @@ def launch(settings: TrainSettings) -> RunDirectory:
         )
     run = RunDirectory(Path())
     if fabric.is_global_zero:
-        run = RunDirectory.create(resolved)
+        # Called after the model that was asked for or chosen, whatever patch size its weights need.
+        run = RunDirectory.create(resolved.model_copy(update={"model": named.model}))
         run.write_settings(settings, resolved, dataset)
         if search is not None:
             search.write(run.path / SEARCH)

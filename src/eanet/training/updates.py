@@ -1,4 +1,4 @@
-"""One update of the weights: the images of its step, their augmentation, both passes, AdamW."""
+"""One update of the weights: the images of its step, augmentation, both passes, the optimiser."""
 
 from __future__ import annotations
 
