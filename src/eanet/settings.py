@@ -40,9 +40,12 @@ class Settings(BaseModel):
                 {name: _plain(value, cls.model_fields[name]) for name, value in values.items()}
             )
         except ValidationError as error:
-            first = error.errors()[0]
-            name = str(first["loc"][0])
-            reason = first["msg"].lower().removeprefix("input ")
+            name = str(error.errors()[0]["loc"][0])
+            reason = " or ".join(  # one for each of the kinds of values that it may have
+                e["msg"].lower().removeprefix("input ")
+                for e in error.errors()
+                if e["loc"][0] == name
+            )
             raise WrongArgumentError(f"{source}{name}={values[name]}: {reason}") from error
 
 

@@ -215,6 +215,7 @@ def test_wrong_names_are_one_line(
         ([SMALL], {"seeds": 0}, "--seeds takes 1 or more"),
         (["vti"], {}, "unknown model 'vti'; did you mean 'vit'?"),
         ([tmp_path], {}, "is no run directory, and no model"),
+        (["runs/gone"], {}, "no such run directory: runs/gone"),
         ([run, SMALL], {}, "is a run and vit:depth=1,dim=16 is none; compare like with like"),
         ([run], {"epochs": 2, "seeds": 1}, "runs are compared as they are; leave out epochs, se"),
         ([SMALL], {"model": "vit", "seed": 3}, "a comparison sets model, seed itself"),

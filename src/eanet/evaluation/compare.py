@@ -111,6 +111,8 @@ def _check(name: str) -> None:
     except WrongArgumentError as error:
         if Path(name).exists():
             raise EanetError(f"{name} is no run directory, and no model") from error
+        if "/" in name:
+            raise EanetError(f"no such run directory: {name}") from error
         raise
 
 
