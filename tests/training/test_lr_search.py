@@ -64,6 +64,7 @@ def test_a_run_trains_with_what_was_found_and_keeps_the_search(searched) -> None
     assert resolved.learning_rate == found.suggestion
     assert 1e-4 < found.suggestion < 0.1
     assert searched.path / "learning_rate.png" in searched.files
+    assert "loss by learning rate" in (searched.path / "report.html").read_text("utf-8")
 
 
 def test_the_search_changes_nothing_but_the_rate(searched, tmp_path: Path) -> None:

@@ -11,16 +11,20 @@ from typing import Any
 from eanet.evaluation.contents import Training
 from eanet.evaluation.curves import ACCURACY, LOSS, plot_curves
 from eanet.evaluation.drawing import inline_svg
+from eanet.evaluation.range_test import plot_range_test
 
 
 def training_section(training: Training) -> str:
-    """Curves, what was trained where and when, and all settings."""
+    """Curves, search for a learning rate, what was trained where and when, and all settings."""
     draw = partial(plot_curves, training.history, best_epoch=training.best_epoch)
     charts = [
         inline_svg(partial(draw, panels=[panel]), f"{panel.name} by epoch")
         for panel in (LOSS, ACCURACY)
         if training.history
     ]
+    if training.search is not None:
+        search = partial(plot_range_test, training.search, training.settings["learning_rate"])
+        charts.append(inline_svg(search, "loss by learning rate, before the training"))
     settings = {name.replace("_", " "): value for name, value in training.settings.items()}
     return (
         f'<div class="columns">{"".join(f"<div>{chart}</div>" for chart in charts)}</div>\n'
