@@ -16,10 +16,11 @@ class DepthwiseConvolution(nn.Conv2d):
 
     Args:
         dim: width of the tokens.
+        bias: whether a number is added to each channel.
     """
 
-    def __init__(self, dim: int) -> None:
-        super().__init__(dim, dim, kernel_size=3, padding=1, groups=dim)
+    def __init__(self, dim: int, *, bias: bool = True) -> None:
+        super().__init__(dim, dim, kernel_size=3, padding=1, groups=dim, bias=bias)
 
     def reset_parameters(self) -> None:
         """Kaiming normal weights and zero biases."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from torch import nn
 
+from eanet.models.batch_norm import TokenBatchNorm
 from eanet.models.block import MLP, Block
 from eanet.models.classifier import Classifier, ModelConfig
 from eanet.models.depthwise import DepthwiseConvolution
@@ -50,7 +51,7 @@ def eanet(
         coefficient: inner width of external attention as a multiple of ``dim``.
         local_queries: attention sees tokens after a depthwise convolution, the identity at first.
         mlp_ratio: width within the MLP as a multiple of ``dim``.
-        conv: a depthwise convolution within the MLP.
+        conv: a depthwise convolution within the MLP, and batch normalisation.
         residual_scale: what LayerScale begins with; no scale unless given.
     """
     blocks: list[Block] = []
@@ -60,7 +61,12 @@ def eanet(
         if local_queries and attention is not None:
             attention = LocalQueries(DepthwiseConvolution(dim), attention)
         hidden = mlp_ratio * dim
-        mlp = MLP(dim, hidden, dropout, DepthwiseConvolution(hidden) if conv else None)
+        convolution = None
+        if conv:  # without a bias, which the norm would take off again
+            convolution = nn.Sequential(
+                DepthwiseConvolution(hidden, bias=False), TokenBatchNorm(hidden)
+            )
+        mlp = MLP(dim, hidden, dropout, convolution)
         blocks.append(Block(dim, attention, mlp, drop_path=rate, residual_scale=residual_scale))
     size = config.image_size
     if patch_size is None:
@@ -76,14 +82,14 @@ def eanet(
 
 
 register_variant(
-    "eanet_nano", "External attention on convolutional tokens, 0.3 M parameters.", eanet,
-    dim=80, depth=6, heads=4, slots=32,
+    "eanet_nano", "Convolutional tokens, external attention at the end, 0.28 M parameters.", eanet,
+    dim=80, depth=8, heads=4, attention_from=7,
 )  # fmt: skip
 register_variant(
-    "eanet_tiny", "External attention on convolutional tokens, 0.37 M parameters.", eanet,
-    dim=96, depth=5, heads=4,
+    "eanet_tiny", "Convolutional tokens, external attention at the end, 0.36 M parameters.", eanet,
+    dim=96, depth=7, heads=4, attention_from=6,
 )  # fmt: skip
 register_variant(
-    "eanet_small", "External attention on convolutional tokens, 2.5 M parameters.", eanet,
-    dim=192, depth=10, heads=6,
+    "eanet_small", "Convolutional tokens, external attention at the end, 2.4 M parameters.", eanet,
+    dim=192, depth=12, heads=6, attention_from=10,
 )  # fmt: skip

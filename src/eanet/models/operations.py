@@ -23,8 +23,10 @@ def multiply_adds(model: Classifier) -> int:
     known = {torch.ops.eanet.attend: _attend_flops}
     counter = FlopCounterMode(display=False, custom_mapping=known)
     # Of the fused kernels of self-attention, the counter does not know the one for CPUs.
+    was_training = model.training
     with counter, sdpa_kernel(SDPBackend.MATH), torch.no_grad():
-        model(image)
+        model.eval()(image)  # which leaves the statistics of batch normalisation alone
+    model.train(was_training)
     return int(counter.get_total_flops()) // 2
 
 

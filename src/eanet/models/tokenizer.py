@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from eanet.models.block import GELU
+from eanet.models.max_pooling import MaxPooling
 
 LARGEST_GRID = 14
 NARROWEST = 16  # channels after the first convolution, where it is one of many
@@ -23,9 +24,8 @@ class ConvTokenizer(nn.Module):
     """Overlapping 3 x 3 convolutions, most of them pooled to half the size, and a learned position.
 
     Hassani et al., 2021, "Escaping the Big Data Paradigm with Compact Transformers", arXiv
-    2104.05704, section 3.3; each is followed by a LayerNorm over channels, so that no image depends
-    on its batch, and by GELU but for the last. Kaiming weights, zero biases, positions normal with
-    deviation 0.02.
+    2104.05704, section 3.3; each is followed by batch normalisation, and by GELU but for the last.
+    Kaiming weights, positions normal with deviation 0.02.
 
     Args:
         image_size: side of the square image, in pixels.
@@ -62,21 +62,19 @@ class ConvTokenizer(nn.Module):
 
 
 class _Stage(nn.Module):
-    """Convolution, maybe pooling, LayerNorm over channels and, but in the last stage, GELU."""
+    """Convolution, maybe pooling, batch normalisation and, but in the last stage, GELU."""
 
     def __init__(self, in_dim: int, dim: int, *, pooled: bool, last: bool) -> None:
         super().__init__()
-        self.convolution = nn.Conv2d(in_dim, dim, kernel_size=3, padding=1)
-        self.pool = nn.MaxPool2d(3, stride=2, padding=1) if pooled else nn.Identity()
-        self.norm = nn.LayerNorm(dim, eps=1e-5)
+        # Without biases, which the norm would take off again.
+        self.convolution = nn.Conv2d(in_dim, dim, kernel_size=3, padding=1, bias=False)
+        self.pool = MaxPooling() if pooled else nn.Identity()
+        self.norm = nn.BatchNorm2d(dim)
         self.activation = nn.Identity() if last else GELU()
         nn.init.kaiming_normal_(self.convolution.weight, nonlinearity="relu")
-        if self.convolution.bias is not None:
-            nn.init.zeros_(self.convolution.bias)
 
     def forward(self, x: Tensor) -> Tensor:
         """``(B, C, H, W)`` in channels-last order to the same of other sizes."""
         # Pooled first, which leaves a quarter of the work to the rest.
-        y = self.pool(self.convolution(x)).permute(0, 2, 3, 1)  # (B, H, W, C)
-        activated: Tensor = self.activation(self.norm(y))
-        return activated.permute(0, 3, 1, 2)  # (B, C, H, W)
+        activated: Tensor = self.activation(self.norm(self.pool(self.convolution(x))))
+        return activated

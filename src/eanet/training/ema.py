@@ -13,12 +13,16 @@ def averaged(model: nn.Module, decay: float) -> AveragedModel:
     """An exponential moving average of ``model``; call ``update_parameters`` after each step.
 
     Tarvainen and Valpola, 2017, arXiv 1703.01780. The decay rises as ``(1 + t) / (10 + t)`` to its
-    value, so that the random weights of the start are soon forgotten.
+    value, so that the random weights of the start are soon forgotten. What batch normalisation has
+    learned of the activations is averaged as the weights are.
     """
 
     def update(average: Tensors, current: Tensors, updates: Tensor | int) -> None:
         t = float(updates)
         now = min(decay, (1 + t) / (10 + t))
-        torch._foreach_lerp_(average, current, 1 - now)
+        if current[0].is_floating_point():
+            torch._foreach_lerp_(average, current, 1 - now)
+        else:  # counters
+            torch._foreach_copy_(average, current)
 
-    return AveragedModel(model, multi_avg_fn=update)
+    return AveragedModel(model, multi_avg_fn=update, use_buffers=True)

@@ -1,4 +1,4 @@
-"""Muon for the weight matrices of a model's blocks, beside AdamW for all else."""
+"""Muon for the weight matrices and convolutions of a model, beside AdamW for all else."""
 
 from __future__ import annotations
 
@@ -39,7 +39,8 @@ class Muon(torch.optim.AdamW):
     together, which takes half the time where they are small.
 
     Args:
-        groups: as AdamW takes them; those with ``orthogonal=True`` hold matrices.
+        groups: as AdamW takes them; those with ``orthogonal=True`` hold matrices, and kernels
+            ``(r, ...)``, which are stepped as matrices of r rows.
         options: of AdamW.
     """
 
@@ -70,7 +71,8 @@ class Muon(torch.optim.AdamW):
         by_shape: defaultdict[torch.Size, list[tuple[Tensor, Tensor]]] = defaultdict(list)
         for weight in group["params"]:
             if weight.grad is not None:
-                by_shape[weight.shape].append((weight, self._direction(weight)))
+                direction = self._direction(weight).flatten(1)
+                by_shape[direction.shape].append((weight, direction))
         for shape, pairs in by_shape.items():
             tall = shape[0] > shape[1]
             stacked = torch.stack([direction for _, direction in pairs])  # (n, r, c)
@@ -78,7 +80,7 @@ class Muon(torch.optim.AdamW):
             size = group["lr"] * ADAM_SIZE * max(shape) ** 0.5
             for (weight, _), direction in zip(pairs, found.mT if tall else found, strict=True):
                 weight.mul_(1 - group["lr"] * group["weight_decay"])
-                weight.add_(direction, alpha=-size)
+                weight.add_(direction.view_as(weight), alpha=-size)
 
     def _direction(self, weight: Tensor) -> Tensor:
         """The gradient's average with Nesterov's momentum."""

@@ -18,7 +18,8 @@ def parameter_groups(model: nn.Module, recipe: Recipe) -> list[dict[str, Any]]:
     """The matrices that Muon steps, where it does, other weights that decay, and those that do not.
 
     Unless the recipe decays all, only the weight matrices of layers decay: norms, biases and
-    position embeddings are left alone. Muon is for matrices from tokens to tokens, those of blocks.
+    position embeddings are left alone. Muon is for matrices from tokens to tokens, those of blocks,
+    and for convolutions, each kernel seen as one matrix.
     """
     matrices: list[Tensor] = []
     decayed: list[Tensor] = []
@@ -26,8 +27,11 @@ def parameter_groups(model: nn.Module, recipe: Recipe) -> list[dict[str, Any]]:
     for name, parameter in model.named_parameters():
         if parameter.requires_grad:
             is_weight = parameter.ndim >= 2 and name.endswith("weight")
-            is_matrix = is_weight and parameter.ndim == 2 and name.startswith("blocks.")
-            if is_matrix and recipe.optimizer == "muon":
+            is_matrix = parameter.ndim == 2 and name.startswith("blocks.")
+            is_kernel = (
+                parameter.ndim == 4 and parameter.shape[1] > 1
+            )  # of no depthwise convolution
+            if is_weight and (is_matrix or is_kernel) and recipe.optimizer == "muon":
                 matrices.append(parameter)
             else:
                 (decayed if recipe.decay_all or is_weight else kept).append(parameter)

@@ -1,0 +1,59 @@
+"""Max pooling of feature maps, in the library's own form where the compiler's is slower."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+WINDOW, STRIDE, PADDING, DILATION = (3, 3), (2, 2), (1, 1), (1, 1)
+
+
+class MaxPooling(nn.Module):
+    """The largest of each 3 x 3 window, two pixels apart: maps of half the side, rounded up."""
+
+    def forward(self, maps: Tensor) -> Tensor:
+        """``(B, C, H, W)`` to ``(B, C, ceil(H / 2), ceil(W / 2))``."""
+        pooled: Tensor = _max_pool(maps)[0]
+        return pooled
+
+
+# An operator of its own: the code that torch.compile generates for the backward pass takes several
+# times as long on a CPU (benchmarks/operations.py).
+@torch.library.custom_op("eanet::max_pool", mutates_args=())
+def _max_pool(maps: Tensor) -> tuple[Tensor, Tensor]:
+    """The maxima, and where in its map each was found."""
+    return F.max_pool2d_with_indices(maps, WINDOW, STRIDE, PADDING)
+
+
+@_max_pool.register_fake
+def _(maps: Tensor) -> tuple[Tensor, Tensor]:
+    return F.max_pool2d_with_indices(maps, WINDOW, STRIDE, PADDING)
+
+
+@torch.library.custom_op("eanet::max_pool_backward", mutates_args=())
+def _max_pool_backward(upstream: Tensor, maps: Tensor, found: Tensor) -> Tensor:
+    gradient: Tensor = torch.ops.aten.max_pool2d_with_indices_backward(
+        upstream, maps, WINDOW, STRIDE, PADDING, DILATION, False, found
+    )
+    return gradient
+
+
+@_max_pool_backward.register_fake
+def _(upstream: Tensor, maps: Tensor, found: Tensor) -> Tensor:
+    return torch.empty_like(maps)
+
+
+def _keep(ctx: Any, inputs: tuple[Tensor], output: tuple[Tensor, Tensor]) -> None:
+    ctx.save_for_backward(*inputs, output[1])
+    ctx.mark_non_differentiable(output[1])
+
+
+def _differentiate(ctx: Any, gradient: Tensor, _: Any) -> Tensor:
+    pooled: Tensor = _max_pool_backward(gradient, *ctx.saved_tensors)
+    return pooled
+
+
+_max_pool.register_autograd(_differentiate, setup_context=_keep)
