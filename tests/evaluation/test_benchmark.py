@@ -142,6 +142,14 @@ def test_the_multiply_adds_of_external_attention_agree_with_a_count_by_hand() ->
     assert multiply_adds(eanet.create_model("keras_eanet", image_size=8).eval()) == by_hand
 
 
+def test_counting_multiply_adds_leaves_a_model_in_training_as_it_was() -> None:
+    model = eanet.create_model("eanet_nano", image_size=8).train()
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    multiply_adds(model)
+    assert model.training
+    assert all(torch.equal(tensor, before[name]) for name, tensor in model.state_dict().items())
+
+
 def test_the_multiply_adds_of_self_attention_count_its_fused_kernel() -> None:
     tokens, dim = 16, 64
     attention = 4 * tokens * dim * dim + 2 * tokens * tokens * dim

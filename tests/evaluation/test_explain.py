@@ -35,7 +35,7 @@ def test_every_model_is_explained_in_a_picture(name: str, tmp_path: Path) -> Non
 
 
 def test_slots_come_strongest_first_each_with_its_own_map() -> None:
-    network = model()
+    network = model(attention_blocks=2)
     found = explain(network, PIXELS, slots=5, layer=1).maps
     assert found is not None
     assert (found.block, found.blocks, found.units, found.has_slots) == (1, 2, 128, True)
@@ -60,7 +60,7 @@ def test_self_attention_has_heads_instead_of_slots() -> None:
 
 
 def test_the_last_layer_with_attention_is_shown() -> None:
-    found = explain(model(attention_from=1), PIXELS).maps
+    found = explain(model(attention_blocks=1), PIXELS).maps
     assert found is not None
     assert found.block == 2
 
@@ -83,7 +83,7 @@ def test_wrong_arguments_are_named() -> None:
     with pytest.raises(WrongArgumentError, match="unknown class 'ants'; did you mean 'ant'"):
         explain(model(), PIXELS, class_name="ants")
     with pytest.raises(WrongArgumentError, match=r"^layer=1: .* eanet_nano; known: 2$"):
-        explain(model(attention_from=1), PIXELS, layer=1)
+        explain(model(attention_blocks=1), PIXELS, layer=1)
     with pytest.raises(WrongArgumentError, match="known: none"):
         explain(model("keras_mlp"), PIXELS, layer=1)
     with pytest.raises(WrongArgumentError, match="slots=0: should be 1 or more"):

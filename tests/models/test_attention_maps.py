@@ -69,9 +69,10 @@ def test_self_attention_tells_what_tokens_receive_and_what_each_head_adds(monkey
 def test_every_model_hands_out_maps_over_its_tokens_for_each_layer_with_attention(name):
     torch.manual_seed(0)
     model = create_model(name, image_size=16, num_classes=3, depth=3).eval()
-    assert model.attention_layers == (() if name == "keras_mlp" else (0, 1, 2))
+    some = {"keras_mlp": (), "eanet_nano": (2,), "eanet_tiny": (2,), "eanet_small": (1, 2)}
+    assert model.attention_layers == some.get(name, (0, 1, 2))
     for layer in range(3):
-        if name == "keras_mlp":
+        if layer not in model.attention_layers:
             with pytest.raises(ValueError, match="block without attention"):
                 model.attention_maps(PIXELS, layer)
             continue
@@ -86,7 +87,7 @@ def test_every_model_hands_out_maps_over_its_tokens_for_each_layer_with_attentio
 def test_maps_are_of_what_the_layer_is_given_when_the_model_runs(local_queries, layer):
     torch.manual_seed(0)
     model = create_model(
-        "eanet_nano", image_size=16, depth=3, attention_from=1, local_queries=local_queries
+        "eanet_nano", image_size=16, depth=3, attention_blocks=2, local_queries=local_queries
     ).eval()
     for p in model.parameters():
         torch.nn.init.normal_(p, std=0.2)  # the convolution is the identity no more

@@ -5,8 +5,10 @@ from __future__ import annotations
 import pytest
 import torch
 import torch.nn.functional as F
+from torch import nn
 
 from eanet.device import has_compiler
+from eanet.models.batch_norm import TokenBatchNorm
 from eanet.models.block import GELU, MLP, Block
 from eanet.models.depthwise import DepthwiseConvolution
 
@@ -65,3 +67,17 @@ def test_the_convolution_of_an_mlp_stands_before_gelu():
     hidden = F.conv2d(hidden, mlp[1].weight, mlp[1].bias, padding=1, groups=8)
     expected = mlp[4](F.gelu(hidden.flatten(2).mT, approximate="tanh"))
     torch.testing.assert_close(mlp(x), expected)
+
+
+def test_tokens_are_normalised_over_the_batch_as_the_map_they_are():
+    torch.manual_seed(0)
+    ours, maps = TokenBatchNorm(6), nn.BatchNorm2d(6)
+    x = 3 * torch.randn(4, 9, 6) + 1
+    for module in (ours, maps):
+        module.train()
+    for _ in range(2):
+        expected = maps(x.mT.unflatten(2, (3, 3))).flatten(2).mT  # (B, N, d)
+        torch.testing.assert_close(ours(x), expected)
+        assert ours.running_var.eq(maps.running_var).all()
+        for module in (ours, maps):  # and then with the statistics that were learned
+            module.eval()

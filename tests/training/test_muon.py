@@ -51,6 +51,16 @@ def test_steps_are_those_of_pytorch(shape):
             assert (w - expected).norm() < 0.02 * step * (seed + 1)
 
 
+def test_a_convolution_is_stepped_as_the_matrix_of_its_filters():
+    kernels, matrices = weights((8, 3, 2, 2)), weights((8, 12))
+    for parameters in (kernels, matrices):
+        optimizer = Muon([{"params": parameters, "orthogonal": True}], **OPTIONS)
+        for seed in range(2):
+            with_gradients(parameters, seed)
+            optimizer.step()
+    assert torch.equal(kernels[0].flatten(1), matrices[0])
+
+
 def test_a_step_is_as_large_as_one_of_adamw():
     matrix = weights((64, 96))
     start = matrix[0].detach().clone()

@@ -36,7 +36,7 @@ def test_all_decay_where_the_recipe_says_so():
 
 
 @pytest.mark.parametrize("decay_all", [False, True])
-def test_muon_takes_the_matrices_of_the_blocks_and_nothing_else(decay_all):
+def test_muon_takes_the_matrices_of_the_blocks_and_the_convolutions(decay_all):
     model = create_model("eanet_tiny:mixing=written,depth=1")
     recipe = Recipe(optimizer="muon", weight_decay=0.1, decay_all=decay_all)
     groups = parameter_groups(model, recipe)
@@ -46,6 +46,8 @@ def test_muon_takes_the_matrices_of_the_blocks_and_nothing_else(decay_all):
     assert taken == {f"blocks.0.attention.{layer}.weight" for layer in layers} | {
         "blocks.0.mlp.0.weight",
         "blocks.0.mlp.4.weight",
+        "embedding.stages.0.convolution.weight",
+        "embedding.stages.1.convolution.weight",
     }
     assert sum(len(group["params"]) for group in groups) == len(names)
     assert groups[0]["weight_decay"] == 0.1

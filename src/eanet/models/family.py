@@ -26,7 +26,7 @@ def eanet(
     drop_path: float = 0.0,
     patch_size: int | None = None,
     mixing: str = "external",
-    attention_from: int = 0,
+    attention_blocks: int | None = None,
     slots: int = 64,
     coefficient: int = 1,
     local_queries: bool = False,
@@ -46,7 +46,8 @@ def eanet(
         patch_size: pixels from one token to the next, a power of 2; follows the image size unless
             given (32 pixels: 4, for 8 x 8 tokens; 224 pixels: 16, for 14 x 14).
         mixing: one of `token_mixing.MIXINGS`.
-        attention_from: the first block (from 0) with attention; those before have their MLP alone.
+        attention_blocks: how many blocks have attention, the last ones; those before have their MLP
+            alone. All unless given.
         slots: rows of each memory.
         coefficient: inner width of external attention as a multiple of ``dim``.
         local_queries: attention sees tokens after a depthwise convolution, the identity at first.
@@ -56,7 +57,8 @@ def eanet(
     """
     blocks: list[Block] = []
     for i, rate in enumerate(rising(drop_path, depth)):
-        name = mixing if i >= attention_from else "none"
+        attends = attention_blocks is None or i >= depth - attention_blocks
+        name = mixing if attends else "none"
         attention = create_mixing(name, dim, heads, slots, coefficient, dropout)
         if local_queries and attention is not None:
             attention = LocalQueries(DepthwiseConvolution(dim), attention)
@@ -83,13 +85,13 @@ def eanet(
 
 register_variant(
     "eanet_nano", "Convolutional tokens, external attention at the end, 0.28 M parameters.", eanet,
-    dim=80, depth=8, heads=4, attention_from=7,
+    dim=80, depth=8, heads=4, attention_blocks=1,
 )  # fmt: skip
 register_variant(
     "eanet_tiny", "Convolutional tokens, external attention at the end, 0.36 M parameters.", eanet,
-    dim=96, depth=7, heads=4, attention_from=6,
+    dim=96, depth=7, heads=4, attention_blocks=1,
 )  # fmt: skip
 register_variant(
     "eanet_small", "Convolutional tokens, external attention at the end, 2.4 M parameters.", eanet,
-    dim=192, depth=12, heads=6, attention_from=10,
+    dim=192, depth=12, heads=6, attention_blocks=2,
 )  # fmt: skip
