@@ -39,8 +39,8 @@ def bundle(run: Path, name: str, *, half: bool = False) -> Path:
     file = weights.find_model(run)
     tensors = load_file(file)
     if half:
-        learned = [key for key in tensors if not key.startswith("normalization.")]
-        tensors |= {key: tensors[key].half() for key in learned}
+        learned = {k: t for k, t in tensors.items() if not k.startswith("normalization.")}
+        tensors |= {k: t.half() for k, t in learned.items() if t.is_floating_point()}
     directory = RunDirectory.open(run)
     metrics = json.loads(read_text(run / "metrics.json"))
     described = weights.read_description(file) | {"training": training(directory, metrics)}
