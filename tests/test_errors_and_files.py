@@ -3,10 +3,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 from eanet.console import notice
 from eanet.errors import EanetError, unknown_name
-from eanet.files import check_writable, replacing
+from eanet.files import alone, check_writable, replacing
 
 
 def test_an_unknown_name_is_answered_with_the_nearest_one() -> None:
@@ -27,6 +28,28 @@ def test_a_file_is_replaced_as_a_whole(tmp_path: Path) -> None:
         assert not path.exists()
     assert path.read_text() == "done"
     assert list(path.parent.iterdir()) == [path]
+
+
+def test_a_folder_is_for_one_at_a_time(tmp_path: Path) -> None:
+    other = alone(tmp_path)
+    with alone(tmp_path), pytest.raises(EanetError, match=f"at work in {tmp_path}; wait until it"):
+        other.__enter__()
+    with alone(tmp_path):
+        pass
+
+
+@pytest.mark.parametrize("error", [NotImplementedError("no flock"), OSError(37, "no locks")])
+def test_where_there_are_no_locks_nobody_is_kept_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    def acquire(self: FileLock) -> None:
+        raise error
+
+    monkeypatch.setattr(FileLock, "acquire", acquire)
+    done = []
+    with alone(tmp_path):
+        done.append(1)
+    assert done
 
 
 @pytest.mark.parametrize("interruption", [KeyboardInterrupt, ValueError, OSError(28, "disk full")])

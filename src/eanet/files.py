@@ -8,6 +8,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryFile
 
+from filelock import FileLock, Timeout
+
 from eanet.errors import EanetError
 
 
@@ -29,6 +31,28 @@ def replacing(path: Path) -> Iterator[Path]:
     finally:
         with suppress(OSError):
             partial.unlink(missing_ok=True)
+
+
+@contextmanager
+def alone(folder: Path) -> Iterator[None]:
+    """Keep other processes that ask likewise out of ``folder`` until the block ends.
+
+    Where the file system knows no locks, nobody is kept out.
+
+    Raises:
+        EanetError: another one is at work there.
+    """
+    lock = FileLock(folder / ".lock", timeout=0)
+    try:
+        lock.acquire()
+    except Timeout:
+        raise EanetError(f"another process is at work in {folder}; wait until it ends") from None
+    except (OSError, NotImplementedError):
+        pass
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def check_writable(folder: Path) -> None:

@@ -16,6 +16,7 @@ import eanet
 from eanet.errors import EanetError, WrongArgumentError
 from eanet.evaluation import compare_training as module
 from eanet.evaluation.compare_runs import ANSWERS, Run, keep_peak, read_peak
+from eanet.files import alone
 from eanet.training.run_directory import RunDirectory
 
 SMALL, SMALLER = "vit:depth=1,dim=16", "vit:depth=1,dim=8"
@@ -118,6 +119,11 @@ def test_a_seed_more_goes_on_with_the_others(
     found = eanet.compare(SMALL, seeds=3, output=folder, **QUICK)
     assert here == ["vit-depth=1-dim=16-seed2"]
     assert len(found.entries[0].runs) == 3
+
+
+def test_two_comparisons_do_not_share_a_folder_at_once(made: eanet.Comparison) -> None:
+    with alone(made.path), pytest.raises(EanetError, match="another process is at work in"):
+        eanet.compare(SMALL, seeds=2, output=made.path, **QUICK)
 
 
 def test_a_folder_with_other_settings_or_things_is_refused(

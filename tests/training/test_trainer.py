@@ -16,6 +16,7 @@ from safetensors.torch import load_file
 
 from eanet import Classifier, EanetError
 from eanet.config import TrainSettings
+from eanet.files import alone
 from eanet.models import ModelConfig, load_model, registry
 from eanet.models.family import eanet
 from eanet.training import trainer as trainer_module
@@ -156,6 +157,15 @@ def test_resuming_a_finished_run_changes_nothing(plain, tmp_path):
 
 
 @pytest.mark.slow
+def test_a_run_is_for_one_process_at_a_time(plain):
+    with (
+        alone(plain.path),
+        pytest.raises(EanetError, match=f"another process is at work in {plain.path}; wait"),
+    ):
+        resume(plain.path)
+    assert resume(plain.path).path == plain.path
+
+
 def test_a_killed_run_that_is_resumed_ends_with_the_same_bits(tmp_path):
     """SIGKILL at a random moment, twice, against a run left alone; each in its own process."""
 

@@ -22,7 +22,7 @@ from eanet.evaluation.compare_runs import Answers, Run, is_run, keep_peak
 from eanet.evaluation.measuring import peak_memory
 from eanet.evaluation.own_process import in_own_process
 from eanet.evaluation.report import write_report
-from eanet.files import replacing
+from eanet.files import alone, replacing
 from eanet.training.defaults import decide, tell
 from eanet.training.engine import decide_compile, training_operations
 from eanet.training.launch import fresh_model, launch, located, resume
@@ -57,7 +57,7 @@ def train_all(
 
     Raises:
         EanetError: a wrong setting, models and data that do not fit each other, or a folder that
-            holds something else.
+            holds something else or in which another process is at work.
         KeyboardInterrupt: after Ctrl-C or SIGTERM, with everything saved.
     """
     if own := sorted(OWN & given.keys()):
@@ -66,6 +66,15 @@ def train_all(
     tell(choices)
     folder = output or _folder(settings)
     settings = _agree(folder, settings, models)
+    with alone(folder):
+        runs, failures = _train_each(models, seeds, folder, settings)
+    return runs, failures, folder
+
+
+def _train_each(
+    models: Sequence[str], seeds: int, folder: Path, settings: TrainSettings
+) -> tuple[list[Run], list[Failure]]:
+    """The runs, and those that failed."""
     runs: list[Run] = []
     failures: list[Failure] = []
     # One seed after the other: what else the machine does in the meantime meets all models.
@@ -89,7 +98,7 @@ def train_all(
                 notice(f"{model}, seed {seed} failed: {failures[-1].reason}")
                 continue
         runs.append(Run.read(path))
-    return runs, failures, folder
+    return runs, failures
 
 
 def train_and_ask(settings: TrainSettings) -> None:

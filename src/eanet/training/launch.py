@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import nullcontext
 from pathlib import Path
 
 import torch
@@ -14,6 +15,7 @@ from eanet.data.batches import default_batch_size, derive_seed
 from eanet.data.sources import load_dataset, locate
 from eanet.data.splits import Dataset
 from eanet.device import resolve_device
+from eanet.files import alone
 from eanet.models import Classifier, create_model
 from eanet.models.registry import read_name
 from eanet.models.weights import locate_model
@@ -67,7 +69,8 @@ def launch(settings: TrainSettings) -> RunDirectory:
             search.write(run.path / SEARCH)
     run = fabric.broadcast(run)
     notice(f"writing to {run.path}")
-    Trainer(resolved, dataset, run, fabric, model, began).fit()
+    with alone(run.path) if fabric.is_global_zero else nullcontext():
+        Trainer(resolved, dataset, run, fabric, model, began).fit()
     return run
 
 
@@ -90,7 +93,8 @@ def resume(path: Path, **machine: str | int | None) -> RunDirectory:
             from the run's own; the result is then no longer the same to the bit.
 
     Raises:
-        EanetError: there is no such run, or its data are no longer the same.
+        EanetError: there is no such run, another process is training it, or its data are no longer
+            the same.
     """
     began = time.monotonic()
     run = RunDirectory.open(path)
@@ -98,10 +102,11 @@ def resume(path: Path, **machine: str | int | None) -> RunDirectory:
     given = {name: value for name, value in machine.items() if value is not None}
     resolved = ResolvedSettings.parse({**resolved.model_dump(), **given})
     fabric = create_fabric(resolved)
-    dataset = load_run_data(resolved, fabric)
-    run.check_data(dataset)
-    model = fresh_model(once_begun(resolved, run), dataset)
-    Trainer(resolved, dataset, run, fabric, model, began).fit()
+    with alone(run.path) if fabric.is_global_zero else nullcontext():
+        dataset = load_run_data(resolved, fabric)
+        run.check_data(dataset)
+        model = fresh_model(once_begun(resolved, run), dataset)
+        Trainer(resolved, dataset, run, fabric, model, began).fit()
     return run
 
 
