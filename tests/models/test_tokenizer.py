@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from eanet.models.depthwise import DepthwiseConvolution
+from eanet.models.depthwise import DepthwiseConvolution, NormalizedDepthwiseConvolution
 from eanet.models.tokenizer import ConvTokenizer, patch_size_for
 
 
@@ -60,3 +60,19 @@ def test_depthwise_convolution_of_tokens_is_that_of_the_map_they_are():
     torch.testing.assert_close(layer(maps.flatten(2).mT), expected)
     with pytest.raises(RuntimeError):
         layer(torch.randn(2, 24, 6))  # 24 is no square
+
+
+def test_in_evaluation_one_convolution_does_what_it_and_the_norm_do():
+    torch.manual_seed(0)
+    layer = NormalizedDepthwiseConvolution(6)
+    convolution, norm = layer
+    torch.nn.init.normal_(norm.weight)
+    torch.nn.init.normal_(norm.bias)
+    for _ in range(3):
+        layer(2 * torch.randn(4, 25, 6) + 1)  # the norm learns what there is
+    x = torch.randn(2, 25, 6)
+    layer.eval()
+    torch.testing.assert_close(layer(x), norm(convolution(x)))
+    ours = torch.autograd.grad(layer(x).square().sum(), list(layer.parameters()))
+    theirs = torch.autograd.grad(norm(convolution(x)).square().sum(), list(layer.parameters()))
+    torch.testing.assert_close(ours, theirs, atol=1e-5, rtol=1e-4)

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import math
+from typing import cast
 
 from torch import Tensor, nn
+
+from eanet.models.batch_norm import TokenBatchNorm
 
 
 class DepthwiseConvolution(nn.Conv2d):
@@ -30,7 +33,37 @@ class DepthwiseConvolution(nn.Conv2d):
 
     def forward(self, x: Tensor) -> Tensor:
         """Tokens ``(B, N, dim)``, row by row, to tokens ``(B, N, dim)``; N is a square."""
+        return self.convolve(x, self.weight, self.bias)
+
+    def convolve(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        """The same with a weight and a bias of the shapes of its own."""
         side = math.isqrt(x.shape[1])
         # Seen as (B, dim, H, W), tokens are in channels-last order already, the fast one on CPUs.
         maps = x.unflatten(1, (side, side)).permute(0, 3, 1, 2)  # (B, dim, H, W)
-        return super().forward(maps).permute(0, 2, 3, 1).flatten(1, 2)  # (B, N, dim)
+        convolved = self._conv_forward(maps, weight, bias)
+        tokens: Tensor = convolved.permute(0, 2, 3, 1).flatten(1, 2)  # (B, N, dim)
+        return tokens
+
+
+class NormalizedDepthwiseConvolution(nn.Sequential):
+    """A depthwise convolution, then batch normalisation: ``(B, N, dim)`` in and out.
+
+    Args:
+        dim: width of the tokens.
+    """
+
+    def __init__(self, dim: int) -> None:
+        # Without a bias, which the norm would take off again.
+        super().__init__(DepthwiseConvolution(dim, bias=False), TokenBatchNorm(dim))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Tokens ``(B, N, dim)`` to tokens ``(B, N, dim)``."""
+        convolution, norm = cast(tuple[DepthwiseConvolution, TokenBatchNorm], tuple(self))
+        if self.training:
+            normalized: Tensor = norm(convolution(x))
+            return normalized
+        # What the norm does is fixed now, and linear: one convolution does both.
+        mean, variance = cast(Tensor, norm.running_mean), cast(Tensor, norm.running_var)
+        scale = norm.weight * (variance + norm.eps).rsqrt()  # (dim,)
+        weight = convolution.weight * scale.view(-1, 1, 1, 1)
+        return convolution.convolve(x, weight, norm.bias - mean * scale)

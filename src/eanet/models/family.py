@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from torch import nn
 
-from eanet.models.batch_norm import TokenBatchNorm
 from eanet.models.block import MLP, Block
 from eanet.models.classifier import Classifier, ModelConfig
-from eanet.models.depthwise import DepthwiseConvolution
+from eanet.models.depthwise import DepthwiseConvolution, NormalizedDepthwiseConvolution
 from eanet.models.drop_path import rising
 from eanet.models.local_queries import LocalQueries
 from eanet.models.pooling import SequencePooling
@@ -63,11 +62,7 @@ def eanet(
         if local_queries and attention is not None:
             attention = LocalQueries(DepthwiseConvolution(dim), attention)
         hidden = mlp_ratio * dim
-        convolution = None
-        if conv:  # without a bias, which the norm would take off again
-            convolution = nn.Sequential(
-                DepthwiseConvolution(hidden, bias=False), TokenBatchNorm(hidden)
-            )
+        convolution = NormalizedDepthwiseConvolution(hidden) if conv else None
         mlp = MLP(dim, hidden, dropout, convolution)
         blocks.append(Block(dim, attention, mlp, drop_path=rate, residual_scale=residual_scale))
     size = config.image_size
