@@ -71,7 +71,7 @@ def test_the_version_is_told(capsys: Capture) -> None:
 @pytest.mark.parametrize(
     ("command", "names"),
     [
-        ("models", ["eanet_nano   281,260", "eanet_tiny   357,172", "eanet_small  2,189,700"]),
+        ("models", ["eanet_nano   279,980", "eanet_tiny   357,172", "eanet_small  2,189,700"]),
         ("datasets", ["digits", "cifar10", "cifar100", "FOLDER", "LIST", "ARCHIVE"]),
         ("recipes", list(recipes())),
     ],

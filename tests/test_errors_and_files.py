@@ -36,6 +36,7 @@ def test_a_folder_is_for_one_at_a_time(tmp_path: Path) -> None:
         other.__enter__()
     with alone(tmp_path):
         pass
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("error", [NotImplementedError("no flock"), OSError(37, "no locks")])

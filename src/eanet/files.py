@@ -42,7 +42,8 @@ def alone(folder: Path) -> Iterator[None]:
     Raises:
         EanetError: another one is at work there.
     """
-    lock = FileLock(folder / ".lock", timeout=0)
+    file = folder / ".lock"
+    lock = FileLock(file, timeout=0)
     try:
         lock.acquire()
     except Timeout:
@@ -52,6 +53,9 @@ def alone(folder: Path) -> Iterator[None]:
     try:
         yield
     finally:
+        if lock.is_locked:
+            with suppress(OSError):  # where open files stay, it goes with the lock
+                file.unlink(missing_ok=True)
         lock.release()
 
 

@@ -143,7 +143,7 @@ def test_a_run_begins_there_and_says_where(small: Path, photos: Path, tmp_path: 
     run = launch(quick(photos, tmp_path, init=small.parent, learning_rate=1e-12, epochs=1))
     before, after = load_file(small), load_file(run.path / "model.safetensors")
     for name in before:
-        if not name.startswith("head."):
+        if not name.startswith("head.") and ".running_" not in name and "batches" not in name:
             torch.testing.assert_close(after[name], before[name], atol=1e-8, rtol=0)
     config = run.read_config()
     assert config["settings"]["init"] == str(small.parent.resolve())

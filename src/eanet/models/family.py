@@ -80,7 +80,7 @@ def eanet(
 
 register_variant(
     "eanet_nano", "Convolutional tokens, external attention at the end, 0.28 M parameters.", eanet,
-    dim=80, depth=8, heads=4, attention_blocks=1,
+    dim=80, depth=8, heads=4, slots=32, attention_blocks=1,
 )  # fmt: skip
 register_variant(
     "eanet_tiny", "Convolutional tokens, external attention at the end, 0.36 M parameters.", eanet,
