@@ -65,5 +65,5 @@ class NormalizedDepthwiseConvolution(nn.Sequential):
         # What the norm does is fixed now, and linear: one convolution does both.
         mean, variance = cast(Tensor, norm.running_mean), cast(Tensor, norm.running_var)
         scale = norm.weight * (variance + norm.eps).rsqrt()  # (dim,)
-        weight = convolution.weight * scale.view(-1, 1, 1, 1)
+        weight = convolution.weight * scale.view(-1, 1, 1, 1)  # (dim, 1, 3, 3)
         return convolution.convolve(x, weight, norm.bias - mean * scale)

@@ -87,6 +87,6 @@ register_variant(
     dim=96, depth=7, heads=4, attention_blocks=1,
 )  # fmt: skip
 register_variant(
-    "eanet_small", "Convolutional tokens, external attention at the end, 2.4 M parameters.", eanet,
+    "eanet_small", "Convolutional tokens, external attention at the end, 2.2 M parameters.", eanet,
     dim=192, depth=12, heads=6, attention_blocks=2,
 )  # fmt: skip

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 import torch
@@ -69,7 +69,7 @@ def launch(settings: TrainSettings) -> RunDirectory:
             search.write(run.path / SEARCH)
     run = fabric.broadcast(run)
     notice(f"writing to {run.path}")
-    with alone(run.path) if fabric.is_global_zero else nullcontext():
+    with _alone(run, fabric):
         Trainer(resolved, dataset, run, fabric, model, began).fit()
     return run
 
@@ -102,12 +102,17 @@ def resume(path: Path, **machine: str | int | None) -> RunDirectory:
     given = {name: value for name, value in machine.items() if value is not None}
     resolved = ResolvedSettings.parse({**resolved.model_dump(), **given})
     fabric = create_fabric(resolved)
-    with alone(run.path) if fabric.is_global_zero else nullcontext():
+    with _alone(run, fabric):
         dataset = load_run_data(resolved, fabric)
         run.check_data(dataset)
         model = fresh_model(once_begun(resolved, run), dataset)
         Trainer(resolved, dataset, run, fabric, model, began).fit()
     return run
+
+
+def _alone(run: RunDirectory, fabric: Fabric) -> AbstractContextManager[None]:
+    """`alone` for the first of the processes that train together, which stands for all."""
+    return alone(run.path) if fabric.is_global_zero else nullcontext()
 
 
 def load_run_data(settings: TrainSettings, fabric: Fabric) -> Dataset:

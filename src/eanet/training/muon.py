@@ -71,7 +71,7 @@ class Muon(torch.optim.AdamW):
         by_shape: defaultdict[torch.Size, list[tuple[Tensor, Tensor]]] = defaultdict(list)
         for weight in group["params"]:
             if weight.grad is not None:
-                direction = self._direction(weight).flatten(1)
+                direction = self._direction(weight).flatten(1)  # (r, ...) -> (r, c)
                 by_shape[direction.shape].append((weight, direction))
         for shape, pairs in by_shape.items():
             tall = shape[0] > shape[1]

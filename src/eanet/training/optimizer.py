@@ -28,9 +28,8 @@ def parameter_groups(model: nn.Module, recipe: Recipe) -> list[dict[str, Any]]:
         if parameter.requires_grad:
             is_weight = parameter.ndim >= 2 and name.endswith("weight")
             is_matrix = parameter.ndim == 2 and name.startswith("blocks.")
-            is_kernel = (
-                parameter.ndim == 4 and parameter.shape[1] > 1
-            )  # of no depthwise convolution
+            # Those of depthwise convolutions are not: each filter of theirs sees its own channel.
+            is_kernel = parameter.ndim == 4 and parameter.shape[1] > 1
             if is_weight and (is_matrix or is_kernel) and recipe.optimizer == "muon":
                 matrices.append(parameter)
             else:
