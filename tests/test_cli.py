@@ -222,6 +222,19 @@ def test_an_unexpected_error_is_one_line_too(
         main(["train", "--debug"])
 
 
+def test_a_compiler_that_fails_is_told_in_its_first_line(
+    refused: Callable[..., tuple[int, str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kind = type("InductorError", (RuntimeError,), {"__module__": "torch._inductor.exc"})
+
+    def fail(**_: object) -> None:
+        raise kind("g++: no such header\n\nhundred lines of code")
+
+    monkeypatch.setattr("eanet.api.train", fail)
+    told = "--compile off does without the compiler (--debug shows where)"
+    assert refused("train") == (1, f"InductorError: g++: no such header; {told}")
+
+
 @pytest.mark.parametrize("arguments", [["--help"], ["recipes", "default"], ["predict"]])
 def test_a_reader_that_goes_away_is_no_error(
     arguments: list[str], trained: eanet.TrainingResult, photos: Path

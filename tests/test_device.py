@@ -1,9 +1,18 @@
 from __future__ import annotations
 
+import os
+from pathlib import Path
+
 import pytest
 import torch
 
-from eanet.device import has_bf16, has_compiler, processor_name, resolve_device
+from eanet.device import (
+    has_bf16,
+    has_compiler,
+    keep_compiled,
+    processor_name,
+    resolve_device,
+)
 from eanet.errors import EanetError
 
 
@@ -47,6 +56,20 @@ def test_a_compiler_is_looked_for_where_it_is_named(monkeypatch: pytest.MonkeyPa
     monkeypatch.setenv("CXX", "my-c++")
     assert has_compiler("cpu")
     assert not has_compiler("mps")
+
+
+def test_what_a_killed_compiler_left_is_removed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path))
+    whole, empty, begun = (tmp_path / "ab" / f"{name}.so" for name in ("whole", "empty", "begun"))
+    whole.parent.mkdir()
+    for library, code in ((whole, b"ELF"), (empty, b""), (begun, b"")):
+        library.write_bytes(code)
+    for library in (whole, empty):
+        os.utime(library, (0, 0))
+    keep_compiled()
+    assert sorted(whole.parent.iterdir()) == [begun, whole]
 
 
 def test_the_processor_has_a_name() -> None:

@@ -6,6 +6,7 @@ import ctypes
 import os
 import platform
 import shutil
+import time
 from contextlib import suppress
 from pathlib import Path
 from typing import Literal
@@ -74,8 +75,17 @@ def keep_freed_memory() -> None:
 
 
 def keep_compiled() -> None:
-    """Have `torch.compile` keep its code beside our own, where a restart does not clear it away."""
-    os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(cache_dir() / "compiled"))
+    """Have `torch.compile` keep its code beside our own, where a restart does not clear it away.
+
+    A linker that was killed leaves an empty library, which would be loaded in vain ever after, so
+    these are removed; one of this minute may be at work.
+    """
+    folder = os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(cache_dir() / "compiled"))
+    for library in Path(folder).glob("*/*.so"):
+        with suppress(OSError):  # another process was faster
+            state = library.stat()
+            if state.st_size == 0 and time.time() - state.st_mtime > 60:
+                library.unlink()
 
 
 def find_compiler() -> str | None:

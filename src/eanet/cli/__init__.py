@@ -23,6 +23,8 @@ from eanet.cli.parser import Commands, Parser
 from eanet.console import notice
 from eanet.errors import EanetError
 
+COMPILER = ("torch._dynamo", "torch._inductor")
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command.
@@ -62,8 +64,12 @@ def _run(arguments: Sequence[str] | None) -> int:
     except Exception as error:
         if options.debug:
             raise
-        reason = " ".join(str(error).split())
-        notice(f"eanet: error: {type(error).__name__}: {reason} (--debug shows where)")
+        kind, reason = type(error), " ".join(str(error).split())
+        if kind.__module__.startswith(COMPILER):  # pages of its own code, from the second line on
+            reason = (
+                f"{str(error).strip().splitlines()[0]}; --compile off does without the compiler"
+            )
+        notice(f"eanet: error: {kind.__name__}: {reason} (--debug shows where)")
         return 1
 
 
