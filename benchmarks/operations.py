@@ -12,6 +12,7 @@ from __future__ import annotations
 import statistics
 import time
 from collections.abc import Callable
+from functools import partial
 
 import torch
 import torch.nn.functional as F
@@ -22,8 +23,8 @@ from eanet.device import keep_freed_memory
 from eanet.models.block import GELU
 from eanet.models.double_normalization import double_normalize
 from eanet.models.dropout import Dropout
+from eanet.models.fused_self_attention import fused_self_attention
 from eanet.models.max_pooling import MaxPooling
-from eanet.models.softmax import softmax_and_drop
 
 CALLS, WARM_UP = 15, 2
 
@@ -79,7 +80,7 @@ def main() -> None:
         ones()
     others = [milliseconds(ones)]
     plain_drop, drop = torch.nn.Dropout(0.2).train(), Dropout(0.2).train()
-    scores = torch.randn(8, 4, 256, 256).bfloat16().requires_grad_()
+    qkv = tuple(torch.randn(8, 4, 256, 64).bfloat16().requires_grad_() for _ in range(3))
     maps = torch.randn(32, 256, 16, 16).bfloat16().requires_grad_()
     tokens = torch.randn(32, 256, 64).bfloat16().requires_grad_()
     images = torch.rand(32, 3, 32, 32) * 255
@@ -95,10 +96,10 @@ def main() -> None:
             (maps,),
         ),
         (
-            "softmax, dropout 0.2",
-            lambda x: plain_drop(x.softmax(-1)),
-            lambda x: softmax_and_drop(x, drop),
-            (scores,),
+            "self-attention, dropout 0.2",
+            partial(F.scaled_dot_product_attention, dropout_p=0.2),
+            lambda q, k, v: fused_self_attention(q / 8, k, v, drop),
+            qkv,
         ),
         ("dropout 0.2 of tokens", plain_drop, drop, (tokens,)),
         ("GELU", torch.nn.GELU(approximate="tanh"), GELU(), (tokens,)),

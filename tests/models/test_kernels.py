@@ -6,13 +6,15 @@ from pathlib import Path
 
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from eanet.device import find_compiler
 from eanet.models import kernels
 from eanet.models.double_normalization import _normalize_and_drop, double_normalize
 from eanet.models.dropout import Dropout, random_bytes
-from eanet.models.softmax import _softmax_and_drop, softmax_and_drop
+from eanet.models.fused_self_attention import _self_attend, fused_self_attention
+from eanet.models.self_attention import SelfAttention
 
 TYPES = [torch.float32, torch.bfloat16]
 SEED = torch.tensor(2**61 + 5)
@@ -48,8 +50,10 @@ def both(function, x: Tensor, upstream: Tensor, patch: pytest.MonkeyPatch) -> li
     return found
 
 
-def assert_close(ours: list[Tensor], expected: list[Tensor], dtype: torch.dtype) -> None:
-    unit = 2e-6 if dtype == torch.float32 else 2**-7  # at the last place, two of bfloat16's
+def assert_close(
+    ours: list[Tensor], expected: list[Tensor], dtype: torch.dtype, roundings: int = 2
+) -> None:
+    unit = 2e-6 if dtype == torch.float32 else roundings * 2**-8  # of the highest, bfloat16's
     for a, b in zip(ours, expected, strict=True):
         assert a.dtype == b.dtype
         highest = b.abs().max().item() if b.numel() else 0.0
@@ -75,15 +79,45 @@ def test_double_normalisation(shape, threshold, dtype, monkeypatch):
 @needs_compiler
 @pytest.mark.parametrize("dtype", TYPES)
 @pytest.mark.parametrize("threshold", [0, 51])
-@pytest.mark.parametrize("shape", [(2, 4, 33, 33), (5, 1), (3, 256)])
-def test_softmax(shape, threshold, dtype, monkeypatch):
+@pytest.mark.parametrize("shape", [(8, 33, 7), (2, 1, 5), (3, 256, 16)])
+def test_self_attention(shape, threshold, dtype, monkeypatch):
     assert kernels.load(BFLOAT16=kernels.NUMBERS[dtype])
     torch.manual_seed(0)
-    x, upstream = (3 * torch.randn(shape)).to(dtype), torch.randn(shape).to(dtype)
+    qkv, upstream = torch.randn(3, *shape).to(dtype), torch.randn(shape).to(dtype)
     ours, expected = both(
-        lambda leaf: _softmax_and_drop(leaf, SEED, threshold), x, upstream, monkeypatch
+        lambda leaf: _self_attend(*leaf, SEED, threshold), qkv, upstream, monkeypatch
     )
-    assert_close(ours, expected, dtype)
+    assert_close(ours, expected, dtype, roundings=4)  # of scores, map, dropout and product
+
+
+def test_self_attention_is_that_of_pytorch():
+    torch.manual_seed(0)
+    *qkv, upstream = (torch.randn(2, 3, 9, 4, requires_grad=i < 3) for i in range(4))
+    ours = fused_self_attention(qkv[0] / 2, *qkv[1:], Dropout())
+    expected = F.scaled_dot_product_attention(*qkv)
+    torch.testing.assert_close(ours, expected)
+    for a, b in zip(
+        *(torch.autograd.grad(y, qkv, upstream) for y in (ours, expected)), strict=True
+    ):
+        torch.testing.assert_close(a, b)
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_self_attention_in_bfloat16_is_near_that_in_float32(training):
+    torch.manual_seed(0)
+    layer, x = SelfAttention(32, heads=4).train(training), torch.randn(2, 16, 32)
+    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+        found = layer(x)
+    assert found.dtype == torch.bfloat16
+    torch.testing.assert_close(found.float(), layer(x), atol=2e-2, rtol=0)
+
+
+def test_what_dropout_left_of_self_attention_is_left_in_the_gradient_of_its_values():
+    torch.manual_seed(0)
+    q, k, v, upstream = torch.randn(4, 2, 3, 64, 4).unbind()
+    y = fused_self_attention(q, k, v.requires_grad_(), Dropout(0.5).train())
+    (gradient,) = torch.autograd.grad(y, v, upstream)
+    torch.testing.assert_close((gradient * v).sum(), (upstream * y).sum())  # y is linear in v
 
 
 @pytest.mark.parametrize("count", [1, 13, 2**18 + 3])
@@ -113,13 +147,21 @@ def test_a_nan_is_passed_on_and_stays_in_its_image(dtype):
     found = double_normalize(logits)
     assert found[0, :, 1].isnan().any()
     assert found[1].isfinite().all()
-    assert softmax_and_drop(logits, Dropout())[0, 3, 1].isnan().all()
+    y = fused_self_attention(logits, torch.zeros_like(logits), logits.clone().fill_(1), Dropout())
+    assert y[0, 3, 1].isnan().all()
+    assert y[1].isfinite().all()
 
 
-@pytest.mark.parametrize("function", [double_normalize, softmax_and_drop])
+def map_of_self_attention(scores: Tensor, dropout: Dropout) -> Tensor:
+    """Scores ``(B, h, N, N)`` to what dropout leaves of their softmax."""
+    unit = torch.eye(scores.shape[-1]).expand_as(scores)
+    return fused_self_attention(scores, unit, unit, dropout)
+
+
+@pytest.mark.parametrize("function", [double_normalize, map_of_self_attention])
 def test_the_gradient_passes_where_the_values_did(function):
     torch.manual_seed(0)
-    x = torch.randn(2, 16, 4, 8, requires_grad=True)
+    x = torch.randn(2, 16, 16, 16, requires_grad=True)
     y = function(x, Dropout(0.5).train())
     upstream = torch.randn_like(y)
     (whole,) = torch.autograd.grad(y, x, upstream, retain_graph=True)

@@ -95,7 +95,7 @@ static inline void drop_row(const float *row, float scale, const uint64_t *words
 #ifndef HEADS
 
 // map (rows, width), the softmax over each row of scores; where threshold > 0, also dropped, the map
-// with that many 256ths of it left out.
+// with that many 256ths of it left out, which may take the place of the scores.
 extern "C" void softmax_forward(const number *scores, number *map, number *dropped, int64_t rows,
                                 int64_t width, uint64_t seed, int threshold, int threads) {
     const float kept = 256.0f / float(256 - threshold);
@@ -126,20 +126,24 @@ extern "C" void softmax_forward(const number *scores, number *map, number *dropp
     }
 }
 
-// gradient (rows, width) of the scores from that of the map, or of what was left of it.
+// gradient (rows, width) of the scores from upstream, that of the map or of what was left of it, whose
+// place it may take. Where threshold > 0, also what was left of the map.
 extern "C" void softmax_backward(const number *upstream, const number *map, number *gradient,
-                                 int64_t rows, int64_t width, uint64_t seed, int threshold,
-                                 int threads) {
+                                 number *dropped, int64_t rows, int64_t width, uint64_t seed,
+                                 int threshold, int threads) {
     const float kept = 256.0f / float(256 - threshold);
 #pragma omp parallel num_threads(threads)
     {
-        std::vector<float> g(width);
+        std::vector<float> g(width), a(width);
         std::vector<uint64_t> words(words_of(width));
 #pragma omp for
         for (int64_t row = 0; row < rows; row++) {
-            const number *in = upstream + row * width, *a = map + row * width;
+            const number *in = upstream + row * width;
+#pragma omp simd
+            for (int64_t c = 0; c < width; c++) a[c] = widen(map[row * width + c]);
             if (threshold) {
                 random_row(seed, row, width, words.data());
+                drop_row(a.data(), kept, words.data(), threshold, width, dropped + row * width);
                 const uint8_t *bytes = reinterpret_cast<const uint8_t *>(words.data());
 #pragma omp simd
                 for (int64_t c = 0; c < width; c++)
@@ -150,10 +154,10 @@ extern "C" void softmax_backward(const number *upstream, const number *map, numb
             }
             float inner = 0;
 #pragma omp simd reduction(+ : inner)
-            for (int64_t c = 0; c < width; c++) inner += widen(a[c]) * g[c];
+            for (int64_t c = 0; c < width; c++) inner += a[c] * g[c];
 #pragma omp simd
             for (int64_t c = 0; c < width; c++)
-                gradient[row * width + c] = narrow(widen(a[c]) * (g[c] - inner));
+                gradient[row * width + c] = narrow(a[c] * (g[c] - inner));
         }
     }
 }

@@ -11,10 +11,10 @@ from torch import Tensor, nn
 
 from eanet.models.attention_maps import AttentionMaps
 from eanet.models.dropout import Dropout
-from eanet.models.softmax import softmax_and_drop
+from eanet.models.fused_self_attention import fused_self_attention
 
-# On a CPU: training with fewer tokens, PyTorch's fused attention is slower than the plain formula.
-FUSED_FROM = 1024
+# Tokens, on a CPU: with more of them, PyTorch's attention is the faster one.
+OWN_BELOW = 1024
 # Where the map is wanted: only these of its N rows are in memory.
 QUERIES_AT_A_TIME = 256
 
@@ -63,10 +63,8 @@ class SelfAttention(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Tokens ``(B, N, dim)`` to tokens ``(B, N, dim)``."""
         q, k, v = self._qkv(x)
-        trained = x.device.type == "cpu" and self.training
-        if trained and (self.dropout.p or x.shape[1] < FUSED_FROM):
-            scores = q * self.head_dim**-0.5 @ k.mT  # (B, h, N, N)
-            y = softmax_and_drop(scores, self.dropout) @ v  # (B, h, N, k)
+        if self._prefers_own(q):
+            y = fused_self_attention(q * self.head_dim**-0.5, k, v, self.dropout)  # (B, h, N, k)
         else:
             y = F.scaled_dot_product_attention(q, k, v, dropout_p=self.dropout.p * self.training)
         y = self.output(y.transpose(1, 2).flatten(2))  # (B, h, N, k) -> (B, N, h*k) -> (B, N, d)
@@ -89,6 +87,14 @@ class SelfAttention(nn.Module):
         w_o = self.output.weight.unflatten(1, (self.heads, self.head_dim))  # (d, h, k)
         added = torch.einsum("bhnk,dhk->bhnd", y, w_o).norm(dim=-1).sum(dim=2)  # (B, h)
         return AttentionMaps.of((received / x.shape[1]).unsqueeze(2), added.unsqueeze(2))
+
+    def _prefers_own(self, q: Tensor) -> bool:
+        """Whether PyTorch's attention is the slower one."""
+        if q.device.type != "cpu" or torch.compiler.is_exporting():
+            return False
+        if self.training and self.dropout.p:
+            return True
+        return q.shape[2] < OWN_BELOW and (self.training or q.dtype == torch.bfloat16)
 
     def _qkv(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Queries, keys and values, each ``(B, h, N, k)``."""
