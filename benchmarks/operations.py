@@ -79,7 +79,7 @@ def main() -> None:
     for _ in range(20):  # until the holes are large enough to be used
         ones()
     others = [milliseconds(ones)]
-    plain_drop, drop = torch.nn.Dropout(0.2).train(), Dropout(0.2).train()
+    plain_drop, drop, none = torch.nn.Dropout(0.2).train(), Dropout(0.2).train(), Dropout()
     qkv = tuple(torch.randn(8, 4, 256, 64).bfloat16().requires_grad_() for _ in range(3))
     maps = torch.randn(32, 256, 16, 16).bfloat16().requires_grad_()
     tokens = torch.randn(32, 256, 64).bfloat16().requires_grad_()
@@ -100,6 +100,12 @@ def main() -> None:
             partial(F.scaled_dot_product_attention, dropout_p=0.2),
             lambda q, k, v: fused_self_attention(q / 8, k, v, drop),
             qkv,
+        ),
+        (
+            "self-attention, forward alone",
+            F.scaled_dot_product_attention,
+            lambda q, k, v: fused_self_attention(q / 8, k, v, none),
+            tuple(t.detach() for t in qkv),
         ),
         ("dropout 0.2 of tokens", plain_drop, drop, (tokens,)),
         ("GELU", torch.nn.GELU(approximate="tanh"), GELU(), (tokens,)),

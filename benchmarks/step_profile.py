@@ -1,9 +1,9 @@
-"""Where the time of a training step of ``keras_eanet`` goes, by kind of work, on a CPU.
+"""Where the time of a training step of ``keras_eanet``, or of its prediction, goes, on a CPU.
 
 The compiled step runs in PyTorch's profiler, every kernel of the compiler named by the operations
 that it fuses. The figures go to standard output as one line of JSON.
 
-    python benchmarks/step_profile.py
+    python benchmarks/step_profile.py [--network vit] [--prediction]
 """
 
 from __future__ import annotations
@@ -12,13 +12,14 @@ import argparse
 import json
 import time
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import partial
 
 import torch._inductor.config as inductor
 from eanet_step import MODELS, settings
 from torch.profiler import ProfilerActivity, profile
 
-from eanet.evaluation.benchmark import prepare, training_step
+from eanet.evaluation.benchmark import prediction, prepare, training_step
 
 # What the name of an event contains tells its kind; the first that fits counts.
 KINDS = (
@@ -54,10 +55,16 @@ def by_kind(events: Iterable[tuple[str, float]], total: float) -> dict[str, floa
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--network", choices=MODELS, default="eanet")
-    network = parser.parse_args().network
+    parser.add_argument("--prediction", action="store_true", help="instead of a training step")
+    options = parser.parse_args()
     inductor.cpp.enable_kernel_profile = True
     inductor.cpp.descriptive_names = "original_aten"
-    step = training_step(*prepare(MODELS[network], settings("auto", seconds=1)))
+    work = prepare(MODELS[options.network], settings("auto", seconds=1))
+    if options.prediction:
+        predict = prediction(work.model.to(work.fabric.device), work.recipe, work.fabric)
+        step: Callable[[], object] = partial(predict, work.images)
+    else:
+        step = training_step(*work)
     for _ in range(WARM_UP):
         step()
     with profile(activities=[ProfilerActivity.CPU]) as profiler:

@@ -2,8 +2,8 @@
 
 `torch.nn.functional.scaled_dot_product_attention` has no fused form with dropout there, and the
 one that it falls back to takes most of a training step for drawing random numbers. In bfloat16 its
-fused form takes 1.7 times as long as this for 256 tokens. Of the maps, the largest tensors of a
-model, only one is kept for the backward pass: what was left of it after dropout is drawn again.
+fused form is the slower one as well (``benchmarks/operations.py``). Of the maps, the largest
+tensors of a model, only one is kept for the backward pass: what was left of it is drawn again.
 """
 
 from __future__ import annotations
@@ -79,7 +79,8 @@ def _self_attend_backward(
     g = upstream @ v.mT  # (M, N, N)
     kernel = _kernel(q)
     if kernel is None:
-        mask = _mask(a, seed, threshold) if threshold else torch.ones_like(a)
+        wide = torch.promote_types(a.dtype, torch.float32)
+        mask = _mask(a, seed, threshold) if threshold else torch.ones_like(a, dtype=wide)
         g, left = g * mask, (a * mask).to(a.dtype)
         g = (a * (g - (a * g).sum(dim=-1, keepdim=True))).to(a.dtype)
     else:
