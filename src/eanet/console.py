@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from functools import cache
 
 from rich.console import Console
 from rich.progress import (
@@ -24,6 +25,12 @@ console = Console(
 def notice(message: str) -> None:
     """Print one line for people, without markup and without breaking it."""
     console.print(message, markup=False, soft_wrap=True)
+
+
+@cache
+def notice_once(message: str) -> None:
+    """`notice`, but for what this process has been told before."""
+    notice(message)
 
 
 def progress_bar(*columns: ProgressColumn | str, show_time_left: bool = True) -> Progress:

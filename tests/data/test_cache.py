@@ -177,6 +177,8 @@ def test_without_a_cache_the_images_stay_in_memory_and_a_notice_says_so(
     told = capsys.readouterr().err
     assert "set EANET_CACHE_DIR" in told
     assert "images stay in memory" in told
+    images_of(tmp_path / "other folder")
+    assert capsys.readouterr().err == ""
 
 
 def test_entries_of_folders_that_are_gone_and_leftovers_of_killed_runs_are_removed(

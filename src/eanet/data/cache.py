@@ -22,7 +22,7 @@ import numpy as np
 from numpy.lib import format as npy
 from numpy.typing import NDArray
 
-from eanet.console import notice
+from eanet.console import notice_once
 from eanet.errors import EanetError
 from eanet.files import cache_dir
 
@@ -130,7 +130,7 @@ def cached_images(
     """Decoded images, memory-mapped, (n, size, size, 3), and what else ``build`` keeps.
 
     Arguments and errors are those of `cached`. Where the cache cannot be written, the images are
-    built in memory, with a notice.
+    built in memory, with one notice for all of them.
     """
 
     def fill(folder: Path) -> Details:
@@ -146,7 +146,7 @@ def cached_images(
     try:
         return cached(place, f"{purpose} {image_size}", state, fill, read)
     except NoCacheError as error:
-        notice(f"{error}; until then images stay in memory")
+        notice_once(f"{error}; until then images stay in memory")
         return _build_in_memory(image_size, build)
 
 
