@@ -27,7 +27,7 @@ def test_a_first_look_counts_measures_and_names_what_is_wrong(
     Image.new("L", (90, 40)).save(root / "val" / "red" / "gray.png")
     assert main(["datasets", str(root), "--output", str(look)]) == 0
     out, err = capsys.readouterr()
-    copies = [f"  val/red/{i:02}.png: same pixels as train/red/{i:02}.png" for i in range(9)]
+    copies = [f"  val/red/{i:02}.png: same pixels as train/red/{i:02}.png" for i in range(8)]
     assert [line.rstrip() for line in out.splitlines()] == [
         "own: 37 images of 2 classes",
         "class  train  validation",
@@ -38,18 +38,20 @@ def test_a_first_look_counts_measures_and_names_what_is_wrong(
         "height     16 to 40 pixels, median 16",
         "modes      RGB 36, L 1",
         "balance    12 training images of every class",
-        "problems   1 unreadable, 12 with the pixels of another",
+        "problems   1 unreadable, 1 unlike the others, 12 with the pixels of another",
         "  train/red/bad.jpg: unreadable: not an image",
+        "  val/red/gray.png: unlike the others: one colour all over",
         *copies,
-        "  and 3 more; --output writes them all",
+        "  and 4 more; --output writes them all",
         *(f"wrote {look / name}" for name in ("classes.png", "augmented.png", "problems.csv")),
     ]
     assert err.splitlines() == [
         "skipped 1 unreadable image: train/red/bad.jpg (not an image)",
+        "1 image unlike the others, do look: val/red/gray.png (one colour all over)",
         "ignored 1 file of other kinds (.txt)",
         "no validation images of green",
     ]
-    assert len((look / "problems.csv").read_text().splitlines()) == 1 + 13
+    assert len((look / "problems.csv").read_text().splitlines()) == 1 + 14
     with Image.open(look / "classes.png") as sheet:
         assert sheet.width > 300
 

@@ -252,5 +252,10 @@ def test_ants_and_bees(shared_data):
     assert data.test.counts().tolist() == [25, 24]
     assert data.train.image_size == 64
     assert 80 < min(data.train.mean_std()[0]) < max(data.train.mean_std()[0]) < 140
-    (split,) = data.notes
+    odd, split = data.notes
+    assert odd == (
+        "2 images unlike the others, do look: "
+        "train/ants/662541407_ff8db781e7.jpg (420 x 123 pixels, cut to the square in the middle), "
+        "train/ants/imageNotFound.gif (GIF, where nearly all are JPEG)"
+    )
     assert split.startswith("no test images: 20 % of the training images (49) set aside")

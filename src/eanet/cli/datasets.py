@@ -117,9 +117,14 @@ def _facts(found: Overview) -> Iterator[tuple[str, str]]:
 
 def _print_problems(found: Overview) -> None:
     problems = list(found.problems())
-    unreadable = len(found.splits.originals.skipped) if found.splits.originals else 0
-    copies = len(problems) - unreadable
-    kinds = [(unreadable, "unreadable"), (copies, "with the pixels of another")]
+    originals = found.splits.originals
+    unreadable, odd = (len(originals.skipped), len(originals.odd)) if originals else (0, 0)
+    copies = len(problems) - unreadable - odd
+    kinds = [
+        (unreadable, "unreadable"),
+        (odd, "unlike the others"),
+        (copies, "with the pixels of another"),
+    ]
     told = ", ".join(f"{count:,} {what}" for count, what in kinds if count)
     stdout().print(f"problems   {told or 'none'}")
     for image, problem in problems[:SHOWN]:

@@ -21,12 +21,18 @@ class UnreadableImageError(EanetError):
 
 
 class Original(NamedTuple):
-    """What an image was before it was decoded; sizes in pixels as stored, ``mode`` is Pillow's."""
+    """What an image was before it was decoded.
+
+    Sizes are in pixels as stored, ``format`` and ``mode`` are Pillow's; ``blank`` is an image of
+    one colour.
+    """
 
     width: int
     height: int
+    format: str
     mode: str
     animated: bool
+    blank: bool
 
 
 def decode_image(file_or_image: Path | BinaryIO | Image.Image, size: int) -> NDArray[np.uint8]:
@@ -77,11 +83,14 @@ def _line(error: Exception) -> str:
 def _decode(
     image: Image.Image, size: int, *, is_ours: bool = False
 ) -> tuple[NDArray[np.uint8], Original]:
-    width, height, mode = *image.size, image.mode
+    width, height, kind, mode = *image.size, image.format or "", image.mode
+    if kind == "MPO":  # JPEG with a second picture, as phones write it
+        kind = "JPEG"
     if is_ours:
         image.draft(None, (2 * size, 2 * size))  # lets a large JPEG be decoded at 1/2 .. 1/8
     pixels = _square(image, size)
-    return pixels, Original(width, height, mode, _is_animated(image))
+    blank = bool((pixels == pixels[0, 0]).all())
+    return pixels, Original(width, height, kind, mode, _is_animated(image), blank)
 
 
 def _is_animated(image: Image.Image) -> bool:

@@ -11,6 +11,7 @@ from eanet.data.archive import is_archive, unpacked
 from eanet.data.decoding import Decoded, decode_listing
 from eanet.data.filelist import is_list, read_list
 from eanet.data.layout import SPLITS, Layout, is_image, read_folder, visible_files, visible_folders
+from eanet.data.oddities import find_odd
 from eanet.data.splits import DataOptions, Originals, SourceSplits
 from eanet.errors import EanetError
 
@@ -49,16 +50,19 @@ def _load(path: Path, options: DataOptions) -> SourceSplits:
             raise EanetError(f"no readable image of class {name!r} among the training images")
     images = {split: part.images for split, part in decoded.items()}
     read = [original for part in decoded.values() for original in part.originals]
+    files = [file for part in decoded.values() for file in part.images.files or ()]
+    odd = tuple((files[index], reason) for index, reason in find_odd(read).items())
     return SourceSplits(
         images["train"],
         images.get("validation"),
         images.get("test"),
-        tuple(_notes(layout, decoded)),
+        tuple(_notes(layout, decoded, odd)),
         originals=Originals(
             layout.root,
             np.array([(original.width, original.height) for original in read], dtype=np.int64),
             tuple(original.mode for original in read),
             tuple(pair for part in decoded.values() for pair in part.skipped),
+            odd,
         ),
     )
 
@@ -119,17 +123,23 @@ def _classes(layout: Layout) -> tuple[str, ...]:
     return classes
 
 
-def _notes(layout: Layout, decoded: Mapping[str, Decoded]) -> Iterator[str]:
+def _notes(
+    layout: Layout, decoded: Mapping[str, Decoded], odd: Sequence[tuple[Path, str]]
+) -> Iterator[str]:
     """What people should know, in one line each."""
 
     def named(files: Sequence[Path]) -> str:
         return _some([str(_told(file, layout.root)) for file in files])
 
+    def reasoned(pairs: Sequence[tuple[Path, str]]) -> str:
+        return _some([f"{_told(file, layout.root)} ({reason})" for file, reason in pairs])
+
     if layout.ignored:
         yield f"ignored beside the split folders: {named(layout.ignored)}"
     if skipped := [pair for part in decoded.values() for pair in part.skipped]:
-        told = [f"{_told(file, layout.root)} ({reason})" for file, reason in skipped]
-        yield f"skipped {_count(skipped, 'unreadable image')}: {_some(told)}"
+        yield f"skipped {_count(skipped, 'unreadable image')}: {reasoned(skipped)}"
+    if odd:
+        yield f"{_count(odd, 'image')} unlike the others, do look: {reasoned(odd)}"
     animated = [
         file
         for part in decoded.values()

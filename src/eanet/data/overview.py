@@ -60,10 +60,12 @@ class Overview:
         return originals.told(files[index])
 
     def problems(self) -> Iterator[tuple[str, str]]:
-        """Each image that is unreadable or a copy, and what is wrong with it."""
+        """Each image that is unreadable, unlike the others or a copy, and what is wrong with it."""
         if self.splits.originals:
             for file, reason in self.splits.originals.skipped:
                 yield self.splits.originals.told(file), f"unreadable: {reason}"
+            for file, reason in self.splits.originals.odd:
+                yield self.splits.originals.told(file), f"unlike the others: {reason}"
         for first, *others in self.duplicates:
             for other in others:
                 about = " of another class" if self.class_of(other) != self.class_of(first) else ""

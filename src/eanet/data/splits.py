@@ -63,12 +63,14 @@ class Originals:
         sizes: width and height in pixels of each image that could be read, (n, 2).
         modes: Pillow's mode of each.
         skipped: the files that could not be read, with the reason.
+        odd: the files unlike the others, with what is odd about them.
     """
 
     root: Path
     sizes: NDArray[np.int64]
     modes: tuple[str, ...]
     skipped: tuple[tuple[Path, str], ...]
+    odd: tuple[tuple[Path, str], ...]
 
     def told(self, file: Path) -> str:
         """The name of a file from ``root``; of one elsewhere, its whole path."""

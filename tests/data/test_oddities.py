@@ -1,0 +1,66 @@
+from __future__ import annotations
+
+import pytest
+from PIL import Image
+
+from eanet.data.decode import Original
+from eanet.data.image_files import load_image_files
+from eanet.data.oddities import FEWEST, find_odd
+from eanet.data.overview import overview
+from eanet.data.splits import DataOptions
+
+USUAL = Original(400, 300, "JPEG", "RGB", animated=False, blank=False)
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"format": "GIF"}, "GIF, where nearly all are JPEG"),
+        ({"width": 1300}, "1,300 x 300 pixels, cut to the square in the middle"),
+        (
+            {"width": 80, "height": 60},
+            "80 x 60 pixels, where the shorter side is usually about 300",
+        ),
+        ({"blank": True}, "one colour all over"),
+        ({"format": "PNG", "blank": True}, "PNG, where nearly all are JPEG, one colour all over"),
+    ],
+)
+def test_one_unlike_the_others_is_found(changes, said):
+    images = [USUAL] * FEWEST
+    images[7] = USUAL._replace(**changes)
+    assert find_odd(images) == {7: said}
+
+
+@pytest.mark.parametrize(
+    "changes", [{"height": 133 * 3}, {"width": 900}, {"width": 80, "height": 80}, {"mode": "L"}]
+)
+def test_what_is_still_usual_is_not_odd(changes):
+    assert find_odd([USUAL] * FEWEST + [USUAL._replace(**changes)]) == {}
+
+
+@pytest.mark.parametrize(("rare", "found"), [(2, 2), (3, 0)])
+def test_what_more_than_a_few_have_is_not_odd(rare, found):
+    assert len(find_odd([USUAL] * 98 + [USUAL._replace(format="PNG")] * rare)) == found
+
+
+def test_among_few_images_nothing_is_odd():
+    assert find_odd([USUAL] * (FEWEST - 2) + [USUAL._replace(format="GIF")]) == {}
+    assert find_odd([]) == {}
+
+
+def test_odd_files_are_noted_before_training_and_listed_in_a_first_look(tmp_path, monkeypatch):
+    monkeypatch.setenv("EANET_CACHE_DIR", str(tmp_path / "cache"))
+    root = tmp_path / "pets"
+    for split, name, count in (("train", "cats", 12), ("train", "dogs", 12), ("val", "dogs", 3)):
+        (root / split / name).mkdir(parents=True)
+        for i in range(count):
+            gradient = Image.linear_gradient("L").rotate(10 * i)
+            gradient.save(root / split / name / f"{i}.jpg")
+    Image.new("P", (256, 256), 3).save(root / "val" / "dogs" / "notFound.gif")
+    told = "GIF, where nearly all are JPEG, one colour all over"
+    for _ in ("read", "from the cache"):
+        splits = load_image_files(root, DataOptions(image_size=8))
+        (note,) = [note for note in splits.notes if "unlike" in note]
+        assert note == f"1 image unlike the others, do look: val/dogs/notFound.gif ({told})"
+    problems = list(overview("pets", splits).problems())
+    assert ("val/dogs/notFound.gif", f"unlike the others: {told}") in problems
