@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from eanet.config import Recipe
 from eanet.data.imageset import ImageSet
-from eanet.training.step import TrainingStep, score, scores, smoothed_loss, tally
+from eanet.training.step import TrainingStep, score, scores, smoothed_loss, sums_type, tally
 
 LOGITS = torch.tensor([[3.0, 2, 1, 0, -1, -2], [0, 1, 2, 3, 4, 5], [0, 0, 0, 9, 0, 1]])
 LABELS = torch.tensor([0, 0, 5])
@@ -142,3 +142,8 @@ def test_a_step_that_mixes_compiles_into_one_graph_that_does_the_same():
     expected = step(*arguments)
     compiled = torch.compile(step, fullgraph=True, dynamic=False)(*arguments)
     torch.testing.assert_close(compiled, expected, rtol=1e-4, atol=1e-2)
+
+
+def test_sums_have_a_type_that_every_device_has():
+    types = {device: sums_type(torch.device(device)) for device in ("cpu", "cuda", "mps")}
+    assert types == {"cpu": torch.float64, "cuda": torch.float64, "mps": torch.float32}

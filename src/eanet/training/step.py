@@ -58,6 +58,11 @@ def tally(loss: Tensor, logits: Tensor, labels: Tensor) -> Tensor:
     )
 
 
+def sums_type(device: torch.device) -> torch.dtype:
+    """What sums of `tally` are added up in: float64, which Apple's GPUs alone do not have."""
+    return torch.float32 if device.type == "mps" else torch.float64
+
+
 def scores(sums: Tensor) -> dict[str, float]:
     """Mean loss, accuracy and top-5 accuracy (fractions) of added `tally` sums ``(4,)``."""
     loss, top1, top5, count = sums.tolist()
@@ -122,7 +127,7 @@ def score(
     """
     was_training = model.training
     model.eval()
-    sums = torch.zeros(4, dtype=torch.float64, device=fabric.device)
+    sums = torch.zeros(4, dtype=sums_type(fabric.device), device=fabric.device)
     for number, (pixels, labels) in enumerate(in_order(images, batch_size)):
         if number % fabric.world_size != fabric.global_rank:
             continue

@@ -23,7 +23,7 @@ from eanet.training.optimizer import set_step
 from eanet.training.progress import TrainingProgress
 from eanet.training.run_directory import RunDirectory
 from eanet.training.state import State
-from eanet.training.step import score, scores
+from eanet.training.step import score, scores, sums_type
 from eanet.training.tensorboard import event_writer
 from eanet.training.updates import Updates
 
@@ -126,7 +126,8 @@ class Trainer:
             EanetError: the loss became NaN or infinite; the last good state is kept.
             KeyboardInterrupt: after Ctrl-C or SIGTERM, with everything saved.
         """
-        self.state.sums = self.state.sums.to(self.fabric.device)
+        device = self.fabric.device
+        self.state.sums = self.state.sums.to(device, sums_type(device))
         self._saved_at = time.monotonic()
         display = TrainingProgress(
             self.settings.epochs if self.settings.minutes is None else None,
