@@ -178,6 +178,23 @@ def test_kernels_are_built_once(unbuilt, monkeypatch):
     assert list((unbuilt / "kernels").iterdir()) == [built]
 
 
+@needs_compiler
+def test_processes_that_compile_at_the_same_time_are_in_nobodys_way(unbuilt, monkeypatch):
+    build, others = kernels.subprocess.run, []
+
+    def build_with_company(*args, **kwargs):
+        built = build(*args, **kwargs)
+        if not others:
+            others.append(None)
+            others.append(kernels.load.__wrapped__())
+        return built
+
+    monkeypatch.setattr(kernels.subprocess, "run", build_with_company)
+    assert kernels.load() is not None
+    assert others[1] is not None
+    assert len(list((unbuilt / "kernels").iterdir())) == 1
+
+
 @pytest.mark.parametrize("compiler", [None, "false", "/no/such/compiler"])
 def test_a_compiler_that_is_missing_or_fails_costs_nothing_but_speed(
     unbuilt, compiler, monkeypatch

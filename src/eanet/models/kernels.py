@@ -10,13 +10,13 @@ from contextlib import suppress
 from functools import cache
 from importlib import resources
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import torch
 from torch import Tensor
 
 from eanet.device import find_compiler
-from eanet.errors import EanetError
-from eanet.files import cache_dir, replacing
+from eanet.files import cache_dir
 
 SOURCE = resources.files("eanet.models") / "kernels.cpp"
 FLAGS = (
@@ -40,11 +40,14 @@ def load(**macros: int) -> ctypes.CDLL | None:
     text = SOURCE.read_bytes()
     made_for = repr((platform.node(), _processor(), compiler, FLAGS, defined)).encode()
     path = cache_dir() / "kernels" / f"{hashlib.sha256(text + made_for).hexdigest()[:32]}.so"
-    with suppress(OSError, EanetError, subprocess.SubprocessError):
+    with suppress(OSError, subprocess.SubprocessError):
         if not path.exists():
-            with replacing(path) as partial:
-                command = [compiler, *FLAGS, *defined, "-", "-o", str(partial)]
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with TemporaryDirectory(dir=path.parent) as own:  # of several that start at once
+                made = Path(own) / path.name
+                command = [compiler, *FLAGS, *defined, "-", "-o", str(made)]
                 subprocess.run(command, input=text, check=True, capture_output=True, timeout=60)
+                made.replace(path)
         return ctypes.CDLL(str(path))
     return None
 
