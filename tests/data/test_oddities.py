@@ -38,9 +38,11 @@ def test_what_is_still_usual_is_not_odd(changes):
     assert find_odd([USUAL] * FEWEST + [USUAL._replace(**changes)]) == {}
 
 
-@pytest.mark.parametrize(("rare", "found"), [(2, 2), (3, 0)])
-def test_what_more_than_a_few_have_is_not_odd(rare, found):
-    assert len(find_odd([USUAL] * 98 + [USUAL._replace(format="PNG")] * rare)) == found
+@pytest.mark.parametrize(
+    ("usual", "rare", "found"), [(98, 2, 2), (98, 3, 0), (4980, 20, 20), (4980, 21, 0)]
+)
+def test_what_more_than_a_few_have_is_not_odd(usual, rare, found):
+    assert len(find_odd([USUAL] * usual + [USUAL._replace(format="PNG")] * rare)) == found
 
 
 def test_among_few_images_nothing_is_odd():

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from eanet.data.decode import Original
 
 FEWEST = 20  # images; among fewer, nothing is usual
-RARE = 0.02  # share of the images, or one of them; what more have is not odd
+RARE, MOST = 0.02, 20  # the share of the images and their number beyond which nothing is odd
 ELONGATED = 3  # the longer side by the shorter: cut to a square, two thirds are gone
 SMALL = 0.25  # the shorter side by its median
 
@@ -28,7 +28,7 @@ def find_odd(originals: Sequence[Original]) -> dict[int, str]:
         return {}
     told: dict[int, list[str]] = {}
     for is_odd, describe in _rules(originals):
-        if is_odd.sum() <= max(1, RARE * len(originals)):
+        if is_odd.sum() <= max(1, min(RARE * len(originals), MOST)):
             for index in np.flatnonzero(is_odd).tolist():
                 told.setdefault(index, []).append(describe(originals[index]))
     return {index: ", ".join(reasons) for index, reasons in sorted(told.items())}
