@@ -77,9 +77,12 @@ def test_it_learns_the_digits_and_predicts_as_the_processor_does(
     first, *_, last = history(run.path)
     assert float(last["train_loss"]) < 0.9 * float(first["train_loss"])
     pictures = [Image.fromarray(pixels) for pixels in eanet.load_dataset("digits").test.images[:20]]
-    there, here = (eanet.load(run.path, device=d).predict(pictures, top=1) for d in (gpu, "cpu"))
+    there, here = (eanet.load(run.path, device=d).predict(pictures, top=10) for d in (gpu, "cpu"))
     for a, b in zip(there, here, strict=True):
-        assert a.probabilities[0] == pytest.approx(b.probabilities[0], abs=0.02)
+        expected = dict(zip(b.classes, b.probabilities, strict=True))
+        assert dict(zip(a.classes, a.probabilities, strict=True)) == pytest.approx(
+            expected, abs=0.02
+        )
 
 
 @pytest.mark.slow

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 from PIL import Image
 
-from eanet.data.decode import Original
+from eanet.data.decode import Original, read_image
 from eanet.data.image_files import load_image_files
 from eanet.data.oddities import FEWEST, find_odd
 from eanet.data.overview import overview
@@ -48,6 +48,15 @@ def test_what_more_than_a_few_have_is_not_odd(usual, rare, found):
 def test_among_few_images_nothing_is_odd():
     assert find_odd([USUAL] * (FEWEST - 2) + [USUAL._replace(format="GIF")]) == {}
     assert find_odd([]) == {}
+
+
+def test_a_photograph_of_a_phone_that_holds_a_second_picture_is_a_jpeg(tmp_path):
+    photo = Image.new("RGB", (40, 30))
+    photo.save(tmp_path / "phone.jpg", format="MPO", save_all=True, append_images=[photo])
+    with Image.open(tmp_path / "phone.jpg") as image:
+        assert image.format == "MPO"
+    _, original = read_image(tmp_path / "phone.jpg", 8)
+    assert (original.format, original.animated) == ("JPEG", False)
 
 
 def test_odd_files_are_noted_before_training_and_listed_in_a_first_look(tmp_path, monkeypatch):

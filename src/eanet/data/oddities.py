@@ -23,6 +23,9 @@ def find_odd(originals: Sequence[Original]) -> dict[int, str]:
 
     A stray logo, icon, screenshot or placeholder shows itself so. Whatever more than a few
     images have in common is not odd.
+
+    Returns:
+        The index of each odd image, and the reasons in a few words.
     """
     if len(originals) < FEWEST:
         return {}
