@@ -89,6 +89,9 @@ class Recipe(AugmentSettings):
         False, description="add epsilon before the bias correction, as Keras' AdamW does"
     )
     label_smoothing: float = Field(0.1, ge=0, lt=1, description="in the training and other losses")
+    teacher_share: float = Field(
+        0.5, ge=0, le=1, description="of a teacher in the training loss; labels have the rest"
+    )
     dropout: float = Field(0.0, ge=0, lt=1, description="where the architecture has dropout")
     drop_path: float = Field(
         0.0, ge=0, lt=1, description="stochastic depth: of the last block, rising from the first"
@@ -128,6 +131,11 @@ class TrainSettings(MachineSettings, Recipe):
         None,
         description="begin with the weights of a trained model: run directory, model file, "
         "bundled model or Hub id",
+    )
+    teacher: str | Path | None = Field(
+        None,
+        description="learn from the answers of this trained model as well (distillation); it is "
+        "named as that of init",
     )
     recipe: str | None = Field(
         None, description="a named recipe or a YAML file; unset: one that suits the images"

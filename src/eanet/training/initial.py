@@ -11,7 +11,7 @@ from eanet.errors import EanetError, WrongArgumentError
 from eanet.models import Classifier, create_model, load_model, resize_positions
 from eanet.models.registry import read_name, write_name
 from eanet.models.weights import model_digest
-from eanet.training.run_directory import CHECKPOINT, RunDirectory
+from eanet.training.run_directory import CHECKPOINT, MODELS, RunDirectory
 
 HEAD = ("head.weight", "head.bias")
 RECIPE = ("dropout", "drop_path")  # settings of a model that are each run's own
@@ -91,12 +91,15 @@ def once_begun(settings: TrainSettings, run: RunDirectory) -> TrainSettings:
     """The settings of a resumed run, without ``init`` where its training state has the weights.
 
     Raises:
-        EanetError: it has no state as yet, and would begin with other weights than it did.
+        EanetError: a model that the run still needs is no longer the one that it began with.
     """
-    if settings.init is None or (run.path / CHECKPOINT).is_file():
-        return settings.model_copy(update={"init": None})
-    if model_digest(settings.init) != run.read_config()["init"]["sha256"]:
-        raise EanetError(
-            f"{settings.init} is no longer the model that {run.path} began with; start a new run"
-        )
+    if (run.path / CHECKPOINT).is_file():
+        settings = settings.model_copy(update={"init": None})
+    digests = run.read_config()
+    for name in MODELS:
+        where = getattr(settings, name)
+        if where is not None and model_digest(where) != digests[name]["sha256"]:
+            raise EanetError(
+                f"{where} is no longer the model that {run.path} began with; start a new run"
+            )
     return settings

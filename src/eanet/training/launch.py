@@ -18,7 +18,7 @@ from eanet.device import resolve_device
 from eanet.files import alone
 from eanet.models import Classifier, create_model
 from eanet.models.registry import read_name
-from eanet.models.weights import locate_model
+from eanet.models.weights import find_model, locate_model
 from eanet.training.defaults import decide, tell
 from eanet.training.engine import (
     create_fabric,
@@ -28,7 +28,8 @@ from eanet.training.engine import (
 )
 from eanet.training.initial import begin_with, once_begun, with_architecture, with_scale
 from eanet.training.lr_search import SEARCH, range_test
-from eanet.training.run_directory import RunDirectory, data_options
+from eanet.training.run_directory import MODELS, RunDirectory, data_options
+from eanet.training.teacher import find_teacher
 from eanet.training.trainer import Trainer
 from eanet.training.updates import WEIGHTS
 
@@ -44,12 +45,15 @@ def launch(settings: TrainSettings) -> RunDirectory:
     if settings.model is not None:
         read_name(settings.model)  # a wrong one is told of before the data are read
     settings = with_architecture(located(settings))
+    if settings.teacher is not None:
+        find_model(settings.teacher)  # likewise
     fabric = create_fabric(settings)
     with fabric.rank_zero_first(local=True):  # the others find what the first has unpacked
         named, choices = decide(settings)
     chosen = with_scale(named, settings.image_size)
     dataset = load_run_data(chosen, fabric)
     tell([choice for choice in choices if getattr(chosen, choice.setting) == choice.value])
+    find_teacher(chosen.teacher, dataset.train.classes)  # before there is a run directory
     model = fresh_model(chosen, dataset)
     resolved = resolve(chosen, dataset, model)
     search = None
@@ -79,8 +83,9 @@ def located(settings: TrainSettings) -> TrainSettings:
     found: dict[str, str | Path] = {"data": locate(settings.data)}
     if settings.data_dir is not None:
         found["data_dir"] = settings.data_dir.expanduser().resolve()
-    if settings.init is not None:
-        found["init"] = locate_model(settings.init)
+    for name in MODELS:
+        if (where := getattr(settings, name)) is not None:
+            found[name] = locate_model(where)
     return settings.model_copy(update=found)  # what was not given stays so
 
 
@@ -170,6 +175,8 @@ def resolve(settings: TrainSettings, dataset: Dataset, model: Classifier) -> Res
     limit = f"epochs {settings.epochs}"
     if settings.minutes is not None:
         limit = f"minutes {settings.minutes:g}"
+    if settings.teacher is not None:
+        limit += f", teacher {settings.teacher}"
     notice(
         f"{resolved.model}: {model.num_parameters:,} parameters; recipe {resolved.recipe}, "
         f"{limit}, batch size {batch_size}"

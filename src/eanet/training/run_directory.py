@@ -26,6 +26,7 @@ from eanet.models.weights import model_digest
 HISTORY = "history.csv"
 SETTINGS = "config.yaml"
 CHECKPOINT = "last.ckpt"
+MODELS = ("init", "teacher")  # settings that name a trained model
 
 Row = Mapping[str, float]
 
@@ -103,11 +104,11 @@ class RunDirectory:
         given, chosen = settings.model_dump(mode="json"), resolved.model_dump(mode="json")
         sets = {"train": dataset.train, "validation": dataset.validation, "test": dataset.test}
         gpu = {"gpu": torch.cuda.get_device_name()} if resolved.device == "cuda" else {}
-        init = {} if resolved.init is None else {"init": {"sha256": model_digest(resolved.init)}}
+        named = {name: getattr(resolved, name) for name in MODELS}
         content = {
             "settings": given,
             "resolved": {name: value for name, value in chosen.items() if value != given[name]},
-            **init,
+            **{k: {"sha256": model_digest(v)} for k, v in named.items() if v is not None},
             "data": {
                 "name": dataset.name,
                 "classes": list(dataset.train.classes),

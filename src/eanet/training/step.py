@@ -79,15 +79,21 @@ class TrainingStep(nn.Module):
         model: raw pixels ``(B, C, H, W)`` to logits ``(B, K)``.
         settings: the augmentation and the label smoothing.
         class_weights: of the loss, as `smoothed_loss` takes them.
+        teacher: pixels as the model's to probabilities ``(B, K)``, from which it learns as well.
     """
 
     def __init__(
-        self, model: nn.Module, settings: Recipe, class_weights: Tensor | None = None
+        self,
+        model: nn.Module,
+        settings: Recipe,
+        class_weights: Tensor | None = None,
+        teacher: nn.Module | None = None,
     ) -> None:
         super().__init__()
         self.model = model
         self.settings = settings
         self.augmentation = Augmentation(settings)
+        self.teacher = teacher
         self.class_weights: Tensor | None
         self.register_buffer("class_weights", class_weights)
 
@@ -102,6 +108,9 @@ class TrainingStep(nn.Module):
             labels = targets.argmax(1)
         smoothing = self.settings.label_smoothing
         loss = smoothed_loss(logits, targets, smoothing, self.class_weights)
+        if self.teacher is not None:
+            taught = smoothed_loss(logits, self.teacher(pixels), 0.0, self.class_weights)
+            loss = torch.lerp(loss, taught, self.settings.teacher_share)
         return loss, tally(loss, logits, labels)
 
 

@@ -15,6 +15,7 @@ from eanet.errors import EanetError
 from eanet.models import Classifier
 from eanet.training.optimizer import create_optimizer
 from eanet.training.step import TrainingStep, balanced_weights
+from eanet.training.teacher import find_teacher
 
 ORDER, WEIGHTS, AUGMENTATION, DROPOUT = range(4)  # what a seed is derived for
 
@@ -48,7 +49,9 @@ class Updates:
             )
         self.optimizer = create_optimizer(model, settings)
         weights = balanced_weights(images.counts()) if settings.balance == "loss" else None
-        made = TrainingStep(model, settings, weights)
+        made = TrainingStep(
+            model, settings, weights, find_teacher(settings.teacher, images.classes)
+        )
         self._augmentation, step = made.augmentation, cast(nn.Module, made)
         if settings.compile == "on":
             step = cast(nn.Module, torch.compile(step, dynamic=False))

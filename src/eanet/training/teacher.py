@@ -1,0 +1,63 @@
+"""Distillation: a run that learns from the answers of a trained model beside the labels."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from eanet.errors import EanetError
+from eanet.models import load_model
+
+
+class Teacher(nn.Module):
+    """What a trained model takes images for, which tells more of them than their labels.
+
+    Hinton et al., 2015, arXiv 1503.02531, at temperature 1. It is shown the very pixels that the
+    model in training is shown, mixtures included (Beyer et al., 2021, arXiv 2106.05237), scaled to
+    the size that it was trained at.
+
+    Args:
+        where: see `load_model`.
+        classes: of the run, in the order of its logits.
+
+    Raises:
+        EanetError: there is no such model, or it does not know these classes.
+    """
+
+    def __init__(self, where: str | Path, classes: Sequence[str]) -> None:
+        super().__init__()
+        self.model = load_model(where).requires_grad_(False)
+        config = self.model.config
+        if config.in_channels != 3:
+            raise EanetError(f"teacher {where} takes {config.in_channels} channels, not colours")
+        if unknown := [name for name in classes if name not in config.classes]:
+            known = ", ".join(config.classes[:3])
+            raise EanetError(
+                f"teacher {where} does not know {unknown[0]} ({len(unknown)} of these "
+                f"{len(classes)} classes); it knows {len(config.classes)}, such as {known}"
+            )
+        order = torch.tensor([config.classes.index(name) for name in classes])
+        self.order: Tensor
+        self.register_buffer("order", order)
+
+    def train(self, mode: bool = True) -> Teacher:
+        """Stay in evaluation mode, in whatever mode the model in training is."""
+        del mode
+        return super().train(False)
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        """Raw pixels ``(B, 3, H, W)`` to probabilities of the run's classes ``(B, K)``."""
+        size = self.model.config.image_size
+        if pixels.shape[-1] != size:
+            pixels = F.interpolate(pixels.float(), (size, size), mode="bilinear", antialias=True)
+        logits: Tensor = self.model(pixels)[:, self.order]  # (B, K)
+        return logits.float().softmax(1)
+
+
+def find_teacher(where: str | Path | None, classes: Sequence[str]) -> Teacher | None:
+    """The teacher of a run, if it has one; arguments and errors as those of `Teacher`."""
+    return None if where is None else Teacher(where, classes)
