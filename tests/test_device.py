@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from eanet.device import (
+    device_or_other,
     has_bf16,
     has_compiler,
     keep_compiled,
@@ -35,6 +36,14 @@ def test_a_device_that_is_not_there_is_one_line(monkeypatch: pytest.MonkeyPatch)
     offer(monkeypatch, cuda=True)
     with pytest.raises(EanetError, match="no mps device here; use --device cuda or cpu"):
         resolve_device("mps")
+
+
+def test_a_run_of_another_machine_takes_what_there_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    offer(monkeypatch)
+    assert device_or_other("cuda") == "cpu"
+    offer(monkeypatch, cuda=True)
+    assert device_or_other("mps") == "cuda"
+    assert device_or_other("cpu") == "cpu"
 
 
 def test_bf16_that_the_processor_only_emulates_does_not_count(

@@ -66,7 +66,7 @@ def resume(run: str | Path, **machine: str | int | None) -> TrainingResult:
     for name in machine:
         if name not in MACHINE:
             raise unknown_name("setting of a resumed run", name, MACHINE)
-    return _finish(resume_run(Path(run), **machine).path)
+    return _finish(resume_run(Path(run), **machine).path, machine.get("device"))
 
 
 def compare(
@@ -133,7 +133,7 @@ def explain(
     return explain_files(model, paths, folder, class_name=class_name, layer=layer, slots=slots)
 
 
-def _finish(path: Path) -> TrainingResult:
+def _finish(path: Path, device: str | int | None = None) -> TrainingResult:
     """Evaluate in the first process; the others of a run in several have nothing to tell."""
     from torch import distributed
 
@@ -141,5 +141,5 @@ def _finish(path: Path) -> TrainingResult:
 
     if distributed.is_available() and distributed.is_initialized() and distributed.get_rank() > 0:
         return TrainingResult(path, {}, ())
-    report = write_report(path)
+    report = write_report(path, device=None if device is None else str(device))
     return TrainingResult(path, report.metrics, report.files)

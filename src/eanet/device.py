@@ -42,6 +42,13 @@ def resolve_device(device: str) -> Device:
     raise EanetError(f"no {device} device here; use --device {' or '.join(found)}")
 
 
+def device_or_other(device: str) -> Device:
+    """As `resolve_device`, or what there is: where a run that another machine trained is used."""
+    with suppress(EanetError):
+        return resolve_device(device)
+    return resolve_device("auto")
+
+
 def has_bf16(device: Device) -> bool:
     """Whether matrix products in bfloat16 are computed by the hardware itself."""
     if device == "cuda":

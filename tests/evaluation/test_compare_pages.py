@@ -59,6 +59,37 @@ def test_runs_on_other_training_images_or_machines_are_told() -> None:
     ]
 
 
+def test_runs_that_began_with_other_weights_or_had_another_teacher_are_apart() -> None:
+    begun = replace(make_run("vit", 1), config={**CONFIG, "init": {"sha256": "ab" * 32}})
+    taught = replace(make_run("vit", 2), config={**CONFIG, "teacher": {"sha256": "cd" * 32}})
+    entries = by_settings([make_run("vit", 0), begun, taught])
+    assert [len(entry.runs) for entry in entries] == [1, 1, 1]
+    assert differing(entries) == ["init None, abababab", "teacher None, cdcdcdcd"]
+
+
+def test_runs_of_one_name_are_told_apart_by_their_folders() -> None:
+    runs = [
+        replace(make_run("vit", 0, learning_rate=rate), path=Path(f"{folder}/run"))
+        for folder, rate in (("a/x", 0.1), ("b/x", 0.2), ("b/y", 0.3))
+    ]
+    assert [entry.name for entry in by_settings(runs)] == ["a/x/run", "b/x/run", "y/run"]
+
+
+def test_conditions_are_what_all_runs_have_in_common(tmp_path: Path) -> None:
+    other = {"processor": "another processor", "cores": 2}
+    config = {**CONFIG, "environment": {**CONFIG["environment"], "cores": 2}}
+    runs = [
+        replace(make_run("vit", epsilon=1e-7), config=config),
+        replace(make_run("keras_mlp"), config={**config, "environment": other}),
+    ]
+    page = write_page(by_settings(runs), tmp_path / "page.html", title="x").read_text("utf-8")
+    shown = Reader(page).text.rpartition("Conditions")[2]
+    assert "processor" not in shown
+    assert "cores" in shown
+    assert "epsilon hat" in shown, "which does not differ"
+    assert "1e-07" not in shown
+
+
 def test_runs_tested_on_other_images_are_not_compared() -> None:
     with pytest.raises(EanetError, match=r"runs/vit-0 and runs/vit-1 were tested on different im"):
         by_settings([make_run(seed=0), make_run(seed=1, tested="u")])

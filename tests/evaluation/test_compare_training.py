@@ -146,6 +146,21 @@ def test_a_folder_with_other_settings_or_things_is_refused(
         eanet.compare(SMALL, seeds=2, output=folder, **QUICK)
 
 
+def test_a_teacher_is_known_before_and_stays_the_same(
+    made: eanet.Comparison, trained: eanet.TrainingResult, tmp_path: Path
+) -> None:
+    folder = tmp_path / "c"
+    with pytest.raises(EanetError, match=r"does not know 0 \(10 of these 10 classes\)"):
+        eanet.compare(SMALL, seeds=1, output=folder, teacher=trained.path, **QUICK)
+    assert not folder.exists() or not any(folder.iterdir())
+    runs = made.path / names(made)[0], made.path / names(made)[1]
+    teacher = shutil.copytree(runs[0], tmp_path / "teacher")
+    eanet.compare(SMALL, seeds=1, output=folder, teacher=teacher, **QUICK)
+    shutil.copy(runs[1] / "model.safetensors", teacher)
+    with pytest.raises(EanetError, match=r"the teacher is no longer the model that \S+ was begun"):
+        eanet.compare(SMALL, seeds=2, output=folder, teacher=teacher, **QUICK)
+
+
 def test_a_run_that_fails_leaves_the_others(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -216,6 +231,9 @@ def test_wrong_names_are_one_line(
     run = made.path / names(made)[0]
     unfinished = shutil.copytree(run, tmp_path / "unfinished")
     (unfinished / "metrics.json").unlink()
+    cut = shutil.copytree(run, tmp_path / "cut")  # and looked at all the same
+    config = (cut / "config.yaml").read_text().replace("epochs: 1", "epochs: 2")
+    (cut / "config.yaml").write_text(config)
     for arguments, settings, message in [
         ([], {}, "name the models or runs to compare"),
         ([SMALL], {"seeds": 0}, "--seeds takes 1 or more"),
@@ -228,6 +246,7 @@ def test_wrong_names_are_one_line(
         ([run, trained.path], {}, "were tested on different images"),
         ([run], {"output": made.path}, "holds runs of its own; name another folder"),
         ([unfinished], {}, f"go on with: eanet train --resume {unfinished}"),
+        ([cut], {}, f"go on with: eanet train --resume {cut}"),
     ]:
         with pytest.raises(EanetError) as caught:
             eanet.compare(*arguments, **settings)

@@ -76,6 +76,21 @@ def test_all_images_of_other_data_without_a_test_split_are_asked_about(
         write_report(run, data=other, split="test")
 
 
+def test_a_run_whose_images_have_changed_is_not_judged_by_those_it_has_seen(
+    trained: eanet.TrainingResult, photos: Path, tmp_path: Path
+) -> None:
+    own = shutil.copytree(photos, tmp_path / "own")
+    settings = {"image_size": 16, "epochs": 1, "compile": "off", "threads": 1}
+    run = eanet.train(own, output=tmp_path / "runs", **settings).path
+    before = (run / "metrics.json").read_bytes()
+    shutil.copy(own / "red" / "00.png", own / "red" / "more.png")
+    with pytest.raises(
+        EanetError, match=r"no longer those that .* which of them it has seen is no"
+    ):
+        write_report(run)
+    assert (run / "metrics.json").read_bytes() == before
+
+
 @pytest.mark.parametrize("split", ["test", "validation"])
 def test_images_of_other_data_that_are_not_for_training_are_asked_about(
     run: Path, photos: Path, tmp_path: Path, split: str
@@ -200,13 +215,9 @@ def test_images_that_are_not_there_are_one_line(run: Path, tmp_path: Path, photo
         write_report(run, split="tset")  # type: ignore[arg-type]
     with pytest.raises(EanetError, match="the data's 10 classes are not the model's 3"):
         write_report(run, data="digits")
-    config = (run / "config.yaml").read_text()
-    without = config.replace("validation_fraction: 0.1", "validation_fraction: 0")
-    (run / "config.yaml").write_text(without)
-    with pytest.raises(
-        EanetError, match="photos has no validation images; use --split test or train"
-    ):
-        write_report(run, split="validation")
+    other = shutil.copytree(photos, tmp_path / "other")
+    with pytest.raises(EanetError, match="other has no validation images; use --split train"):
+        write_report(run, data=other, split="validation")
 
 
 def test_classes_in_another_order_are_refused(tmp_path: Path, photos: Path) -> None:

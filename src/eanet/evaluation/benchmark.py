@@ -33,6 +33,7 @@ from eanet.files import check_writable
 from eanet.machine import MachineSettings
 from eanet.models import Classifier, create_model, models
 from eanet.models.operations import multiply_adds
+from eanet.models.registry import read_name
 from eanet.training.engine import create_fabric, decide_compile, resolve_precision
 from eanet.training.optimizer import create_optimizer, set_step
 from eanet.training.step import TrainingStep
@@ -152,7 +153,8 @@ def prepare(name: str, settings: BenchmarkSettings) -> Workload:
     recipe = TrainSettings.resolve(model=name, recipe=RECIPE, **settings.model_dump(include=SHARED))
     fabric = create_fabric(recipe)
     torch.manual_seed(0)
-    model = create_model(name, image_size=settings.image_size, dropout=recipe.dropout)
+    dropout: dict[str, Any] = {} if "dropout" in read_name(name)[1] else {"dropout": recipe.dropout}
+    model = create_model(name, image_size=settings.image_size, **dropout)
     shape = (settings.batch_size, settings.image_size, settings.image_size, 3)
     images = torch.randint(256, shape, dtype=torch.uint8).permute(0, 3, 1, 2)  # as `take` gives it
     labels = torch.randint(len(model.classes), (settings.batch_size,))

@@ -86,7 +86,7 @@ def fit_temperature(logits: NDArray[np.float32], labels: NDArray[np.int64]) -> f
 def divide_logits(model: Classifier, temperature: float) -> None:
     """Divide a model's logits by ``temperature``, through its last layer.
 
-    So everything that uses the model gives the calibrated probabilities, an exported file too.
+    So everything that uses the model gives the calibrated probabilities.
     """
     model.head.weight.div_(temperature)
     model.head.bias.div_(temperature)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,9 +14,10 @@ from eanet.errors import EanetError
 from eanet.evaluation.compare_runs import Run
 from eanet.evaluation.compare_statistics import Difference, difference
 from eanet.evaluation.compare_training import Failure
+from eanet.training.run_directory import MODELS
 
 # What says nothing of how a run was trained, or belongs to the run alone.
-ASIDE = {"model", "seed", "init", "output", "name", "data", "data_dir", "tensorboard"}
+ASIDE = {"model", "seed", "output", "name", "data", "data_dir", "tensorboard"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,10 +112,24 @@ def by_settings(runs: Sequence[Run]) -> list[Entry]:
         else:
             grouped.append([run])
     count = Counter(group[0].model for group in grouped)
+    paths = shortest([run.path for run in runs])
     return _compared(
-        Entry(group[0].model if count[group[0].model] == 1 else group[0].path.name, tuple(group))
+        Entry(group[0].model if count[group[0].model] == 1 else paths[group[0].path], tuple(group))
         for group in grouped
     )
+
+
+def shortest(paths: Sequence[Path]) -> dict[Path, str]:
+    """Each path by as many of its last parts as tell it from the others."""
+    whole = {path: path.resolve().parts for path in paths}
+    names = {}
+    for path, parts in whole.items():
+        others = {tail for other, tail in whole.items() if other != path}
+        count = 1
+        while count < len(parts) and any(tail[-count:] == parts[-count:] for tail in others):
+            count += 1
+        names[path] = str(Path(*parts[-count:]))
+    return names
 
 
 def _alike(run: Run) -> tuple[str, dict[str, Any]]:
@@ -125,21 +141,27 @@ def _circumstances(run: Run) -> dict[str, Any]:
     environment = run.config.get("environment", {})
     machine = {key: environment.get(key) for key in ("processor", "gpu", "eanet", "torch")}
     settings = run.settings.model_dump(mode="json", exclude=ASIDE)
-    return settings | machine | {"images": run.config["data"]["fingerprint"]}
+    # Another path may hold the same model, and the same path another one.
+    models = {name: run.config.get(name, {}).get("sha256", "")[:8] or None for name in MODELS}
+    return settings | models | machine | {"images": run.config["data"]["fingerprint"]}
 
 
-def differing(entries: Iterable[Entry]) -> list[str]:
-    """In what the runs differ besides their models and seeds, such as "epochs 10, 20"."""
+def apart(entries: Iterable[Entry]) -> dict[str, list[str]]:
+    """In what the runs differ besides their models and seeds, with the values that there are."""
     values: dict[str, list[str]] = defaultdict(list)
     for entry in entries:
         for run in entry.runs:
             for key, value in _circumstances(run).items():
                 if str(value) not in values[key]:
                     values[key].append(str(value))
+    return {key: found for key, found in values.items() if len(found) > 1}
+
+
+def differing(entries: Iterable[Entry]) -> list[str]:
+    """The same in words, such as "epochs 10, 20"."""
     return [
         "training images" if key == "images" else f"{key.replace('_', ' ')} {', '.join(found)}"
-        for key, found in values.items()
-        if len(found) > 1
+        for key, found in apart(entries).items()
     ]
 
 

@@ -8,7 +8,7 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from eanet.evaluation.compare_entries import ASIDE, Entry, differing
+from eanet.evaluation.compare_entries import ASIDE, Entry, apart, shortest
 from eanet.evaluation.compare_plots import (
     BY_EPOCH,
     BY_TIME,
@@ -97,16 +97,18 @@ def _size(entries: Sequence[Entry]) -> str:
 
 
 def _runs(entries: Sequence[Entry]) -> str:
+    runs = _runs_of(entries)
+    names = shortest([run.path for run in runs])
     table = [
         {
-            "run": run.path.name,
+            "run": names[run.path],
             "seed": str(run.settings.seed),
             "top-1, %": f"{100 * run.top1:.2f}",
             "top-5, %": f"{100 * run.top5:.2f}",
             "epochs": str(len(run.history)),
             "time": duration(run.seconds),
         }
-        for run in _runs_of(entries)
+        for run in runs
     ]
     intro = "Each run is a directory with a report of its own; runs.csv has these figures."
     return f"<p>{intro}</p>\n{_table(table, 'Runs')}"
@@ -114,17 +116,17 @@ def _runs(entries: Sequence[Entry]) -> str:
 
 def _conditions(entries: Sequence[Entry]) -> Iterator[tuple[str, Any]]:
     """What all runs have in common."""
-    run = _runs_of(entries)[0]
-    for split, count in run.config["data"].get("images", {}).items():
-        yield f"{split} images", f"{count:,}"
-    apart = {text.split()[0] for text in differing(entries)}
-    for name, value in run.settings.model_dump(mode="json", exclude=ASIDE).items():
-        if name.split("_")[0] not in apart:
+    runs, differ = _runs_of(entries), apart(entries)
+    if "images" not in differ:
+        for split, count in runs[0].config["data"].get("images", {}).items():
+            yield f"{split} images", f"{count:,}"
+    for name, value in runs[0].settings.model_dump(mode="json", exclude=ASIDE).items():
+        if name not in differ:
             yield name.replace("_", " "), value
-    machine = run.config.get("environment", {})
+    machines = [run.config.get("environment", {}) for run in runs]
     for name in ("eanet", "torch", "python", "processor", "gpu", "cores", "platform"):
-        if name in machine:
-            yield name, machine[name]
+        if len({machine.get(name) for machine in machines}) == 1 and name in machines[0]:
+            yield name, machines[0][name]
 
 
 def _runs_of(entries: Sequence[Entry]) -> list[Run]:

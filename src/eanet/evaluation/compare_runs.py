@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from eanet.config import TrainSettings
 from eanet.data.sources import load_dataset
-from eanet.device import resolve_device
+from eanet.device import device_or_other
 from eanet.errors import EanetError
 from eanet.evaluation.evaluate import Evaluation, evaluate
 from eanet.evaluation.measuring import write_json
@@ -108,11 +108,13 @@ class Run:
             EanetError: there is none, it has not ended, or its images have changed since.
         """
         run = RunDirectory.open(path)
-        if not (path / "metrics.json").is_file():
+        settings, history = run.read_settings()[1], run.read_history()
+        may_end_early = settings.minutes is not None or settings.patience is not None
+        is_cut = len(history) < settings.epochs and not may_end_early
+        if is_cut or not (path / "metrics.json").is_file():
             raise EanetError(f"{path} is not finished; go on with: eanet train --resume {path}")
         answers = Answers.read(path) or _ask(run)
-        settings = run.read_settings()[1]
-        return cls(path, run.read_config(), settings, run.read_history(), answers, read_peak(path))
+        return cls(path, run.read_config(), settings, history, answers, read_peak(path))
 
     @property
     def model(self) -> str:
@@ -149,8 +151,7 @@ def _ask(run: RunDirectory) -> Answers:
     asked, settings = run.read_settings()
     dataset = load_dataset(settings.data, data_options(settings))
     run.check_data(dataset)
-    device = resolve_device(asked.device)  # on this machine
-    evaluation = evaluate(load_model(run.path), dataset.test, device=device)
+    evaluation = evaluate(load_model(run.path), dataset.test, device=device_or_other(asked.device))
     return Answers.of(run.path, dataset.test.fingerprint(), evaluation)
 
 

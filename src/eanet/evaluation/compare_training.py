@@ -23,10 +23,12 @@ from eanet.evaluation.measuring import peak_memory
 from eanet.evaluation.own_process import in_own_process
 from eanet.evaluation.report import write_report
 from eanet.files import alone, replacing
+from eanet.models.weights import model_digest
 from eanet.training.defaults import decide, tell
 from eanet.training.engine import decide_compile, training_operations
-from eanet.training.launch import fresh_model, launch, located, resume
+from eanet.training.launch import find_teacher, fresh_model, launch, located, resume
 from eanet.training.run_directory import RunDirectory, data_fingerprint, data_options
+from eanet.training.teacher import Teacher
 
 CONDITIONS = "comparison.yaml"
 OWN = {"model", "seed", "init", "output", "name"}  # settings that are not the same for all runs
@@ -142,14 +144,17 @@ def _folder(settings: TrainSettings) -> Path:
 def _agree(folder: Path, settings: TrainSettings, models: Sequence[str]) -> TrainSettings:
     """The settings of all runs, once it is sure that each can begin and fits the folder."""
     dataset = load_dataset(settings.data, data_options(settings))
+    teacher = find_teacher(settings, dataset)
     fingerprint = data_fingerprint(dataset)
+    digest = None if settings.teacher is None else model_digest(settings.teacher)
     shared = settings.model_dump(mode="json", exclude=OWN)
-    compiled = _compile(settings, dataset, models)
+    compiled = _compile(settings, dataset, models, teacher)
     file = folder / CONDITIONS
     if not file.is_file():
         if folder.exists() and any(folder.iterdir()):
             raise EanetError(f"{folder} holds no comparison; name another folder by --output")
         kept = {"settings": shared, "compile": compiled, "fingerprint": fingerprint}
+        kept |= {} if digest is None else {"teacher": digest}
         with replacing(file) as partial:
             partial.write_text(yaml.safe_dump(kept, sort_keys=False), "utf-8")
         return settings.model_copy(update={"compile": compiled})
@@ -166,15 +171,22 @@ def _agree(folder: Path, settings: TrainSettings, models: Sequence[str]) -> Trai
             f"the images are no longer those that {folder} was begun with; name another folder by "
             "--output"
         )
+    if content.get("teacher") != digest:
+        raise EanetError(
+            f"the teacher is no longer the model that {folder} was begun with; name another folder "
+            "by --output"
+        )
     return settings.model_copy(update={"compile": content["compile"]})
 
 
-def _compile(settings: TrainSettings, dataset: Dataset, models: Sequence[str]) -> str:
+def _compile(
+    settings: TrainSettings, dataset: Dataset, models: Sequence[str], teacher: Teacher | None
+) -> str:
     """Whether all runs are compiled: where one is worth it, all are, or times tell nothing."""
     device = resolve_device(settings.device)
     images = len(dataset.train) * settings.epochs
     built = [fresh_model(settings.model_copy(update={"model": m}), dataset) for m in models]
-    operations = max(training_operations(model.eval(), images) for model in built)
+    operations = max(training_operations(model.eval(), images, teacher) for model in built)
     return "on" if decide_compile(settings, device, operations)[0] else "off"
 
 

@@ -67,6 +67,7 @@ class Contents:
         metrics: of the evaluation, and of the calibration where there was one.
         training: where the model comes from a run.
         before: of the model before it was calibrated, where it was.
+        can_calibrate: whether there are other images to fit a temperature on.
     """
 
     model: str
@@ -77,6 +78,7 @@ class Contents:
     metrics: Mapping[str, float | int]
     training: Training | None = None
     before: Evaluation | None = None
+    can_calibrate: bool = False
 
     @property
     def reliability_before(self) -> Reliability | None:

@@ -129,7 +129,8 @@ def describe(settings: BenchmarkSettings, device: torch.device) -> dict[str, Any
 
 def short(value: float) -> str:
     """A number as people read it, to three digits or the unit: 84.2 M, 1,234 or 0.0312."""
-    for size, letter in ((1e9, "G"), (1e6, "M")):
+    value = float(f"{value:.3g}") if value >= 1e6 else value  # 999,600,000 is 1 G
+    for size, letter in ((1e12, "T"), (1e9, "G"), (1e6, "M")):
         if value >= size:
             return f"{value / size:.3g} {letter}"
     return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"

@@ -117,9 +117,9 @@ def _calibration(contents: Contents) -> str:
     ]
     if len(now.labels) < 1000:
         text.append(f"From {len(now.labels):,} images it is a rough estimate, rather too high.")
-    if contents.before is None:
+    if contents.before is None and contents.can_calibrate:
         text.append("To correct it by a temperature: <code>eanet evaluate RUN --calibrate</code>")
-    else:
+    if contents.before is not None:
         text.append(
             f"The logits were divided by a temperature of {m['temperature']:.3f}, fitted on the "
             f"validation images: ECE {m['ece_before']:.1%} before, {m['ece']:.1%} now; negative "

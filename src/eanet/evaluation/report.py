@@ -7,7 +7,7 @@ from pathlib import Path
 
 from eanet.data.imageset import ImageSet
 from eanet.data.splits import DataOptions
-from eanet.device import resolve_device
+from eanet.device import device_or_other, resolve_device
 from eanet.errors import EanetError
 from eanet.evaluation.calibration import divide_logits, fit_temperature
 from eanet.evaluation.contents import Contents, Training
@@ -52,20 +52,20 @@ def write_report(
 
     Args:
         where: a run directory, a model file, a bundled model or a Hub id.
-        data: a data set's name or a folder; that of the run unless given.
+        data: a data set's name, a folder, a list or an archive; that of the run unless given.
         split: which of its images; unless given, the test images, or where other data than the
             run's have none the validation images, or else all.
         data_dir: where archives are; the run's unless given.
         output: folder to write to; unless given, that of the run or file, or a folder in it named
             after data and split where these are not the run's test images.
-        device: where to compute; as the run was told unless given.
+        device: where to compute; unless given, as the run was told, if there is such a device.
         calibrate: fit a temperature on the validation images, divide the model's logits by it, and
             write this model into the folder of the report. That of a run's own test images is the
             run's, so the run predicts calibrated probabilities from then on.
 
     Raises:
-        EanetError: no such model or data, they do not fit each other, or there are no validation
-            images apart from those of the report.
+        EanetError: no such model or data, they do not fit each other, the run's images have changed
+            since, or there are no validation images apart from those of the report.
     """
     model = load_model(where)
     path = Path(where)
@@ -81,15 +81,18 @@ def write_report(
     trained_on = settings.data if settings is not None else None
     if (data := data or trained_on or _described(where)) is None:
         raise EanetError(f"{where} does not say what it was trained on; name the images by --data")
-    chosen = select_images(data, split, options, trained_on)
+    chosen = select_images(data, split, options, run)
     folder = Path(output) if output is not None else _folder(path, chosen)
     if (folder / SETTINGS).is_file() and folder.resolve() != path.resolve():
         raise EanetError(f"{folder} holds another run; name another folder by --output")
     validation = _for_calibration(chosen) if calibrate else None
 
-    device = resolve_device(device or (asked.device if asked is not None else "auto"))
+    if device is None:
+        device = device_or_other(asked.device if asked is not None else "auto")
     smoothing = settings.label_smoothing if settings is not None else 0.0
-    evaluation = evaluate(model, chosen.images, device=device, label_smoothing=smoothing)
+    evaluation = evaluate(
+        model, chosen.images, device=resolve_device(device), label_smoothing=smoothing
+    )
     contents = Contents(
         model.config.name,
         chosen.data,
@@ -98,6 +101,7 @@ def write_report(
         evaluation,
         evaluation.metrics(),
         training=Training.of(run) if run is not None else None,
+        can_calibrate=chosen.validation is not None and chosen.split != "validation",
     )
     if validation is not None:
         contents = _calibrate(model, contents, evaluate(model, validation, device=device))
@@ -133,7 +137,10 @@ def _for_calibration(chosen: Selection) -> ImageSet:
             "leave out --calibrate or use another --split"
         )
     if chosen.validation is None:
-        raise EanetError(f"{chosen.data} has no validation images to fit a temperature on")
+        raise EanetError(
+            f"{chosen.data} has no validation images to fit a temperature on; train with some "
+            "(--validation-fraction), or name data that have them by --data"
+        )
     return chosen.validation
 
 

@@ -11,6 +11,7 @@ from eanet.data.imageset import ImageSet
 from eanet.data.sources import load_dataset, load_source, locate
 from eanet.data.splits import DataOptions, Dataset, SourceSplits
 from eanet.errors import EanetError, unknown_name
+from eanet.training.run_directory import RunDirectory
 
 Split = Literal["train", "validation", "test"]
 
@@ -35,23 +36,26 @@ class Selection:
 
 
 def select_images(
-    data: str | Path, split: Split | None, options: DataOptions, trained_on: str | None
+    data: str | Path, split: Split | None, options: DataOptions, run: RunDirectory | None
 ) -> Selection:
     """The images of a data set that are asked for.
 
     Args:
-        data: a data set's name or a folder.
+        data: a data set's name, a folder, a list or an archive.
         split: which of its images; unless given, the test images, or where other data than the
             run's have none the validation images, or else all.
         options: how they are loaded; how they are split holds for the run's own data alone.
-        trained_on: the data of the run, where the model comes from one.
+        run: where the model comes from, if it is one.
 
     Raises:
-        EanetError: there are no such data, or no such images in them.
+        EanetError: there are no such data, or no such images in them, or those of the run have
+            changed, so that another split would show it images that it was trained on.
     """
     found: Dataset | SourceSplits
-    if of_run := locate(data) == trained_on:
+    of_run = run is not None and locate(data) == run.read_settings()[1].data
+    if run is not None and of_run:
         found = load_dataset(data, options)
+        run.check_data(found)
         name = found.name
     else:
         name, found = load_source(data, options)
