@@ -235,7 +235,7 @@ def test_a_compiler_that_fails_is_told_in_its_first_line(
     assert refused("train") == (1, f"InductorError: g++: no such header; {told}")
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["recipes", "default"], ["predict"]])
+@pytest.mark.parametrize("arguments", [["--help"], ["recipes", "default"], ["models"], ["predict"]])
 def test_a_reader_that_goes_away_is_no_error(
     arguments: list[str], trained: eanet.TrainingResult, photos: Path
 ) -> None:

@@ -103,6 +103,15 @@ def test_a_prediction_is_one_line_an_image(
     assert err == ""
 
 
+def test_options_may_stand_between_the_run_and_the_images(
+    trained: eanet.TrainingResult, photos: Path, capsys: Capture
+) -> None:
+    first, second = (str(photos / "red" / f"0{number}.png") for number in range(2))
+    assert main(["predict", str(trained.path), "--top", "1", first, "--format", "csv", second]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split(",")[0] for line in lines] == ["image", first, second]
+
+
 def test_json_and_csv_read_back_as_the_same_answers(
     trained: eanet.TrainingResult, photos: Path, capsys: Capture
 ) -> None:
@@ -196,10 +205,13 @@ def test_a_network_of_keras_becomes_a_model_with_the_names_of_its_classes(
 
     monkeypatch.setattr("eanet.models.keras_import.import_keras", read)
     monkeypatch.chdir(tmp_path)
-    Path("names.txt").write_text("ant\nbee\n\n")
+    Path("names.txt").write_text("ant\nbee\n\n", "utf-8-sig")  # as Windows' editors do
     assert main(["import-keras", "nets/small.weights.h5", "--classes", "names.txt"]) == 0
     assert "8 x 8 pixels, 2 classes\nwrote runs/small/model.safetensors" in capsys.readouterr().out
     assert eanet.load("runs/small").classes == ("ant", "bee")
+    Path("runs/small/config.yaml").touch()  # as if it had been trained
+    assert main(["import-keras", "nets/small.weights.h5"]) == 1
+    assert "runs/small holds a run; name another folder by --output" in capsys.readouterr().err
 
 
 def test_weights_of_keras_that_cannot_be_read_are_one_line(

@@ -225,7 +225,7 @@ def read_text(path: Path) -> str:
         EanetError: it cannot be read.
     """
     try:
-        return path.read_text("utf-8")
+        return path.read_text("utf-8-sig")  # Windows' editors begin a file with a mark
     except OSError as error:
         raise EanetError(f"cannot read {path}: {error.strerror}") from error
     except UnicodeDecodeError as error:

@@ -22,7 +22,10 @@ def add(commands: Commands) -> None:
     made.add_argument(
         "model", metavar="RUN", help="run directory, model file, bundled model or Hub id"
     )
-    made.add_argument("--data", help="data set or folder; unset: what the run was trained on")
+    made.add_argument(
+        "--data",
+        help="name of a data set, folder, list or archive; unset: what the run was trained on",
+    )
     made.add_argument(
         "--split",
         choices=["train", "validation", "test"],

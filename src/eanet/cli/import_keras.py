@@ -7,6 +7,7 @@ from pathlib import Path
 
 from eanet.cli.output import stdout
 from eanet.cli.parser import Commands
+from eanet.errors import EanetError
 
 
 def add(commands: Commands) -> None:
@@ -29,11 +30,15 @@ def run(options: argparse.Namespace) -> None:
     from eanet.config import read_text
     from eanet.models import save_model
     from eanet.models.keras_import import import_keras
+    from eanet.training.run_directory import SETTINGS
 
+    stem = options.file.name.removesuffix(".keras").removesuffix(".weights.h5")
+    folder = options.output or Path("runs") / stem
+    if (folder / SETTINGS).is_file():
+        raise EanetError(f"{folder} holds a run; name another folder by --output")
     classes = read_text(options.classes).split("\n") if options.classes else None
     model = import_keras(options.file, classes and [name for name in classes if name])
-    stem = options.file.name.removesuffix(".keras").removesuffix(".weights.h5")
-    path = save_model(model, options.output or Path("runs") / stem)
+    path = save_model(model, folder)
     out = stdout()
     size = model.config.image_size
     out.print(

@@ -53,7 +53,14 @@ def print_table(
 def stdout() -> Console:
     """Plain text on standard output, wrapped to the window where that is a terminal."""
     width = None if sys.stdout.isatty() else 1000
-    return Console(highlight=False, markup=False, emoji=False, soft_wrap=True, width=width)
+    return _Output(highlight=False, markup=False, emoji=False, soft_wrap=True, width=width)
+
+
+class _Output(Console):
+    """Leaves a reader that goes away to `main`, as other output does."""
+
+    def on_broken_pipe(self) -> None:
+        raise BrokenPipeError
 
 
 def write_rows(rows: Iterable[Sequence[Any]]) -> None:

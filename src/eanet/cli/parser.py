@@ -32,6 +32,7 @@ class Parser(argparse.ArgumentParser):
         super().__init__(
             allow_abbrev=False, formatter_class=argparse.RawDescriptionHelpFormatter, **options
         )
+        self._is_within = False
 
     def error(self, message: str) -> NoReturn:
         """Print one line and exit with 2."""
@@ -43,8 +44,20 @@ class Parser(argparse.ArgumentParser):
             raise argparse.ArgumentError(None, str(unknown_name(kind, value, action.choices)))
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
-        """As the base class, but an unknown option is an error here, where its like are known."""
-        found, unknown = super().parse_known_args(args, namespace)
+        """As the base class, but options may stand anywhere, and an unknown one is an error here.
+
+        Here its like are known.
+        """
+        if self._is_within:  # what is called below comes back to this method
+            return super().parse_known_args(args, namespace)
+        self._is_within = True
+        try:
+            if self._subparsers is None:
+                found, unknown = self.parse_known_intermixed_args(args, namespace)
+            else:
+                found, unknown = super().parse_known_args(args, namespace)
+        finally:
+            self._is_within = False
         for text in unknown:
             if text.startswith("-"):
                 options = [name for name in self._option_string_actions if name.startswith("--")]

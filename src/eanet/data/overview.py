@@ -90,8 +90,11 @@ def write_problems(found: Overview, path: Path) -> Path:
     Raises:
         EanetError: the file cannot be written.
     """
-    with replacing(path) as partial, partial.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file)
+    with (
+        replacing(path) as partial,
+        partial.open("w", newline="", encoding="utf-8", errors="surrogateescape") as file,
+    ):
+        writer = csv.writer(file, lineterminator="\n")
         writer.writerow(("image", "problem"))
         writer.writerows(found.problems())
     return path

@@ -54,7 +54,7 @@ def _read_layers(path: Path) -> dict[str, Variables]:
     try:
         import h5py
     except ImportError as error:
-        raise EanetError('reading Keras files needs h5py: pip install "eanet[keras]"') from error
+        raise EanetError("reading Keras files needs h5py: pip install h5py") from error
     if not path.is_file():
         raise EanetError(f"no such file: {path}")
     layers: dict[str, dict[int, Array]] = {}

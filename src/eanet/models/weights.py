@@ -59,15 +59,15 @@ def save_model(model: Classifier, directory: Path) -> Path:
     with replacing(path) as partial:
         partial.write_bytes(save(tensors, {"format": "pt", "eanet": json.dumps(description)}))
     with replacing(directory / CONFIG) as partial:
-        partial.write_text(json.dumps(description, indent=2, ensure_ascii=False) + "\n", "utf-8")
+        text = json.dumps(description, indent=2, ensure_ascii=False) + "\n"
+        # Classes may be called after folders with any bytes in their names; JSON escapes are such.
+        partial.write_text(text, "utf-8", errors="backslashreplace")
     return path
 
 
 def find_model(where: str | Path) -> Path:
     """The file of a model; arguments and errors as those of `load_model`."""
-    path, text = Path(where), str(where)
-    if not text:
-        raise WrongArgumentError("the name of the model is empty")  # would be this folder
+    path, text = _path(where), str(where)
     if path.is_dir():
         if not (path / WEIGHTS).is_file():
             raise EanetError(f"no {WEIGHTS} in {where}: no run, or one without a finished epoch")
@@ -89,7 +89,14 @@ def find_model(where: str | Path) -> Path:
 
 def locate_model(where: str | Path) -> str:
     """A model as it can be found again from anywhere: a name as it is, else the whole path."""
-    return str(Path(where).resolve()) if Path(where).exists() else str(where)
+    path = _path(where)
+    return str(path.resolve()) if path.exists() else str(where)
+
+
+def _path(where: str | Path) -> Path:
+    if not str(where):
+        raise WrongArgumentError("the name of the model is empty")  # would be this folder
+    return Path(where).expanduser()
 
 
 def read_description(path: Path) -> dict[str, Any]:
