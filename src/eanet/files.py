@@ -34,16 +34,20 @@ def replacing(path: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def alone(folder: Path) -> Iterator[None]:
+def alone(folder: Path, *, wait: bool = False) -> Iterator[None]:
     """Keep other processes that ask likewise out of ``folder`` until the block ends.
 
     Where the file system knows no locks, nobody is kept out.
 
+    Args:
+        folder: which must be there for others to be kept out.
+        wait: until another one that is at work there has ended.
+
     Raises:
-        EanetError: another one is at work there.
+        EanetError: another one is at work there, and not waited for.
     """
     file = folder / ".lock"
-    lock = FileLock(file, timeout=0)
+    lock = FileLock(file, timeout=-1 if wait else 0)
     try:
         lock.acquire()
     except Timeout:

@@ -76,6 +76,12 @@ def test_in_order_gives_all_images_once():
     assert [int(p[0, 0, 0]) for pixels, _ in batches for p in pixels] == list(range(7))
 
 
+def test_processes_share_out_what_is_in_order():
+    shares = [list(in_order(image_set(7), 2, rank, 3)) for rank in range(3)]
+    found = [[int(p[0, 0, 0]) for pixels, _ in share for p in pixels] for share in shares]
+    assert found == [[0, 1, 6], [2, 3], [4, 5]]
+
+
 @pytest.fixture
 def unequal():
     labels = np.repeat([0, 1, 2], [3, 14, 60]).astype(np.int64)

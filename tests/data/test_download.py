@@ -122,6 +122,18 @@ def test_a_part_beyond_the_end_is_verified_or_fetched_anew(server, target, part,
     assert target.read_bytes() == CONTENT
 
 
+def test_of_two_at_once_one_downloads_and_the_other_takes_it(server, target):
+    server.cuts = [100_000]  # the first of them is at it for some time
+    callers = [threading.Thread(target=download, args=(server.url, target, SHA256)) for _ in "ab"]
+    for caller in callers:
+        caller.start()
+    for caller in callers:
+        caller.join()
+    assert server.asked == [None, "bytes=100000-"]
+    assert target.read_bytes() == CONTENT
+    assert files(target) == ["file.bin"]
+
+
 def test_a_wrong_checksum_deletes_what_arrived_and_keeps_the_old_file(server, target):
     target.parent.mkdir()
     target.write_bytes(b"old")

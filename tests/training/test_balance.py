@@ -7,11 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from augment_draws import neutral_draws
 
 import eanet
+from eanet.config import Recipe
 from eanet.data.batches import Batches
 from eanet.training import updates
-from eanet.training.step import TrainingStep, balanced_weights, smoothed_loss
+from eanet.training.step import TrainingStep, balanced_weights, image_weights, smoothed_loss
 
 LABELS = torch.tensor([0] * 6 + [1] * 2 + [2])
 
@@ -21,9 +23,23 @@ def test_weighted_every_class_has_the_same_share_of_the_loss():
     weights = balanced_weights(np.bincount(LABELS))
     of_classes = [smoothed_loss(logits[k == LABELS], LABELS[k == LABELS], 0.1) for k in range(3)]
     expected = torch.stack(of_classes).mean()
-    torch.testing.assert_close(smoothed_loss(logits, LABELS, 0.1, weights), expected)
     one_hot = torch.nn.functional.one_hot(LABELS, 3).float()
-    torch.testing.assert_close(smoothed_loss(logits, one_hot, 0.1, weights), expected)
+    for targets in (LABELS, one_hot):
+        of_images = image_weights(targets, weights)
+        torch.testing.assert_close(smoothed_loss(logits, targets, 0.1, of_images), expected)
+
+
+def test_what_a_teacher_says_counts_by_the_class_of_the_image():
+    class Wrong(torch.nn.Module):
+        def forward(self, images: torch.Tensor) -> torch.Tensor:
+            return torch.tensor([[1.0, 0, 0]]).expand(len(images), 3)  # always the common class
+
+    model = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(12, 3))
+    weights, pixels = balanced_weights(np.bincount(LABELS)), torch.rand(9, 3, 2, 2)
+    step = TrainingStep(model, Recipe(teacher_share=1.0), weights, Wrong())
+    loss, _ = step(pixels, LABELS, neutral_draws(9))
+    losses = -model(pixels).log_softmax(1)[:, 0]
+    torch.testing.assert_close(loss, (losses * weights[LABELS]).mean())
 
 
 def test_the_weights_of_the_images_are_one_on_average():

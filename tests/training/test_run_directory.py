@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 from datetime import UTC, datetime
 
 import numpy as np
@@ -90,18 +91,17 @@ def test_history_is_appended_and_cut_back(tmp_path):
     assert run.read_history() == rows[:2]
 
 
-def test_a_checkpoint_is_replaced_as_a_whole(tmp_path, monkeypatch):
+def test_a_checkpoint_is_replaced_as_a_whole(tmp_path):
     run = RunDirectory(tmp_path)
     assert run.read_checkpoint() is None
     run.write_checkpoint({"epoch": 1, "model": {"w": torch.ones(2)}})
-
-    def full_disk(state: object, path: object) -> None:
-        path.write_bytes(b"half")
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(torch, "save", full_disk)
-    with pytest.raises(EanetError, match="No space left"):
-        run.write_checkpoint({"epoch": 2})
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, limits[1]))  # as a full disk: not all fits
+    try:
+        with pytest.raises(EanetError, match=r"cannot write .*last.ckpt: File too large"):
+            run.write_checkpoint({"epoch": 2})
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert run.read_checkpoint()["epoch"] == 1
     assert [p.name for p in tmp_path.iterdir()] == [CHECKPOINT]
 

@@ -124,6 +124,40 @@ def test_an_interrupted_run_goes_on_to_the_same_bits(plain, tmp_path, monkeypatc
     assert_same(plain, run)
 
 
+def test_an_interruption_during_the_validation_is_heeded_after_it(plain, tmp_path, monkeypatch):
+    score = trainer_module.score
+
+    def interrupt(*arguments: object, **options: object) -> object:
+        os.kill(os.getpid(), signal.SIGINT)
+        return score(*arguments, **options)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(trainer_module, "score", interrupt)
+        for epoch in (1, 2):
+            with pytest.raises(KeyboardInterrupt):
+                resume(tmp_path / "run") if epoch > 1 else launch(
+                    settings(tmp_path, dropout=0.1, ema=0.9, flip=True)
+                )
+            assert len(RunDirectory(tmp_path / "run").read_history()) == epoch
+    assert_same(plain, resume(tmp_path / "run"))
+
+
+def test_an_interrupted_run_that_cannot_be_saved_says_so(tmp_path, monkeypatch, capsys):
+    def full(run: RunDirectory, state: object) -> None:
+        raise EanetError("cannot write last.ckpt: No space left on device")
+
+    monkeypatch.setattr(RunDirectory, "write_checkpoint", full)
+    take = updates_module.take
+    monkeypatch.setattr(
+        updates_module, "take", lambda *a: os.kill(os.getpid(), signal.SIGINT) or take(*a)
+    )
+    with pytest.raises(KeyboardInterrupt):
+        launch(settings(tmp_path))
+    err = capsys.readouterr().err
+    assert "interrupted, and not saved: cannot write last.ckpt: No space left on device\n" in err
+    assert "interrupted and saved" not in err
+
+
 def test_a_resumed_run_forgets_what_came_after_its_checkpoint(plain, tmp_path, monkeypatch):
     """Killed after the second row was written but before the second checkpoint was."""
     saves = 0
@@ -304,9 +338,10 @@ def test_tensorboard_events_hold_the_history(tmp_path):
 
 
 def test_tensorboard_that_is_not_installed_says_how_to_get_it(tmp_path, monkeypatch):
-    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
-    with pytest.raises(EanetError, match=r"pip install \"eanet\[tensorboard\]\""):
+    monkeypatch.setitem(sys.modules, "tensorboard", None)
+    with pytest.raises(EanetError, match="needs TensorBoard: pip install tensorboard"):
         launch(settings(tmp_path, tensorboard=True))
+    assert not any(tmp_path.iterdir())
 
 
 def test_small_sets_get_small_batches_and_digits_are_not_mirrored(tmp_path):

@@ -86,7 +86,12 @@ def take(images: ImageSet, indices: Tensor | slice) -> tuple[Tensor, Tensor]:
     return pixels.permute(0, 3, 1, 2).contiguous(), labels
 
 
-def in_order(images: ImageSet, batch_size: int) -> Iterator[tuple[Tensor, Tensor]]:
-    """All images once, as they stand, as `take` gives them; the last batch may be smaller."""
-    for start in range(0, len(images), batch_size):
+def in_order(
+    images: ImageSet, batch_size: int, rank: int = 0, processes: int = 1
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """All images once, as they stand, as `take` gives them; the last batch may be smaller.
+
+    Of several processes, each takes every so-manieth batch, from that of its rank on.
+    """
+    for start in range(rank * batch_size, len(images), processes * batch_size):
         yield take(images, slice(start, start + batch_size))

@@ -15,6 +15,7 @@ from rich.progress import DownloadColumn, TransferSpeedColumn
 
 from eanet.console import notice, progress_bar
 from eanet.errors import EanetError
+from eanet.files import alone
 
 ATTEMPTS = 4
 BACKOFF_S = 1.0
@@ -27,7 +28,8 @@ _DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EACCES, errno.ERO
 def download(url: str, destination: Path, sha256: str | None = None) -> Path:
     """Download ``url`` to ``destination``, which appears whole and verified or not at all.
 
-    What has arrived waits in ``destination.part``, from where a later call goes on.
+    What has arrived waits in ``destination.part``, from where a later call goes on. One process at
+    a time downloads into a folder; what another has brought meanwhile is taken.
 
     Args:
         url: where from.
@@ -40,15 +42,19 @@ def download(url: str, destination: Path, sha256: str | None = None) -> Path:
     part = destination.with_name(destination.name + ".part")
     try:
         destination.parent.mkdir(parents=True, exist_ok=True)
-        part.touch()
-        _fetch_with_retries(url, part, destination, sha256)
-        if sha256 and _sha256(part) != sha256:
-            part.unlink()
-            raise EanetError(
-                f"{url} does not have the expected SHA-256 {sha256}; what arrived was deleted, "
-                "run again to download it anew"
-            )
-        return part.replace(destination)
+        was_there = destination.exists()
+        with alone(destination.parent, wait=True):
+            if destination.exists() and not was_there:
+                return destination
+            part.touch()
+            _fetch_with_retries(url, part, destination, sha256)
+            if sha256 and _sha256(part) != sha256:
+                part.unlink()
+                raise EanetError(
+                    f"{url} does not have the expected SHA-256 {sha256}; what arrived was deleted, "
+                    "run again to download it anew"
+                )
+            return part.replace(destination)
     except OSError as error:
         raise EanetError(
             f"cannot write {error.filename or part} ({error.strerror}): free some space, or name "

@@ -20,18 +20,21 @@ from eanet.device import (
 from eanet.errors import EanetError
 from eanet.models import Classifier
 from eanet.models.operations import multiply_adds
+from eanet.training.teacher import Teacher
 
 # Compiling takes about a minute. A training of this many operations takes several minutes without.
 WORTH_COMPILING = {"cpu": 2e13, "cuda": 1e15}
 WORTH_COMPILING_MINUTES = 30.0  # on a busy machine compiling takes several
 
 
-def training_operations(model: Classifier, images: int) -> float:
+def training_operations(model: Classifier, images: int, teacher: Teacher | None = None) -> float:
     """Floating-point operations of training on ``images`` images.
 
-    A multiply-add is two, and a backward pass takes twice the matrix products of the forward pass.
+    A multiply-add is two, and a backward pass takes twice the matrix products of the forward pass,
+    which is all that a teacher has.
     """
-    return 6.0 * multiply_adds(model) * images
+    taught = 0 if teacher is None else 2.0 * multiply_adds(teacher.model)
+    return (6.0 * multiply_adds(model) + taught) * images
 
 
 def decide_compile(settings: TrainSettings, device: Device, operations: float) -> tuple[bool, str]:
@@ -45,7 +48,8 @@ def decide_compile(settings: TrainSettings, device: Device, operations: float) -
     if not has_compiler(device):
         if settings.compile == "on":
             raise EanetError(
-                "--compile on needs a C++ compiler (g++ or clang++), or Triton on GPUs"
+                "--compile on needs a C++ compiler (g++ or clang++), or Triton on GPUs; "
+                "--compile off does without"
             )
         return False, "no C++ compiler found" if device == "cpu" else "no Triton found"
     if settings.compile == "on":

@@ -26,12 +26,13 @@ from eanet.training.engine import (
     resolve_precision,
     training_operations,
 )
-from eanet.training.initial import begin_with, once_begun, with_architecture, with_scale
+from eanet.training.initial import RECIPE, begin_with, once_begun, with_architecture, with_scale
 from eanet.training.lr_search import SEARCH, range_test
 from eanet.training.run_directory import MODELS, RunDirectory, data_options
-from eanet.training.teacher import find_teacher
+from eanet.training.teacher import Teacher
+from eanet.training.tensorboard import check_tensorboard
 from eanet.training.trainer import Trainer
-from eanet.training.updates import WEIGHTS
+from eanet.training.updates import WEIGHTS, check_shares
 
 
 def launch(settings: TrainSettings) -> RunDirectory:
@@ -47,18 +48,21 @@ def launch(settings: TrainSettings) -> RunDirectory:
     settings = with_architecture(located(settings))
     if settings.teacher is not None:
         find_model(settings.teacher)  # likewise
+    if settings.tensorboard:
+        check_tensorboard()
     fabric = create_fabric(settings)
     with fabric.rank_zero_first(local=True):  # the others find what the first has unpacked
         named, choices = decide(settings)
     chosen = with_scale(named, settings.image_size)
     dataset = load_run_data(chosen, fabric)
     tell([choice for choice in choices if getattr(chosen, choice.setting) == choice.value])
-    find_teacher(chosen.teacher, dataset.train.classes)  # before there is a run directory
+    teacher = find_teacher(chosen, dataset)
     model = fresh_model(chosen, dataset)
-    resolved = resolve(chosen, dataset, model)
+    resolved = resolve(chosen, dataset, model, teacher)
+    check_shares(min(resolved.batch_size, len(dataset.train)), fabric)
     search = None
     if chosen.learning_rate == "find":
-        search = range_test(resolved, dataset.train, fabric, model)
+        search = range_test(resolved, dataset.train, fabric, model, teacher)
         resolved = resolved.model_copy(update={"learning_rate": search.suggestion})
         notice(
             f"learning rate {resolved.learning_rate:g}: half of where the loss is lowest, "
@@ -74,7 +78,7 @@ def launch(settings: TrainSettings) -> RunDirectory:
     run = fabric.broadcast(run)
     notice(f"writing to {run.path}")
     with _alone(run, fabric):
-        Trainer(resolved, dataset, run, fabric, model, began).fit()
+        Trainer(resolved, dataset, run, fabric, model, began, teacher).fit()
     return run
 
 
@@ -111,7 +115,10 @@ def resume(path: Path, **machine: str | int | None) -> RunDirectory:
         dataset = load_run_data(resolved, fabric)
         run.check_data(dataset)
         model = fresh_model(once_begun(resolved, run), dataset)
-        Trainer(resolved, dataset, run, fabric, model, began).fit()
+        teacher = find_teacher(resolved, dataset)
+        compiled, _ = compiling(resolved, dataset, model, teacher)
+        resolved = resolved.model_copy(update={"compile": "on" if compiled else "off"})
+        Trainer(resolved, dataset, run, fabric, model, began, teacher).fit()
     return run
 
 
@@ -139,27 +146,43 @@ def load_run_data(settings: TrainSettings, fabric: Fabric) -> Dataset:
 def fresh_model(settings: TrainSettings, dataset: Dataset) -> Classifier:
     """The model with its first weights, and the normalisation of the training images or `init`."""
     assert settings.model is not None, "it is chosen before"
+    _, own = read_name(settings.model)  # which may say more than the recipe
     torch.manual_seed(derive_seed(settings.seed, WEIGHTS))
     model = create_model(
         settings.model,
         classes=dataset.train.classes,
         image_size=dataset.train.image_size,
         normalization=dataset.train.mean_std(),
-        dropout=settings.dropout,
-        drop_path=settings.drop_path,
+        **{name: getattr(settings, name) for name in RECIPE if name not in own},
     )
     if settings.init is not None:
         begin_with(model, settings.init)
     return model
 
 
-def resolve(settings: TrainSettings, dataset: Dataset, model: Classifier) -> ResolvedSettings:
+def find_teacher(settings: TrainSettings, dataset: Dataset) -> Teacher | None:
+    """Whom the run learns from, if anybody; errors as those of `Teacher`."""
+    if settings.teacher is None:
+        return None
+    return Teacher(settings.teacher, dataset.train.classes)
+
+
+def compiling(
+    settings: TrainSettings, dataset: Dataset, model: Classifier, teacher: Teacher | None
+) -> tuple[bool, str]:
+    """What `decide_compile` says of a run."""
+    operations = training_operations(model, len(dataset.train) * settings.epochs, teacher)
+    return decide_compile(settings, resolve_device(settings.device), operations)
+
+
+def resolve(
+    settings: TrainSettings, dataset: Dataset, model: Classifier, teacher: Teacher | None = None
+) -> ResolvedSettings:
     """Settings with every choice made, each printed; a rate yet to be found is the default."""
     train = dataset.train
     device = resolve_device(settings.device)
     batch_size = settings.batch_size or default_batch_size(len(train))
-    operations = training_operations(model, len(train) * settings.epochs)
-    compiled, why = decide_compile(settings, device, operations)
+    compiled, why = compiling(settings, dataset, model, teacher)
     rate = settings.learning_rate
     choices = {
         "learning_rate": Recipe().learning_rate if rate == "find" else rate,

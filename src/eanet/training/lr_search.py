@@ -21,6 +21,7 @@ from eanet.errors import EanetError
 from eanet.files import replacing
 from eanet.models import Classifier
 from eanet.training.optimizer import set_step
+from eanet.training.teacher import Teacher
 from eanet.training.updates import Updates
 
 SEARCH = "learning_rate.csv"
@@ -90,7 +91,11 @@ class RangeTest:
 
 
 def range_test(
-    settings: ResolvedSettings, images: ImageSet, fabric: Fabric, model: Classifier
+    settings: ResolvedSettings,
+    images: ImageSet,
+    fabric: Fabric,
+    model: Classifier,
+    teacher: Teacher | None = None,
 ) -> RangeTest:
     """Train a copy of a model for some steps at a learning rate that rises exponentially.
 
@@ -99,7 +104,8 @@ def range_test(
     settings = settings.model_copy(
         update={"schedule": "constant", "warmup_epochs": 0.0, "compile": "off"}
     )
-    updates = Updates(copy.deepcopy(model).to(fabric.device), settings, images, fabric)
+    trial = copy.deepcopy(model).to(fabric.device)
+    updates = Updates(trial, settings, images, fabric, teacher)
     rates, losses = np.geomspace(LOWEST, HIGHEST, STEPS), []
     recent = lowest = math.nan
     with progress_bar() as bar:

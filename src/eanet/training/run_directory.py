@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import io
 import os
 import platform
 from collections.abc import Mapping, Sequence
@@ -151,7 +152,8 @@ class RunDirectory:
         """Raise an `EanetError` unless these are the images that the run began with."""
         if self.read_config()["data"]["fingerprint"] != data_fingerprint(dataset):
             raise EanetError(
-                f"the images are no longer those that {self.path} was trained on; start a new run"
+                f"the images are no longer those that {self.path} was trained on, so which of them "
+                "it has seen is not known; start a new run, or name other images by --data"
             )
 
     # History
@@ -185,9 +187,15 @@ class RunDirectory:
     # Training state
 
     def write_checkpoint(self, state: Mapping[str, Any]) -> None:
-        """Replace the training state."""
+        """Replace the training state.
+
+        Raises:
+            EanetError: it cannot be written; the last one stays.
+        """
+        content = io.BytesIO()
+        torch.save(dict(state), content)  # to a file, it tells of a full disk in a way of its own
         with replacing(self.path / CHECKPOINT) as partial:
-            torch.save(dict(state), partial)
+            partial.write_bytes(content.getbuffer())
 
     def read_checkpoint(self) -> dict[str, Any] | None:
         """The training state, on the CPU; ``None`` where the run stopped before the first one.

@@ -20,7 +20,7 @@ from eanet.data.imageset import ImageSet
 
 
 def smoothed_loss(
-    logits: Tensor, targets: Tensor, label_smoothing: float, class_weights: Tensor | None = None
+    logits: Tensor, targets: Tensor, label_smoothing: float, weights: Tensor | None = None
 ) -> Tensor:
     """Mean cross-entropy of logits ``(B, K)`` with smoothed labels.
 
@@ -31,14 +31,13 @@ def smoothed_loss(
         logits: of a model.
         targets: labels, ``(B,)``, or probabilities of the classes, ``(B, K)``.
         label_smoothing: the share ``s``.
-        class_weights: how much an image of each class counts, ``(K,)``; unset: all alike.
+        weights: how much each image counts, ``(B,)``; unset: all alike.
     """
-    if class_weights is None:
+    if weights is None:
         return F.cross_entropy(logits.float(), targets, label_smoothing=label_smoothing)
     losses = F.cross_entropy(
         logits.float(), targets, label_smoothing=label_smoothing, reduction="none"
     )  # (B,)
-    weights = class_weights[targets] if targets.ndim == 1 else targets @ class_weights  # (B,)
     return (losses * weights).mean()
 
 
@@ -46,6 +45,13 @@ def balanced_weights(counts: NDArray[np.int64]) -> Tensor:
     """Weights ``(K,)`` by which classes of ``counts`` ``(K,)`` images count alike; 1 on average."""
     images = torch.from_numpy(counts).float()
     return images.sum() / (len(images) * images)
+
+
+def image_weights(targets: Tensor, class_weights: Tensor) -> Tensor:
+    """What images count ``(B,)``, by their labels ``(B,)`` or the shares of classes ``(B, K)``."""
+    if targets.ndim == 1:
+        return class_weights[targets]
+    return (targets * class_weights).sum(1)  # no matrix product: autocast would round the weights
 
 
 def tally(loss: Tensor, logits: Tensor, labels: Tensor) -> Tensor:
@@ -78,7 +84,7 @@ class TrainingStep(nn.Module):
     Args:
         model: raw pixels ``(B, C, H, W)`` to logits ``(B, K)``.
         settings: the augmentation and the label smoothing.
-        class_weights: of the loss, as `smoothed_loss` takes them.
+        class_weights: how much an image of each class counts, ``(K,)``; unset: all alike.
         teacher: pixels as the model's to probabilities ``(B, K)``, from which it learns as well.
     """
 
@@ -106,10 +112,12 @@ class TrainingStep(nn.Module):
         if self.settings.mixes:
             targets = mix_labels(labels, share, logits.shape[1])  # (B, K)
             labels = targets.argmax(1)
-        smoothing = self.settings.label_smoothing
-        loss = smoothed_loss(logits, targets, smoothing, self.class_weights)
+        weights = None
+        if self.class_weights is not None:
+            weights = image_weights(targets, self.class_weights)
+        loss = smoothed_loss(logits, targets, self.settings.label_smoothing, weights)
         if self.teacher is not None:
-            taught = smoothed_loss(logits, self.teacher(pixels), 0.0, self.class_weights)
+            taught = smoothed_loss(logits, self.teacher(pixels), 0.0, weights)
             loss = torch.lerp(loss, taught, self.settings.teacher_share)
         return loss, tally(loss, logits, labels)
 
@@ -131,15 +139,15 @@ def score(
         images: all of them count once, whatever the number of processes.
         fabric: device, precision and processes.
         batch_size: images a step.
-        label_smoothing: of the loss, as in training, so that the two can be compared.
+        label_smoothing: of the loss, as in training, so that the two can be compared where nothing
+            but labels is learned from.
         forward: a compiled form of ``model`` for the batches that are full.
     """
     was_training = model.training
     model.eval()
     sums = torch.zeros(4, dtype=sums_type(fabric.device), device=fabric.device)
-    for number, (pixels, labels) in enumerate(in_order(images, batch_size)):
-        if number % fabric.world_size != fabric.global_rank:
-            continue
+    share = in_order(images, batch_size, fabric.global_rank, fabric.world_size)
+    for pixels, labels in share:
         pixels, labels = pixels.to(fabric.device), labels.to(fabric.device)
         with fabric.autocast():
             run = forward if forward is not None and len(labels) == batch_size else model

@@ -56,8 +56,3 @@ class Teacher(nn.Module):
             pixels = F.interpolate(pixels.float(), (size, size), mode="bilinear", antialias=True)
         logits: Tensor = self.model(pixels)[:, self.order]  # (B, K)
         return logits.float().softmax(1)
-
-
-def find_teacher(where: str | Path | None, classes: Sequence[str]) -> Teacher | None:
-    """The teacher of a run, if it has one; arguments and errors as those of `Teacher`."""
-    return None if where is None else Teacher(where, classes)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,16 +12,19 @@ if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter
 
 
+def check_tensorboard() -> None:
+    """Raise an `EanetError` unless TensorBoard is installed."""
+    if find_spec("tensorboard") is None:
+        raise EanetError("--tensorboard needs TensorBoard: pip install tensorboard")
+
+
 def event_writer(directory: Path, epochs_done: int) -> SummaryWriter:
     """A writer of events; those of an earlier try behind ``epochs_done`` are hidden.
 
     Raises:
         EanetError: TensorBoard is not installed.
     """
-    try:
-        from torch.utils.tensorboard import SummaryWriter
-    except ImportError as error:
-        raise EanetError(
-            '--tensorboard needs TensorBoard: pip install "eanet[tensorboard]"'
-        ) from error
+    check_tensorboard()
+    from torch.utils.tensorboard import SummaryWriter
+
     return SummaryWriter(str(directory), purge_step=epochs_done + 1)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import nullcontext
 from typing import Any, cast
 
 import torch
 from lightning_fabric import Fabric
-from torch import Tensor
+from torch import Tensor, distributed
 
 from eanet.config import ResolvedSettings
 from eanet.console import notice
@@ -24,10 +24,12 @@ from eanet.training.progress import TrainingProgress
 from eanet.training.run_directory import RunDirectory
 from eanet.training.state import State
 from eanet.training.step import score, scores, sums_type
+from eanet.training.teacher import Teacher
 from eanet.training.tensorboard import event_writer
 from eanet.training.updates import Updates
 
 CHECKPOINT_SECONDS = 120.0
+AGREE_EVERY = 10  # steps: processes wait for each other to agree
 
 
 class Trainer:
@@ -40,6 +42,7 @@ class Trainer:
         fabric: device, precision and processes.
         model: with its fresh weights.
         began: when the run's minutes, if it has any, began to count, by `time.monotonic`.
+        teacher: whom the model learns from as well.
     """
 
     def __init__(
@@ -50,12 +53,13 @@ class Trainer:
         fabric: Fabric,
         model: Classifier,
         began: float,
+        teacher: Teacher | None = None,
     ) -> None:
         self.settings, self.dataset, self.run, self.fabric = settings, dataset, run, fabric
         self.model = model.to(fabric.device)
         self.average = averaged(self.model, settings.ema) if settings.ema is not None else None
         self.kept = self.model if self.average is None else cast(Classifier, self.average.module)
-        self.updates = Updates(self.model, settings, dataset.train, fabric)
+        self.updates = Updates(self.model, settings, dataset.train, fabric, teacher)
         self.batches = self.updates.batches
         self.state = State()
         self._restore()
@@ -67,6 +71,7 @@ class Trainer:
             fabric,
             began,
         )
+        self._agree_every = 1 if fabric.world_size == 1 else AGREE_EVERY
         self._predict: Callable[[Tensor], Tensor] | None = None
         if settings.compile == "on":
             self._predict = torch.compile(self.kept, dynamic=False)
@@ -89,24 +94,31 @@ class Trainer:
         self.state = State(**state["progress"])
         if self.fabric.is_global_zero:
             self.run.rewrite_history(self.state.history)
+        else:  # the sums are those of all processes
+            self.state.sums = torch.zeros_like(self.state.sums)
 
     def _save(self) -> None:
         """Write the training state, unless the weights in it have become useless."""
-        self._check_finite()
+        sums = self._sums()
+        self._check_finite(sums)
         if self.fabric.is_global_zero:
             state: dict[str, Any] = {
                 "model": self.model.state_dict(),
                 "optimizer": self.updates.optimizer.state_dict(),
                 "average": None if self.average is None else self.average.state_dict(),
-                "progress": vars(self.state) | {"sums": self.state.sums.cpu()},
+                "progress": vars(self.state) | {"sums": sums.cpu()},
             }
             self.run.write_checkpoint(state)
         self._saved_at = time.monotonic()
 
-    def _check_finite(self) -> None:
-        """Raise where the loss of this epoch or a weight is no finite number."""
+    def _sums(self) -> Tensor:
+        """Of the epoch under way, over all processes."""
+        return cast(Tensor, self.fabric.all_reduce(self.state.sums.clone(), reduce_op="sum"))
+
+    def _check_finite(self, sums: Tensor) -> None:
+        """Raise where the loss of this epoch, by its sums, or a weight is no finite number."""
         norms = torch._foreach_norm([p.detach() for p in self.model.parameters()])
-        if bool(torch.stack([*norms, self.state.sums[0].float()]).isfinite().all()):
+        if bool(torch.stack([*norms, sums[0].float()]).isfinite().all()):
             return
         place = f"epoch {self.state.epoch + 1}, by step {self.state.step}"
         kept = self.run.read_checkpoint()
@@ -135,10 +147,12 @@ class Trainer:
             self.batches.batch_size,
             enabled=self.fabric.is_global_zero,
         )
-        with stop_requests() as stop, display:
+        with stop_requests() as stop, display, self._events or nullcontext():
             while not (self.budget.is_over or self._out_of_patience()):
                 self._train_epoch(display, stop)
                 self._end_epoch(display)
+                if self._agreed(stop.requested):
+                    self._interrupt()
 
     def _train_epoch(self, display: TrainingProgress, stop: StopRequest) -> None:
         """Take the steps that are left of an epoch, or as many as there is time for."""
@@ -156,17 +170,26 @@ class Trainer:
             state.seconds = time.perf_counter() - started
             budget.tick()
             if display.due():
-                self._check_finite()
+                self._check_finite(state.sums)
                 display.show(state.epoch, state.step, scores(state.sums), budget.seconds_left)
-            if stop.requested:
+            if state.step % self._agree_every:
+                continue
+            if self._agreed(stop.requested):
                 self._interrupt()
-            if time.monotonic() - self._saved_at > CHECKPOINT_SECONDS:
+            if self._agreed(time.monotonic() - self._saved_at > CHECKPOINT_SECONDS):
                 self._save()
+
+    def _agreed(self, asked: bool) -> bool:
+        """Whether any of the processes asks for something, which all of them then do at once."""
+        if self.fabric.world_size == 1:
+            return asked
+        flag = torch.tensor(float(asked), device=self.fabric.device)
+        return bool(self.fabric.all_reduce(flag, reduce_op="max"))
 
     def _end_epoch(self, display: TrainingProgress) -> None:
         state, settings = self.state, self.settings
-        self._check_finite()
-        sums = cast(Tensor, self.fabric.all_reduce(state.sums, reduce_op="sum"))
+        sums = self._sums()
+        self._check_finite(sums)
         started = time.perf_counter()
         row = {
             "epoch": state.epoch + 1,
@@ -174,6 +197,7 @@ class Trainer:
             **{f"train_{name}": value for name, value in scores(sums).items()},
         }
         if self.dataset.validation is not None:
+            self._share_statistics()
             found = score(
                 self.kept,
                 self.dataset.validation,
@@ -202,6 +226,12 @@ class Trainer:
         self._save()
         display.end_epoch(row, best=best)
 
+    def _share_statistics(self) -> None:
+        """Validate what is kept: the statistics of batch normalisation are those of the first."""
+        if self.fabric.world_size > 1:
+            for buffer in self.kept.buffers():
+                distributed.broadcast(buffer, 0)
+
     def _is_best(self, row: dict[str, float]) -> bool:
         """A higher validation accuracy, or the same at a lower loss; any without validation."""
         state = self.state
@@ -223,7 +253,10 @@ class Trainer:
         return True
 
     def _interrupt(self) -> None:
-        with suppress(EanetError):  # weights gone bad are not saved, and the last good state stays
+        try:
             self._save()
-        notice(f"interrupted and saved; go on with: eanet train --resume {self.run.path}")
-        raise KeyboardInterrupt("saved")
+        except EanetError as error:  # such as a full disk: the last good state stays
+            notice(f"interrupted, and not saved: {error}")
+        else:
+            notice(f"interrupted and saved; go on with: eanet train --resume {self.run.path}")
+        raise KeyboardInterrupt("told")

@@ -15,7 +15,7 @@ from eanet.errors import EanetError
 from eanet.models import Classifier
 from eanet.training.optimizer import create_optimizer
 from eanet.training.step import TrainingStep, balanced_weights
-from eanet.training.teacher import find_teacher
+from eanet.training.teacher import Teacher
 
 ORDER, WEIGHTS, AUGMENTATION, DROPOUT = range(4)  # what a seed is derived for
 
@@ -30,10 +30,16 @@ class Updates:
         settings: of the run.
         images: to train on.
         fabric: device, precision and processes.
+        teacher: whom the model learns from as well.
     """
 
     def __init__(
-        self, model: Classifier, settings: ResolvedSettings, images: ImageSet, fabric: Fabric
+        self,
+        model: Classifier,
+        settings: ResolvedSettings,
+        images: ImageSet,
+        fabric: Fabric,
+        teacher: Teacher | None = None,
     ) -> None:
         self.settings, self.images, self.fabric = settings, images, fabric
         self.batches = Batches(
@@ -42,16 +48,11 @@ class Updates:
             derive_seed(settings.seed, ORDER),
             balanced=settings.balance == "sampling",
         )
-        if self.batches.batch_size % fabric.world_size:
-            raise EanetError(
-                f"{fabric.world_size} processes cannot share batches of "
-                f"{self.batches.batch_size} images; use --batch-size with a multiple"
-            )
+        check_shares(self.batches.batch_size, fabric)
         self.optimizer = create_optimizer(model, settings)
         weights = balanced_weights(images.counts()) if settings.balance == "loss" else None
-        made = TrainingStep(
-            model, settings, weights, find_teacher(settings.teacher, images.classes)
-        )
+        # Fabric moves what is not where it belongs, and warns of it.
+        made = TrainingStep(model, settings, weights, teacher).to(fabric.device)
         self._augmentation, step = made.augmentation, cast(nn.Module, made)
         if settings.compile == "on":
             step = cast(nn.Module, torch.compile(step, dynamic=False))
@@ -86,3 +87,12 @@ class Updates:
         if self._order[0] != epoch:
             self._order = epoch, self.batches.order(epoch)
         return self._order[1]
+
+
+def check_shares(batch_size: int, fabric: Fabric) -> None:
+    """Raise an `EanetError` unless the processes can share out each batch evenly."""
+    if batch_size % fabric.world_size:
+        raise EanetError(
+            f"{fabric.world_size} processes cannot share batches of {batch_size} images; use "
+            "--batch-size with a multiple"
+        )

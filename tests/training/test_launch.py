@@ -1,0 +1,51 @@
+"""What a run is made of before it begins."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from eanet.config import TrainSettings
+from eanet.data.imageset import ImageSet
+from eanet.data.splits import Dataset
+from eanet.errors import EanetError
+from eanet.models import create_model, save_model
+from eanet.models.operations import multiply_adds
+from eanet.models.registry import read_name
+from eanet.training.engine import training_operations
+from eanet.training.launch import fresh_model, located
+from eanet.training.teacher import Teacher
+
+MODEL = "eanet_nano:dim=16,depth=1"
+IMAGES = ImageSet(np.zeros((4, 8, 8, 3), np.uint8), np.array([0, 1, 0, 1]), ("a", "b"))
+DATASET = Dataset("greys", IMAGES, None, IMAGES)
+
+
+def test_a_models_name_says_more_than_the_recipe() -> None:
+    settings = TrainSettings.resolve(model=f"{MODEL},dropout=0.3", dropout=0.1, drop_path=0.2)
+    assert fresh_model(settings, DATASET).config.settings == {
+        **read_name(MODEL)[1],
+        "dropout": 0.3,
+        "drop_path": 0.2,
+    }
+
+
+def test_models_are_found_from_home_and_an_empty_name_is_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    save_model(create_model(MODEL), tmp_path)
+    settings = located(TrainSettings.resolve(teacher="~", init="~/model.safetensors"))
+    assert settings.teacher == str(tmp_path)
+    assert settings.init == str(tmp_path / "model.safetensors")
+    with pytest.raises(EanetError, match="the name of the model is empty"):
+        located(TrainSettings.resolve(teacher=""))
+
+
+def test_the_work_of_a_teacher_counts_where_compiling_is_decided(tmp_path: Path) -> None:
+    model = create_model(MODEL, classes=("a", "b"), image_size=8)
+    large = create_model("eanet_tiny", classes=("a", "b"), image_size=8)
+    taught = training_operations(model, 10, Teacher(save_model(large, tmp_path), ("a", "b")))
+    assert taught == training_operations(model, 10) + 20 * multiply_adds(large)
