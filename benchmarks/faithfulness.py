@@ -109,9 +109,10 @@ def main() -> None:
 def measure(run: str, count: int, split: str) -> None:
     torch.manual_seed(0)
     model = load_model(run).requires_grad_(False)
-    settings = RunDirectory.open(Path(run)).read_settings()[0]
+    directory = RunDirectory.open(Path(run))
+    settings = directory.read_settings()[0]
     loading = replace(data_options(settings), image_size=model.config.image_size)
-    chosen = select_images(settings.data, split, loading, settings.data).images
+    chosen = select_images(settings.data, split, loading, directory).images
     drawn = np.sort(np.random.default_rng(0).permutation(len(chosen))[:count])
     images, _ = take(chosen.subset(drawn), slice(None))
     with torch.inference_mode():
