@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import warnings
 
 import torch
 from lightning_fabric import Fabric
@@ -86,6 +87,8 @@ def create_fabric(settings: TrainSettings) -> Fabric:
         torch.set_num_threads(settings.threads)
     precision = resolve_precision(settings.precision, device)
     processes = int(os.environ.get("WORLD_SIZE", "1"))
+    # Of depthwise convolutions, one of whose sizes is 1, so that any stride of it is right.
+    warnings.filterwarnings("ignore", "Grad strides do not match bucket view strides")
     local = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
     fabric = Fabric(
         accelerator=device,
