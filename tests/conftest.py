@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import os
+
+if "PYTEST_XDIST_WORKER" in os.environ:  # the others want the cores as well; before torch is there
+    os.environ["OMP_NUM_THREADS"] = "1"
+
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import settings
 from PIL import Image
 
@@ -34,8 +39,34 @@ def shared_data() -> Path:
 def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """The cache of the person who runs the tests is neither read nor filled."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("EANET_CACHE_DIR", str(tmp_path_factory.mktemp("cache")))
+        cache = tmp_path_factory.mktemp("cache")
+        patch.setenv("EANET_CACHE_DIR", str(cache))
+        patch.setenv("TORCHINDUCTOR_CACHE_DIR", str(cache / "compiled"))
         yield
+
+
+class Gpus:
+    """What is tested is the processor, whatever else there is, but for `test_gpu.py`."""
+
+    def hide(self) -> None:
+        """From this process, and CUDA from those that it starts."""
+        self.patch = pytest.MonkeyPatch()
+        self.patch.setenv("CUDA_VISIBLE_DEVICES", "")
+        for backend in (torch.cuda, torch.backends.mps):
+            self.patch.setattr(backend, "is_available", lambda: False)
+
+    def show(self) -> None:
+        """As they were."""
+        self.patch.undo()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def gpus() -> Iterator[Gpus]:
+    """Hidden."""
+    gpus = Gpus()
+    gpus.hide()
+    yield gpus
+    gpus.show()
 
 
 @pytest.fixture(scope="session")
@@ -55,7 +86,8 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def trained(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> eanet.TrainingResult:
     """A short training on `photos`. Copy the run directory before changing anything in it."""
-    return eanet.train(
+    before = torch.get_num_threads()
+    result = eanet.train(
         photos,
         image_size=16,
         epochs=2,
@@ -64,6 +96,8 @@ def trained(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> eanet.Tra
         threads=1,
         output=tmp_path_factory.mktemp("runs"),
     )
+    torch.set_num_threads(before)
+    return result
 
 
 @pytest.fixture

@@ -41,9 +41,11 @@ def test_a_comparison_that_is_interrupted_goes_on_and_ends_with_its_table(tmp_pa
     command += ["--image-size", "8", "--seeds", "1", "--output", str(folder), *QUICK]
     second = folder / "vit-depth=1-dim=8-seed0"
     stopped = start(*command)
-    for _ in range(1200):
-        if (second / "history.csv").is_file() or stopped.poll() is not None:
-            break
+    deadline = time.monotonic() + 240
+    while not (second / "history.csv").is_file() and stopped.poll() is None:
+        if time.monotonic() > deadline:
+            os.killpg(stopped.pid, signal.SIGKILL)
+            pytest.fail(f"the second run did not begin: {stopped.communicate()}")
         time.sleep(0.05)
     os.killpg(stopped.pid, signal.SIGINT)  # as a terminal does
     out, err = stopped.communicate(timeout=120)

@@ -29,6 +29,7 @@ def test_the_keras_example_recipe_holds_the_settings_of_the_example() -> None:
         "epsilon": 1e-7,
         "epsilon_hat": True,
         "label_smoothing": 0.1,
+        "teacher_share": 0.5,
         "balance": "off",
         "dropout": 0.2,
         "drop_path": 0.0,

@@ -8,6 +8,7 @@ from __future__ import annotations
 import csv
 import os
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -23,12 +24,16 @@ from eanet.training import updates
 
 
 @pytest.fixture(scope="module")
-def gpu() -> str:
+def gpu(gpus: Any) -> Iterator[str]:
     asked = os.environ.get("EANET_TEST_DEVICE")
-    device = resolve_device(asked or "auto")
-    if device == "cpu" and asked is None:
-        pytest.skip("no GPU here")
-    return device
+    gpus.show()
+    try:
+        device = resolve_device(asked or "auto")
+        if device == "cpu" and asked is None:
+            pytest.skip("no GPU here")
+        yield device
+    finally:
+        gpus.hide()
 
 
 def loss_and_gradients(name: str, device: str) -> tuple[Tensor, list[Tensor]]:

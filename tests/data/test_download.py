@@ -13,6 +13,7 @@ from rich.console import Console
 from eanet.data import download as module
 from eanet.data.download import download
 from eanet.errors import EanetError
+from eanet.files import alone
 
 CONTENT = np.random.default_rng(0).bytes(300_000)
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
@@ -122,14 +123,22 @@ def test_a_part_beyond_the_end_is_verified_or_fetched_anew(server, target, part,
     assert target.read_bytes() == CONTENT
 
 
-def test_of_two_at_once_one_downloads_and_the_other_takes_it(server, target):
-    server.cuts = [100_000]  # the first of them is at it for some time
-    callers = [threading.Thread(target=download, args=(server.url, target, SHA256)) for _ in "ab"]
-    for caller in callers:
+def test_what_another_process_downloads_is_waited_for_and_taken(server, target, monkeypatch):
+    waits = threading.Event()
+
+    def alone_at_last(folder, *, wait):
+        waits.set()
+        return alone(folder, wait=wait)
+
+    monkeypatch.setattr(module, "alone", alone_at_last)
+    target.parent.mkdir()
+    caller = threading.Thread(target=download, args=(server.url, target, SHA256))
+    with alone(target.parent):
         caller.start()
-    for caller in callers:
-        caller.join()
-    assert server.asked == [None, "bytes=100000-"]
+        assert waits.wait(60)
+        target.write_bytes(CONTENT)
+    caller.join()
+    assert server.asked == []
     assert target.read_bytes() == CONTENT
     assert files(target) == ["file.bin"]
 

@@ -23,7 +23,19 @@ def test_it_runs_ahead_of_the_reader_but_not_by_much():
     time.sleep(0.05)
     assert 1 < len(begun) <= AHEAD
     results.close()
-    assert len(begun) <= AHEAD
+
+
+def test_what_was_not_begun_when_the_reader_leaves_is_not_done():
+    begun = []
+
+    def slow(number: int) -> None:
+        begun.append(number)
+        time.sleep(0.02)
+
+    results = in_parallel(slow, range(100), workers=1, ahead=50)
+    next(results)
+    results.close()
+    assert len(begun) <= 4
 
 
 def test_an_error_comes_in_its_turn_and_ends_the_threads():

@@ -171,7 +171,6 @@ def test_files_and_picture_say_what_is_returned(here: None, tmp_path: Path) -> N
         for spread in (row.training_images_per_second, row.prediction_images_per_second):
             assert 0 < spread.low <= spread.median <= spread.high
             assert spread.n >= 3
-        assert row.training_images_per_second.median < row.prediction_images_per_second.median
     assert [file.name for file in result.files] == [
         "benchmark.csv",
         "benchmark.json",

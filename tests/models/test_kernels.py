@@ -13,6 +13,7 @@ from eanet.device import find_compiler
 from eanet.models import kernels
 from eanet.models.double_normalization import _normalize_and_drop, double_normalize
 from eanet.models.dropout import Dropout, random_bytes
+from eanet.models.fused_attention import _attend
 from eanet.models.fused_self_attention import _self_attend, fused_self_attention
 from eanet.models.self_attention import SelfAttention
 
@@ -209,3 +210,33 @@ def test_a_folder_that_cannot_be_written_costs_nothing_but_speed(unbuilt, monkey
     (unbuilt / "kernels").write_text("in the way")
     assert kernels.load() is None
     assert random_bytes(SEED, 5).shape == (5,)
+
+
+@needs_compiler
+@pytest.mark.parametrize("dtype", TYPES)
+def test_several_threads_compute_what_one_does(dtype):
+    """Forward and backward, with dropout; matrix products may round in another order."""
+    torch.manual_seed(0)
+    x = torch.randn(6, 40, 24, dtype=dtype, requires_grad=True)
+    w_in = torch.randn(4 * 16, 24, dtype=dtype, requires_grad=True)
+    w_out = torch.randn(24, 4 * 16, dtype=dtype, requires_grad=True)
+    q, k, v = (torch.randn(12, 40, 8, dtype=dtype, requires_grad=True) for _ in "qkv")
+    logits = torch.randn(6, 40, 4, 16, dtype=dtype, requires_grad=True)
+    leaves = (x, w_in, w_out, q, k, v, logits)
+
+    def compute() -> list[Tensor]:
+        attended = _attend(x, w_in, w_out, 4, SEED, 51, True)[0]
+        seen = _self_attend(q, k, v, SEED, 51)[0]
+        map_ = _normalize_and_drop(logits, SEED, 51)[0]
+        loss = sum(y.float().square().sum() for y in (attended, seen, map_))
+        gradients = torch.autograd.grad(loss, leaves)
+        return [attended, seen, map_, random_bytes(SEED, 1001), *gradients]
+
+    before, found = torch.get_num_threads(), []
+    try:
+        for threads in (1, 3):
+            torch.set_num_threads(threads)
+            found.append(compute())
+    finally:
+        torch.set_num_threads(before)
+    assert_close(*found, dtype)

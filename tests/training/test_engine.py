@@ -53,9 +53,11 @@ def test_compiling_without_a_compiler_says_what_is_missing(monkeypatch):
 
 def test_threads_and_precision_are_as_asked(monkeypatch):
     before = torch.get_num_threads()
-    fabric = engine.create_fabric(TrainSettings(device="cpu", threads=1, precision="bf16"))
-    assert torch.get_num_threads() == 1
-    torch.set_num_threads(before)
+    try:
+        fabric = engine.create_fabric(TrainSettings(device="cpu", threads=3, precision="bf16"))
+        assert torch.get_num_threads() == 3
+    finally:
+        torch.set_num_threads(before)
     with fabric.autocast():
         assert (torch.ones(2, 2) @ torch.ones(2, 2)).dtype == torch.bfloat16
     monkeypatch.setattr(engine, "has_bf16", lambda device: False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -17,6 +18,7 @@ from eanet.models.registry import read_name
 from eanet.training.engine import training_operations
 from eanet.training.launch import fresh_model, located
 from eanet.training.teacher import Teacher
+from eanet.training.updates import check_shares
 
 MODEL = "eanet_nano:dim=16,depth=1"
 IMAGES = ImageSet(np.zeros((4, 8, 8, 3), np.uint8), np.array([0, 1, 0, 1]), ("a", "b"))
@@ -42,6 +44,12 @@ def test_models_are_found_from_home_and_an_empty_name_is_none(
     assert settings.init == str(tmp_path / "model.safetensors")
     with pytest.raises(EanetError, match="the name of the model is empty"):
         located(TrainSettings.resolve(teacher=""))
+
+
+def test_batches_that_processes_cannot_share_are_refused() -> None:
+    check_shares(6, SimpleNamespace(world_size=3))
+    with pytest.raises(EanetError, match="3 processes cannot share batches of 8 images"):
+        check_shares(8, SimpleNamespace(world_size=3))
 
 
 def test_the_work_of_a_teacher_counts_where_compiling_is_decided(tmp_path: Path) -> None:

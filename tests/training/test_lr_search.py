@@ -7,13 +7,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from lightning_fabric import Fabric
 
 import eanet
 from eanet import EanetError
-from eanet.config import TrainSettings
+from eanet.config import ResolvedSettings, TrainSettings
 from eanet.evaluation.range_test import plot_range_test
+from eanet.training import lr_search
 from eanet.training.launch import launch
-from eanet.training.lr_search import SEARCH, RangeTest
+from eanet.training.lr_search import SEARCH, RangeTest, range_test
 
 RATES = np.geomspace(1e-6, 1, 200)
 
@@ -25,10 +27,42 @@ def valley(noise: float, seed: int = 0) -> RangeTest:
     return RangeTest(RATES, losses + noise * np.random.default_rng(seed).normal(size=200))
 
 
+def test_half_of_where_the_loss_is_lowest() -> None:
+    found = valley(0)
+    assert found.rates[found.lowest] == pytest.approx(1e-3, rel=0.3)
+    assert found.suggestion == pytest.approx(found.rates[found.lowest] / 2, rel=0.05)
+
+
 @pytest.mark.parametrize("seed", range(5))
-@pytest.mark.parametrize("noise", [0, 0.1, 0.3])
-def test_half_of_where_the_loss_is_lowest_whatever_the_noise(noise: float, seed: int) -> None:
+@pytest.mark.parametrize("noise", [0.1, 0.3])
+def test_it_is_found_whatever_the_noise(noise: float, seed: int) -> None:
     assert 1.5e-4 < valley(noise, seed).suggestion < 1.2e-3
+
+
+@pytest.mark.parametrize("last", [1e9, float("nan"), float("inf")])
+def test_the_search_ends_where_the_loss_diverges(
+    monkeypatch: pytest.MonkeyPatch, last: float
+) -> None:
+    class Falling:
+        """A loss that falls for 50 steps, and is then ``last``."""
+
+        optimizer, batches = torch.optim.AdamW([torch.zeros(1)]), range(1000)
+
+        def __init__(self, *_: object) -> None:
+            self.steps = 0
+
+        def __call__(self, epoch: int, step: int) -> torch.Tensor:
+            self.steps += 1
+            return torch.tensor([2 - self.steps / 50 if self.steps <= 50 else last, 0, 0, 1])
+
+    monkeypatch.setattr(lr_search, "Updates", Falling)
+    settings = ResolvedSettings.parse(
+        {"model": "vit", "recipe": "default", "image_size": 8, "batch_size": 4}
+        | {"learning_rate": 1e-3, "flip": False}
+    )
+    found = range_test(settings, None, Fabric(accelerator="cpu"), torch.nn.Linear(1, 1))
+    assert len(found.losses) == 50
+    assert np.isfinite(found.losses).all()
 
 
 def test_a_loss_that_never_falls_is_no_answer() -> None:

@@ -10,6 +10,7 @@ import torch
 
 from eanet import create_model
 from eanet.config import Recipe
+from eanet.training.muon import Muon
 from eanet.training.optimizer import create_optimizer, learning_rate, parameter_groups, set_step
 
 
@@ -51,6 +52,7 @@ def test_muon_takes_the_matrices_of_the_blocks_and_the_convolutions(decay_all):
     }
     assert sum(len(group["params"]) for group in groups) == len(names)
     assert groups[0]["weight_decay"] == 0.1
+    assert isinstance(create_optimizer(model, recipe), Muon)
 
 
 def test_warm_up_then_cosine_to_zero():

@@ -16,13 +16,15 @@ from safetensors.torch import load_file
 
 from eanet import Classifier, EanetError
 from eanet.config import TrainSettings
+from eanet.data.sources import load_dataset
+from eanet.evaluation.evaluate import evaluate
 from eanet.files import alone
 from eanet.models import ModelConfig, load_model, registry
 from eanet.models.family import eanet
 from eanet.training import trainer as trainer_module
 from eanet.training import updates as updates_module
 from eanet.training.launch import launch, resume
-from eanet.training.run_directory import RunDirectory
+from eanet.training.run_directory import RunDirectory, data_options
 from eanet.training.trainer import Trainer
 
 
@@ -158,22 +160,24 @@ def test_an_interrupted_run_that_cannot_be_saved_says_so(tmp_path, monkeypatch, 
     assert "interrupted and saved" not in err
 
 
-def test_a_resumed_run_forgets_what_came_after_its_checkpoint(plain, tmp_path, monkeypatch):
-    """Killed after the second row was written but before the second checkpoint was."""
+@pytest.mark.parametrize("last", [1, 2])
+def test_a_resumed_run_forgets_what_came_after_its_checkpoint(plain, tmp_path, monkeypatch, last):
+    """Killed after an epoch's row was written but before its checkpoint was."""
     saves = 0
     write = RunDirectory.write_checkpoint
 
-    def die_at_the_second(run: RunDirectory, state: dict[str, object]) -> None:
+    def die_at_the_last(run: RunDirectory, state: dict[str, object]) -> None:
         nonlocal saves
         saves += 1
-        if saves == 2:
+        if saves == last:
             raise RuntimeError("killed")
         write(run, state)
 
-    monkeypatch.setattr(RunDirectory, "write_checkpoint", die_at_the_second)
+    monkeypatch.setattr(RunDirectory, "write_checkpoint", die_at_the_last)
     with pytest.raises(RuntimeError, match="killed"):
         launch(settings(tmp_path, dropout=0.1, ema=0.9, flip=True))
-    assert len(RunDirectory(tmp_path / "run").read_history()) == 2
+    monkeypatch.setattr(RunDirectory, "write_checkpoint", write)
+    assert len(RunDirectory(tmp_path / "run").read_history()) == last
     assert_same(plain, resume(tmp_path / "run"))
 
 
@@ -200,6 +204,25 @@ def test_a_run_is_for_one_process_at_a_time(plain):
     assert resume(plain.path).path == plain.path
 
 
+def test_the_recipe_of_cifar_resumes_to_the_same_bits_too(tmp_path, monkeypatch):
+    """Muon, mixtures of images, bfloat16."""
+    given = {"recipe": "cifar", "precision": "bf16", "flip": False, "threads": 1}
+    whole = launch(settings(tmp_path / "whole", **given))
+    take, steps = updates_module.take, 0
+
+    def interrupt(*arguments: object) -> object:
+        nonlocal steps
+        steps += 1
+        if steps == 14:
+            os.kill(os.getpid(), signal.SIGINT)
+        return take(*arguments)
+
+    monkeypatch.setattr(updates_module, "take", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        launch(settings(tmp_path / "cut", **given))
+    assert_same(whole, resume(tmp_path / "cut" / "run"))
+
+
 def test_a_killed_run_that_is_resumed_ends_with_the_same_bits(tmp_path):
     """SIGKILL at a random moment, twice, against a run left alone; each in its own process."""
 
@@ -207,7 +230,9 @@ def test_a_killed_run_that_is_resumed_ends_with_the_same_bits(tmp_path):
         command = [sys.executable, "-m", "eanet", "train", *arguments]
         return subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL)
 
-    options = ("digits", "--epochs", "4", "--dropout", "0.1", "--compile", "off", "--threads", "1")
+    options = ("digits", "--model", "keras_eanet:depth=2", "--epochs", "6", "--dropout", "0.1")
+    options += ("--compile", "off", "--threads", "1")
+    draw = random.Random(0).uniform
     alone = start(*options, "--output", str(tmp_path), "--name", "alone")
     _, told = alone.communicate(timeout=240)
     assert alone.returncode == 0, told.decode()
@@ -219,10 +244,10 @@ def test_a_killed_run_that_is_resumed_ends_with_the_same_bits(tmp_path):
         deadline = time.monotonic() + 120
         while len(run.read_history()) < epochs and time.monotonic() < deadline:
             time.sleep(0.02)
-        time.sleep(random.uniform(0, took))
+        time.sleep(draw(0, took))
         killed.kill()
         killed.communicate()
-        assert len(run.read_history()) < 4, "it was over before it was killed"
+        assert epochs <= len(run.read_history()) < 6, "it was killed too early or too late"
         killed = start("--resume", str(run.path))
     _, told = killed.communicate(timeout=240)
     assert killed.returncode == 0, told.decode()
@@ -311,6 +336,12 @@ def test_the_average_is_what_is_validated_and_kept(plain):
     assert any(differs)
     average = {n.removeprefix("module."): t for n, t in state["average"].items()}
     assert all(torch.equal(tensor, average[name]) for name, tensor in weights(plain).items())
+    _, own = plain.read_settings()
+    images = load_dataset(own.data, data_options(own)).validation
+    found = evaluate(load_model(plain.path), images, label_smoothing=own.label_smoothing)
+    best = plain.read_history()[state["progress"]["best_epoch"] - 1]
+    assert found.among(1).mean() == pytest.approx(best["val_accuracy"])
+    assert found.loss == pytest.approx(best["val_loss"], rel=1e-4)
 
 
 def test_clipping_bounds_the_gradient(tmp_path, monkeypatch):

@@ -86,6 +86,8 @@ class Trainer:
     def _restore(self) -> None:
         state = self.run.read_checkpoint()
         if state is None:
+            if self.fabric.is_global_zero:
+                self.run.rewrite_history([])  # it was killed before the first state was saved
             return
         self.model.load_state_dict(state["model"])
         self.updates.optimizer.load_state_dict(state["optimizer"])
