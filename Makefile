@@ -28,7 +28,7 @@ types: install
 	$(BIN)/mypy
 
 unit: install
-	$(BIN)/pytest --cov --cov-report=term
+	$(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist loadfile --cov --cov-report=term
 
 # Keras' backends, each in an environment of its own; its PyTorch backend is in .venv.
 benchmark: install .venv-benchmark/tensorflow-cpu/installed .venv-benchmark/jax/installed
