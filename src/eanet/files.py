@@ -82,6 +82,11 @@ def check_writable(folder: Path) -> None:
         raise EanetError(f"cannot write to {folder}: {error.strerror}") from error
 
 
+def readable(name: str) -> str:
+    """The name of a file as text to write and draw; what is no UTF-8 in it as escapes."""
+    return os.fsencode(name).decode("utf-8", "backslashreplace")
+
+
 def cache_dir() -> Path:
     """EANET_CACHE_DIR, else ``eanet`` in XDG_CACHE_HOME, else ``~/.cache/eanet``."""
     if own := os.environ.get("EANET_CACHE_DIR"):

@@ -12,6 +12,7 @@ from pathlib import Path
 from PIL import Image
 
 from eanet.errors import EanetError
+from eanet.files import readable
 
 SPLITS = {
     "train": "train",
@@ -110,7 +111,7 @@ def _list_split(folder: Path) -> Listing:
     others = visible_files(folder)
     for path in visible_folders(folder):
         files = _list_files(path)
-        images[path.name] = [file for file in files if is_image(file)]
+        images[readable(path.name)] = [file for file in files if is_image(file)]
         others += [file for file in files if not is_image(file)]
     if not images:
         raise EanetError(

@@ -15,6 +15,7 @@ from eanet.data.image_files import DEFAULT_SIZE, load_image_files
 from eanet.data.layout import LISTS
 from eanet.data.splits import DataOptions, Dataset, SourceSplits, complete_splits
 from eanet.errors import EanetError, WrongArgumentError, unknown_name
+from eanet.files import readable
 
 __all__ = [
     "DataOptions",
@@ -93,7 +94,7 @@ def data_name(data: str | Path) -> str:
         return text
     if is_archive(path):
         return archive_stem(path)
-    return path.stem if is_list(path) else path.name
+    return readable(path.stem if is_list(path) else path.name)
 
 
 def locate(data: str | Path) -> str:

@@ -16,6 +16,7 @@ from eanet.data.decode import UnreadableImageError, decode_image
 from eanet.data.parallel import in_parallel
 from eanet.evaluation.explain import explain
 from eanet.evaluation.explain_picture import plot_explanation
+from eanet.files import readable
 from eanet.models import Classifier
 
 
@@ -59,7 +60,7 @@ def explain_files(
             else:
                 found = explain(model, pixels, class_name=class_name, layer=layer, slots=slots)
                 path = _free(folder / os.path.relpath(parent, common), image.stem)
-                pictures.append(plot_explanation(found, path, name=image.name))
+                pictures.append(plot_explanation(found, path, name=readable(image.name)))
             bar.advance(task)
     return tuple(pictures)
 

@@ -59,9 +59,7 @@ def save_model(model: Classifier, directory: Path) -> Path:
     with replacing(path) as partial:
         partial.write_bytes(save(tensors, {"format": "pt", "eanet": json.dumps(description)}))
     with replacing(directory / CONFIG) as partial:
-        text = json.dumps(description, indent=2, ensure_ascii=False) + "\n"
-        # Classes may be called after folders with any bytes in their names; JSON escapes are such.
-        partial.write_text(text, "utf-8", errors="backslashreplace")
+        partial.write_text(json.dumps(description, indent=2, ensure_ascii=False) + "\n", "utf-8")
     return path
 
 
