@@ -28,8 +28,8 @@ from performance_page import generated, replace_generated, target_table
 
 from eanet.console import notice
 from eanet.errors import EanetError
-from eanet.evaluation.measuring import describe, write_json
-from eanet.files import replacing
+from eanet.evaluation.measuring import describe
+from eanet.files import replacing, write_json
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
@@ -183,7 +183,7 @@ def main() -> None:
         os.environ["TORCHINDUCTOR_CACHE_DIR"] = cache
         result = compare(arguments.environments, number, seconds)
     result |= {"quick": arguments.quick, "rounds": number}
-    write_json(result, arguments.output / "performance.json")
+    write_json(arguments.output / "performance.json", result)
     with replacing(page) as partial:
         text = page.read_text("utf-8")  # read now, for it may have been edited meanwhile
         partial.write_text(replace_generated(text, generated(result)), "utf-8")

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
+import yaml
 from PIL import Image
 from report_contents import Reader
 
@@ -18,7 +19,7 @@ from eanet.evaluation.contents import Training
 from eanet.evaluation.evaluate import evaluate
 from eanet.evaluation.report import Report, write_report
 from eanet.models import create_model, load_model, save_model
-from eanet.training.run_directory import RunDirectory, data_options
+from eanet.training.run_directory import SETTINGS, RunDirectory, data_options
 
 PICTURES = {"confusion.png", "reliability.png", "samples.png"}
 TABLES = {"metrics.json", "classes.csv", "predictions.csv"}
@@ -85,7 +86,7 @@ def test_a_run_whose_images_have_changed_is_not_judged_by_those_it_has_seen(
     before = (run / "metrics.json").read_bytes()
     shutil.copy(own / "red" / "00.png", own / "red" / "more.png")
     with pytest.raises(
-        EanetError, match=r"no longer those that .* which of them it has seen is no"
+        EanetError, match=r"no longer those that .*; name images that it has not seen by --data"
     ):
         write_report(run)
     assert (run / "metrics.json").read_bytes() == before
@@ -101,6 +102,16 @@ def test_images_of_other_data_that_are_not_for_training_are_asked_about(
     (other / split / "red" / "00.png").unlink()
     report = write_report(run, data=other)
     check(report, run / f"photos-{split}", PICTURES | {"curves.png"}, 35, split)
+
+
+def test_a_run_of_another_machine_is_reported_on_what_there_is(run: Path) -> None:
+    config = yaml.safe_load((run / SETTINGS).read_text("utf-8"))
+    config["settings"]["device"] = "cuda"
+    (run / SETTINGS).write_text(yaml.safe_dump(config), "utf-8")
+    for calibrate in (False, True):
+        assert write_report(run, calibrate=calibrate).metrics["images"] == 6
+    with pytest.raises(EanetError, match="no cuda device here; use --device cpu"):
+        write_report(run, device="cuda")
 
 
 def test_the_run_s_own_data_by_name_are_its_test_images(run: Path, photos: Path) -> None:
@@ -144,6 +155,18 @@ def test_data_without_files_have_no_table_of_predictions(tmp_path: Path) -> None
 
 
 # Calibration
+
+
+def test_the_page_offers_a_temperature_where_there_are_images_to_fit_it_on(
+    run: Path, photos: Path, tmp_path: Path
+) -> None:
+    def offered(**asked: object) -> bool:
+        page = write_report(run, **asked).files[-1]  # type: ignore[arg-type]
+        return "--calibrate" in page.read_text("utf-8")
+
+    assert offered()
+    assert not offered(split="validation"), "its own images are no judge of it"
+    assert not offered(data=shutil.copytree(photos, tmp_path / "other" / "photos"))
 
 
 def test_a_calibrated_run_predicts_what_its_report_tells(run: Path, photos: Path) -> None:

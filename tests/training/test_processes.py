@@ -12,7 +12,10 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from eanet.training.run_directory import CHECKPOINT, RunDirectory
+from eanet.data.sources import load_dataset
+from eanet.evaluation.evaluate import evaluate
+from eanet.models import load_model
+from eanet.training.run_directory import CHECKPOINT, RunDirectory, data_options
 
 # Writes down which images a process takes, step by step; the second one may be told to stop.
 # Validation takes slices.
@@ -107,6 +110,12 @@ def test_where_one_of_two_is_told_to_stop_both_do_and_go_on_to_the_same_bits(tmp
     assert seen(cut) == seen(whole), "no step was done twice"
     first, second = (load_file(path / "run" / "model.safetensors") for path in (whole, cut))
     assert all(torch.equal(first[name], second[name]) for name in first)
+    settings, resolved = RunDirectory(whole / "run").read_settings()
+    held_out = load_dataset(settings.data, data_options(resolved)).validation
+    kept = evaluate(load_model(whole / "run"), held_out, label_smoothing=resolved.label_smoothing)
+    assert kept.loss == pytest.approx(row(whole)["val_loss"], rel=1e-5), (
+        "what is kept was validated"
+    )
     times = ("seconds", "images_per_second")
     first, second = ({k: v for k, v in row(p).items() if k not in times} for p in (whole, cut))
     assert second == pytest.approx(first, rel=1e-6)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from pathlib import Path
 
 import pytest
 import torch
+import yaml
 from safetensors.torch import load_file
 
 from eanet import Classifier, EanetError
@@ -24,7 +26,7 @@ from eanet.models.family import eanet
 from eanet.training import trainer as trainer_module
 from eanet.training import updates as updates_module
 from eanet.training.launch import launch, resume
-from eanet.training.run_directory import RunDirectory, data_options
+from eanet.training.run_directory import SETTINGS, RunDirectory, data_options
 from eanet.training.trainer import Trainer
 
 
@@ -192,6 +194,16 @@ def test_resuming_a_finished_run_changes_nothing(plain, tmp_path):
     before = {path.name: path.read_bytes() for path in plain.path.iterdir()}
     resume(plain.path)
     assert {path.name: path.read_bytes() for path in plain.path.iterdir()} == before
+
+
+def test_a_run_of_another_machine_goes_on_where_it_is_told_to(plain, tmp_path):
+    run = Path(shutil.copytree(plain.path, tmp_path / "run"))
+    config = yaml.safe_load((run / SETTINGS).read_text("utf-8"))
+    config["resolved"]["device"] = "cuda"
+    (run / SETTINGS).write_text(yaml.safe_dump(config), "utf-8")
+    with pytest.raises(EanetError, match="no cuda device here; use --device cpu"):
+        resume(run)
+    assert resume(run, device="cpu").read_history() == plain.read_history()
 
 
 @pytest.mark.slow

@@ -91,7 +91,7 @@ def in_order(
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """All images once, as they stand, as `take` gives them; the last batch may be smaller.
 
-    Of several processes, each takes every so-manieth batch, from that of its rank on.
+    Of several processes, each takes every ``processes``-th batch, from that of its rank on.
     """
     for start in range(rank * batch_size, len(images), processes * batch_size):
         yield take(images, slice(start, start + batch_size))

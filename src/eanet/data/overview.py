@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +11,7 @@ from numpy.typing import NDArray
 
 from eanet.data.duplicates import Place, find_duplicates
 from eanet.data.splits import SourceSplits
-from eanet.files import replacing
+from eanet.files import write_csv
 
 
 @dataclass(frozen=True)
@@ -90,11 +89,4 @@ def write_problems(found: Overview, path: Path) -> Path:
     Raises:
         EanetError: the file cannot be written.
     """
-    with (
-        replacing(path) as partial,
-        partial.open("w", newline="", encoding="utf-8", errors="surrogateescape") as file,
-    ):
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(("image", "problem"))
-        writer.writerows(found.problems())
-    return path
+    return write_csv(path, ("image", "problem"), found.problems())

@@ -25,11 +25,10 @@ from eanet.evaluation.measuring import (
     one_line,
     peak_memory,
     synchronizer,
-    write_csv,
-    write_json,
+    write_figures,
 )
 from eanet.evaluation.own_process import in_own_process
-from eanet.files import check_writable
+from eanet.files import check_writable, write_json
 from eanet.machine import MachineSettings
 from eanet.models import Classifier, create_model, models
 from eanet.models.operations import multiply_adds
@@ -132,8 +131,8 @@ def _write(
     about = describe(settings, torch.device(settings.device))
     rows = [asdict(row) for row in figures]
     return (
-        write_csv(figures, output / "benchmark.csv"),
-        write_json({**about, "models": rows}, output / "benchmark.json"),
+        write_figures(output / "benchmark.csv", figures),
+        write_json(output / "benchmark.json", {**about, "models": rows}),
         plot_benchmark(figures, output / "benchmark.png", note=one_line(about)),
     )
 

@@ -26,11 +26,10 @@ from eanet.evaluation.measuring import (
     peak_memory,
     reset_peak_memory,
     synchronizer,
-    write_csv,
-    write_json,
+    write_figures,
 )
 from eanet.evaluation.own_process import in_own_process
-from eanet.files import check_writable
+from eanet.files import check_writable, write_json
 from eanet.models import create_model
 from eanet.training.engine import create_fabric
 
@@ -247,7 +246,7 @@ def _write(
     }
     note = f"one sequence, width {settings.dim}; {one_line(about)}"
     return (
-        write_csv(points, output / "tokens.csv"),
-        write_json(content, output / "tokens.json"),
+        write_figures(output / "tokens.csv", points),
+        write_json(output / "tokens.json", content),
         plot_tokens(points, output / "tokens.png", crossing=found, summary=summary, note=note),
     )

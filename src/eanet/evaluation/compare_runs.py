@@ -18,7 +18,7 @@ from eanet.data.sources import load_dataset
 from eanet.device import device_or_other
 from eanet.errors import EanetError
 from eanet.evaluation.evaluate import Evaluation, evaluate
-from eanet.evaluation.measuring import write_json
+from eanet.files import write_json
 from eanet.models import load_model
 from eanet.models.operations import multiply_adds
 from eanet.training.run_directory import SETTINGS, RunDirectory, data_options
@@ -68,7 +68,7 @@ class Answers:
             "images": len(self.right[1]),
             **{f"top{k}": _pack(right) for k, right in self.right.items()},
         }
-        write_json(content, run / ANSWERS)
+        write_json(run / ANSWERS, content)
 
 
 def _pack(right: NDArray[np.bool_]) -> str:
@@ -167,4 +167,4 @@ def read_peak(run: Path) -> int | None:
 
 def keep_peak(run: Path, peak: int) -> None:
     """Remember the peak of one more process that worked on a run."""
-    write_json({"bytes": max(peak, read_peak(run) or 0)}, run / PEAK)
+    write_json(run / PEAK, {"bytes": max(peak, read_peak(run) or 0)})

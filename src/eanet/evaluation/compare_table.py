@@ -9,7 +9,7 @@ from typing import Any
 from eanet.evaluation.compare_entries import Entry
 from eanet.evaluation.compare_words import signed
 from eanet.evaluation.measuring import short
-from eanet.evaluation.tables import write_csv
+from eanet.files import write_csv
 from eanet.training.progress import duration
 
 NONE = "-"

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import json
 import os
 import platform
 import sys
@@ -21,7 +19,7 @@ import torch
 from eanet import __version__
 from eanet.device import processor_name
 from eanet.evaluation.benchmark_settings import BenchmarkSettings
-from eanet.files import replacing
+from eanet.files import write_csv
 
 WARM_UP, LEAST = 2, 3  # calls before the clock counts, and at least while it does
 
@@ -145,8 +143,8 @@ def one_line(about: Mapping[str, Any]) -> str:
     return f"{where}, {settings['precision']}, {compiled}, {versions}, {about['date'][:10]}"
 
 
-def write_csv(rows: Sequence[Any], path: Path) -> Path:
-    """Write dataclasses, one a row; a `Spread` takes a column for each of its numbers."""
+def write_figures(path: Path, rows: Sequence[Any]) -> Path:
+    """Write dataclasses as CSV, one a row; a `Spread` takes a column for each of its numbers."""
     flat = []
     for row in rows:
         columns: dict[str, Any] = {}
@@ -156,15 +154,4 @@ def write_csv(rows: Sequence[Any], path: Path) -> Path:
             else:
                 columns[name] = value
         flat.append(columns)
-    with replacing(path) as partial, partial.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, list(flat[0]), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(flat)
-    return path
-
-
-def write_json(content: Mapping[str, Any], path: Path) -> Path:
-    """Write a mapping as JSON, one value a line."""
-    with replacing(path) as partial:
-        partial.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", "utf-8")
-    return path
+    return write_csv(path, list(flat[0]), (columns.values() for columns in flat))

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import csv
-import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from eanet.evaluation.classes import ClassFigures
 from eanet.evaluation.confusion import most_confused
 from eanet.evaluation.contents import Contents
 from eanet.evaluation.evaluate import Evaluation
-from eanet.files import replacing
+from eanet.files import write_csv, write_json
 
 PAIRS = 20  # of confused classes
 
@@ -21,7 +18,7 @@ def write_metrics(contents: Contents, path: Path) -> Path:
     """Write the metrics and the most confused classes, behind what they are about, as JSON."""
     evaluation = contents.evaluation
     pairs = most_confused(evaluation.confusion(), evaluation.classes, PAIRS)
-    text = {
+    content = {
         "model": contents.model,
         "data": contents.data,
         "split": contents.split,
@@ -31,9 +28,7 @@ def write_metrics(contents: Contents, path: Path) -> Path:
             for true, predicted, images in pairs
         ],
     }
-    with replacing(path) as partial:
-        partial.write_text(json.dumps(text, indent=2) + "\n", "utf-8")
-    return path
+    return write_json(path, content)
 
 
 def write_classes(figures: Sequence[ClassFigures], path: Path) -> Path:
@@ -58,20 +53,3 @@ def write_predictions(evaluation: Evaluation, files: Sequence[Path], path: Path)
     )
     rows = ((str(file), names[true], names[found], f"{p:.6f}") for file, true, found, p in answers)
     return write_csv(path, ("image", "true", "predicted", "probability"), rows)
-
-
-def write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[Any]]) -> Path:
-    """Write rows behind their header.
-
-    Raises:
-        EanetError: the file cannot be written.
-    """
-    # File names may hold any bytes; they are written as they are.
-    with (
-        replacing(path) as partial,
-        partial.open("w", newline="", encoding="utf-8", errors="surrogateescape") as file,
-    ):
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(header)
-        writer.writerows(rows)
-    return path

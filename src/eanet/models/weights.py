@@ -21,7 +21,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
 from eanet.errors import EanetError, WrongArgumentError, unknown_name
-from eanet.files import replacing
+from eanet.files import replacing, write_json
 from eanet.models.classifier import Classifier
 from eanet.models.registry import create_model
 
@@ -58,8 +58,7 @@ def save_model(model: Classifier, directory: Path) -> Path:
     path = directory / WEIGHTS
     with replacing(path) as partial:
         partial.write_bytes(save(tensors, {"format": "pt", "eanet": json.dumps(description)}))
-    with replacing(directory / CONFIG) as partial:
-        partial.write_text(json.dumps(description, indent=2, ensure_ascii=False) + "\n", "utf-8")
+    write_json(directory / CONFIG, description)
     return path
 
 

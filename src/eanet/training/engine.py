@@ -79,6 +79,8 @@ def create_fabric(settings: TrainSettings) -> Fabric:
     """
     # What Fabric has to say on its choices is said in our own lines.
     logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
+    # Of depthwise convolutions, one of whose sizes is 1, so that any stride of it is right.
+    warnings.filterwarnings("ignore", "Grad strides do not match bucket view strides")
     device = resolve_device(settings.device)
     keep_compiled()
     if device == "cpu":
@@ -87,8 +89,6 @@ def create_fabric(settings: TrainSettings) -> Fabric:
         torch.set_num_threads(settings.threads)
     precision = resolve_precision(settings.precision, device)
     processes = int(os.environ.get("WORLD_SIZE", "1"))
-    # Of depthwise convolutions, one of whose sizes is 1, so that any stride of it is right.
-    warnings.filterwarnings("ignore", "Grad strides do not match bucket view strides")
     local = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
     fabric = Fabric(
         accelerator=device,

@@ -18,7 +18,7 @@ from eanet.config import ResolvedSettings
 from eanet.console import progress_bar
 from eanet.data.imageset import ImageSet
 from eanet.errors import EanetError
-from eanet.files import replacing
+from eanet.files import write_csv
 from eanet.models import Classifier
 from eanet.training.optimizer import set_step
 from eanet.training.teacher import Teacher
@@ -83,11 +83,9 @@ class RangeTest:
 
     def write(self, path: Path) -> None:
         """Write one row a step, with the columns ``learning_rate``, ``loss`` and ``smoothed``."""
-        with replacing(path) as partial, partial.open("w", encoding="utf-8", newline="") as file:
-            writer = csv.writer(file)
-            writer.writerow(("learning_rate", "loss", "smoothed"))
-            rows = zip(self.rates, self.losses, self.smoothed, strict=True)
-            writer.writerows([f"{value:.6g}" for value in row] for row in rows)
+        rows = zip(self.rates, self.losses, self.smoothed, strict=True)
+        text = ([f"{value:.6g}" for value in row] for row in rows)
+        write_csv(path, ("learning_rate", "loss", "smoothed"), text)
 
 
 def range_test(

@@ -148,12 +148,11 @@ class RunDirectory:
             ResolvedSettings.parse({**config["settings"], **config["resolved"]}, where),
         )
 
-    def check_data(self, dataset: Dataset) -> None:
-        """Raise an `EanetError` unless these are the images that the run began with."""
+    def check_data(self, dataset: Dataset, remedy: str = "start a new run") -> None:
+        """Raise an `EanetError` with a remedy unless the run began with these images."""
         if self.read_config()["data"]["fingerprint"] != data_fingerprint(dataset):
             raise EanetError(
-                f"the images are no longer those that {self.path} was trained on, so which of them "
-                "it has seen is not known; start a new run, or name other images by --data"
+                f"the images are no longer those that {self.path} was trained on; {remedy}"
             )
 
     # History
