@@ -42,7 +42,7 @@ def main() -> None:
     contrast = keras.layers.RandomContrast(0.1)
     orders = {
         "normalise, then augment (the example)": [normalization, contrast],
-        "augment, then normalise (the cure)": [contrast, normalization],
+        "augment, then normalise (the fix)": [contrast, normalization],
     }
     print(f"Keras {keras.__version__}, {len(images)} images\n")
     print(f"{'order':<40}{'mode':<12}{'smallest':>9}{'largest':>9}{'exact zeros':>13}")

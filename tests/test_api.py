@@ -62,5 +62,7 @@ def test_a_misspelt_setting_is_answered_with_the_nearest(trained: eanet.Training
 
 
 def test_a_resumed_run_keeps_its_own_settings(trained: eanet.TrainingResult) -> None:
-    with pytest.raises(eanet.EanetError, match="unknown setting of a resumed run 'epochs'"):
+    with pytest.raises(
+        eanet.EanetError, match="a resumed run keeps its own settings; leave out epochs"
+    ):
         eanet.resume(trained.path, epochs=9)

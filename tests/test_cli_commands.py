@@ -39,7 +39,7 @@ def test_an_interrupted_training_exits_130_and_goes_on_where_it_was(
         assert main([*arguments, *QUICK]) == 130
     out, err = capsys.readouterr()
     assert out == ""
-    assert f"go on with: eanet train --resume {run}\n" in err
+    assert f"resume with: eanet train --resume {run}\n" in err
     assert not (run / "metrics.json").exists()
 
     assert main(["train", "--resume", str(run)]) == 0
@@ -232,7 +232,7 @@ def test_a_network_of_keras_becomes_a_model_with_the_names_of_its_classes(
     assert eanet.load("runs/small").classes == ("ant", "bee")
     Path("runs/small/config.yaml").touch()  # as if it had been trained
     assert main(["import-keras", "nets/small.weights.h5"]) == 1
-    assert "runs/small holds a run; name another folder by --output" in capsys.readouterr().err
+    assert "runs/small holds a run; name another folder with --output" in capsys.readouterr().err
 
 
 def test_weights_of_keras_that_cannot_be_read_are_one_line(

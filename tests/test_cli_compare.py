@@ -51,15 +51,15 @@ def test_a_comparison_that_is_interrupted_goes_on_and_ends_with_its_table(tmp_pa
     out, err = stopped.communicate(timeout=120)
     assert (stopped.returncode, out) == (130, ""), err
     assert "interrupted and saved" in err
-    assert err.endswith("stopped at run 2 of 2; the same command goes on with it\n")
+    assert err.endswith("stopped at run 2 of 2; the same command resumes it\n")
     assert "Traceback" not in err
     assert not (second / ANSWERS).exists()
 
     done = start(*command)
     out, err = done.communicate(timeout=240)
     assert done.returncode == 0, err
-    assert err.startswith("run 1 of 2: vit:depth=1,dim=16, seed 0: done before\n")
-    assert "run 2 of 2: vit:depth=1,dim=8, seed 0: going on\n" in err
+    assert err.startswith("run 1 of 2: vit:depth=1,dim=16, seed 0: already done\n")
+    assert "run 2 of 2: vit:depth=1,dim=8, seed 0: resuming\n" in err
     assert len((second / "history.csv").read_text().splitlines()) == 1 + 12
     heads, first, other, *_ = out.splitlines()
     assert heads.split()[:5] == ["model", "top-1,", "%", "top-5,", "%"]

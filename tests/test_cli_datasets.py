@@ -38,16 +38,16 @@ def test_a_first_look_counts_measures_and_names_what_is_wrong(
         "height     16 to 40 pixels, median 16",
         "modes      RGB 36, L 1",
         "balance    12 training images of every class",
-        "problems   1 unreadable, 1 unlike the others, 12 with the pixels of another",
+        "problems   1 unreadable, 1 unlike the others, 12 duplicates",
         "  train/red/bad.jpg: unreadable: not an image",
-        "  val/red/gray.png: unlike the others: one colour all over",
+        "  val/red/gray.png: unlike the others: a single colour",
         *copies,
         "  and 4 more; --output writes them all",
         *(f"wrote {look / name}" for name in ("classes.png", "augmented.png", "problems.csv")),
     ]
     assert err.splitlines() == [
         "skipped 1 unreadable image: train/red/bad.jpg (not an image)",
-        "1 image unlike the others, do look: val/red/gray.png (one colour all over)",
+        "1 image unlike the others, worth a look: val/red/gray.png (a single colour)",
         "ignored 1 file of other kinds (.txt)",
         "no validation images of green",
     ]
@@ -105,7 +105,7 @@ def test_what_cannot_be_looked_at_is_one_line(
         (tmp_path / "gone.csv", f"no readable image among the train images of {gone}"),
         ("list.parquet", "pip install pyarrow"),
         ("bad.zip", "bad.zip is damaged or no archive: File is not a zip file"),
-        ("evil.zip", "evil.zip is refused: '../x.png' leads out of it"),
+        ("evil.zip", "evil.zip is refused: '../x.png' is a path outside it"),
         ("film.mp4", "film.mp4 is neither a folder, a list (.csv .tsv .parquet), an archive"),
     ]:
         code, line = refused("datasets", data)

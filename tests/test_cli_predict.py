@@ -24,9 +24,7 @@ from eanet.models import weights
 
 Capture = pytest.CaptureFixture[str]
 
-BUNDLED = (
-    "no model is named before the images: eanet_tiny_cifar100 is used, which knows 3 classes\n"
-)
+BUNDLED = "no model named before the images: using eanet_tiny_cifar100, with 3 classes\n"
 
 
 @pytest.fixture

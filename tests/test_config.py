@@ -116,7 +116,7 @@ def test_a_wrong_setting_is_one_line_that_says_what_is_expected(
     ("content", "message"),
     [
         (b"learning_rat: 1\n", r"own.yaml: unknown setting 'learning_rat'; did you mean"),
-        (b"seed: 1\n", "own.yaml: seed is the run's to set"),
+        (b"seed: 1\n", "own.yaml: seed belongs to the run"),
         (b"epochs: many\n", "own.yaml: epochs=many: should be a valid integer"),
         (b"epochs: yes\n", "own.yaml: epochs=True: should be a valid integer"),
         (b"- epochs\n", "own.yaml must hold lines of the form `name: value`$"),

@@ -32,7 +32,7 @@ def test_a_file_is_replaced_as_a_whole(tmp_path: Path) -> None:
 
 def test_a_folder_is_for_one_at_a_time(tmp_path: Path) -> None:
     other = alone(tmp_path)
-    with alone(tmp_path), pytest.raises(EanetError, match=f"at work in {tmp_path}; wait until it"):
+    with alone(tmp_path), pytest.raises(EanetError, match=f"is using {tmp_path}; wait until it"):
         other.__enter__()
     with alone(tmp_path):
         pass

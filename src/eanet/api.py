@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from eanet.config import TrainSettings
-from eanet.errors import unknown_name
+from eanet.errors import WrongArgumentError, unknown_name
 from eanet.machine import MachineSettings
 
 if TYPE_CHECKING:
@@ -51,11 +51,11 @@ def train(data: str | Path = "digits", **settings: Any) -> TrainingResult:
 
 
 def resume(run: str | Path, **machine: str | int | None) -> TrainingResult:
-    """Go on with an interrupted training, with its own settings.
+    """Resume an interrupted training with its own settings.
 
     Args:
         run: the run directory.
-        **machine: ``device``, ``precision``, ``compile``, ``threads``, where these shall differ.
+        **machine: ``device``, ``precision``, ``compile``, ``threads``, where these should differ.
 
     Raises:
         EanetError: there is no such run, its images have changed, or a setting may not change.
@@ -64,6 +64,8 @@ def resume(run: str | Path, **machine: str | int | None) -> TrainingResult:
     from eanet.training.launch import resume as resume_run
 
     for name in machine:
+        if name in TrainSettings.model_fields and name not in MACHINE:
+            raise WrongArgumentError(f"a resumed run keeps its own settings; leave out {name}")
         if name not in MACHINE:
             raise unknown_name("setting of a resumed run", name, MACHINE)
     return _finish(resume_run(Path(run), **machine).path, machine.get("device"))
@@ -81,13 +83,13 @@ def compare(
         *names: of models, or run directories.
         seeds: how many runs of each model, with the seeds 0, 1, ...; 3 unless given.
         output: the folder for the runs and the comparison; named after the data and the recipe, or
-            after the runs, unless given. With the same settings, what is there is gone on with.
+            after the runs, unless given. With the same settings, it is resumed.
         **settings: any field of `eanet.config.TrainSettings`, the same for all runs, but ``model``,
             ``seed`` and ``name``.
 
     Raises:
         EanetError: anything that the caller can put right, in one line.
-        KeyboardInterrupt: after Ctrl-C; the same call goes on where it was.
+        KeyboardInterrupt: after Ctrl-C; the same call resumes.
     """
     from eanet.evaluation.compare import compare as compare_all
 
@@ -104,13 +106,13 @@ def explain(
     slots: int = 6,
     device: str = "auto",
 ) -> tuple[Path, ...]:
-    """Draw what a model attends to in images, and what its answers rest on: one picture an image.
+    """Draw what a model attends to in images, and what its answers rest on: one picture per image.
 
     Args:
         run: a run directory, a model file or a Hub id.
         images: one or several: files, folders, archives, patterns.
         output: the folder for the pictures, where nothing is overwritten; ``explain`` in the run
-            directory unless given, or here where it is no run directory.
+            directory unless given, or ``./explain`` if that is no folder.
         class_name: the class to explain; each image's most probable one unless given.
         layer: the block, counted from 1, whose attention is shown; the last that has any unless
             given.

@@ -22,16 +22,18 @@ class AugmentSettings(Settings):
     """How training images are changed; everything is off by default."""
 
     flip: bool | None = Field(
-        None, description="mirror half of the images; unset: where the data allow it"
+        None, description="mirror half of the images; unset: on, except for digits"
     )
     translate: float = Field(
-        0.0, ge=0, lt=1, description="padded random crop: +- this part of the side, whole pixels"
+        0.0, ge=0, lt=1, description="padded random crop: +- this fraction of the side"
     )
     min_scale: float = Field(
         1.0, gt=0, le=1, description="random resized crop: least share of the area; 1: none"
     )
-    rotation: float = Field(0.0, ge=0, le=0.5, description="+- this part of a full turn")
-    zoom: float = Field(0.0, ge=0, lt=1, description="+- this part, height and width apart")
+    rotation: float = Field(0.0, ge=0, le=0.5, description="+- this fraction of a full turn")
+    zoom: float = Field(
+        0.0, ge=0, lt=1, description="+- this fraction, height and width independently"
+    )
     contrast: float = Field(0.0, ge=0, lt=1, description="contrast factor within 1 +- this")
     trivial_augment: bool = Field(
         False, description="one random operation of random strength (TrivialAugment, wide)"
@@ -65,16 +67,16 @@ class Recipe(AugmentSettings):
     minutes: float | None = Field(
         None,
         gt=0,
-        description="train for so long instead, all from reading the images on",
+        description="train for this long instead, reading the images included",
     )
     batch_size: int | None = Field(
-        None, ge=1, description="images a step; unset: 128, fewer where there are few images"
+        None, ge=1, description="images per step; unset: 128, fewer if there are few images"
     )
     optimizer: Literal["adamw", "muon"] = Field(
-        "adamw", description="muon: for the weight matrices of the blocks, AdamW for all else"
+        "adamw", description="muon: for matrices and convolutions, AdamW for all else"
     )
     learning_rate: LearningRate | Literal["find"] = Field(
-        1e-3, description="at its highest; find: search for one first"
+        1e-3, description="peak value; find: search for one first"
     )
     schedule: Literal["constant", "cosine"] = Field(
         "cosine", description="of the learning rate after the warm-up; cosine falls to 0"
@@ -88,27 +90,27 @@ class Recipe(AugmentSettings):
     epsilon_hat: bool = Field(
         False, description="add epsilon before the bias correction, as Keras' AdamW does"
     )
-    label_smoothing: float = Field(0.1, ge=0, lt=1, description="in the training and other losses")
+    label_smoothing: float = Field(0.1, ge=0, lt=1, description="in training and evaluation losses")
     teacher_share: float = Field(
-        0.5, ge=0, le=1, description="of a teacher in the training loss; labels have the rest"
+        0.5, ge=0, le=1, description="weight of the teacher in the training loss, against labels"
     )
     dropout: float = Field(0.0, ge=0, lt=1, description="where the architecture has dropout")
     drop_path: float = Field(
-        0.0, ge=0, lt=1, description="stochastic depth: of the last block, rising from the first"
+        0.0, ge=0, lt=1, description="stochastic depth: rate of the last block, rising linearly"
     )
     balance: Literal["off", "sampling", "loss"] = Field(
         "off",
-        description="where classes differ in size: draw images of each alike, or weigh the loss",
+        description="for unequal classes: sample all equally often, or weight the loss",
     )
     validation_fraction: float = Field(
-        0.1, ge=0, lt=1, description="of the training images, where the data have none of their own"
+        0.1, ge=0, lt=1, description="of training images to hold out, if there are no others"
     )
     validation_split: Literal["stratified", "last"] = Field(
-        "stratified", description="which images: a share of each class, or the last ones"
+        "stratified", description="hold out a share of each class, or the last images"
     )
     clip_norm: float | None = Field(None, gt=0, description="largest norm of the gradient")
     ema: float | None = Field(
-        None, gt=0, lt=1, description="decay of an average of the weights, which is what is kept"
+        None, gt=0, lt=1, description="decay of a weight average, which is validated and saved"
     )
     patience: int | None = Field(
         None, ge=1, description="stop after this many epochs without a better validation accuracy"
@@ -130,12 +132,12 @@ class TrainSettings(MachineSettings, Recipe):
     init: str | Path | None = Field(
         None,
         description="begin with the weights of a trained model: run directory, model file, "
-        "bundled model or Hub id",
+        "bundled model or Hub id; none: random; unset: what suits the images",
     )
     teacher: str | Path | None = Field(
         None,
-        description="learn from the answers of this trained model as well (distillation); it is "
-        "named as that of init",
+        description="also learn from the predictions of this trained model (distillation): run "
+        "directory, model file, bundled model or Hub id",
     )
     recipe: str | None = Field(
         None, description="a named recipe or a YAML file; unset: one that suits the images"
@@ -144,11 +146,12 @@ class TrainSettings(MachineSettings, Recipe):
         None, ge=1, description="side of the images in pixels; unset: one that suits the images"
     )
     data_dir: Path | None = Field(
-        None, description="where archives are, or are downloaded to; unset: $EANET_DATA_DIR"
+        None,
+        description="where CIFAR is, or is downloaded to; unset: $EANET_DATA_DIR, or the cache",
     )
     seed: int = Field(0, ge=0, description="of weights, order of images, augmentation, dropout")
     split_seed: int = Field(
-        0, ge=0, description="of the splits made; the same test images whatever the seed"
+        0, ge=0, description="of the splits; test images do not depend on --seed"
     )
     output: Path = Field(Path("runs"), description="folder of the run directories")
     name: str | None = Field(None, description="of the run directory; unset: DATA-MODEL")
@@ -214,7 +217,7 @@ def load_recipe(name: str) -> Recipe:
     values = parse_yaml(text, name)
     for key in values:
         if key in TrainSettings.model_fields and key not in Recipe.model_fields:
-            raise WrongArgumentError(f"recipe {name}: {key} is the run's to set, not a recipe's")
+            raise WrongArgumentError(f"recipe {name}: {key} belongs to the run, not to a recipe")
     return Recipe.parse(values, f"recipe {name}")
 
 

@@ -82,7 +82,7 @@ def alone(folder: Path, *, wait: bool = False) -> Iterator[None]:
     try:
         lock.acquire()
     except Timeout:
-        raise EanetError(f"another process is at work in {folder}; wait until it ends") from None
+        raise EanetError(f"another process is using {folder}; wait until it ends") from None
     except (OSError, NotImplementedError):
         pass
     try:

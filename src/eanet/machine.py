@@ -14,9 +14,9 @@ class MachineSettings(Settings):
 
     device: Literal["auto", "cpu", "cuda", "mps"] = Field("auto", description="where to compute")
     precision: Literal["auto", "fp32", "bf16"] = Field(
-        "auto", description="auto: bf16 where the processor has it"
+        "auto", description="auto: bf16 where the hardware has it"
     )
     compile: Literal["auto", "on", "off"] = Field(
-        "auto", description="auto: compile where the work ahead is worth the wait"
+        "auto", description="auto: compile if the run is long enough"
     )
     threads: int | None = Field(None, ge=1, description="of the processor; unset: all cores")

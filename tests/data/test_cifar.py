@@ -154,13 +154,13 @@ def test_an_archive_with_other_contents_is_one_clear_line(archive, change, messa
 def test_a_truncated_archive_is_called_damaged(archive, cut):
     data = pack(archive, "cifar-100-python", members100()).read_bytes()
     archive.write_bytes(data[:cut])
-    with pytest.raises(EanetError, match="is damaged or no tar archive"):
+    with pytest.raises(EanetError, match="is damaged or not a tar archive"):
         load(archive)
 
 
 def test_a_file_of_another_kind_is_no_tar_archive(archive):
     archive.write_text("<html>not found</html>")
-    with pytest.raises(EanetError, match="is damaged or no tar archive"):
+    with pytest.raises(EanetError, match="is damaged or not a tar archive"):
         load(archive)
 
 

@@ -30,7 +30,7 @@ def test_training_is_told_how_many_images_it_will_know_by_heart():
     own = SourceSplits(image_set(1, 2, 3, 4), image_set(1, 9), image_set(8, 4, 4, 7))
     assert complete_splits("x", own, DataOptions()).notes == (
         "1 of the 2 validation images and 2 of the 4 test images have the same pixels as training "
-        "images, which flatters the result; `eanet datasets` names the copies",
+        "images, which inflates the result; `eanet datasets` lists the copies",
     )
     own = SourceSplits(image_set(1, 1), image_set(8), image_set(8))
     assert complete_splits("x", own, DataOptions()).notes == ()

@@ -98,7 +98,7 @@ def test_each_mistake_in_a_list_is_one_line_that_says_where(write, text, message
 
 
 def test_what_is_no_text_or_cannot_be_read_is_one_line(write, tmp_path):
-    with pytest.raises(EanetError, match=r"list\.csv is no CSV file in UTF-8"):
+    with pytest.raises(EanetError, match=r"list\.csv is not a CSV file in UTF-8"):
         read_list(write("path,label\né.jpg,x", encoding="utf-16"))
     with pytest.raises(EanetError, match=r"cannot read .*gone\.csv \(No such file"):
         read_list(tmp_path / "gone.csv")
@@ -137,7 +137,7 @@ def test_a_parquet_list_reads_like_a_csv_list(write, tmp_path, monkeypatch):
     with pytest.raises(EanetError, match="row 2: no label"):
         read_list(file)
     columns["file"][0] = {"bytes": b"\x89PNG" * 100}
-    with pytest.raises(EanetError, match=r"row 1: \{'bytes': b'.{40,60}\.\.\. is no path$"):
+    with pytest.raises(EanetError, match=r"row 1: \{'bytes': b'.{40,60}\.\.\. is not a path$"):
         read_list(file)
     with pytest.raises(EanetError, match=r"cannot read .*: magic bytes not found"):
         read_list(write("text", "other.parquet"))
@@ -145,5 +145,5 @@ def test_a_parquet_list_reads_like_a_csv_list(write, tmp_path, monkeypatch):
 
 def test_parquet_without_its_reader_says_what_to_install(write, monkeypatch):
     monkeypatch.setitem(sys.modules, "pyarrow", None)
-    with pytest.raises(EanetError, match=r"list\.parquet takes pyarrow: pip install pyarrow, or"):
+    with pytest.raises(EanetError, match=r"list\.parquet needs pyarrow: pip install pyarrow, or"):
         read_list(write("PAR1", "list.parquet"))

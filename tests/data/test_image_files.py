@@ -93,7 +93,7 @@ def test_a_class_that_a_split_lacks_keeps_its_number_and_is_noted(root):
 
 def test_folders_beside_the_splits_are_named(root):
     fill(root / "train" / "cats", root / "train" / "dogs", root / "extra" / "cats")
-    assert load_image_files(root, OPTIONS).notes == ("ignored beside the split folders: extra",)
+    assert load_image_files(root, OPTIONS).notes == ("ignored next to the split folders: extra",)
 
 
 def test_a_train_is_a_class_among_other_vehicles(root):
@@ -118,7 +118,7 @@ def test_each_wrong_layout_is_one_clear_line(root):
     refused(root, "class folder .*dogs has no image: add some")
     (root / "dogs" / "x.HEIC").touch()
     refused(
-        root, r"dogs has no image but 1 file of other kinds \(\.heic; .*pip install pillow-heif"
+        root, r"dogs has no image, only 1 file of other kinds \(\.heic; .*pip install pillow-heif"
     )
     (root / "dogs" / "x.jpg").write_text("text")
     refused(root, "no readable image of class 'dogs' among the training images")
@@ -170,7 +170,7 @@ def test_what_is_skipped_or_ignored_is_noted_with_its_name_and_reason(root):
     assert splits.train.counts().tolist() == [2, 4]
     assert splits.notes == (
         "skipped 2 unreadable images: cats/a.jpg (not an image), cats/empty.png (empty file)",
-        "1 animation read by the first frame: dogs/wave.gif",
+        "1 animation of which the first frame is used: dogs/wave.gif",
         "ignored 1 image outside the class folders: loose.png",
         "ignored 3 files of other kinds (.db, .txt, no extension)",
     )
@@ -254,8 +254,8 @@ def test_ants_and_bees(shared_data):
     assert 80 < min(data.train.mean_std()[0]) < max(data.train.mean_std()[0]) < 140
     odd, split = data.notes
     assert odd == (
-        "2 images unlike the others, do look: "
-        "train/ants/662541407_ff8db781e7.jpg (420 x 123 pixels, cut to the square in the middle), "
+        "2 images unlike the others, worth a look: "
+        "train/ants/662541407_ff8db781e7.jpg (420 x 123 pixels, cropped to the central square), "
         "train/ants/imageNotFound.gif (GIF, where nearly all are JPEG)"
     )
     assert split.startswith("no test images: 20 % of the training images (49) set aside")

@@ -16,13 +16,13 @@ USUAL = Original(400, 300, "JPEG", "RGB", animated=False, blank=False)
     ("changes", "said"),
     [
         ({"format": "GIF"}, "GIF, where nearly all are JPEG"),
-        ({"width": 1300}, "1,300 x 300 pixels, cut to the square in the middle"),
+        ({"width": 1300}, "1,300 x 300 pixels, cropped to the central square"),
         (
             {"width": 80, "height": 60},
             "80 x 60 pixels, where the shorter side is usually about 300",
         ),
-        ({"blank": True}, "one colour all over"),
-        ({"format": "PNG", "blank": True}, "PNG, where nearly all are JPEG, one colour all over"),
+        ({"blank": True}, "a single colour"),
+        ({"format": "PNG", "blank": True}, "PNG, where nearly all are JPEG, a single colour"),
     ],
 )
 def test_one_unlike_the_others_is_found(changes, said):
@@ -68,10 +68,10 @@ def test_odd_files_are_noted_before_training_and_listed_in_a_first_look(tmp_path
             gradient = Image.linear_gradient("L").rotate(10 * i)
             gradient.save(root / split / name / f"{i}.jpg")
     Image.new("P", (256, 256), 3).save(root / "val" / "dogs" / "notFound.gif")
-    told = "GIF, where nearly all are JPEG, one colour all over"
+    told = "GIF, where nearly all are JPEG, a single colour"
     for _ in ("read", "from the cache"):
         splits = load_image_files(root, DataOptions(image_size=8))
         (note,) = [note for note in splits.notes if "unlike" in note]
-        assert note == f"1 image unlike the others, do look: val/dogs/notFound.gif ({told})"
+        assert note == f"1 image unlike the others, worth a look: val/dogs/notFound.gif ({told})"
     problems = list(overview("pets", splits).problems())
     assert ("val/dogs/notFound.gif", f"unlike the others: {told}") in problems

@@ -48,7 +48,7 @@ def test_problems_are_the_unreadable_then_copies_in_other_splits_classes_and_nam
     assert list(found.problems()) == [
         ("train/dogs/bad.jpg", "unreadable: not an image"),
         ("test/cats/2.png", "same pixels as train/cats/2.png"),
-        ("train/dogs/cat.png", "same pixels as train/cats/1.png of another class"),
+        ("train/dogs/cat.png", "same pixels as train/cats/1.png, of another class"),
         ("train/cats/copy.bmp", "same pixels as train/cats/0.png"),
     ]
 
@@ -64,7 +64,7 @@ def test_what_is_no_file_goes_by_its_number():
     images = ImageSet(np.zeros((2, 4, 4, 3), np.uint8), np.array([0, 1]), ("a", "b"))
     found = overview("x", SourceSplits(images))
     assert found.sizes == {}
-    assert list(found.problems()) == [("train 1", "same pixels as train 0 of another class")]
+    assert list(found.problems()) == [("train 1", "same pixels as train 0, of another class")]
 
 
 def test_names_of_files_elsewhere_are_whole(tmp_path, monkeypatch):

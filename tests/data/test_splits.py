@@ -106,8 +106,11 @@ def test_the_last_split_may_not_take_a_whole_class():
 
 
 def test_too_few_images_to_split_is_said():
-    with pytest.raises(EanetError, match=r"too few training images \(2\) .* test"):
+    with pytest.raises(EanetError, match=r"too few training images \(2\) .* test: .* add images$"):
         complete_splits("x", SourceSplits(numbered([0, 1])), DataOptions())
+    tested = SourceSplits(numbered([0, 1]), test=numbered([0, 1]))
+    with pytest.raises(EanetError, match=r"validation: .* or use --validation-fraction 0$"):
+        complete_splits("x", tested, DataOptions())
 
 
 @pytest.mark.parametrize(

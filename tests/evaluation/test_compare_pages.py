@@ -114,7 +114,7 @@ def test_a_model_none_of_whose_runs_has_ended_stays_in_the_table_with_its_reason
         "keras_mlp, seed 0 failed: it diverged",
     ]
     assert conclusion(entries).startswith("There are no two models with runs of the same seed")
-    with pytest.raises(EanetError, match="no run has ended; the first one: it diverged"):
+    with pytest.raises(EanetError, match="every run failed; the first: it diverged"):
         by_model(["keras_mlp"], [], failures[:1])
 
 
@@ -156,15 +156,15 @@ def test_columns_without_figures_are_left_out() -> None:
         (
             make_entries([0.8, 0.9, 0.5, 0.8]),
             "vit:depth=2 (+9.67 points) is better than vit:depth=1; vit:depth=3 (-29.00 points) "
-            "is worse than vit:depth=1; between vit:depth=1 and vit:depth=4 no difference is "
-            "shown, which does not mean that there is none; this holds for these data and this "
-            "recipe, not for others.",
+            "is worse than vit:depth=1; no difference is shown between vit:depth=1 and "
+            "vit:depth=4, which does not mean that there is none; this holds for these data and "
+            "this recipe, not for others.",
         ),
         (
             make_entries([0.8, 0.5, 0.6], 1),
             "vit:depth=2 (-28.00 points) and vit:depth=3 (-19.00 points) are worse than "
-            "vit:depth=1; from one seed each, this is about these trained networks on images like "
-            "the test images, and says nothing about which model is better with another seed.",
+            "vit:depth=1; with one seed each, this compares these trained networks on images like "
+            "the test images, not the models with other seeds.",
         ),
         (make_entries([0.8]), "There are no two models with runs of the same seed, so nothing is "
          "compared."),
@@ -177,13 +177,13 @@ def test_the_conclusion_says_what_follows_and_what_does_not(
 
 
 def test_the_caption_names_the_test_that_was_used() -> None:
-    assert "95% t interval and p over seeds" in caption(make_entries([0.8, 0.7]))
+    assert "95% t interval; p is of the t test" in caption(make_entries([0.8, 0.7]))
     assert "McNemar" not in caption(make_entries([0.8, 0.7]))
     single = caption(make_entries([0.8, 0.7], 1))
     assert "McNemar's exact test" in single
     assert "±" not in single
-    assert "Each test stands alone" not in single
-    assert "Each test stands alone" in caption(make_entries([0.8, 0.7, 0.6]))
+    assert "not corrected for their number" not in single
+    assert "not corrected for their number" in caption(make_entries([0.8, 0.7, 0.6]))
 
 
 def test_figures_are_written_as_csv_for_models_and_runs(tmp_path: Path) -> None:

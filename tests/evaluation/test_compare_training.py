@@ -105,8 +105,8 @@ def test_the_same_command_trains_what_is_missing_alone(
     again = eanet.compare(SMALL, SMALLER, seeds=2, output=folder, **QUICK)
     assert here == [lost.name, half.name]
     assert "run 2 of 4: vit:depth=1,dim=8, seed 0\n" in (err := capsys.readouterr().err)
-    assert "run 1 of 4: vit:depth=1,dim=16, seed 0: done before\n" in err
-    assert "run 3 of 4: vit:depth=1,dim=16, seed 1: going on\n" in err
+    assert "run 1 of 4: vit:depth=1,dim=16, seed 0: already done\n" in err
+    assert "run 3 of 4: vit:depth=1,dim=16, seed 1: resuming\n" in err
     for one, other in zip(made.entries, again.entries, strict=True):
         for run, twin in zip(one.runs, other.runs, strict=True):
             assert np.array_equal(run.answers.right[1], twin.answers.right[1])
@@ -122,7 +122,7 @@ def test_a_seed_more_goes_on_with_the_others(
 
 
 def test_two_comparisons_do_not_share_a_folder_at_once(made: eanet.Comparison) -> None:
-    with alone(made.path), pytest.raises(EanetError, match="another process is at work in"):
+    with alone(made.path), pytest.raises(EanetError, match="another process is using"):
         eanet.compare(SMALL, seeds=2, output=made.path, **QUICK)
 
 
@@ -132,13 +132,13 @@ def test_a_folder_with_other_settings_or_things_is_refused(
     with pytest.raises(EanetError, match=r"holds a comparison with epochs 1, not 2; name another"):
         eanet.compare(SMALL, seeds=2, output=made.path, **{**QUICK, "epochs": 2})
     (tmp_path / "photo.jpg").touch()
-    with pytest.raises(EanetError, match="holds no comparison; name another folder by --output"):
+    with pytest.raises(EanetError, match="holds no comparison; name another folder with --output"):
         eanet.compare(SMALL, output=tmp_path, **QUICK)
     folder = shutil.copytree(made.path, tmp_path / "copy")
     (folder / "vit-depth=1-dim=16-seed2").mkdir()
     (folder / "vit-depth=1-dim=16-seed2" / "notes.txt").touch()
     found = eanet.compare(SMALL, seeds=3, output=folder, **QUICK)
-    assert "is in the way: it is no run directory" in found.notes[0]
+    assert "is in the way: it is not a run directory" in found.notes[0]
     text = (folder / "comparison.yaml").read_text()
     print_ = text.split("fingerprint: ")[1].strip()
     (folder / "comparison.yaml").write_text(text.replace(print_, "0" * 64))
@@ -150,7 +150,7 @@ def test_a_teacher_is_known_before_and_stays_the_same(
     made: eanet.Comparison, trained: eanet.TrainingResult, tmp_path: Path
 ) -> None:
     folder = tmp_path / "c"
-    with pytest.raises(EanetError, match=r"does not know 0 \(10 of these 10 classes\)"):
+    with pytest.raises(EanetError, match=r"lacks 10 of these 10 classes, such as 0;"):
         eanet.compare(SMALL, seeds=1, output=folder, teacher=trained.path, **QUICK)
     assert not folder.exists() or not any(folder.iterdir())
     runs = made.path / names(made)[0], made.path / names(made)[1]
@@ -176,8 +176,10 @@ def test_a_run_that_fails_leaves_the_others(
     assert names(found) == ["vit-depth=1-dim=16-seed0"]
     assert found.notes == [
         f"{SMALLER}, seed 0 failed: RuntimeError: out of memory",
-        f"{SMALLER}, seed 1 failed: its process was killed, most likely for want of memory",
-        f"{SMALL}, seed 1 failed: its process was killed, most likely for want of memory",
+        f"{SMALLER}, seed 1 failed: its process was killed, probably out of memory; "
+        "try a smaller --batch-size",
+        f"{SMALL}, seed 1 failed: its process was killed, probably out of memory; "
+        "try a smaller --batch-size",
     ]
 
 
@@ -238,15 +240,15 @@ def test_wrong_names_are_one_line(
         ([], {}, "name the models or runs to compare"),
         ([SMALL], {"seeds": 0}, "--seeds takes 1 or more"),
         (["vti"], {}, "unknown model 'vti'; did you mean 'vit'?"),
-        ([tmp_path], {}, "is no run directory, and no model"),
+        ([tmp_path], {}, "is neither a run directory nor a model"),
         (["runs/gone"], {}, "no such run directory: runs/gone"),
-        ([run, SMALL], {}, "is a run and vit:depth=1,dim=16 is none; compare like with like"),
-        ([run], {"epochs": 2, "seeds": 1}, "runs are compared as they are; leave out epochs, se"),
-        ([SMALL], {"model": "vit", "seed": 3}, "a comparison sets model, seed itself"),
+        ([run, SMALL], {}, "is a run and vit:depth=1,dim=16 is not; compare like with like"),
+        ([run], {"epochs": 2, "seeds": 1}, "finished runs take no settings; leave out epochs, se"),
+        ([SMALL], {"model": "vit", "seed": 3}, "leave out model, seed: a comparison trains"),
         ([run, trained.path], {}, "were tested on different images"),
         ([run], {"output": made.path}, "holds runs of its own; name another folder"),
-        ([unfinished], {}, f"go on with: eanet train --resume {unfinished}"),
-        ([cut], {}, f"go on with: eanet train --resume {cut}"),
+        ([unfinished], {}, f"resume with: eanet train --resume {unfinished}"),
+        ([cut], {}, f"resume with: eanet train --resume {cut}"),
     ]:
         with pytest.raises(EanetError) as caught:
             eanet.compare(*arguments, **settings)

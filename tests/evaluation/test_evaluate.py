@@ -116,8 +116,8 @@ def test_classes_that_were_never_named_take_the_names_of_the_data() -> None:
 @pytest.mark.parametrize(
     ("known", "found", "message"),
     [
-        (("a", "b"), ("a", "c"), "2 classes are not the model's 2 .for one: 'b'"),
-        (("a", "b"), ("a", "b", "c"), "3 classes are not the model's 2 .for one: 'c'"),
+        (("a", "b"), ("a", "c"), "2 classes are not the model's 2 .such as 'b'"),
+        (("a", "b"), ("a", "b", "c"), "3 classes are not the model's 2 .such as 'c'"),
         (("a", "b"), ("b", "a"), "their order differs"),
         (("class 0", "class 1"), ("a", "b", "c"), "3 classes are not the model's 2"),
     ],

@@ -82,7 +82,7 @@ def test_another_class_is_explained_when_asked_for(tmp_path: Path) -> None:
 def test_wrong_arguments_are_named() -> None:
     with pytest.raises(WrongArgumentError, match="unknown class 'ants'; did you mean 'ant'"):
         explain(model(), PIXELS, class_name="ants")
-    with pytest.raises(WrongArgumentError, match=r"^layer=1: .* eanet_nano; known: 2$"):
+    with pytest.raises(WrongArgumentError, match=r"^layer=1: eanet_nano .*; known: 2$"):
         explain(model(attention_blocks=1), PIXELS, layer=1)
     with pytest.raises(WrongArgumentError, match="known: none"):
         explain(model("keras_mlp"), PIXELS, layer=1)

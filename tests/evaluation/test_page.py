@@ -193,9 +193,9 @@ def test_a_calibration_is_told_with_what_was_before(
     read: Callable[[Contents], tuple[str, Reader]],
 ) -> None:
     contents = make_contents(["ant", "bee"], 2000)
-    assert "by a temperature" not in read(contents)[1].text, "there is nothing to fit it on"
+    assert "with a temperature" not in read(contents)[1].text, "there is nothing to fit it on"
     able = replace(contents, can_calibrate=True)
-    assert "To correct it by a temperature" in read(able)[1].text
+    assert "To correct it with a temperature" in read(able)[1].text
     told = {"temperature": 1.25, "ece_before": 0.321, "nll_before": 0.987}
     metrics = {**contents.metrics, **told}
     _, page = read(replace(contents, before=contents.evaluation, metrics=metrics))

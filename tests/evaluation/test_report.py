@@ -86,7 +86,7 @@ def test_a_run_whose_images_have_changed_is_not_judged_by_those_it_has_seen(
     before = (run / "metrics.json").read_bytes()
     shutil.copy(own / "red" / "00.png", own / "red" / "more.png")
     with pytest.raises(
-        EanetError, match=r"no longer those that .*; name images that it has not seen by --data"
+        EanetError, match=r"no longer those that .*; use --data to name images it has not seen"
     ):
         write_report(run)
     assert (run / "metrics.json").read_bytes() == before
@@ -122,7 +122,7 @@ def test_a_bare_file_needs_data_and_is_reported_beside_it(run: Path, photos: Pat
     alone = run.parent / "alone" / "model.safetensors"
     alone.parent.mkdir()
     shutil.copy(run / "model.safetensors", alone)
-    with pytest.raises(EanetError, match="name the images by --data"):
+    with pytest.raises(EanetError, match="name the images with --data"):
         write_report(alone)
     report = write_report(alone, data=str(photos))
     check(report, alone.parent / "photos-all", PICTURES, 36, "all")
@@ -141,7 +141,9 @@ def test_a_report_goes_where_it_is_told(run: Path, tmp_path: Path) -> None:
 def test_another_run_is_not_written_into(run: Path, tmp_path: Path) -> None:
     other = shutil.copytree(run, tmp_path / "other")
     before = {file: file.read_bytes() for file in other.iterdir()}
-    with pytest.raises(EanetError, match=r"other holds another run; name another folder by --out"):
+    with pytest.raises(
+        EanetError, match=r"other holds another run; name another folder with --out"
+    ):
         write_report(run, output=other)
     assert {file: file.read_bytes() for file in other.iterdir()} == before
 

@@ -66,8 +66,8 @@ def test_a_wrong_name_is_answered_with_the_nearest_and_the_other_kinds(
         code, line = refused(*arguments)
         assert code == 2
         assert line == (
-            "no such run directory or model file, no OWNER/NAME of the Hub, and unknown bundled "
-            f"model '{where}'; did you mean '{NAME}'?"
+            "no such run directory or model file, not an OWNER/NAME on the Hub, and unknown "
+            f"bundled model '{where}'; did you mean '{NAME}'?"
         )
 
 

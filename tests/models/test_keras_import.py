@@ -97,7 +97,7 @@ def test_classes_can_be_named(example: Any, tmp_path: Path) -> None:
     example.save_weights(path)
     names = ["apple", "bear", "cup", "dog", "elm", "fox", "girl"]
     assert import_keras(path, classes=names).classes == tuple(names)
-    with pytest.raises(EanetError, match="num_classes=7, but 2 classes are named"):
+    with pytest.raises(EanetError, match="the model has 7 classes, but 2 are named"):
         import_keras(path, classes=names[:2])
 
 

@@ -128,7 +128,7 @@ def test_epochs_count_without_minutes(clock):
 
 def test_minutes_are_compiled_for_where_there_are_enough():
     long = decide_compile(TrainSettings(minutes=30), "cpu", 0)
-    assert long == (True, "30 minutes ahead, worth a minute's wait at the first step")
+    assert long == (True, "30 minutes ahead, enough to pay for a minute of compiling")
     assert not decide_compile(TrainSettings(minutes=29), "cpu", 1e20)[0]
 
 

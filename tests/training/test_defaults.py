@@ -89,7 +89,7 @@ def test_what_was_given_wins_and_is_not_commented_on(photos: Path, capsys) -> No
     tell(choices)
     told = capsys.readouterr().err.splitlines()
     assert [line.split("  ")[1] for line in told[1:]] == ["image size", "recipe"]
-    assert told[1] == "  image size  16       as large as the images"
+    assert told[1] == "  image size  16       about as large as the images"
     assert decide(settings) == (settings, ())
     tell([])
     assert capsys.readouterr().err == ""

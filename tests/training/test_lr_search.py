@@ -71,6 +71,11 @@ def test_a_loss_that_never_falls_is_no_answer() -> None:
         _ = flat.suggestion
 
 
+def test_a_loss_that_is_infinite_at_once_is_no_answer() -> None:
+    with pytest.raises(EanetError, match=r"no learning rate from 1e-06 to 1 .*--learning-rate"):
+        _ = RangeTest(RATES[:0], RATES[:0]).suggestion
+
+
 def test_what_was_tried_reads_back_and_is_drawn(tmp_path: Path) -> None:
     test = valley(0.1)
     test.write(tmp_path / SEARCH)

@@ -113,5 +113,5 @@ def test_a_damaged_checkpoint_is_named(tmp_path):
 
 
 def test_a_folder_that_is_no_run_is_named(tmp_path):
-    with pytest.raises(EanetError, match="no run directory"):
+    with pytest.raises(EanetError, match="not a run directory"):
         RunDirectory.open(tmp_path)

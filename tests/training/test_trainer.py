@@ -210,7 +210,7 @@ def test_a_run_of_another_machine_goes_on_where_it_is_told_to(plain, tmp_path):
 def test_a_run_is_for_one_process_at_a_time(plain):
     with (
         alone(plain.path),
-        pytest.raises(EanetError, match=f"another process is at work in {plain.path}; wait"),
+        pytest.raises(EanetError, match=f"another process is using {plain.path}; wait"),
     ):
         resume(plain.path)
     assert resume(plain.path).path == plain.path

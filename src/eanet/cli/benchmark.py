@@ -26,7 +26,7 @@ def add(commands: Commands) -> None:
     made.add_argument(
         "--tokens",
         action="store_true",
-        help="instead, one layer of external and of self-attention by the number of tokens",
+        help="instead, one layer each of external and self-attention by number of tokens",
     )
     add_settings(made, BenchmarkSettings.model_fields, defaults=True)
 
@@ -48,7 +48,7 @@ def _tokens(options: argparse.Namespace, settings: dict[str, Any]) -> tuple[Path
         raise WrongArgumentError("--tokens takes no model, --image-size or --batch-size")
     measured = benchmark_tokens(**settings)
     print_table(
-        ("layer", "tokens", "forward, ms", "and backward, ms", "memory, MiB"),
+        ("layer", "tokens", "forward, ms", "both passes, ms", "memory, MiB"),
         [
             (
                 p.layer,
@@ -69,7 +69,7 @@ def _models(options: argparse.Namespace, settings: dict[str, Any]) -> tuple[Path
     from eanet.evaluation.measuring import short
 
     if "dim" in settings:
-        raise WrongArgumentError("--dim goes with --tokens")
+        raise WrongArgumentError("--dim needs --tokens")
     measured = benchmark(*options.models, **settings)
     print_table(
         (

@@ -42,8 +42,8 @@ def add(commands: Commands) -> None:
         "--output",
         type=Path,
         metavar="PATH",
-        help="folder of the comparison and its runs; unset: runs/compare-DATA-RECIPE. "
-        "The same command goes on with what is there",
+        help="folder of the comparison and its runs; unset: runs/compare-DATA-RECIPE, or "
+        "-RUN-RUN. Repeating the command resumes it",
     )
     shared = {name: field for name, field in RUN.items() if name not in OWN}
     add_settings(made.add_argument_group("all runs"), shared, defaults=True)

@@ -26,7 +26,7 @@ def add(commands: Commands) -> None:
     made = commands.add(
         "datasets",
         run,
-        "list the data sets that have a name, or look at one before training",
+        "list the built-in data sets, or inspect any before training",
         "eanet datasets",
         "eanet datasets path/to/photos --output look",
         "eanet datasets cifar100",
@@ -36,8 +36,8 @@ def add(commands: Commands) -> None:
         "--output",
         metavar="FOLDER",
         type=Path,
-        help="write classes.png, a sheet of images of each class, augmented.png, what the recipe's "
-        "augmentation makes of some, and problems.csv",
+        help="write classes.png (some images of each class), augmented.png (some after the "
+        "recipe's augmentation) and problems.csv",
     )
     add_settings(made, {name: RUN[name] for name in SETTINGS})
 
@@ -54,9 +54,14 @@ def _list() -> None:
     from eanet.data.sources import sources
 
     rows = [(source.name, source.summary) for source in sources()]
-    rows.append(("FOLDER", "one's own images, a folder for each class"))
-    rows.append(("LIST", "a .csv, .tsv or .parquet file with the columns path, label and split"))
-    rows.append(("ARCHIVE", "a .zip or .tar file of such a folder"))
+    rows.append(("FOLDER", "your own images, one folder per class"))
+    rows.append(
+        (
+            "LIST",
+            "a .csv, .tsv or .parquet file with the columns path, label and, if you like, split",
+        )
+    )
+    rows.append(("ARCHIVE", "a .zip or .tar file of such a folder or list"))
     print_table(("data", "what it is"), rows)
 
 
@@ -123,7 +128,7 @@ def _print_problems(found: Overview) -> None:
     kinds = [
         (unreadable, "unreadable"),
         (odd, "unlike the others"),
-        (copies, "with the pixels of another"),
+        (copies, "duplicates"),
     ]
     told = ", ".join(f"{count:,} {what}" for count, what in kinds if count)
     stdout().print(f"problems   {told or 'none'}")

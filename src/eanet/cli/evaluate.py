@@ -29,15 +29,20 @@ def add(commands: Commands) -> None:
     made.add_argument(
         "--split",
         choices=["train", "validation", "test"],
-        help="unset: test; of other data without test images: validation, or else all",
+        help="unset: test; for other data without it, validation, or else all",
     )
-    made.add_argument("--output", type=Path, help="folder to write to; unset: the run directory")
+    made.add_argument(
+        "--output",
+        type=Path,
+        help="folder to write to; unset: the run directory, or for other images than the run's "
+        "test images, a folder DATA-SPLIT in it",
+    )
     made.add_argument(
         "--calibrate",
         action="store_true",
-        help="fit a temperature on the validation images, so that the model is as sure as it is "
-        "right, and write this model beside the report: into the run itself, unless --data, "
-        "--split or --output say otherwise",
+        help="fit a temperature on the validation images, so that confidence matches accuracy, and "
+        "save this model with the report: over the run's own, unless --data, --split or --output "
+        "are given",
     )
     add_settings(made, {n: RUN[n] for n in ("data_dir", "device")})
 

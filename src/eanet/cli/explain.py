@@ -30,13 +30,16 @@ def add(commands: Commands) -> None:
         help="files, folders, archives, patterns; - for a list on stdin",
     )
     made.add_argument(
-        "--class", dest="class_name", metavar="NAME", help="class to explain; unset: the predicted"
+        "--class",
+        dest="class_name",
+        metavar="NAME",
+        help="class to explain; unset: the most probable",
     )
     made.add_argument(
         "--layer",
         type=int,
         metavar="N",
-        help="block, from 1, whose attention is shown; unset: the last that has any",
+        help="block, from 1, whose attention is shown; unset: the last with attention",
     )
     made.add_argument(
         "--slots", type=int, default=6, metavar="K", help="memory slots to show (default: 6)"
@@ -44,8 +47,8 @@ def add(commands: Commands) -> None:
     made.add_argument(
         "--output",
         type=Path,
-        help="folder to write to, where nothing is overwritten; unset: explain in the run "
-        "directory, or here where RUN is none",
+        help="output folder, in which nothing is overwritten; unset: RUN/explain, or ./explain if "
+        "RUN is no folder",
     )
     add_settings(made, {"device": RUN["device"]})
 

@@ -21,7 +21,7 @@ def add(commands: Commands) -> None:
     made.add_argument("file", type=Path, metavar="FILE", help="FILE.weights.h5 or FILE.keras")
     made.add_argument("--output", type=Path, help="folder to write; unset: runs/FILE")
     made.add_argument(
-        "--classes", type=Path, metavar="FILE", help="names of the classes, one a line, in order"
+        "--classes", type=Path, metavar="FILE", help="names of the classes, one per line, in order"
     )
 
 
@@ -35,7 +35,7 @@ def run(options: argparse.Namespace) -> None:
     stem = options.file.name.removesuffix(".keras").removesuffix(".weights.h5")
     folder = options.output or Path("runs") / stem
     if (folder / SETTINGS).is_file():
-        raise EanetError(f"{folder} holds a run; name another folder by --output")
+        raise EanetError(f"{folder} holds a run; name another folder with --output")
     classes = read_text(options.classes).split("\n") if options.classes else None
     model = import_keras(options.file, classes and [name for name in classes if name])
     path = save_model(model, folder)

@@ -15,12 +15,12 @@ from eanet.errors import unknown_name
 def add(commands: Commands) -> None:
     """Declare the command."""
     commands.add(
-        "models", _models, "list the named models, and those that come trained", "eanet models"
+        "models", _models, "list the architectures and the bundled trained models", "eanet models"
     )
     made = commands.add(
         "recipes",
         _recipes,
-        "list the recipes, or print one to start one's own from",
+        "list the recipes, or print one to start your own from",
         "eanet recipes",
         "eanet recipes default > my.yaml",
     )

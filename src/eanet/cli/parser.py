@@ -120,7 +120,7 @@ def add_settings(parser: Any, fields: dict[str, FieldInfo], *, defaults: bool = 
 
 def add_recipe(parser: argparse.ArgumentParser) -> None:
     """The options that lay settings over those of the recipe."""
-    recipe = parser.add_argument_group("the recipe", "unset: as the recipe says; `none` unsets one")
+    recipe = parser.add_argument_group("the recipe", "unset: the recipe's value; `none` clears it")
     augmentation = AugmentSettings.model_fields
     others = {n: field for n, field in Recipe.model_fields.items() if n not in augmentation}
     add_settings(recipe, others)

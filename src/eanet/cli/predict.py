@@ -30,7 +30,7 @@ def add(commands: Commands) -> None:
     made = commands.add(
         "predict",
         run,
-        "name the classes of images",
+        "classify images",
         "eanet predict bee.jpg",
         "eanet predict runs/photos-eanet_tiny bee.jpg",
         "eanet predict runs/photos-eanet_tiny holiday/ --top 1 --format csv > holiday.csv",
@@ -40,8 +40,8 @@ def add(commands: Commands) -> None:
         "model",
         nargs="?",
         metavar="RUN",
-        help="run directory, model file, bundled model (see `eanet models`) or Hub id; unset, "
-        "where images come first: the bundled model of the 100 classes of cifar100",
+        help="run directory, model file, bundled model (see `eanet models`) or Hub id; "
+        "omitted: the bundled model of the 100 classes of cifar100",
     )
     made.add_argument(
         "images",
@@ -55,22 +55,27 @@ def add(commands: Commands) -> None:
         type=float,
         default=0.0,
         metavar="P",
-        help="name only classes at least so probable; an image without any is uncertain",
+        help="omit classes below this probability; with none left, the image is uncertain",
     )
-    made.add_argument("--format", choices=["table", "json", "csv"], default="table")
+    made.add_argument(
+        "--format",
+        choices=["table", "json", "csv"],
+        default="table",
+        help="of the answers on stdout; json: one object per line (default: table)",
+    )
     made.add_argument(
         "--copy-to",
         type=Path,
         metavar="FOLDER",
-        help=f"copy each image into the folder of its class there, or into {UNCERTAIN}",
+        help=f"copy each image into FOLDER/CLASS, or FOLDER/{UNCERTAIN}",
     )
     add_settings(made, {name: RUN[name] for name in MACHINE})
     made.add_argument(
         "--precision",
         choices=["fp32", "bf16"],
         default="fp32",
-        help="fp32 answers as evaluated; bf16 is faster where the processor has it, and its "
-        "probabilities differ by up to a hundredth (default: fp32)",
+        help="fp32: as in evaluation; bf16: faster where supported, probabilities differ by up to "
+        "0.01 (default: fp32)",
     )
 
 
@@ -99,7 +104,7 @@ def run(options: argparse.Namespace) -> int:
     paths = find_images(images, sys.stdin)
     if model is None:
         notice(
-            f"no model is named before the images: {DEFAULT_MODEL} is used, which knows "
+            f"no model named before the images: using {DEFAULT_MODEL}, with "
             f"{len(predictor.classes)} classes"
         )
     write = {"table": _write_line, "json": _write_json, "csv": _write_csv}[options.format]

@@ -25,7 +25,7 @@ def add(commands: Commands) -> None:
         "eanet train --resume runs/digits-keras_eanet",
     )
     made.add_argument("data", nargs="?", help=TrainSettings.model_fields["data"].description)
-    made.add_argument("--resume", metavar="RUN", type=Path, help="go on with an interrupted run")
+    made.add_argument("--resume", metavar="RUN", type=Path, help="resume an interrupted run")
     own = {name: field for name, field in RUN.items() if name != "data"}
     add_settings(made.add_argument_group("the run"), own, defaults=True)
     add_recipe(made)
@@ -40,7 +40,7 @@ def run(options: argparse.Namespace) -> None:
         result = train(**settings)
     elif other := [name for name in settings if name not in MACHINE]:
         raise WrongArgumentError(
-            f"--resume goes on with the run's own settings; leave out {', '.join(other)}"
+            f"--resume uses the run's own settings; leave out {', '.join(other)}"
         )
     else:
         result = resume(options.resume, **settings)

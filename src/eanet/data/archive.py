@@ -100,7 +100,10 @@ def _extract(archive: Path, folder: Path) -> None:
                 left -= _copy(source, target, left)
                 found = True
             if left < 0:
-                raise EanetError(f"{archive} is refused: unpacked it would fill the disk")
+                raise EanetError(
+                    f"{archive} is refused: it unpacks to more than {MOST_GROWTH} times its "
+                    "size; unpack it yourself and name the folder"
+                )
     if not found:
         raise EanetError(
             f"no image in {archive} (an archive of CIFAR is given with --data-dir, and the name "
@@ -128,7 +131,7 @@ def _target(archive: Path, name: str, folder: Path) -> Path | None:
     # Some writers on Windows use the wrong separator.
     path = Path(os.path.normpath(folder / name.replace("\\", "/")))
     if not path.is_relative_to(os.path.normpath(folder)):
-        raise EanetError(f"{archive} is refused: {name!r} leads out of it")
+        raise EanetError(f"{archive} is refused: {name!r} is a path outside it; pack it anew")
     is_wanted = is_image(path) or path.suffix.lower() in LISTS
     return path if is_wanted and all(map(is_visible, path.relative_to(folder).parts)) else None
 

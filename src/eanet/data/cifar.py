@@ -144,7 +144,7 @@ def _members(archive: _Archive, path: Path) -> Iterator[tuple[str, bytes]]:
                         yield inner.name, file.read()
     except (tarfile.TarError, EOFError, zlib.error, OSError) as error:
         raise EanetError(
-            f"{path} is damaged or no tar archive ({error}); move it away to download it anew"
+            f"{path} is damaged or not a tar archive ({error}); move it away to download it anew"
         ) from error
 
 
@@ -172,7 +172,7 @@ def _unpickle(data: bytes, name: str) -> dict[bytes, Any]:
     except Exception as error:  # hostile or damaged pickles raise nearly anything
         reason = " ".join(str(error).split())
         raise EanetError(
-            f"{name} is refused ({reason}): it may hold lists, numbers and arrays alone"
+            f"{name} is refused ({reason}): only containers, text, numbers and arrays are read"
         ) from error
     if not isinstance(content, dict):
         raise EanetError(f"{name} does not hold a dictionary")

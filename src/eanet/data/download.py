@@ -77,7 +77,7 @@ def _fetch_with_retries(url: str, part: Path, destination: Path, sha256: str | N
         if hopeless or attempt == ATTEMPTS:
             break
         wait = BACKOFF_S * 2 ** (attempt - 1)
-        notice(f"download of {destination.name} interrupted ({reason}); going on in {wait:g} s")
+        notice(f"download of {destination.name} interrupted ({reason}); retrying in {wait:g} s")
         time.sleep(wait)
     if not part.stat().st_size:
         part.unlink()

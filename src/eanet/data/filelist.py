@@ -76,7 +76,7 @@ def _read_csv(file: Path) -> Iterator[Row]:
     except OSError as error:
         raise EanetError(f"cannot read {file} ({error.strerror})") from error
     except (UnicodeDecodeError, csv.Error) as error:
-        raise EanetError(f"{file} is no CSV file in UTF-8: {error}") from error
+        raise EanetError(f"{file} is not a CSV file in UTF-8: {error}") from error
 
 
 def _read_parquet(file: Path) -> Iterator[Row]:
@@ -85,7 +85,7 @@ def _read_parquet(file: Path) -> Iterator[Row]:
         parquet = import_module("pyarrow.parquet")
     except ImportError as error:
         raise EanetError(
-            f"reading {file} takes pyarrow: pip install pyarrow, or save the list as CSV"
+            f"reading {file} needs pyarrow: pip install pyarrow, or save the list as CSV"
         ) from error
     try:
         table = parquet.ParquetFile(file)
@@ -97,7 +97,7 @@ def _read_parquet(file: Path) -> Iterator[Row]:
     rows = zip(*(wanted[names[index]] for index in columns.values()), strict=True)
     for number, row in enumerate(rows, 1):
         if not isinstance(row[0], str):
-            raise EanetError(f"{file}, row {number}: {_short(row[0])} is no path")
+            raise EanetError(f"{file}, row {number}: {_short(row[0])} is not a path")
         cells = ["" if cell is None else str(cell).strip() for cell in row]
         yield f"row {number}", dict(zip(columns, cells, strict=True))
 

@@ -47,7 +47,10 @@ def _load(path: Path, options: DataOptions) -> SourceSplits:
     }
     for name, count in zip(classes, decoded["train"].images.counts(), strict=True):
         if not count:
-            raise EanetError(f"no readable image of class {name!r} among the training images")
+            raise EanetError(
+                f"no readable image of class {name!r} among the training images: add some, or "
+                "remove the class"
+            )
     images = {split: part.images for split, part in decoded.items()}
     read = [original for part in decoded.values() for original in part.originals]
     files = [file for part in decoded.values() for file in part.images.files or ()]
@@ -118,7 +121,7 @@ def _classes(layout: Layout) -> tuple[str, ...]:
         if not files:
             folder = train.place / name
             others = [file for file in train.others if file.is_relative_to(folder)]
-            what = f" but {_count(others, 'file')} {_kinds(others)}" if others else ""
+            what = f", only {_count(others, 'file')} {_kinds(others)}" if others else ""
             raise EanetError(f"class folder {folder} has no image{what}: add some, or remove it")
     return classes
 
@@ -135,11 +138,11 @@ def _notes(
         return _some([f"{_told(file, layout.root)} ({reason})" for file, reason in pairs])
 
     if layout.ignored:
-        yield f"ignored beside the split folders: {named(layout.ignored)}"
+        yield f"ignored next to the split folders: {named(layout.ignored)}"
     if skipped := [pair for part in decoded.values() for pair in part.skipped]:
         yield f"skipped {_count(skipped, 'unreadable image')}: {reasoned(skipped)}"
     if odd:
-        yield f"{_count(odd, 'image')} unlike the others, do look: {reasoned(odd)}"
+        yield f"{_count(odd, 'image')} unlike the others, worth a look: {reasoned(odd)}"
     animated = [
         file
         for part in decoded.values()
@@ -147,7 +150,7 @@ def _notes(
         if original.animated
     ]
     if animated:
-        yield f"{_count(animated, 'animation')} read by the first frame: {named(animated)}"
+        yield f"{_count(animated, 'animation')} of which the first frame is used: {named(animated)}"
     others = [file for listing in layout.splits.values() for file in listing.others]
     if loose := [file for file in others if is_image(file)]:
         yield f"ignored {_count(loose, 'image')} outside the class folders: {named(loose)}"
@@ -170,7 +173,7 @@ def _some(names: Sequence[str]) -> str:
 
 def _kinds(files: Sequence[Path]) -> str:
     kinds = sorted({file.suffix.lower() or "no extension" for file in files})
-    takes = "; .heic takes: pip install pillow-heif" if {".heic", ".heif"} & set(kinds) else ""
+    takes = "; .heic needs: pip install pillow-heif" if {".heic", ".heif"} & set(kinds) else ""
     return f"of other kinds ({', '.join(kinds)}{takes})"
 
 

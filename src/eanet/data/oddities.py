@@ -47,13 +47,13 @@ def _rules(originals: Sequence[Original]) -> Iterator[Rule]:
     yield formats != usual, lambda image: f"{image.format}, where nearly all are {usual}"
     yield (
         longer > ELONGATED * shorter,
-        lambda image: f"{_size(image)}, cut to the square in the middle",
+        lambda image: f"{_size(image)}, cropped to the central square",
     )
     yield (
         shorter < SMALL * median,
         lambda image: f"{_size(image)}, where the shorter side is usually about {median:,}",
     )
-    yield blank, lambda _: "one colour all over"
+    yield blank, lambda _: "a single colour"
 
 
 def _size(image: Original) -> str:

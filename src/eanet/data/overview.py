@@ -67,7 +67,7 @@ class Overview:
                 yield self.splits.originals.told(file), f"unlike the others: {reason}"
         for first, *others in self.duplicates:
             for other in others:
-                about = " of another class" if self.class_of(other) != self.class_of(first) else ""
+                about = ", of another class" if self.class_of(other) != self.class_of(first) else ""
                 yield self.name_of(other), f"same pixels as {self.name_of(first)}{about}"
 
 

@@ -193,8 +193,8 @@ def _shared(train: ImageSet, asked: Mapping[str, ImageSet | None]) -> Iterator[s
         found += [f"{count:,} of the {len(images or ()):,} {split} images"] if count else []
     if found:
         yield (
-            f"{' and '.join(found)} have the same pixels as training images, which flatters the "
-            "result; `eanet datasets` names the copies"
+            f"{' and '.join(found)} have the same pixels as training images, which inflates the "
+            "result; `eanet datasets` lists the copies"
         )
 
 
@@ -203,9 +203,10 @@ def _split_off(
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     kept, split_off = stratified_split(train.labels[left], fraction, seed)
     if not len(split_off):
+        without = ", or use --validation-fraction 0" if what == "validation" else ""
         raise EanetError(
-            f"too few training images ({len(left)}) to set some aside for {what}: "
-            "every class needs two or more"
+            f"too few training images ({len(left)}) to set some aside for {what}: no class has "
+            f"two; add images{without}"
         )
     return left[kept], left[split_off]
 

@@ -74,7 +74,7 @@ class Benchmark:
 
 
 def benchmark(*names: str, **settings: Any) -> Benchmark:
-    """Measure named models, one after the other, each in a process of its own.
+    """Measure named models, one at a time, each in a process of its own.
 
     The processes import the main module of the program anew, so a script calls this under
     ``if __name__ == "__main__":``.

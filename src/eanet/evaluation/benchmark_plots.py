@@ -37,7 +37,7 @@ def plot_benchmark(figures: Sequence[ModelFigures], path: Path, *, note: str) ->
         ("Parameters", [float(f.parameters) for f in figures]),
         ("Training, images/s", [f.training_images_per_second for f in figures]),
         ("Prediction, images/s", [f.prediction_images_per_second for f in figures]),
-        ("Multiply-adds an image", [float(f.multiply_adds) for f in figures]),
+        ("Multiply-adds per image", [float(f.multiply_adds) for f in figures]),
         ("Latency of one image, ms", [f.latency_ms for f in figures]),
         ("Peak memory of training, MiB", [f.peak_memory_bytes / 2**20 for f in figures]),
     ]
@@ -102,7 +102,7 @@ def plot_tokens(
             own = [p for p in points if p.layer == layer]
             tokens = [p.tokens for p in own]
             times.draw(layer, tokens, [p.training_ms.median for p in own], colour, "-")
-            times.draw("forward alone", tokens, [p.forward_ms.median for p in own], colour, ":")
+            times.draw("forward only", tokens, [p.forward_ms.median for p in own], colour, ":")
             large = [p for p in own if p.memory_bytes >= SMALLEST]
             mebibytes = [p.memory_bytes / 2**20 for p in large]
             memories.draw(layer, [p.tokens for p in large], mebibytes, colour, "-")

@@ -14,13 +14,11 @@ class BenchmarkSettings(MachineSettings):
     """What a benchmark measures with."""
 
     image_size: int = Field(32, ge=1, description="side of the images in pixels")
-    batch_size: int = Field(128, ge=1, description="images a step")
-    dim: int = Field(
-        64, ge=4, multiple_of=4, description="width of the tokens; of the layers of --tokens alone"
-    )
-    seconds: float = Field(3.0, gt=0, description="time for each figure; the warm-up is not in it")
+    batch_size: int = Field(128, ge=1, description="images per step")
+    dim: int = Field(64, ge=4, multiple_of=4, description="width of the tokens, with --tokens only")
+    seconds: float = Field(3.0, gt=0, description="time for each figure, warm-up excluded")
     compile: Literal["auto", "on", "off"] = Field(
-        "auto", description="auto: models where a compiler is found, single layers not"
+        "auto", description="auto: models if a compiler is found, layers never"
     )
     output: Path | None = Field(
         None, description="folder for the figures as CSV and JSON and the picture; unset: none"

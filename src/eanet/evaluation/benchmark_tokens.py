@@ -124,10 +124,10 @@ def _measure_layer(
         try:
             points.append(in_own_process(measure_tokens, layer, number, settings))
         except torch.OutOfMemoryError:
-            why = "the memory does not suffice"
+            why = "out of memory"
             break
         except BrokenProcessPool:
-            why = "the process was killed, most likely for want of memory"
+            why = "the process was killed, probably out of memory"
             break
     else:
         return points, []
@@ -219,7 +219,7 @@ def state_crossing(ours: Mapping[int, float], other: Mapping[int, float]) -> str
     found = crossing(ours, other)
     name = "external attention (forward and backward)"
     if found is None:
-        return f"{name} is not the faster one at {common[-1]:,} tokens, the most compared"
+        return f"{name} is not faster at {common[-1]:,} tokens, the most compared"
     if found == common[0]:
         return f"{name} is faster throughout, from {common[0]:,} to {common[-1]:,} tokens"
     rounded = round(found, 1 - math.floor(math.log10(found)))  # two digits

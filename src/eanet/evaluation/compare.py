@@ -69,7 +69,7 @@ def compare(
         names: of models, or run directories.
         seeds: how many runs of each model, with the seeds 0, 1, ...; 3 unless given.
         output: the folder for the runs and the comparison; named after the data and the recipe, or
-            after the runs, unless given. With the same settings, what is there is gone on with.
+            after the runs, unless given. With the same settings, it is resumed.
         **settings: of `TrainSettings`, for all runs.
 
     Raises:
@@ -90,12 +90,12 @@ def compare(
         return _write(by_model(chosen, runs, failures), folder)
     if found != chosen:
         other = next(name for name in chosen if name not in found)
-        raise WrongArgumentError(f"{found[0]} is a run and {other} is none; compare like with like")
+        raise WrongArgumentError(f"{found[0]} is a run and {other} is not; compare like with like")
     if given := [*settings, *(["seeds"] if seeds is not None else [])]:
-        raise WrongArgumentError(f"runs are compared as they are; leave out {', '.join(given)}")
+        raise WrongArgumentError(f"finished runs take no settings; leave out {', '.join(given)}")
     folder = folder or _folder(chosen)
     if (folder / CONDITIONS).is_file() or is_run(folder):
-        raise EanetError(f"{folder} holds runs of its own; name another folder by --output")
+        raise EanetError(f"{folder} holds runs of its own; name another folder with --output")
     return _write(by_settings([Run.read(Path(name)) for name in chosen]), folder)
 
 
@@ -110,7 +110,7 @@ def _check(name: str) -> None:
         read_name(name)
     except WrongArgumentError as error:
         if Path(name).exists():
-            raise EanetError(f"{name} is no run directory, and no model") from error
+            raise EanetError(f"{name} is neither a run directory nor a model") from error
         if "/" in name:
             raise EanetError(f"no such run directory: {name}") from error
         raise

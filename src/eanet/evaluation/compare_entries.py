@@ -83,7 +83,7 @@ def by_model(
     for run in runs:
         grouped[run.model].append(run)
     if not any(grouped.values()):
-        raise EanetError(f"no run has ended; the first one: {failures[0].reason}")
+        raise EanetError(f"every run failed; the first: {failures[0].reason}")
     return _compared(
         Entry(model, tuple(found), tuple(f for f in failures if f.model == model))
         for model, found in grouped.items()

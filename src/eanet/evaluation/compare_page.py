@@ -78,8 +78,8 @@ def _table(table: Rows, name: str) -> str:
 
 def _curves(entries: Sequence[Entry]) -> str:
     intro = (
-        "Thick: the mean of the seeds; faint: each seed. Equal epochs show what a model learns "
-        "from the same images, equal time what it learns in the same wait."
+        "Thick: the mean of the seeds; faint: each seed. Equal epochs show what models learn "
+        "from the same images, equal time what they learn in the same time."
     )
     charts = "".join(
         f"<div>{inline_svg(partial(plot_progress, entries, panels=[panel]), label)}</div>"

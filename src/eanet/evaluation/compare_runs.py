@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -112,7 +113,8 @@ class Run:
         may_end_early = settings.minutes is not None or settings.patience is not None
         is_cut = len(history) < settings.epochs and not may_end_early
         if is_cut or not (path / "metrics.json").is_file():
-            raise EanetError(f"{path} is not finished; go on with: eanet train --resume {path}")
+            command = f"eanet train --resume {shlex.quote(str(path))}"
+            raise EanetError(f"{path} is not finished; resume with: {command}")
         answers = Answers.read(path) or _ask(run)
         return cls(path, run.read_config(), settings, history, answers, read_peak(path))
 

@@ -63,7 +63,10 @@ def train_all(
         KeyboardInterrupt: after Ctrl-C or SIGTERM, with everything saved.
     """
     if own := sorted(OWN & given.keys()):
-        raise WrongArgumentError(f"a comparison sets {', '.join(own)} itself; leave it out")
+        raise WrongArgumentError(
+            f"leave out {', '.join(own)}: a comparison trains each model from random weights, "
+            "with seeds 0, 1, ..."
+        )
     settings, choices = decide(located(TrainSettings.resolve(**given, model=models[0])))
     tell(choices)
     folder = output or _folder(settings)
@@ -86,14 +89,14 @@ def _train_each(
         path = folder / name
         what = f"run {number} of {len(jobs)}: {model}, seed {seed}"
         if Answers.read(path) is not None:
-            notice(f"{what}: done before")
+            notice(f"{what}: already done")
         else:
-            notice(f"{what}: going on" if is_run(path) else what)
+            notice(f"{what}: resuming" if is_run(path) else what)
             own_settings = {"model": model, "seed": seed, "output": folder, "name": name}
             try:
                 in_own_process(train_and_ask, settings.model_copy(update=own_settings))
             except KeyboardInterrupt:
-                notice(f"stopped at run {number} of {len(jobs)}; the same command goes on with it")
+                notice(f"stopped at run {number} of {len(jobs)}; the same command resumes it")
                 raise
             except Exception as error:
                 failures.append(Failure(model, seed, _reason(error)))
@@ -134,7 +137,9 @@ def _clear(path: Path) -> None:
             path.rmdir()
         except OSError as error:
             if path.exists():
-                raise EanetError(f"{path} is in the way: it is no run directory") from error
+                raise EanetError(
+                    f"{path} is in the way: it is not a run directory; move it away"
+                ) from error
 
 
 def _folder(settings: TrainSettings) -> Path:
@@ -152,7 +157,7 @@ def _agree(folder: Path, settings: TrainSettings, models: Sequence[str]) -> Trai
     file = folder / CONDITIONS
     if not file.is_file():
         if folder.exists() and any(folder.iterdir()):
-            raise EanetError(f"{folder} holds no comparison; name another folder by --output")
+            raise EanetError(f"{folder} holds no comparison; name another folder with --output")
         kept = {"settings": shared, "compile": compiled, "fingerprint": fingerprint}
         kept |= {} if digest is None else {"teacher": digest}
         with replacing(file) as partial:
@@ -163,18 +168,18 @@ def _agree(folder: Path, settings: TrainSettings, models: Sequence[str]) -> Trai
     differing = [f"{k} {there[k]}, not {value}" for k, value in shared.items() if there[k] != value]
     if differing:
         raise EanetError(
-            f"{folder} holds a comparison with {'; '.join(differing)}; name another folder by "
+            f"{folder} holds a comparison with {'; '.join(differing)}; name another folder with "
             "--output"
         )
     if content["fingerprint"] != fingerprint:
         raise EanetError(
-            f"the images are no longer those that {folder} was begun with; name another folder by "
-            "--output"
+            f"the images are no longer those that {folder} was begun with; name another folder "
+            "with --output"
         )
     if content.get("teacher") != digest:
         raise EanetError(
             f"the teacher is no longer the model that {folder} was begun with; name another folder "
-            "by --output"
+            "with --output"
         )
     return settings.model_copy(update={"compile": content["compile"]})
 
@@ -193,6 +198,6 @@ def _compile(
 def _reason(error: Exception) -> str:
     """One line on why a run did not end."""
     if isinstance(error, BrokenProcessPool):
-        return "its process was killed, most likely for want of memory"
+        return "its process was killed, probably out of memory; try a smaller --batch-size"
     text = " ".join(str(error).split())
     return text if isinstance(error, EanetError) else f"{type(error).__name__}: {text}"

@@ -28,19 +28,19 @@ def conclusion(entries: Sequence[Entry]) -> str:
             parts.append(f"{by} {_be(chosen)} {verb} than {first.name}")
     if open_ := [entry.name for entry in compared if not _shown(entry)]:
         parts.append(
-            f"between {first.name} and {_join(open_, 'or')} no difference is shown, which does not "
+            f"no difference is shown between {first.name} and {_join(open_, 'or')}, which does not "
             "mean that there is none"
         )
     seeds = max(entry.difference.seeds for entry in compared if entry.difference is not None)
     if seeds == 1:
         limit = (
-            "from one seed each, this is about these trained networks on images like the test "
-            "images, and says nothing about which model is better with another seed"
+            "with one seed each, this compares these trained networks on images like the test "
+            "images, not the models with other seeds"
         )
     else:
         limit = "this holds for these data and this recipe, not for others"
     text = "; ".join([*parts, limit]) + "."
-    return text[0].upper() + text[1:] if parts[0].startswith("between") else text
+    return text[0].upper() + text[1:] if parts[0].startswith("no difference") else text
 
 
 def _mean(entry: Entry) -> float:
@@ -67,24 +67,27 @@ def caption(entries: Sequence[Entry]) -> str:
     runs = next(entry.runs for entry in entries if entry.runs)
     images = len(runs[0].answers.right[1])
     text = [
-        f"Top-1 and top-5 in % of the same {images:,} test images, by the weights each run kept."
+        f"Top-1 and top-5 in % of the same {images:,} test images, with the weights each run kept."
     ]
     if (seeds := max(len(entry.runs) for entry in entries)) > 1:
         text.append(f"Means of {seeds} seeds ± standard deviation.")
     pairs = {entry.difference.seeds for entry in others if entry.difference is not None}
     if pairs:
-        text.append(f"Difference: top-1 less that of {first.name}, in points.")
+        text.append(f"Difference: top-1 minus that of {first.name}, in points.")
     if 1 in pairs:
         text.append("p of one seed: McNemar's exact test on the answers to the same images.")
     if pairs - {1}:
         text.append(
-            "In parentheses, its 95% t interval and p over seeds: runs of the same seed are a "
-            "pair, and both the seeds and the test images count as drawn by chance."
+            "In parentheses, its 95% t interval; p is of the t test. Both are over seeds: runs of "
+            "the same seed are paired, and seeds and test images both count as random."
         )
     if len(others) > 1 and pairs:
-        text.append("Each test stands alone: of 20, one finds a difference where there is none.")
+        text.append(
+            "The tests are not corrected for their number: of 20 between equals, one finds a "
+            "difference."
+        )
     text.append(
-        "Training time holds validation and compiling; images/s is that of the median epoch; "
+        "Training time includes validation and compiling; images/s is that of the median epoch; "
         "memory is the peak of the process that trains, or of its tensors on a GPU."
     )
     return " ".join(text)

@@ -75,7 +75,9 @@ def plot_confusion(
     cell = 1.0 if size <= _PERCENTAGES else 0.56 if small else 0.17
     side = max(3.0, cell * min(size, _NAMES))
     right, total = int(matrix.trace()), int(matrix.sum())
-    summary = f"{right:,} of {total:,} images right" + (f" ({right / total:.1%})" if total else "")
+    summary = f"{right:,} of {total:,} images correct" + (
+        f" ({right / total:.1%})" if total else ""
+    )
     with picture(path, side, side, dpi=150 if small else 110) as figure:
         axes = figure.add_axes((0, 0, 1, 1))
         axes.imshow(colours, interpolation="nearest" if size <= _NAMES else "auto")
@@ -159,7 +161,7 @@ def _list_mistakes(
     axes.set_yticks([])
     axes.spines["bottom"].set_visible(False)
     axes.set_xlabel(
-        "colours: right in blue, wrong in orange,\nthe darker the larger a share of the true class",
+        "correct in blue, wrong in orange,\ndarker for a larger share of the true class",
         loc="left",
         labelpad=10,
         linespacing=1.5,

@@ -149,7 +149,7 @@ def evaluate(
     if not np.isfinite(logits).all():
         raise EanetError(
             "the model's answers are infinite or NaN: its weights are damaged, or its training "
-            "went astray; train it again"
+            "diverged; train it again"
         )
     return Evaluation(logits, images.labels, classes, label_smoothing)
 
@@ -177,7 +177,7 @@ def match_classes(known: tuple[str, ...], found: tuple[str, ...]) -> tuple[str, 
     if known == unnamed_classes(len(found)):
         return found
     differing = sorted(set(known) ^ set(found))
-    why = f"for one: {differing[0]!r}" if differing else "their order differs"
+    why = f"such as {differing[0]!r}" if differing else "their order differs"
     raise EanetError(
         f"the data's {len(found)} classes are not the model's {len(known)} "
         f"({why}); evaluate on data with the classes it was trained on"

@@ -130,7 +130,7 @@ def _block(model: Classifier, layer: int | None) -> int | None:
     if layer - 1 not in there:
         known = ", ".join(str(block + 1) for block in there) or "none"
         raise WrongArgumentError(
-            f"layer={layer}: no such block with attention in {model.config.name}; known: {known}"
+            f"layer={layer}: {model.config.name} has no such block with attention; known: {known}"
         )
     return layer - 1
 

@@ -71,7 +71,7 @@ def plot_explanation(explanation: Explanation, path: Path, *, name: str) -> Path
         sheet = _Sheet(figure, height)
         size = len(explanation.pixels)
         _show(sheet.panel(0, 0, _LARGE, _LARGE), explanation.pixels)
-        sheet.write(0, _LARGE + 0.2, f"what {explanation.model} is given: {size} x {size} pixels")
+        sheet.write(0, _LARGE + 0.2, f"input of {explanation.model}: {size} x {size} pixels")
         _draw_regions(sheet, explanation)
         if maps is None:
             told = f"{explanation.model} has no attention, so there is none to show."
@@ -133,15 +133,15 @@ def _draw_regions(sheet: _Sheet, explanation: Explanation) -> None:
 
     count = int(regions.strongest.sum())
     what = _wrapped(
-        f"Each square by itself is hidden under the mean colour. Its colour here says how many "
-        f"percentage points of the {explanation.probability:.1%} for {name} are lost:"
+        f"Each square is hidden alone under the mean colour. Its colour here shows how many "
+        f"percentage points of the {explanation.probability:.1%} for {name} that costs:"
     )
     check = _wrapped(
         f"Check: the {count} outlined squares hidden together leave "
         f"{regions.without_strongest:.1%}; as many at random leave "
         f"{regions.without_random:.1%} (mean of {DRAWS} draws)."
         if count
-        else "No square by itself lowers it."
+        else "Hiding any one square costs none."
     )
     left, top = 2 * (_LARGE + _GAP), 0.15
     sheet.write(left, top, what)
@@ -167,8 +167,8 @@ def _draw_units(sheet: _Sheet, pixels: NDArray[np.uint8], maps: LayerMaps) -> No
     top = _LARGE + _CAPTION + 0.3
     sheet.write(0, top, f"{heading} ({of}; block {maps.block} of {maps.blocks})", **BOLD)
     told = (
-        f"Per cent: the {kind}'s part in what makes the layer's result differ from place to place "
-        f"(if all were alike: {1 / maps.units:.1%})"
+        f"Per cent: the {kind}'s share of how the layer's result varies over the image "
+        f"(if all were equal: {1 / maps.units:.1%})"
     )
     sheet.write(0, top + 0.25, told, color=MUTED)
     _draw_scale(sheet, _WIDTH - _SCALE, top - 0.1, "none", "the most")

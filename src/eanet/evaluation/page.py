@@ -79,16 +79,16 @@ def _mistakes(contents: Contents) -> str:
     evaluation = contents.evaluation
     chosen = most_wrong(evaluation.labels, evaluation.probabilities)
     if not len(chosen):
-        return "<p>No image was taken for another class.</p>"
-    intro = "The images whose true class the model held for least likely, the worst first."
+        return "<p>No image was misclassified.</p>"
+    intro = "Mistakes with the lowest probability for the true class, worst first."
     return f"<p>{intro}</p>\n{sheet(chosen, evaluation, contents.images)}"
 
 
 def _confusion(contents: Contents) -> str:
     matrix, classes = contents.evaluation.confusion(), contents.evaluation.classes
     intro = (
-        "A row is a true class, a column what its images were taken for: right in blue, wrong in "
-        "orange, the deeper the larger a share of the true class."
+        "Rows are true classes, columns predictions: correct in blue, wrong in orange, deeper for "
+        "a larger share of the true class."
     )
     pairs = pair_table(matrix, classes)
     table = f"<div><h3>Most confused</h3>\n{pairs}</div>" if pairs else ""
@@ -99,8 +99,8 @@ def _confusion(contents: Contents) -> str:
 
 def _classes(contents: Contents) -> str:
     intro = (
-        "Precision: how many of the images taken for a class are of it. Recall: how many of its "
-        "images are found. F1: their harmonic mean. A click on a head sorts."
+        "Precision: how many predictions of a class are correct. Recall: how many of its images "
+        "are found. F1: their harmonic mean. Click a heading to sort."
     )
     return f"<p>{intro}</p>\n{class_table(contents.evaluation.by_class)}"
 
@@ -116,9 +116,9 @@ def _calibration(contents: Contents) -> str:
         f"error (ECE, {BINS} bins) is the mean distance between the two: {m['ece']:.1%} here."
     ]
     if len(now.labels) < 1000:
-        text.append(f"From {len(now.labels):,} images it is a rough estimate, rather too high.")
+        text.append(f"From {len(now.labels):,} images this is a rough estimate, biased upwards.")
     if contents.before is None and contents.can_calibrate:
-        text.append("To correct it by a temperature: <code>eanet evaluate RUN --calibrate</code>")
+        text.append("To correct it with a temperature: <code>eanet evaluate RUN --calibrate</code>")
     if contents.before is not None:
         text.append(
             f"The logits were divided by a temperature of {m['temperature']:.3f}, fitted on the "
@@ -131,5 +131,5 @@ def _calibration(contents: Contents) -> str:
 
 def _samples(contents: Contents) -> str:
     chosen = choose_samples(contents.evaluation.labels, contents.evaluation.predicted)
-    intro = f"{len(chosen)} images drawn by lot."
+    intro = f"{len(chosen)} images drawn at random."
     return f"<p>{intro}</p>\n{sheet(chosen, contents.evaluation, contents.images)}"

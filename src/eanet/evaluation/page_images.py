@@ -44,10 +44,10 @@ def _figure(index: int, evaluation: Evaluation, images: ImageSet) -> str:
     if is_wrong:
         share = probabilities[true]
         chance = f"{share:.1%}" if share >= 0.001 else "&lt;0.1%"
-        lines.append(f"<span>is {is_} {chance}</span>")
+        lines.append(f"<span>true: {is_} {chance}</span>")
     lines.append(f"<span>{name}</span>")
     sharp = ' class="sharp"' if len(pixels) <= _SMALL else ""
-    described = f"{name}: {is_}, taken for {taken_for}" if is_wrong else f"{name}: {is_}, found"
+    described = f"{name}: {is_}, taken for {taken_for}" if is_wrong else f"{name}: {is_}, correct"
     return (
         f'<figure class="{"wrong" if is_wrong else "right"}">'
         f'<img{sharp} loading="lazy" '

@@ -60,7 +60,7 @@ def pair_table(matrix: NDArray[np.int64], classes: Sequence[str]) -> str:
         "</td></tr>\n"
         for true, found, count in most_confused(matrix, classes, _PAIRS)
     )
-    heads = {"Class": "name", "taken for": "name", "Images": "", "of the class": ""}
+    heads = {"True class": "name", "Predicted": "name", "Images": "", "Share": ""}
     head = "".join(
         f'<th scope="col" class="{kind}"><span>{name}</span></th>' for name, kind in heads.items()
     )
@@ -94,7 +94,7 @@ def confusion_matrix(matrix: NDArray[np.int64], classes: Sequence[str]) -> str:
         for row, (name, counts) in enumerate(zip(names, matrix, strict=True))
     )
     return (
-        '<p class="readout" aria-hidden="true">Point at a cell, or tap it, to read it.</p>'
+        '<p class="readout" aria-hidden="true">Point at or tap a cell to read it.</p>'
         '<div class="scroll" tabindex="0" role="region" aria-label="Confusion matrix">'
         f'<table class="matrix{" dense" if len(fitting) == 1 else ""}" '
         f'style="--cell:{cell};--digits:{digits}">'

@@ -41,7 +41,7 @@ def plot_reliability(
         above.bar(bins, accuracy, width=88 / BINS, color=BLUE)
         above.plot([0, 100], [0, 100], color=MUTED, linewidth=1, linestyle=(0, (4, 3)))
         above.vlines(bins, accuracy, confidence, color=ORANGE, linewidth=4)
-        legend = [("accuracy", BLUE), ("distance to confidence", ORANGE)]
+        legend = [("accuracy", BLUE), ("gap to confidence", ORANGE)]
         if before is not None:
             points = 100 * before.confidence, 100 * before.accuracy
             style = {"color": MUTED, "markersize": 5, "markerfacecolor": "white"}
@@ -52,7 +52,7 @@ def plot_reliability(
         below.bar(bins, reliability.images, width=88 / BINS, color=MUTED)
         below.set_xlim(0, 100)
         below.locator_params(axis="y", nbins=3, integer=True)
-        below.set_xlabel("confidence: the probability of the answer, %")
+        below.set_xlabel("confidence (probability of the answer), %")
         _head(below, "Images", [])
         write_title(above, title, points=54)
     return path

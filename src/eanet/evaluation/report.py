@@ -80,11 +80,13 @@ def write_report(
         options = replace(options, data_dir=Path(data_dir))
     trained_on = settings.data if settings is not None else None
     if (data := data or trained_on or _described(where)) is None:
-        raise EanetError(f"{where} does not say what it was trained on; name the images by --data")
+        raise EanetError(
+            f"{where} does not say what it was trained on; name the images with --data"
+        )
     chosen = select_images(data, split, options, run)
     folder = Path(output) if output is not None else _folder(path, chosen)
     if (folder / SETTINGS).is_file() and folder.resolve() != path.resolve():
-        raise EanetError(f"{folder} holds another run; name another folder by --output")
+        raise EanetError(f"{folder} holds another run; name another folder with --output")
     validation = _for_calibration(chosen) if calibrate else None
 
     if device is not None:
@@ -139,7 +141,7 @@ def _for_calibration(chosen: Selection) -> ImageSet:
     if chosen.validation is None:
         raise EanetError(
             f"{chosen.data} has no validation images to fit a temperature on; train with some "
-            "(--validation-fraction), or name data that have them by --data"
+            "(--validation-fraction), or name data that have them with --data"
         )
     return chosen.validation
 

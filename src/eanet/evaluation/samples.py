@@ -118,7 +118,7 @@ def _write_verdict(
     lines = [
         (shorten(f"{mark} {classes[predicted]}", _POINTS, room), "left", 5, colour),
         (confidence, "right", 5, colour),
-        ("" if right else shorten(f"is {classes[label]}", _POINTS, _WIDTH), "left", 20, MUTED),
+        ("" if right else shorten(f"true: {classes[label]}", _POINTS, _WIDTH), "left", 20, MUTED),
     ]
     for text, side, below, ink in lines:
         axes.annotate(

@@ -55,7 +55,7 @@ def select_images(
     of_run = run is not None and locate(data) == run.read_settings()[1].data
     if run is not None and of_run:
         found = load_dataset(data, options)
-        run.check_data(found, "name images that it has not seen by --data")
+        run.check_data(found, "use --data to name images it has not seen")
         name = found.name
     else:
         name, found = load_source(data, options)

@@ -19,14 +19,14 @@ from eanet.models.tokenizer import ConvTokenizer
 
 @dataclass(frozen=True, kw_only=True)
 class ModelConfig:
-    """What it takes to build a model again, but for its weights."""
+    """All it takes to rebuild a model, except its weights."""
 
     name: str
     image_size: int
     in_channels: int
     classes: tuple[str, ...]
     settings: dict[str, Any] = field(default_factory=dict)
-    """Those settings of the named architecture that differ from its own."""
+    """Those settings of the named architecture that differ from its defaults."""
 
 
 class Classifier(
@@ -36,7 +36,7 @@ class Classifier(
     tags=["image-classification", "external-attention"],
     license="apache-2.0",
 ):
-    """Raw pixels in, one logit a class out.
+    """Raw pixels in, one logit per class out.
 
     Args:
         config: name, image size, channels and classes.

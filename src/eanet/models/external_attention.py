@@ -24,8 +24,8 @@ class ExternalAttention(nn.Module):
         a = double_normalize(q M_k)        (B, N, h, S)
         y = (a M_v) W_o                    (B, N, dim)
 
-    Between ``W_q`` and ``M_k``, and between ``M_v`` and ``W_o``, stands nothing, so the weights are
-    multiplied with each other before the tokens are wherever that costs fewer operations.
+    Nothing stands between ``W_q`` and ``M_k``, or ``M_v`` and ``W_o``, so their products are formed
+    first wherever that costs fewer operations.
 
     Args:
         dim: width of the tokens.

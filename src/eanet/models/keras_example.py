@@ -109,7 +109,7 @@ def keras_vit(
 
 register_variant(
     "vit",
-    "The same with heads of width dim / heads (16), as the Vision Transformer defines them.",
+    "keras_vit with heads of width dim / heads (16), as in the Vision Transformer.",
     keras_vit,
     head_dim=None,
 )
@@ -126,7 +126,7 @@ def keras_mlp(
     depth: int = 8,
     mlp_dim: int = 64,
 ) -> Classifier:
-    """The Keras example without attention: patches meet in the final average alone."""
+    """The Keras example without attention: patches meet only in the final average."""
     return _transformer(
         config,
         [None] * depth,

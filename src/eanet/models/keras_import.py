@@ -36,7 +36,7 @@ def import_keras(path: Path | str, classes: Sequence[str] | None = None) -> Clas
 
     Raises:
         EanetError: h5py is not installed, the file cannot be read or holds another network, or
-            the names are not as many as the classes.
+            the number of names is wrong.
     """
     layers = _read_layers(Path(path))
     try:

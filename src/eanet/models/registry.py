@@ -126,7 +126,7 @@ def create_model(
     if classes is None:
         classes = unnamed_classes(100 if num_classes is None else num_classes)
     elif num_classes not in (None, len(classes)):
-        raise EanetError(f"num_classes={num_classes}, but {len(classes)} classes are named")
+        raise EanetError(f"the model has {num_classes} classes, but {len(classes)} are named")
     if not classes or min(image_size, in_channels) < 1:
         raise EanetError("a model needs at least one class, one channel and one pixel")
     build = _MODELS[name].build

@@ -67,7 +67,7 @@ def find_model(where: str | Path) -> Path:
     path, text = _path(where), str(where)
     if path.is_dir():
         if not (path / WEIGHTS).is_file():
-            raise EanetError(f"no {WEIGHTS} in {where}: no run, or one without a finished epoch")
+            raise EanetError(f"no {WEIGHTS} in {where}: not a run, or no epoch of it has finished")
         return path / WEIGHTS
     if path.exists():
         return path
@@ -80,7 +80,7 @@ def find_model(where: str | Path) -> Path:
         raise EanetError(f"no such run or model file: {where}")
     unknown = unknown_name("bundled model", text, bundled)
     raise WrongArgumentError(
-        f"no such run directory or model file, no OWNER/NAME of the Hub, and {unknown}"
+        f"no such run directory or model file, not an OWNER/NAME on the Hub, and {unknown}"
     )
 
 
@@ -153,7 +153,8 @@ def _find_on_hub(model_id: str, **options: Any) -> Path:
     except (OSError, ValueError) as error:
         reason = str(error).strip().split("\n")[0]
         raise EanetError(
-            f"no run or model file {model_id}, and none of that name on the Hub ({reason})"
+            f"{model_id} is no local run or model file, and loading it from the Hub "
+            f"failed ({reason})"
         ) from error
 
 

@@ -26,12 +26,12 @@ class Choice(NamedTuple):
 NAMED: Mapping[str, tuple[Choice, ...]] = {
     "digits": (
         Choice("model", "keras_eanet", "the network that this project began with"),
-        Choice("recipe", "default", "little augmentation: digits are not to become others"),
+        Choice("recipe", "default", "light augmentation, so that digits stay digits"),
     ),
     **{
         name: (
             Choice("model", "eanet_tiny", "made for images of 32 x 32"),
-            Choice("recipe", "cifar", "made for them"),
+            Choice("recipe", "cifar", "made for CIFAR"),
         )
         for name in ("cifar10", "cifar100")
     },
@@ -56,33 +56,33 @@ def choose(facts: Facts | str, device: Device, *, scratch: bool = False) -> tupl
     if isinstance(facts, str):
         return NAMED[facts]
     model = (
-        Choice("model", "eanet_nano", "the smallest of the family, for a processor without a GPU")
+        Choice("model", "eanet_nano", "the smallest of the family, for training on a CPU")
         if device == "cpu"
-        else Choice("model", "eanet_small", "a GPU is there for it")
+        else Choice("model", "eanet_small", "large, for training on a GPU")
     )
     if 0 < facts.side < PHOTOGRAPH:
         size = max(8, -(-facts.side // 4) * 4)
         return (
             model,
-            Choice("image_size", size, "as large as the images"),
+            Choice("image_size", size, "about as large as the images"),
             Choice("recipe", "default", "light augmentation: small images may hold characters"),
         )
     if facts.images <= FEW and not scratch:
         return (
-            Choice("init", DEFAULT_MODEL, "few photographs: what it has learned is worth more"),
-            Choice("model", "eanet_tiny", "that of these weights"),
-            Choice("image_size", 64, "the quickest that still shows something"),
-            Choice("recipe", "finetune", "short: the weights need but adapt"),
+            Choice("init", DEFAULT_MODEL, "few photographs: pretrained weights do better"),
+            Choice("model", "eanet_tiny", "matches these weights"),
+            Choice("image_size", 64, "the fastest size with enough detail"),
+            Choice("recipe", "finetune", "short: the weights only adapt"),
         )
     epochs = min(MOST_EPOCHS, max(FEWEST_EPOCHS, round(4700 / sqrt(facts.images) / 10) * 10))
     batch_size = max(LEAST_BATCH, default_batch_size(facts.images))
     size = SIZES[device]
     return (
         model,
-        Choice("image_size", size, f"the quickest that still shows something on {device}"),
-        Choice("recipe", "photos", "photographs: strong augmentation makes more of them"),
+        Choice("image_size", size, f"the fastest size with enough detail, for {device}"),
+        Choice("recipe", "photos", "photographs: strong augmentation adds variety"),
         Choice("epochs", epochs, "the fewer images, the more often each is shown"),
-        Choice("batch_size", batch_size, f"{-(-facts.images // batch_size):,} steps an epoch"),
+        Choice("batch_size", batch_size, f"{-(-facts.images // batch_size):,} steps per epoch"),
     )
 
 
@@ -112,7 +112,7 @@ def tell(choices: Sequence[Choice]) -> None:
     """Print the choices as a table."""
     if not choices:
         return
-    notice("chosen for these images; what you give is taken instead:")
+    notice("chosen for these images; options you give override them:")
     wide = max(len(str(choice.value)) for choice in choices)
     for setting, value, reason in choices:
         notice(f"  {setting.replace('_', ' '):<10}  {value!s:<{wide}}  {reason}")

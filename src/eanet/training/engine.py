@@ -49,10 +49,10 @@ def decide_compile(settings: TrainSettings, device: Device, operations: float) -
     if not has_compiler(device):
         if settings.compile == "on":
             raise EanetError(
-                "--compile on needs a C++ compiler (g++ or clang++), or Triton on GPUs; "
-                "--compile off does without"
+                "--compile on needs a C++ compiler (g++ or clang++) on processors or Triton on "
+                f"CUDA, and there is none for {device}; use --compile off"
             )
-        return False, "no C++ compiler found" if device == "cpu" else "no Triton found"
+        return False, f"no compiler for {device}"
     if settings.compile == "on":
         return True, "as asked"
     if settings.minutes is None:
@@ -61,7 +61,7 @@ def decide_compile(settings: TrainSettings, device: Device, operations: float) -
     else:
         worth = settings.minutes >= WORTH_COMPILING_MINUTES
         work = f"{settings.minutes:g} minutes ahead"
-    return worth, f"{work}, {'' if worth else 'not '}worth a minute's wait at the first step"
+    return worth, f"{work}, {'enough' if worth else 'too little'} to pay for a minute of compiling"
 
 
 def resolve_precision(precision: str, device: Device) -> str:

@@ -1,4 +1,4 @@
-"""A run that begins with the weights of a trained model instead of random ones: fine-tuning."""
+"""A run that starts from the weights of a trained model instead of random ones: fine-tuning."""
 
 from __future__ import annotations
 
@@ -27,7 +27,10 @@ def with_architecture(settings: TrainSettings) -> TrainSettings:
         return settings
     config = load_model(settings.init).config
     if config.in_channels != 3:
-        raise EanetError(f"{settings.init} takes {config.in_channels} channels, not colour images")
+        raise EanetError(
+            f"{settings.init} takes images of {config.in_channels} channels, not RGB; name another "
+            "model"
+        )
     own = {name: value for name, value in config.settings.items() if name not in RECIPE}
     if settings.model is not None:
         name, asked = read_name(settings.model)
@@ -82,8 +85,8 @@ def begin_with(model: Classifier, where: str | Path) -> None:
     model.load_state_dict(state)
     grid, size = model.embedding.grid, trained.config.image_size
     notice(
-        f"begins with the weights of {where} ({size} x {size} pixels, {len(trained.classes)} "
-        f"classes), {'and its' if keeps_head else 'but a new'} head; {grid} x {grid} tokens"
+        f"starts from the weights of {where} ({size} x {size} pixels, {len(trained.classes)} "
+        f"classes), with {'its' if keeps_head else 'a new'} head; {grid} x {grid} tokens"
     )
 
 

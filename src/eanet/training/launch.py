@@ -65,7 +65,7 @@ def launch(settings: TrainSettings) -> RunDirectory:
         search = range_test(resolved, dataset.train, fabric, model, teacher)
         resolved = resolved.model_copy(update={"learning_rate": search.suggestion})
         notice(
-            f"learning rate {resolved.learning_rate:g}: half of where the loss is lowest, "
+            f"learning rate {resolved.learning_rate:g}: half the rate of the lowest loss, "
             f"tried from {search.rates[0]:g} to {search.rates[-1]:.2g} in {len(search.rates)} steps"
         )
     run = RunDirectory(Path())

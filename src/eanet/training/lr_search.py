@@ -54,14 +54,15 @@ class RangeTest:
             EanetError: the loss has not fallen by more than it varies.
         """
         smoothed = self.smoothed
-        step = int(smoothed.argmin())
-        until = slice(step + 1)
-        if not np.ptp(smoothed[until]) > np.std(self.losses[until] - smoothed[until]):
-            raise EanetError(
-                f"no learning rate from {LOWEST:g} to {HIGHEST:g} lets the loss fall clearly in "
-                f"{STEPS} steps; give one by --learning-rate"
-            )
-        return step
+        if len(smoothed):  # else it was infinite from the first step on
+            step = int(smoothed.argmin())
+            until = slice(step + 1)
+            if np.ptp(smoothed[until]) > np.std(self.losses[until] - smoothed[until]):
+                return step
+        raise EanetError(
+            f"no learning rate from {LOWEST:g} to {HIGHEST:g} lets the loss fall clearly in "
+            f"{STEPS} steps; give one with --learning-rate"
+        )
 
     @property
     def suggestion(self) -> float:
@@ -107,7 +108,7 @@ def range_test(
     rates, losses = np.geomspace(LOWEST, HIGHEST, STEPS), []
     recent = lowest = math.nan
     with progress_bar() as bar:
-        for step in bar.track(range(STEPS), description="searching a learning rate"):
+        for step in bar.track(range(STEPS), description="searching for a learning rate"):
             at = settings.model_copy(update={"learning_rate": float(rates[step])})
             set_step(updates.optimizer, at, step, 0)
             sums = updates(*divmod(step, len(updates.batches)))

@@ -87,7 +87,7 @@ class RunDirectory:
             EanetError: there is none.
         """
         if not (path / SETTINGS).is_file():
-            raise EanetError(f"{path} is no run directory: it has no {SETTINGS}")
+            raise EanetError(f"{path} is not a run directory: it has no {SETTINGS}")
         return cls(path)
 
     # Settings
@@ -137,7 +137,9 @@ class RunDirectory:
         path = self.path / SETTINGS
         content = parse_yaml(read_text(path), str(path))
         if not {"settings", "resolved", "data"} <= content.keys():
-            raise EanetError(f"{path} was not written by eanet")
+            raise EanetError(
+                f"{path} was not written by eanet, or has been changed; start a new run"
+            )
         return content
 
     def read_settings(self) -> tuple[TrainSettings, ResolvedSettings]:
@@ -208,5 +210,5 @@ class RunDirectory:
         try:
             state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
         except Exception as error:
-            raise EanetError(f"{path} is damaged and cannot be resumed from ({error})") from error
+            raise EanetError(f"{path} is damaged ({error}); start a new run") from error
         return state

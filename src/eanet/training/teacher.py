@@ -33,12 +33,14 @@ class Teacher(nn.Module):
         self.model = load_model(where).requires_grad_(False)
         config = self.model.config
         if config.in_channels != 3:
-            raise EanetError(f"teacher {where} takes {config.in_channels} channels, not colours")
+            raise EanetError(
+                f"teacher {where} takes images of {config.in_channels} channels, not RGB"
+            )
         if unknown := [name for name in classes if name not in config.classes]:
             known = ", ".join(config.classes[:3])
             raise EanetError(
-                f"teacher {where} does not know {unknown[0]} ({len(unknown)} of these "
-                f"{len(classes)} classes); it knows {len(config.classes)}, such as {known}"
+                f"teacher {where} lacks {len(unknown)} of these {len(classes)} classes, such as "
+                f"{unknown[0]}; it knows {len(config.classes)}, such as {known}"
             )
         order = torch.tensor([config.classes.index(name) for name in classes])
         self.order: Tensor

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import time
 from collections.abc import Callable
 from contextlib import nullcontext
@@ -128,7 +129,7 @@ class Trainer:
         state = f"the state after {done} epochs is kept in" if kept else "nothing was saved yet in"
         raise EanetError(
             f"the loss or a weight became infinite or NaN in {place}; {state} {self.run.path}; "
-            "try a lower --learning-rate or --clip-norm 1"
+            "start a new run with a lower --learning-rate"
         )
 
     # Training
@@ -251,7 +252,7 @@ class Trainer:
             return False
         if self.state.epoch - self.state.best_epoch < patience:
             return False
-        notice(f"stopped early: no better epoch since epoch {self.state.best_epoch}")
+        notice(f"stopped early: no improvement since epoch {self.state.best_epoch}")
         return True
 
     def _interrupt(self) -> None:
@@ -260,5 +261,6 @@ class Trainer:
         except EanetError as error:  # such as a full disk: the last good state stays
             notice(f"interrupted, and not saved: {error}")
         else:
-            notice(f"interrupted and saved; go on with: eanet train --resume {self.run.path}")
+            path = shlex.quote(str(self.run.path))
+            notice(f"interrupted and saved; resume with: eanet train --resume {path}")
         raise KeyboardInterrupt("told")

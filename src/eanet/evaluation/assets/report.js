@@ -28,7 +28,7 @@ if (matrix) {
     const count = Number(cell.textContent.replace(/,/g, ""));
     const share = total ? ` (${((100 * count) / total).toFixed(1)}%)` : "";
     const [is, found] = [names[row.sectionRowIndex], names[cell.cellIndex - 1]];
-    const text = is === found ? `${is}, found` : `${is}, taken for ${found}`;
+    const text = is === found ? `${is}, correct` : `${is}, taken for ${found}`;
     readout.textContent = `${text}: ${count} of ${total}${share}`;
   };
   matrix.addEventListener("pointerover", show);
