@@ -2,9 +2,9 @@
 
     python benchmarks/bundle.py runs/cifar100-eanet_tiny eanet_tiny_cifar100 [--half]
 
-The file is evaluated on the run's test images first, and refused where it does not score what the
-run's ``metrics.json`` says. ``--half`` stores the weights in half precision, if that changes
-nothing.
+The file is first evaluated on the run's test images, and refused unless it scores what the run's
+``metrics.json`` says. ``--half`` stores the weights in half precision, if that does not change the
+scores.
 """
 
 from __future__ import annotations
@@ -31,10 +31,10 @@ SCORES = ("top1", "top5")
 
 
 def bundle(run: Path, name: str, *, half: bool = False) -> Path:
-    """Write the package's file of a run's model.
+    """Write a run's model as a file of the package.
 
     Raises:
-        EanetError: there is no such run, or the file is too large or scores something else.
+        EanetError: there is no such run, or the file is too large or scores differently.
     """
     file = weights.find_model(run)
     tensors = load_file(file)
@@ -54,7 +54,7 @@ def bundle(run: Path, name: str, *, half: bool = False) -> Path:
 
 
 def training(run: RunDirectory, metrics: Mapping[str, float]) -> dict[str, Any]:
-    """What the model card says of a training."""
+    """Return what the model card says about the training."""
     settings, config = run.read_settings()[1], run.read_config()
     return {
         "data": config["data"]["name"],

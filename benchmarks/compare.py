@@ -2,9 +2,9 @@
 
     make benchmark
 
-One process at a time. In the first round everyone is measured; in the others eanet and whichever
-setting of Keras was the fastest at something, turn by turn, so that what a shared machine does at
-the time meets both. Writes docs/performance.json and the generated part of docs/performance.md.
+Processes run one at a time. The first round measures every contender; later rounds measure eanet
+and the settings of Keras that were fastest at something, in turns, so that other load on a shared
+machine affects both. Writes docs/performance.json and the generated part of docs/performance.md.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def script(name: str) -> str:
 
 @dataclass(frozen=True)
 class Contender:
-    """Who is measured: with the interpreter of its environment, its script and options."""
+    """What is measured, with the command that does so: interpreter, script and options."""
 
     name: str
     setting: str
@@ -49,12 +49,12 @@ class Contender:
 
     @property
     def key(self) -> Key:
-        """As records have it."""
+        """Name and setting, as in records."""
         return self.name, self.setting
 
 
 def contenders(environments: Path) -> list[Contender]:
-    """Every backend of Keras, compiled too where that helps, and eanet in both precisions."""
+    """List all backends of Keras, also compiled where that helps, and eanet in both precisions."""
     tensorflow, jax = (str(environments / d / "bin/python") for d in ("tensorflow-cpu", "jax"))
     keras = [
         Contender(
@@ -79,7 +79,7 @@ def contenders(environments: Path) -> list[Contender]:
 
 
 def call(*command: str) -> dict[str, Any]:
-    """What a script prints.
+    """Run a script and return what it prints as JSON.
 
     Raises:
         EanetError: it failed.
@@ -99,9 +99,9 @@ def rounds(
     seconds: float,
     failures: dict[str, str],
 ) -> list[dict[str, Any]]:
-    """The records of a network: of all in the first round, then of eanet and the fastest.
+    """Measure a network: all contenders in the first round, then eanet and the fastest others.
 
-    A setting of Keras that fails goes into ``failures`` and is left out from there on.
+    A setting of Keras that fails is added to ``failures`` and left out from then on.
 
     Raises:
         EanetError: eanet itself failed.
@@ -126,7 +126,7 @@ def rounds(
 
 
 def better_settings(records: Sequence[dict[str, Any]]) -> set[Key]:
-    """Of each backend of Keras the setting with which it trains faster."""
+    """Return the setting with which each backend of Keras trains fastest."""
     best: dict[str, tuple[float, Key]] = {}
     for r in records:
         if r["name"] != EANET and TRAINING in r:
@@ -179,13 +179,13 @@ def main() -> None:
     page = arguments.output / "performance.md"
     replace_generated(page.read_text("utf-8"), "")  # fails now rather than after the run
     number, seconds = (1, 0.5) if arguments.quick else (arguments.rounds, arguments.seconds)
-    with tempfile.TemporaryDirectory() as cache:  # so that eanet compiles as on its first day
+    with tempfile.TemporaryDirectory() as cache:  # so that eanet compiles anew
         os.environ["TORCHINDUCTOR_CACHE_DIR"] = cache
         result = compare(arguments.environments, number, seconds)
     result |= {"quick": arguments.quick, "rounds": number}
     write_json(arguments.output / "performance.json", result)
     with replacing(page) as partial:
-        text = page.read_text("utf-8")  # read now, for it may have been edited meanwhile
+        text = page.read_text("utf-8")  # read again: it may have been edited meanwhile
         partial.write_text(replace_generated(text, generated(result)), "utf-8")
     print("\n".join(target_table(targets(result["records"]))))
 

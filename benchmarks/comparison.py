@@ -1,8 +1,8 @@
-"""What a comparison's records say: who is faster by how much, and whether that is what was asked.
+"""Evaluate a comparison's records: who is faster by how much, and whether that meets the targets.
 
 A record is what one contender measured in one round: its ``network``, ``name``, ``setting`` and
-``round``, and figures, each with median, 5th and 95th percentile and number. Nothing is measured
-here.
+``round``, and figures, most of them with median, 5th and 95th percentile and number of calls.
+Nothing is measured here.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ PASSES = 3  # a backward pass takes twice the matrix products of the forward pas
 
 @dataclass(frozen=True)
 class Row:
-    """A figure with what is asked of it; at most ``least`` where the aim is the smaller number."""
+    """A figure and its targets; ``least`` is an upper limit if ``aim`` is the smaller number."""
 
     figure: str
     value: float
@@ -37,7 +37,7 @@ class Row:
 
     @property
     def verdict(self) -> str:
-        """Which of the two marks is reached."""
+        """Which of the two targets is reached."""
         if self.least is None or self.aim is None:
             return ""
         sign = 1 if self.aim > self.least else -1
@@ -51,7 +51,7 @@ def key(record: Record) -> Key:
 
 
 def by_round(records: Sequence[Record], network: str, who: Key, figure: str) -> dict[int, float]:
-    """A contender's median in each round in which it has the figure."""
+    """Return a contender's median in each round in which it has the figure."""
     return {
         r["round"]: r[figure]["median"] if isinstance(r[figure], Mapping) else r[figure]
         for r in records
@@ -60,12 +60,12 @@ def by_round(records: Sequence[Record], network: str, who: Key, figure: str) -> 
 
 
 def overall(records: Sequence[Record], network: str, who: Key, figure: str) -> float:
-    """The median over the rounds."""
+    """Return the median over the rounds."""
     return middle(by_round(records, network, who, figure).values())
 
 
 def fastest_keras(records: Sequence[Record], network: str, figure: str) -> Key:
-    """Backend and setting of Keras with the best figure."""
+    """Return backend and setting of Keras with the best figure."""
     known = {
         key(r): overall(records, network, key(r), figure)
         for r in records
@@ -77,13 +77,13 @@ def fastest_keras(records: Sequence[Record], network: str, figure: str) -> Key:
 
 
 def ratio(records: Sequence[Record], network: str, who: Key, other: Key, figure: str) -> float:
-    """The median over the rounds of one contender's figure by the other's in the same round."""
+    """Return the median over the rounds of one contender's figure divided by the other's."""
     ours, theirs = (by_round(records, network, k, figure) for k in (who, other))
     return middle(ours[n] / theirs[n] for n in ours.keys() & theirs.keys())
 
 
 def targets(records: Sequence[Record]) -> list[Row]:
-    """Every figure that is asked for."""
+    """Return every figure to report, with its targets."""
 
     def against(figure: str, network: str, what: str, who: Key, *marks: float) -> Row:
         other = fastest_keras(records, network, what)
@@ -147,7 +147,7 @@ def targets(records: Sequence[Record]) -> list[Row]:
 
 
 def peaks(records: Sequence[Record], network: str) -> dict[Key, float]:
-    """The highest peak of memory over the rounds, of those that could train."""
+    """Return the highest memory peak over the rounds, of contenders that could train."""
     found: dict[Key, float] = {}
     for r in records:
         if r["network"] == network and "peak_memory_bytes" in r:

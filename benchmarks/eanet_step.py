@@ -1,7 +1,7 @@
 """Training and prediction of eanet's own networks: what `keras_step.py` measures of Keras.
 
-Beside these, in the same process: the rate of matrix products, which is the ceiling of a training
-step, and the time that data and augmentation take of one. `compare.py` calls it. The figures go to
+The same process also measures the rate of matrix products, which limits that of a training step,
+and the time that data and augmentation take per step. `compare.py` calls it. The figures go to
 standard output as one line of JSON.
 
     python benchmarks/eanet_step.py --network eanet --precision bf16
@@ -41,7 +41,7 @@ def settings(precision: str, seconds: float) -> BenchmarkSettings:
 
 
 def matrix_rate(dtype: torch.dtype, seconds: float) -> float:
-    """The most floating-point operations a second of the products of two square matrices."""
+    """Return the highest rate of products of square matrices, in floating-point operations/s."""
     rates = []
     for size in SIZES:
         a, b = torch.randn(2, size, size).to(dtype)
@@ -52,7 +52,7 @@ def matrix_rate(dtype: torch.dtype, seconds: float) -> float:
 
 
 def preparation(work: Workload) -> Callable[[], None]:
-    """What a step takes before the network: a batch from memory, random numbers, augmentation."""
+    """Return a function that prepares a step: batch from memory, random draws, augmentation."""
     rng = np.random.default_rng(0)
     pixels = rng.integers(256, size=(IMAGES, *work.images.shape[2:], 3), dtype=np.uint8)
     classes = tuple(str(c) for c in range(CLASSES))
@@ -78,7 +78,7 @@ def preparation(work: Workload) -> Callable[[], None]:
 
 
 def measure(network: str, precision: str, seconds: float) -> dict[str, Any]:
-    """Every figure; milliseconds of a batch are named so."""
+    """Measure every figure; names ending in ``_ms`` are in milliseconds."""
     asked = settings(precision, seconds)
     rate = matrix_rate(DTYPES[precision], seconds)
     figures = measure_model(MODELS[network], asked)

@@ -2,16 +2,16 @@
 
     python benchmarks/faithfulness.py runs/digits-eanet_nano --images 100
 
-Images are drawn by lot. Each method ranks the squares of each image for the class that the model
+Images are drawn at random. Each method ranks the squares of each image for the class that the model
 predicts; the first tenth and the first fifth of them are hidden, and the loss of that class's
-probability is averaged over the images. Occlusion hides under the model's mean colour; so that it
-has no advantage, squares are also hidden under those of another image.
+probability is averaged over the images. Occlusion covers squares with the model's mean colour. So
+that it has no advantage, squares are also covered with those of another image.
 
 - occlusion: Zeiler and Fergus, 2013, arXiv 1311.2901; what `eanet explain` draws.
 - integrated gradients, 16 steps from the mean colour: Sundararajan et al., 2017, arXiv 1703.01365.
 - HiResCAM, of the last block's tokens: Draelos and Carin, 2020, arXiv 2011.08891.
-- attention: the maps of the last layer's slots, weighed by their shares.
-- random: drawn by lot.
+- attention: how far the last layer's maps deviate from their means, weighted by the units' shares.
+- random: in random order.
 """
 
 from __future__ import annotations
@@ -85,13 +85,13 @@ METHODS: dict[str, Callable[[Classifier, Tensor, int], Tensor]] = {
 
 def _of_tokens(values: Tensor, model: Classifier, pixels: Tensor) -> Tensor:
     side, size = math.isqrt(len(values)), pixels.shape[-1]
-    whole = side * model.embedding.patch_size  # maybe more than the image
+    whole = side * model.embedding.patch_size  # may exceed the image
     spread = F.interpolate(values.view(1, 1, side, side), (whole, whole), mode="bilinear")
     return _squares(spread[0, 0, :size, :size])
 
 
 def _squares(values: Tensor) -> Tensor:
-    """The mean over each square: ``(H, H)`` to ``(g, g)``."""
+    """Average over each square: ``(H, H)`` to ``(g, g)``."""
     side = patch_size_for(len(values))
     return F.avg_pool2d(values[None, None], side, ceil_mode=True)[0, 0]
 

@@ -1,8 +1,8 @@
 """What the Keras example's augmentation does to normalised pixels, shown in Keras itself.
 
 The example normalises first; `RandomContrast` then clips to its ``value_range``, 0..255, but only
-in training. Photographs that come with scikit-learn, cut to 32 x 32, go through the two layers in
-both orders, in training and in evaluation.
+in training. Photographs that come with scikit-learn, cut into tiles of 32 x 32, pass through the
+two layers in both orders, in training and in evaluation.
 
     pip install keras
     python benchmarks/keras_clipping.py
@@ -23,7 +23,7 @@ Array = NDArray[np.float32]
 
 
 def photographs(size: int = 32) -> Array:
-    """Every tile of two photographs, raw pixels ``(n, size, size, 3)``."""
+    """Return all tiles of two photographs, raw pixels ``(n, size, size, 3)``."""
     tiles = [
         image[top : top + size, left : left + size]
         for image in load_sample_images().images
@@ -34,7 +34,7 @@ def photographs(size: int = 32) -> Array:
 
 
 def main() -> None:
-    """Print the tables."""
+    """Print the table and the factors drawn."""
     keras.utils.set_random_seed(0)
     images = photographs()
     normalization = keras.layers.Normalization()

@@ -1,7 +1,7 @@
 """The two networks of the Keras example, built with Keras' own layers.
 
-Written anew from what the published example does: layer classes and attributes bear its names, as
-those are what its weight files are made of. Needs Keras and a backend, nothing of eanet's.
+Rewritten from what the published example does. Layer classes and attributes keep its names, since
+its weight files use them. Needs Keras and a backend, but nothing from eanet.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class PatchExtract(layers.Layer):
 
 
 class PatchEmbedding(layers.Layer):
-    """Patches to tokens ``(B, N, dim)``: a linear map, and a learned position added."""
+    """Patches to tokens ``(B, N, dim)``: a linear map plus a learned position."""
 
     def __init__(self, num_patch: int, embed_dim: int, **options: Any) -> None:
         super().__init__(**options)
@@ -79,7 +79,7 @@ def build_example(
     coefficient: int = 4,
     dropout: float = 0.0,
 ) -> Any:
-    """The example's model: raw pixels ``(B, H, W, 3)`` to probabilities ``(B, num_classes)``.
+    """Build the example's model: raw pixels ``(B, H, W, 3)`` to probabilities ``(B, num_classes)``.
 
     Args:
         attention_type: ``"external_attention"`` or ``"self_attention"``.
@@ -87,7 +87,7 @@ def build_example(
         num_classes: width of the output.
         patch_size: side of the patches in pixels.
         dim: width of the tokens.
-        mlp_dim: width within the MLPs.
+        mlp_dim: hidden width of the MLPs.
         depth: number of blocks.
         heads: as the example counts them; external attention has ``heads * coefficient``.
         coefficient: of external attention.

@@ -1,6 +1,6 @@
 """Training and prediction of the Keras example's networks, timed in Keras with one backend.
 
-Runs in an environment of Keras, NumPy and the backend alone; `compare.py` calls it there. The
+Runs in an environment with only Keras, NumPy and the backend; `compare.py` calls it there. The
 figures go to standard output as one line of JSON.
 
     python benchmarks/keras_step.py --backend tensorflow --network eanet --jit off
@@ -22,19 +22,19 @@ from typing import Any
 
 BATCH, CLASSES = 128, 100
 STORED = 8  # batches of random images to fit on
-WARM_UP, LEAST = 2, 3  # calls before the clock counts, and at least while it does
+WARM_UP, LEAST = 2, 3  # untimed calls, and minimum of timed ones
 ATTENTION = {"eanet": "external_attention", "vit": "self_attention"}
 PACKAGES = {"tensorflow": "tensorflow-cpu", "jax": "jax", "torch": "torch"}
 
 
 def build(network: str, jit: bool) -> Any:
-    """The example's model, compiled with the example's optimiser, loss and metrics."""
+    """Build the example's model, compiled with its optimiser, loss and metrics."""
     import keras
     from keras_network import build_example
 
     keras.utils.set_random_seed(0)
     model = build_example(ATTENTION[network], dropout=0.2)
-    if jit:  # Keras itself declines, because of rotation and zoom: try nevertheless
+    if jit:  # Keras declines because of rotation and zoom: try anyway
         for layer in model._flatten_layers():
             layer.supports_jit = True
     model.compile(
@@ -50,7 +50,7 @@ def build(network: str, jit: bool) -> Any:
 
 
 def training(model: Any, images: Any, labels: Any, seconds: float) -> list[float]:
-    """Seconds of every step of `Model.fit`, which is what the example calls."""
+    """Return the seconds of every step of `Model.fit`, which the example calls."""
     import keras
 
     class Clock(keras.callbacks.Callback):  # type: ignore[misc]
@@ -59,7 +59,7 @@ def training(model: Any, images: Any, labels: Any, seconds: float) -> list[float
             self.ends: list[float] = []
 
         def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
-            float(logs["loss"])  # waits for a backend that computes ahead
+            float(logs["loss"])  # waits for asynchronous backends
             self.ends.append(time.perf_counter())
             counted = len(self.ends) - WARM_UP
             if counted >= LEAST and self.ends[-1] - self.ends[WARM_UP - 1] >= seconds:
@@ -72,7 +72,7 @@ def training(model: Any, images: Any, labels: Any, seconds: float) -> list[float
 
 
 def durations(call: Callable[[], Any], seconds: float) -> list[float]:
-    """Seconds of every call that fits in, but of at least three."""
+    """Return the seconds of each call, repeated for ``seconds`` but at least three times."""
     for _ in range(WARM_UP):
         call()
     found: list[float] = []
@@ -86,7 +86,7 @@ def durations(call: Callable[[], Any], seconds: float) -> list[float]:
 
 
 def fastest(calls: dict[str, Callable[[], Any]], seconds: float) -> tuple[str, list[float]]:
-    """Name and durations of the call with the lowest median, all sharing the time."""
+    """Return name and durations of the call with the lowest median; all share the time."""
     import numpy as np
 
     timed = {name: durations(call, seconds / len(calls)) for name, call in calls.items()}
@@ -95,7 +95,7 @@ def fastest(calls: dict[str, Callable[[], Any]], seconds: float) -> tuple[str, l
 
 
 def spread(values: list[float]) -> dict[str, float]:
-    """Median, 5th and 95th percentile, as `eanet.evaluation.measuring.Spread` gives them."""
+    """Return median, 5th and 95th percentile, as `eanet.evaluation.measuring.Spread` does."""
     import numpy as np
 
     low, median, high = (float(v) for v in np.percentile(values, (5, 50, 95)))
@@ -103,7 +103,7 @@ def spread(values: list[float]) -> dict[str, float]:
 
 
 def peak_memory() -> int:
-    """The most bytes that this process has had in memory."""
+    """Return the peak memory of this process in bytes."""
     if sys.platform == "linux":
         status = Path("/proc/self/status").read_text("ascii")
         return 1024 * int(status.split("VmHWM:")[1].split()[0])
@@ -113,7 +113,7 @@ def peak_memory() -> int:
 
 
 def measure(network: str, jit: bool, seconds: float) -> dict[str, Any]:
-    """Every figure; those of training are missing where the backend cannot compile it."""
+    """Measure every figure; those of training are missing if the backend cannot compile it."""
     import keras
     import numpy as np
 

@@ -1,4 +1,4 @@
-"""The page of a comparison: its tables, and their place between two markers."""
+"""The page of a comparison: its tables, and the two markers that they stand between."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def number(value: float) -> str:
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
-    """Lines of Markdown; the first column is text, the others stand at the right."""
+    """Yield the lines of a Markdown table; all columns but the first are right-aligned."""
     yield f"| {' | '.join(head)} |"
     yield f"|---|{'---:|' * (len(head) - 1)}"
     for row in rows:
@@ -26,7 +26,7 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
 
 
 def target_table(rows: Sequence[Row]) -> Iterator[str]:
-    """What is asked for beside what is reached."""
+    """Return the lines of a table of figures and their targets."""
 
     def mark(row: Row, value: float | None) -> str:
         return "" if value is None else f"{value:g} {row.unit}"
@@ -46,7 +46,7 @@ def target_table(rows: Sequence[Row]) -> Iterator[str]:
 
 
 def figure_table(records: Sequence[Record], network: str) -> Iterator[str]:
-    """Every contender: medians over the rounds, with those of 5th and 95th percentile."""
+    """Tabulate every contender: median, 5th and 95th percentile, each as median over the rounds."""
 
     def cell(who: Key, figure: str) -> str:
         spreads = [
@@ -70,13 +70,13 @@ def figure_table(records: Sequence[Record], network: str) -> Iterator[str]:
 
 
 def profile_table(profile: Mapping[str, Any]) -> Iterator[str]:
-    """Where a step's time goes, the largest share first."""
+    """Tabulate where a step's time goes, largest share first."""
     shares = sorted(profile["shares"].items(), key=lambda item: -item[1])
     return table(("kind of work", "share"), [(kind, f"{share:.0%}") for kind, share in shares])
 
 
 def generated(result: Mapping[str, Any]) -> str:
-    """The part of the page that a run writes."""
+    """Return the part of the page that a run writes."""
     records, about = result["records"], result["about"]
     hardware, versions = about["hardware"], sorted(result["versions"].items())
     lines = [
@@ -98,10 +98,10 @@ def generated(result: Mapping[str, Any]) -> str:
 
 
 def replace_generated(page: str, text: str) -> str:
-    """The page with another generated part between its markers.
+    """Return the page with a new generated part between its markers.
 
     Raises:
-        EanetError: the page has not one of each marker, in their order.
+        EanetError: the page does not have exactly one of each marker, in order.
     """
     before, begin, rest = page.partition(BEGIN)
     _, end, after = rest.partition(END)

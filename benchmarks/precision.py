@@ -1,10 +1,10 @@
-"""Whether training in bfloat16 goes as it does in float32: losses of the first steps, side by side.
+"""Whether bfloat16 trains like float32: losses of the first steps, side by side.
 
     python benchmarks/precision.py path/to/cifar
 
-``keras_eanet`` on CIFAR-100 with the recipe ``keras_example``, compiled. Two runs that differ in
-nothing but the precision are compared with two that differ in the seed: of the weights, the order
-of the images, augmentation and dropout.
+``keras_eanet`` on CIFAR-100 with the recipe ``keras_example``, compiled. Two runs that differ only
+in precision are compared with two that differ only in the seed of the weights, the order of the
+images, augmentation and dropout.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ STEPS, WINDOW = 200, 20
 
 
 def losses(settings: TrainSettings, dataset: Dataset) -> Tensor:
-    """The loss of each of the first steps of a training, ``(STEPS,)``."""
+    """Return the losses of the first steps of a training, ``(STEPS,)``."""
     torch._dynamo.reset()
     model = fresh_model(settings, dataset)
     resolved = resolve(settings, dataset, model)

@@ -1,6 +1,6 @@
 """Where the time of a training step of ``keras_eanet``, or of its prediction, goes, on a CPU.
 
-The compiled step runs in PyTorch's profiler, every kernel of the compiler named by the operations
+The compiled step runs in PyTorch's profiler, with each compiled kernel named after the operations
 that it fuses. The figures go to standard output as one line of JSON.
 
     python benchmarks/step_profile.py [--network vit] [--prediction]
@@ -21,29 +21,29 @@ from torch.profiler import ProfilerActivity, profile
 
 from eanet.evaluation.benchmark import prediction, prepare, training_step
 
-# What the name of an event contains tells its kind; the first that fits counts.
+# Kinds of work by what the name of an event contains; the first match counts.
 KINDS = (
     ("augmentation", ("resample", "grid_sampler")),
     ("optimiser", ("adamw", "_foreach", "Optimizer")),
     ("matrix products", ("aten::mm", "aten::addmm", "aten::bmm", "aten::baddbmm", "mkldnn::")),
     ("layer norm, GELU, dropout, sums: fused loops", ("cpp_fused",)),
 )
-OWN, REST = "eanet::", "the rest"  # our operators stand under their own names
+OWN, REST = "eanet::", "the rest"  # our operators are listed by name
 STEPS, WARM_UP = 10, 2
 
 
 def kind(event: str) -> str:
-    """The kind of work that an event of the profiler is, by its name."""
+    """Return the kind of work of a profiler event, by its name."""
     own = f"`{event.removesuffix('_backward')}`" if event.startswith(OWN) else REST
     return next((k for k, parts in KINDS if any(part in event for part in parts)), own)
 
 
 def by_kind(events: Iterable[tuple[str, float]], total: float) -> dict[str, float]:
-    """Shares of ``total`` by kind, in which the rest is whatever no event of a kind accounts for.
+    """Return shares of ``total`` by kind; the rest is what no event of a kind accounts for.
 
     Args:
-        events: name, and time without that of the events within.
-        total: of the same unit.
+        events: name, and time excluding nested events.
+        total: in the same unit.
     """
     shares: Counter[str] = Counter()
     for name, taken in events:

@@ -33,17 +33,17 @@ class TrainingResult:
 
 
 def train(data: str | Path = "digits", **settings: Any) -> TrainingResult:
-    """Train a classifier, evaluate it on the test images and draw the pictures.
+    """Train a classifier, evaluate it on the test images and draw the figures.
 
     Args:
         data: ``digits``, ``cifar10``, ``cifar100``, a folder, a list or an archive of images.
         **settings: any field of `eanet.config.TrainSettings`, such as ``model``, ``recipe``,
-            ``epochs``, ``batch_size`` or ``seed``; what is not given is chosen from the images or
-            is the recipe's, and ``None`` unsets one.
+            ``epochs``, ``batch_size`` or ``seed``. Others are chosen to suit the images or taken
+            from the recipe; ``None`` unsets one.
 
     Raises:
-        EanetError: anything that the caller can put right, in one line.
-        KeyboardInterrupt: after Ctrl-C; the run is saved and `resume` goes on with it.
+        EanetError: anything that the caller can fix, in one line.
+        KeyboardInterrupt: after Ctrl-C; the run is saved, and `resume` continues it.
     """
     from eanet.training.launch import launch
 
@@ -55,10 +55,10 @@ def resume(run: str | Path, **machine: str | int | None) -> TrainingResult:
 
     Args:
         run: the run directory.
-        **machine: ``device``, ``precision``, ``compile``, ``threads``, where these should differ.
+        **machine: ``device``, ``precision``, ``compile`` or ``threads``, to override the run's own.
 
     Raises:
-        EanetError: there is no such run, its images have changed, or a setting may not change.
+        EanetError: there is no such run, its images have changed, or a setting must not change.
         KeyboardInterrupt: as in `train`.
     """
     from eanet.training.launch import resume as resume_run
@@ -76,19 +76,19 @@ def compare(
 ) -> Comparison:
     """Train models under the same conditions and compare them, or compare finished runs.
 
-    Each training has a process of its own, which imports the main module of the program anew, so a
-    script calls this under ``if __name__ == "__main__":``.
+    Each training runs in its own process, which imports the main module again. A script must
+    therefore call this under ``if __name__ == "__main__":``.
 
     Args:
-        *names: of models, or run directories.
-        seeds: how many runs of each model, with the seeds 0, 1, ...; 3 unless given.
-        output: the folder for the runs and the comparison; named after the data and the recipe, or
-            after the runs, unless given. With the same settings, it is resumed.
-        **settings: any field of `eanet.config.TrainSettings`, the same for all runs, but ``model``,
-            ``seed`` and ``name``.
+        *names: names of models, or run directories.
+        seeds: number of runs of each model, with the seeds 0, 1, ...; 3 unless given.
+        output: folder for the runs and the comparison; unless given, named after the data and the
+            recipe, or after the runs. A comparison with the same settings is resumed.
+        **settings: any field of `eanet.config.TrainSettings` except ``model``, ``seed``, ``init``
+            and ``name``, the same for all runs.
 
     Raises:
-        EanetError: anything that the caller can put right, in one line.
+        EanetError: anything that the caller can fix, in one line.
         KeyboardInterrupt: after Ctrl-C; the same call resumes.
     """
     from eanet.evaluation.compare import compare as compare_all
@@ -106,17 +106,16 @@ def explain(
     slots: int = 6,
     device: str = "auto",
 ) -> tuple[Path, ...]:
-    """Draw what a model attends to in images, and what its answers rest on: one picture per image.
+    """Draw what a model attends to and bases its answers on: one picture per image.
 
     Args:
         run: a run directory, a model file or a Hub id.
-        images: one or several: files, folders, archives, patterns.
-        output: the folder for the pictures, where nothing is overwritten; ``explain`` in the run
-            directory unless given, or ``./explain`` if that is no folder.
-        class_name: the class to explain; each image's most probable one unless given.
-        layer: the block, counted from 1, whose attention is shown; the last that has any unless
-            given.
-        slots: how many memory slots, the strongest first.
+        images: one or several files, folders, archives or patterns.
+        output: folder for the pictures, in which nothing is overwritten; unless given, ``explain``
+            in the run directory, or ``./explain`` if ``run`` is not a folder.
+        class_name: class to explain; unless given, the most probable class of each image.
+        layer: block, counted from 1, whose attention is shown; unless given, the last with any.
+        slots: number of memory slots to show, the strongest first.
         device: where to compute.
 
     Returns:
@@ -136,7 +135,7 @@ def explain(
 
 
 def _finish(path: Path, device: str | int | None = None) -> TrainingResult:
-    """Evaluate in the first process; the others of a run in several have nothing to tell."""
+    """Evaluate in the first process; the others of a distributed run return empty results."""
     from torch import distributed
 
     from eanet.evaluation.report import write_report

@@ -19,7 +19,7 @@ LearningRate = Annotated[float, Field(gt=0)]
 
 
 class AugmentSettings(Settings):
-    """How training images are changed; everything is off by default."""
+    """How training images are augmented; everything but ``flip`` is off by default."""
 
     flip: bool | None = Field(
         None, description="mirror half of the images; unset: on, except for digits"
@@ -56,12 +56,12 @@ class AugmentSettings(Settings):
 
     @property
     def mixes(self) -> bool:
-        """Whether images are made of two."""
+        """Whether images are mixed in pairs."""
         return bool(self.mixup or self.cutmix)
 
 
 class Recipe(AugmentSettings):
-    """How a model is trained; the file ``recipes/NAME.yaml`` states what differs from this."""
+    """How a model is trained; ``recipes/NAME.yaml`` lists what differs from these defaults."""
 
     epochs: int = Field(50, ge=1, description="passes over the training images")
     minutes: float | None = Field(
@@ -159,13 +159,13 @@ class TrainSettings(MachineSettings, Recipe):
 
     @classmethod
     def resolve(cls, **given: Any) -> Self:
-        """The settings given, laid over those of the recipe where that is given as well.
+        """Return the given settings, laid over those of the recipe if one is given.
 
         Args:
             **given: any of this class's fields; ``None`` or "none" unsets one.
 
         Raises:
-            EanetError: an unknown name, a wrong value, no such recipe, or epochs and minutes both.
+            EanetError: an unknown name, a wrong value, no such recipe, or both epochs and minutes.
         """
         asked = cls.parse(given)
         if {"epochs", "minutes"} <= given.keys() and asked.minutes is not None:
@@ -178,12 +178,12 @@ class TrainSettings(MachineSettings, Recipe):
         return cls.parse({**values, **given})
 
     def given(self) -> dict[str, Any]:
-        """What was set, by the person or by the recipe that was asked for."""
+        """Return the settings set explicitly, by the user or by the recipe asked for."""
         return self.model_dump(exclude_unset=True)
 
 
 class ResolvedSettings(TrainSettings):
-    """Settings with every choice made: what a run is trained by."""
+    """Settings with every choice made, as a run uses them."""
 
     model: str
     recipe: str
@@ -203,7 +203,7 @@ def recipes() -> dict[str, str]:
 
 
 def load_recipe(name: str) -> Recipe:
-    """Read a recipe by its name or from a YAML file.
+    """Read a recipe by name or from a YAML file.
 
     Raises:
         EanetError: there is none, it is not YAML, or it has an unknown key or a wrong value.
@@ -222,13 +222,13 @@ def load_recipe(name: str) -> Recipe:
 
 
 def read_text(path: Path) -> str:
-    """The text of a file.
+    """Read a UTF-8 text file.
 
     Raises:
         EanetError: it cannot be read.
     """
     try:
-        return path.read_text("utf-8-sig")  # Windows' editors begin a file with a mark
+        return path.read_text("utf-8-sig")  # Windows editors may add a byte order mark
     except OSError as error:
         raise EanetError(f"cannot read {path}: {error.strerror}") from error
     except UnicodeDecodeError as error:
@@ -236,7 +236,7 @@ def read_text(path: Path) -> str:
 
 
 def parse_yaml(text: str, where: str) -> dict[str, Any]:
-    """A YAML mapping.
+    """Parse a YAML mapping.
 
     Raises:
         EanetError: it is something else.

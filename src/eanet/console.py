@@ -1,4 +1,4 @@
-"""Where messages and progress go: standard error, so that standard output holds results alone."""
+"""Messages and progress on standard error, so that standard output holds only results."""
 
 from __future__ import annotations
 
@@ -16,27 +16,27 @@ from rich.progress import (
 )
 from rich.text import Text
 
-# Of several processes of one training, the first speaks.
+# Of several processes of one training, only the first prints.
 console = Console(
     stderr=True, highlight=False, emoji=False, quiet=os.environ.get("RANK", "0") != "0"
 )
 
 
 def notice(message: str) -> None:
-    """Print one line for people, without markup and without breaking it."""
+    """Print one line of text, without markup or wrapping."""
     console.print(message, markup=False, soft_wrap=True)
 
 
 @cache
 def notice_once(message: str) -> None:
-    """`notice`, but for what this process has been told before."""
+    """Like `notice`, but print each message only once per process."""
     notice(message)
 
 
 def progress_bar(*columns: ProgressColumn | str, show_time_left: bool = True) -> Progress:
-    """A progress bar on standard error; ``columns`` follow the bar and precede the time left.
+    """Create a progress bar on standard error; ``columns`` go between the bar and the time left.
 
-    It vanishes when done. Nothing is drawn where standard error is no terminal.
+    It disappears when done. Nothing is drawn if standard error is not a terminal.
     """
     return Progress(
         TextColumn("{task.description}", markup=False),
@@ -51,7 +51,7 @@ def progress_bar(*columns: ProgressColumn | str, show_time_left: bool = True) ->
 
 
 class ImagesPerSecond(ProgressColumn):
-    """How many images a second are done."""
+    """Images processed per second."""
 
     def render(self, task: Task) -> Text:
         """Draw the column."""

@@ -17,16 +17,16 @@ from torch.utils._triton import has_triton
 from eanet.errors import EanetError
 from eanet.files import cache_dir
 
-M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4  # of glibc's malloc.h
+M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4  # from glibc's malloc.h
 
 Device = Literal["cpu", "cuda", "mps"]
 
 
 def resolve_device(device: str) -> Device:
-    """The device that "auto" stands for, or the one asked for.
+    """Return the best available device for "auto", or the one asked for.
 
     Raises:
-        EanetError: the device asked for is not there.
+        EanetError: the device asked for is not available.
     """
     there: dict[Device, bool] = {
         "cuda": torch.cuda.is_available(),
@@ -43,25 +43,25 @@ def resolve_device(device: str) -> Device:
 
 
 def device_or_other(device: str) -> Device:
-    """As `resolve_device`, or what there is: where a run that another machine trained is used."""
+    """Like `resolve_device`, with fallback to "auto", for runs trained on another machine."""
     with suppress(EanetError):
         return resolve_device(device)
     return resolve_device("auto")
 
 
 def has_bf16(device: Device) -> bool:
-    """Whether matrix products in bfloat16 are computed by the hardware itself."""
+    """Whether the hardware itself computes matrix products in bfloat16."""
     if device == "cuda":
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     if device == "mps" or not torch.backends.mkldnn.is_available():
         return False
-    if platform.machine() in ("x86_64", "AMD64"):  # where oneDNN also counts what it emulates
+    if platform.machine() in ("x86_64", "AMD64"):  # oneDNN also counts emulation here
         return bool(torch.cpu._is_avx512_bf16_supported())
     return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
 
 
 def processor_name() -> str:
-    """What the processor is called, which Linux keeps in a file."""
+    """Name of the processor, which Linux keeps in a file."""
     with suppress(OSError):
         for line in Path("/proc/cpuinfo").read_text("utf-8").splitlines():
             if line.startswith("model name"):
@@ -70,26 +70,26 @@ def processor_name() -> str:
 
 
 def keep_freed_memory() -> None:
-    """Have the C library keep what is freed for the next step, where it can (glibc).
+    """Make the C library keep freed memory for the next step, where possible (glibc).
 
-    It would hand large tensors back to the system, which gives every step new pages and fills each
-    with zeros first (``benchmarks/operations.py`` shows it). The peak stays as it is.
+    By default it returns large tensors to the system, so that every step gets new pages, which the
+    system zeroes first (see ``benchmarks/operations.py``). Peak memory does not change.
     """
-    with suppress(AttributeError, OSError, TypeError):  # another C library, another system
+    with suppress(AttributeError, OSError, TypeError):  # another C library or system
         mallopt = ctypes.CDLL(None).mallopt
         mallopt(M_MMAP_MAX, 0)
         mallopt(M_TRIM_THRESHOLD, -1)
 
 
 def keep_compiled() -> None:
-    """Have `torch.compile` keep its code beside our own, where a restart does not clear it away.
+    """Make `torch.compile` keep its code in our cache folder, which survives a restart.
 
-    A linker that was killed leaves an empty library, which would be loaded in vain ever after, so
-    these are removed; one of this minute may be at work.
+    A killed linker leaves an empty library, which would fail to load ever after. Empty libraries
+    are therefore removed, except those of the last minute, which may still be being linked.
     """
     folder = os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(cache_dir() / "compiled"))
     for library in Path(folder).glob("*/*.so"):
-        with suppress(OSError):  # another process was faster
+        with suppress(OSError):  # another process may have removed it
             state = library.stat()
             if state.st_size == 0 and time.time() - state.st_mtime > 60:
                 library.unlink()
@@ -102,7 +102,7 @@ def find_compiler() -> str | None:
 
 
 def has_compiler(device: Device) -> bool:
-    """Whether `torch.compile` finds what it needs: a C++ compiler on CPUs, Triton on GPUs."""
+    """Whether `torch.compile` has what it needs: a C++ compiler on CPUs, Triton on CUDA."""
     if device == "cpu":
         return find_compiler() is not None
     return device == "cuda" and has_triton()

@@ -1,4 +1,4 @@
-"""The one exception that users see as a single line, and the near-miss suggestion for names."""
+"""The exceptions that users see as a single line, and suggestions for misspelt names."""
 
 from __future__ import annotations
 
@@ -7,24 +7,24 @@ from collections.abc import Iterable
 
 
 class EanetError(Exception):
-    """Something the user can put right; the message is one line that says what to do."""
+    """A problem that the user can fix; the message is one line that says what to do."""
 
     exit_code = 1
 
 
 class WrongArgumentError(EanetError):
-    """A setting that does not exist, or a value that it cannot have."""
+    """An unknown setting, or an invalid value of one."""
 
     exit_code = 2
 
 
 def unknown_name(kind: str, name: str, known: Iterable[str]) -> WrongArgumentError:
-    """The error for a name that does not exist, with the nearest right one.
+    """Make the error for an unknown name, with the nearest valid one.
 
     Args:
-        kind: what the name stands for, such as ``"model"``.
-        name: what was asked for.
-        known: every name that would have been right.
+        kind: what the name refers to, such as ``"model"``.
+        name: the unknown name.
+        known: all valid names.
     """
     names = sorted(known)
     near = difflib.get_close_matches(name, names, n=1, cutoff=0.5)

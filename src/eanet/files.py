@@ -1,4 +1,4 @@
-"""Files that are replaced as a whole or not at all, and where ours may be kept."""
+"""Atomic file writes, folder locks, checks of folders, and the cache folder."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from eanet.errors import EanetError
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """A temporary name beside ``path`` that takes its place when the block ends without an error.
+    """Yield a temporary path beside ``path``, which replaces it if the block ends without an error.
 
     Raises:
-        EanetError: the file cannot be written (disk full, no permission); ``path`` is as it was.
+        EanetError: the file cannot be written (disk full, no permission); ``path`` is unchanged.
     """
-    # The suffix stays: writers such as matplotlib choose the format by it.
+    # Keep the suffix: writers such as matplotlib choose the format by it.
     partial = path.with_name(f".partial-{path.name}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -37,12 +37,12 @@ def replacing(path: Path) -> Iterator[Path]:
 
 
 def write_csv(path: Path, header: Sequence[str], rows: Iterable[Iterable[Any]]) -> Path:
-    """Write rows behind their header.
+    """Write a header and rows as CSV.
 
     Raises:
         EanetError: the file cannot be written.
     """
-    # File names may hold any bytes; they are written as they are.
+    # File names may hold any bytes; write them unchanged.
     with (
         replacing(path) as partial,
         partial.open("w", newline="", encoding="utf-8", errors="surrogateescape") as file,
@@ -54,7 +54,7 @@ def write_csv(path: Path, header: Sequence[str], rows: Iterable[Iterable[Any]]) 
 
 
 def write_json(path: Path, content: Mapping[str, Any]) -> Path:
-    """Write a mapping as JSON, one value a line.
+    """Write a mapping as JSON, one value per line.
 
     Raises:
         EanetError: the file cannot be written.
@@ -66,16 +66,16 @@ def write_json(path: Path, content: Mapping[str, Any]) -> Path:
 
 @contextmanager
 def alone(folder: Path, *, wait: bool = False) -> Iterator[None]:
-    """Keep other processes that ask likewise out of ``folder`` until the block ends.
+    """Lock ``folder`` against other processes that use this function, until the block ends.
 
-    Where the file system knows no locks, nobody is kept out.
+    Does nothing if the file system does not support locks.
 
     Args:
-        folder: which must be there for others to be kept out.
-        wait: until another one that is at work there has ended.
+        folder: an existing folder.
+        wait: wait until another process has released the lock.
 
     Raises:
-        EanetError: another one is at work there, and not waited for.
+        EanetError: another process has the lock, and ``wait`` is false.
     """
     file = folder / ".lock"
     lock = FileLock(file, timeout=-1 if wait else 0)
@@ -89,16 +89,16 @@ def alone(folder: Path, *, wait: bool = False) -> Iterator[None]:
         yield
     finally:
         if lock.is_locked:
-            with suppress(OSError):  # where open files stay, it goes with the lock
+            with suppress(OSError):  # if open files cannot be removed, releasing the lock does it
                 file.unlink(missing_ok=True)
         lock.release()
 
 
 def check_writable(folder: Path) -> None:
-    """Raise before long work what would be raised after it, when its results are written.
+    """Raise before long work if its results could not be written afterwards.
 
     Args:
-        folder: where to; it need not be there yet, and is not made.
+        folder: folder for the results; it need not exist, and is not created.
 
     Raises:
         EanetError: nothing can be written there.
@@ -114,7 +114,7 @@ def check_writable(folder: Path) -> None:
 
 
 def readable(name: str) -> str:
-    """The name of a file as text to write and draw; what is no UTF-8 in it as escapes."""
+    """A file name as printable text, with bytes that are not UTF-8 escaped."""
     return os.fsencode(name).decode("utf-8", "backslashreplace")
 
 

@@ -1,4 +1,4 @@
-"""What to compute with: the settings that training, benchmark and prediction have in common."""
+"""What to compute with: settings shared by training, benchmark and prediction."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from eanet.settings import Settings
 
 
 class MachineSettings(Settings):
-    """Device, precision, compiled or not, threads: how fast an answer comes, not what it is."""
+    """Device, precision, compilation, threads: how fast an answer comes, not what it is."""
 
     device: Literal["auto", "cpu", "cuda", "mps"] = Field("auto", description="where to compute")
     precision: Literal["auto", "fp32", "bf16"] = Field(

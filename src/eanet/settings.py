@@ -1,4 +1,4 @@
-"""Named settings that are checked as they are read, with errors of one line."""
+"""Named settings that are checked when read, with one-line errors."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from eanet.errors import WrongArgumentError, unknown_name
 
 
 class Settings(BaseModel):
-    """Checked and frozen settings; a name that does not exist is an error, never ignored."""
+    """Checked and frozen settings; an unknown name is an error, never ignored."""
 
     model_config = ConfigDict(
         frozen=True, extra="forbid", validate_default=True, allow_inf_nan=False
@@ -20,11 +20,11 @@ class Settings(BaseModel):
 
     @classmethod
     def parse(cls, values: Mapping[str, Any], where: str = "") -> Self:
-        """Check ``values`` (strings are read as numbers and switches where those are wanted).
+        """Check ``values``; strings are converted to numbers and booleans where needed.
 
         Args:
-            values: by the names of the settings; "none" unsets one.
-            where: what to name in an error, such as the file they came from.
+            values: values by name of the setting; "none" unsets one.
+            where: source to name in errors, such as the file of the values.
 
         Raises:
             EanetError: one line: which setting, what is wrong, what is expected.
@@ -41,7 +41,7 @@ class Settings(BaseModel):
             )
         except ValidationError as error:
             name = str(error.errors()[0]["loc"][0])
-            reason = " or ".join(  # one for each of the kinds of values that it may have
+            reason = " or ".join(  # one for each type that the setting allows
                 e["msg"].lower().removeprefix("input ")
                 for e in error.errors()
                 if e["loc"][0] == name
@@ -50,7 +50,7 @@ class Settings(BaseModel):
 
 
 def _plain(value: Any, field: FieldInfo) -> Any:
-    """``None`` for "none" where that can be; a switch as text, so that none is taken for 1."""
+    """``None`` for "none" where allowed; booleans as text, so that none is taken for a number."""
     if isinstance(value, bool):
         return str(value).lower()
     unsets = value == "none" and type(None) in get_args(field.annotation)

@@ -1,4 +1,4 @@
-"""The command line: reads the arguments, calls one function, prints what came of it."""
+"""The command line: parses the arguments, calls one function, prints the result."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         0 done, 1 failed, 2 wrong arguments, 130 interrupted.
     """
     if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="surrogateescape")  # names of files that are not UTF-8
+        sys.stdout.reconfigure(errors="surrogateescape")  # for file names that are not UTF-8
     try:
         code = _run(arguments)
         sys.stdout.flush()
@@ -56,7 +56,7 @@ def _run(arguments: Sequence[str] | None) -> int:
         notice(f"eanet: error: {error}")
         return error.exit_code
     except KeyboardInterrupt as stop:
-        if not stop.args:  # where more could be said, it has been
+        if not stop.args:  # with arguments, the reason has already been printed
             notice("eanet: interrupted")
         return 130
     except BrokenPipeError:
@@ -65,7 +65,7 @@ def _run(arguments: Sequence[str] | None) -> int:
         if options.debug:
             raise
         kind, reason = type(error), " ".join(str(error).split())
-        if kind.__module__.startswith(COMPILER):  # pages of its own code, from the second line on
+        if kind.__module__.startswith(COMPILER):  # the other lines are pages of generated code
             reason = (
                 f"{str(error).strip().splitlines()[0]}; --compile off does without the compiler"
             )
@@ -74,7 +74,7 @@ def _run(arguments: Sequence[str] | None) -> int:
 
 
 def build_parser() -> Parser:
-    """The whole command line."""
+    """Build the parser of the complete command line."""
     parser = Parser(
         prog="eanet",
         description="Train, evaluate and use image classifiers built on external attention.",

@@ -13,7 +13,7 @@ from eanet.config import TrainSettings
 if TYPE_CHECKING:
     from eanet.evaluation.compare_table import Rows
 
-OWN = ("model", "seed", "init", "output", "name")  # which a comparison sets itself
+OWN = ("model", "seed", "init", "output", "name")  # set by the comparison itself
 
 
 def add(commands: Commands) -> None:
@@ -68,7 +68,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _print_models(table: Rows, width: int) -> None:
-    """Print the table, what models cost apart from what they score where the window is narrow."""
+    """Print the table; in a narrow window, scores and costs as two tables."""
     from eanet.evaluation.compare_table import COSTS
 
     model, *heads = table[0]

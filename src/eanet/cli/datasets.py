@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from eanet.data.overview import Overview
 
 SETTINGS = ("recipe", "image_size", "data_dir")
-SHOWN = 10  # problems that are printed
+SHOWN = 10  # problems printed at most
 
 
 def add(commands: Commands) -> None:
@@ -102,7 +102,7 @@ def _print_counts(found: Overview) -> None:
 
 
 def _facts(found: Overview) -> Iterator[tuple[str, str]]:
-    """What holds for all images together."""
+    """Facts about the images as a set, each with its heading."""
     originals, train = found.splits.originals, found.splits.train
     if originals is None:
         yield "size", f"{train.image_size} x {train.image_size} pixels"

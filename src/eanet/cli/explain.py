@@ -61,7 +61,7 @@ def run(options: argparse.Namespace) -> int:
     model = load(options.model, options.device or "auto").model
     paths = find_images(options.images, sys.stdin)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # Pillow's, of odd files that it reads all the same
+        warnings.simplefilter("ignore")  # Pillow's, about odd files that it can still read
         pictures = explain_files(
             model,
             paths,

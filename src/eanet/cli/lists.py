@@ -1,4 +1,4 @@
-"""`eanet models` and `eanet recipes`: what there is by name."""
+"""`eanet models` and `eanet recipes`: what is available by name."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Standard output: what a command found, and nothing else."""
+"""Standard output: the results of a command, and nothing else."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from rich.table import Table
 
 
 def show_metrics(metrics: dict[str, float | int], files: Iterable[Path]) -> None:
-    """Print what a model scored, and what was written."""
+    """Print the scores of a model and the files written."""
     from eanet.evaluation.intervals import note_of_few
 
     out, m = stdout(), metrics
@@ -41,7 +41,7 @@ def show_metrics(metrics: dict[str, float | int], files: Iterable[Path]) -> None
 def print_table(
     columns: Sequence[str], rows: Iterable[Sequence[str]], *, wrapped: int = -1
 ) -> None:
-    """Print columns, one of them, the last by default, wrapped where the window is narrow."""
+    """Print a table; in a narrow window, wrap one column (default: the last)."""
     table = Table(box=None, pad_edge=False)
     for column in columns:
         table.add_column(column, no_wrap=column != columns[wrapped], overflow="fold")
@@ -51,13 +51,13 @@ def print_table(
 
 
 def stdout() -> Console:
-    """Plain text on standard output, wrapped to the window where that is a terminal."""
+    """Plain text on standard output, wrapped to the window if that is a terminal."""
     width = None if sys.stdout.isatty() else 1000
     return _Output(highlight=False, markup=False, emoji=False, soft_wrap=True, width=width)
 
 
 class _Output(Console):
-    """Leaves a reader that goes away to `main`, as other output does."""
+    """A console that, like other output, leaves broken pipes to `main`."""
 
     def on_broken_pipe(self) -> None:
         raise BrokenPipeError

@@ -1,4 +1,4 @@
-"""What the commands have in common: parsing, and one option for each setting."""
+"""Shared by all commands: parsing, and one option per setting."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from eanet.errors import unknown_name
 from eanet.machine import MachineSettings
 from eanet.settings import Settings
 
-RUN = {  # what belongs to a run and not to its recipe
+RUN = {  # settings of a run that are not part of its recipe
     name: field
     for name, field in TrainSettings.model_fields.items()
     if name not in Recipe.model_fields.keys() | MachineSettings.model_fields.keys()
@@ -26,7 +26,7 @@ SHORT = {"learning_rate": ("--lr",)}
 
 
 class Parser(argparse.ArgumentParser):
-    """Answers wrong arguments with one line and the nearest right name."""
+    """Reports wrong arguments in one line, with the nearest valid name."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(
@@ -44,11 +44,11 @@ class Parser(argparse.ArgumentParser):
             raise argparse.ArgumentError(None, str(unknown_name(kind, value, action.choices)))
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
-        """As the base class, but options may stand anywhere, and an unknown one is an error here.
+        """As the base class, but options may stand anywhere, and unknown ones are an error here.
 
-        Here its like are known.
+        Only this parser knows the option names to suggest instead.
         """
-        if self._is_within:  # what is called below comes back to this method
+        if self._is_within:  # the calls below call this method again
             return super().parse_known_args(args, namespace)
         self._is_within = True
         try:
@@ -81,7 +81,7 @@ class Commands:
         summary: str,
         *examples: str,
     ) -> Parser:
-        """A command without arguments as yet.
+        """Add a command, without arguments as yet.
 
         Args:
             name: what is typed.
@@ -102,7 +102,7 @@ class Commands:
 
 
 def add_settings(parser: Any, fields: dict[str, FieldInfo], *, defaults: bool = False) -> None:
-    """One option for each setting; the settings' own checks read the values."""
+    """Add one option per setting; the settings class converts and checks the values."""
     for name, field in fields.items():
         option = ["--" + name.replace("_", "-"), *SHORT.get(name, ())]
         allowed = [t for t in _alternatives(field.annotation) if t is not types.NoneType]
@@ -119,7 +119,7 @@ def add_settings(parser: Any, fields: dict[str, FieldInfo], *, defaults: bool = 
 
 
 def add_recipe(parser: argparse.ArgumentParser) -> None:
-    """The options that lay settings over those of the recipe."""
+    """Add the options that override settings of the recipe."""
     recipe = parser.add_argument_group("the recipe", "unset: the recipe's value; `none` clears it")
     augmentation = AugmentSettings.model_fields
     others = {n: field for n, field in Recipe.model_fields.items() if n not in augmentation}
@@ -133,6 +133,6 @@ def _alternatives(annotation: Any) -> tuple[Any, ...]:
 
 
 def given(options: argparse.Namespace, settings: type[Settings]) -> dict[str, Any]:
-    """Those of the settings that the command has and that were given on the command line."""
+    """Return those settings of the command that were given on the command line."""
     asked = {name: getattr(options, name, None) for name in settings.model_fields}
     return {name: value for name, value in asked.items() if value is not None}

@@ -115,7 +115,7 @@ def run(options: argparse.Namespace) -> int:
         warnings.catch_warnings(),
         closing(predictor.predict_files(paths, options.top)) as answers,
     ):
-        warnings.simplefilter("ignore")  # Pillow's, of odd files that it reads all the same
+        warnings.simplefilter("ignore")  # Pillow's, about odd files that it can still read
         for path, answer in _tracked(answers, len(paths)):
             if isinstance(answer, EanetError):
                 notice(f"eanet: error: {answer}")
@@ -131,7 +131,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _model_and_images(options: argparse.Namespace) -> tuple[str | None, list[str]]:
-    """The model, None where the first argument means images, and the images."""
+    """The model, or None if the first argument names images, and the images."""
     arguments = options.images if options.model is None else [options.model, *options.images]
     if _means_images(arguments[0]):
         return None, arguments
@@ -144,7 +144,7 @@ def _model_and_images(options: argparse.Namespace) -> tuple[str | None, list[str
 
 
 def _means_images(argument: str) -> bool:
-    """Whether this is what `find_images` takes and no run, which has pictures in it as well."""
+    """Whether `find_images` takes this and it is not a run, whose folder also has pictures."""
     from eanet.data.archive import is_archive
     from eanet.data.layout import is_image, list_images
     from eanet.models.weights import WEIGHTS
@@ -159,7 +159,7 @@ def _means_images(argument: str) -> bool:
 
 
 def _tracked(answers: Iterable[T], total: int) -> Iterator[T]:
-    """The same behind a progress bar, unless the answers themselves scroll by on the terminal."""
+    """Show a progress bar, unless the answers themselves go to the terminal."""
     if sys.stdout.isatty():
         yield from answers
         return

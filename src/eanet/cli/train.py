@@ -44,5 +44,5 @@ def run(options: argparse.Namespace) -> None:
         )
     else:
         result = resume(options.resume, **settings)
-    if result.metrics:  # which the first of several processes has
+    if result.metrics:  # only the first of several processes has them
         show_metrics(result.metrics, result.files)

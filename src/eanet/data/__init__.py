@@ -1,1 +1,1 @@
-"""What is seen: image sets, where they come from, augmentation, batches."""
+"""Data: image sets and their sources, augmentation and batches."""

@@ -1,4 +1,4 @@
-"""Archives of images, unpacked into the cache: once, and nothing but images and lists of them."""
+"""Unpack archives into the cache: only once, and only images and lists of images."""
 
 from __future__ import annotations
 
@@ -22,39 +22,39 @@ from eanet.data.layout import LISTS, is_image, is_visible
 from eanet.errors import EanetError
 
 ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
-# Images hardly compress, so an archive that grows by more than this is made to fill the disk.
+# Images hardly compress: an archive that exceeds both limits is meant to fill the disk.
 MOST_BYTES = 1 << 30
 MOST_GROWTH = 100
 
 _CHUNK_BYTES = 1 << 20
 _DAMAGED = (
     *(zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, OSError, EOFError),
-    *(NotImplementedError, RuntimeError),  # an odd compression, encrypted
+    *(NotImplementedError, RuntimeError),  # unknown compression, encryption
 )
 
 Member = tuple[str, Callable[[], IO[bytes] | None]]
-"""The name of a regular file in an archive, and how to open it."""
+"""The name of a regular file in an archive, and a function that opens it."""
 
 
 def is_archive(path: Path) -> bool:
-    """Whether this is a file with the name of an archive."""
+    """Return whether this is a file with the extension of an archive."""
     return path.name.lower().endswith(ARCHIVES) and path.is_file()
 
 
 def archive_stem(path: Path) -> str:
-    """The name of an archive without its ending."""
+    """Return the name of an archive without its extension."""
     ending = max((e for e in ARCHIVES if path.name.lower().endswith(e)), key=len)
     return path.name[: -len(ending)]
 
 
 @contextmanager
 def unpacked(archive: Path) -> Iterator[Path]:
-    """The folder in the cache that holds what is in an archive.
+    """Unpack an archive into the cache and yield the folder that holds its files.
 
-    Errors raised inside name the archive where they would name that folder.
+    Errors raised in the block name the archive instead of that folder.
 
     Raises:
-        EanetError: it cannot be read, holds no image, would leave the folder or fill the disk.
+        EanetError: it cannot be read, holds no image, has paths outside it or is too large.
     """
     folder = unpack(archive)
     try:
@@ -65,14 +65,14 @@ def unpacked(archive: Path) -> Iterator[Path]:
 
 
 def unpack(archive: Path) -> Path:
-    """As `unpacked`, without the care for errors."""
+    """Unpack as `unpacked` and return the folder, but leave errors as they are."""
 
     def build(folder: Path) -> Details:
         try:
             _extract(archive, folder / "files")
         except _DAMAGED as error:
             if isinstance(error, OSError) and error.errno:
-                raise  # of the disk, not of the archive
+                raise  # an error of the disk, not of the archive
             reason = " ".join(str(error).split())
             raise EanetError(f"{archive} is damaged or no archive: {reason}") from error
         return {}
@@ -114,7 +114,7 @@ def _extract(archive: Path, folder: Path) -> None:
 def _zip_members(file: BinaryIO) -> Iterator[Member]:
     with zipfile.ZipFile(file) as opened:
         for info in opened.infolist():
-            kind = stat.S_IFMT(info.external_attr >> 16)  # 0 where the writer has no such thing
+            kind = stat.S_IFMT(info.external_attr >> 16)  # 0: the writer stores no file type
             if not info.is_dir() and kind in (0, stat.S_IFREG):
                 yield info.filename, partial(opened.open, info)
 
@@ -127,7 +127,7 @@ def _tar_members(file: BinaryIO) -> Iterator[Member]:
 
 
 def _target(archive: Path, name: str, folder: Path) -> Path | None:
-    """Where to put a member, or None for what is not wanted."""
+    """Return where to extract a member, or None to leave it out."""
     # Some writers on Windows use the wrong separator.
     path = Path(os.path.normpath(folder / name.replace("\\", "/")))
     if not path.is_relative_to(os.path.normpath(folder)):
@@ -137,7 +137,7 @@ def _target(archive: Path, name: str, folder: Path) -> Path | None:
 
 
 def _copy(source: IO[bytes], target: Path, most: int) -> int:
-    """Copy a member, but not much more than ``most`` bytes; returns how many."""
+    """Copy a member, but not much more than ``most`` bytes; return the bytes copied."""
     target.parent.mkdir(parents=True, exist_ok=True)
     count = 0
     with source, target.open("wb") as file:

@@ -1,7 +1,7 @@
-"""The cache: what was decoded or unpacked from people's files, so that a second run starts at once.
+"""A cache of decoded images and unpacked archives, so that a second run starts at once.
 
-There is one entry for each file or folder and purpose. It is replaced when that has changed, and
-removed when that is gone, so the cache holds no more than what people still have.
+There is one entry per file or folder and purpose. An entry is replaced when its source changes and
+removed when its source is gone, so the cache only holds what still exists.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ STALE_AFTER_S = 24 * 3600
 T = TypeVar("T")
 Details = dict[str, Any]
 Build = Callable[[Callable[[NDArray[np.uint8]], None]], Details]
-"""Calls its argument with each image in turn, and returns what else to keep, fit for JSON."""
+"""Calls its argument with each image in turn and returns JSON-serialisable details to keep."""
 
 
 class NoCacheError(EanetError):
@@ -40,9 +40,9 @@ class NoCacheError(EanetError):
 
 
 def fingerprint(files: Iterable[Path], folder: Path, *others: object) -> str:
-    """A name for the state of ``files``, which changes when one of them or of ``others`` does.
+    """Return a hash of the state of ``files``, which changes when a file or one of ``others`` does.
 
-    It covers their paths from ``folder``, sizes, times of change and whether they may be read.
+    It covers paths relative to ``folder``, sizes, modification times and read permission.
     """
     digest = hashlib.sha256(repr((FORMAT_VERSION, *others)).encode())
     for file in files:
@@ -50,7 +50,7 @@ def fingerprint(files: Iterable[Path], folder: Path, *others: object) -> str:
             status = file.stat()
             stamp = (status.st_size, status.st_mtime_ns, os.access(file, os.R_OK))
         except OSError:
-            stamp = (0, 0, False)  # a broken link: the decoder says so
+            stamp = (0, 0, False)  # a broken link: the decoder reports it
         digest.update(b"\0" + os.fsencode(os.path.relpath(file, folder)) + f"\0{stamp}".encode())
     return digest.hexdigest()
 
@@ -62,17 +62,16 @@ def cached(
     build: Callable[[Path], Details],
     read: Callable[[Path, Details], T],
 ) -> T:
-    """What ``read`` makes of the entry for ``place``, which is built first where need be.
+    """Return what ``read`` makes of the entry for ``place``, building the entry if needed.
 
-    An entry appears as a whole or not at all.
+    An entry appears complete or not at all.
 
     Args:
         place: the file or folder that the entry is made from.
-        purpose: tells apart the entries of one place.
-        state: the entry is built anew when this is another than it was.
-        build: fills a folder and returns what else to keep, fit for JSON.
-        read: opens a folder that was filled; raises OSError, ValueError or EOFError if it is
-            damaged.
+        purpose: distinguishes several entries of one place.
+        state: the entry is rebuilt when this has changed.
+        build: fills a folder and returns JSON-serialisable details to keep.
+        read: opens a filled folder; raises OSError, ValueError or EOFError if it is damaged.
 
     Raises:
         NoCacheError: the cache cannot be written at all.
@@ -105,7 +104,7 @@ def cached(
         kept = build(temporary)
         details = {"place": str(place), "state": state, "kept": kept}
         (temporary / "details.json").write_text(json.dumps(details), "utf-8")
-        if opened() is None:  # nor has another process stored it meanwhile
+        if opened() is None:  # unless another process has stored it meanwhile
             shutil.rmtree(entry, ignore_errors=True)
             try:
                 temporary.replace(entry)
@@ -127,10 +126,10 @@ def cached(
 def cached_images(
     place: Path, purpose: str, state: str, image_size: int, build: Build
 ) -> tuple[NDArray[np.uint8], Details]:
-    """Decoded images, memory-mapped, (n, size, size, 3), and what else ``build`` keeps.
+    """Return decoded images, memory-mapped, (n, size, size, 3), and the details from ``build``.
 
-    Arguments and errors are those of `cached`. Where the cache cannot be written, the images are
-    built in memory, with one notice for all of them.
+    Arguments and errors are as for `cached`, except that if the cache cannot be written, the images
+    are built in memory, with a single notice.
     """
 
     def fill(folder: Path) -> Details:
@@ -158,9 +157,9 @@ def _build_in_memory(image_size: int, build: Build) -> tuple[NDArray[np.uint8], 
 
 
 def _write_images(file: BinaryIO, image_size: int, build: Build) -> Details:
-    """Write a .npy whose number of images is known only at the end.
+    """Write a .npy file whose number of images is only known at the end.
 
-    Written, not mapped for writing: a full disk is an error here and a crash there.
+    A full disk is an error here; with a writable memory map it would be a crash.
     """
     _write_header(file, 0, image_size)
     start = file.tell()
@@ -181,7 +180,7 @@ def _append(file: BinaryIO, pixels: NDArray[np.uint8]) -> None:
 
 
 def _tidy(folder: Path) -> None:
-    """Remove entries whose files are gone, and what runs that were killed long ago left behind."""
+    """Remove entries whose source is gone, and leftovers of runs that were killed long ago."""
     for entry in folder.iterdir():
         with suppress(OSError, ValueError, KeyError, TypeError):  # damaged or not ours
             if entry.name.startswith("tmp-"):

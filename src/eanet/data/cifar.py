@@ -28,7 +28,7 @@ BASE_URL = "https://www.cs.toronto.edu/~kriz/"
 
 @dataclass(frozen=True, kw_only=True)
 class _Archive:
-    """One of the two archives: its names, its keys and its SHA-256 sums."""
+    """Names, keys and SHA-256 sums of one of the two archives."""
 
     file: str
     sha256: str
@@ -78,12 +78,12 @@ _CIFAR100 = _Archive(
 
 
 def load_cifar10(options: DataOptions) -> SourceSplits:
-    """CIFAR-10: 50,000 training and 10,000 test images of 32 x 32 pixels in 10 classes."""
+    """Load CIFAR-10: 50,000 training and 10,000 test images of 32 x 32 pixels in 10 classes."""
     return _load(_CIFAR10, options)
 
 
 def load_cifar100(options: DataOptions) -> SourceSplits:
-    """CIFAR-100 with its 100 fine labels: 50,000 training and 10,000 test images of 32 x 32."""
+    """Load CIFAR-100, 100 fine labels: 50,000 training and 10,000 test images of 32 x 32 pixels."""
     return _load(_CIFAR100, options)
 
 
@@ -113,7 +113,7 @@ def _load(archive: _Archive, options: DataOptions) -> SourceSplits:
 
 
 def _locate(archive: _Archive, options: DataOptions) -> Path:
-    """The archive file, or the folder that was extracted from it; downloaded if there is none."""
+    """Return the archive file or the folder extracted from it; download the archive if missing."""
     own = options.data_dir or os.environ.get("EANET_DATA_DIR") or cache_dir()
     base = Path(own).expanduser()
     if base.is_file() or (base / archive.meta).is_file():
@@ -127,7 +127,7 @@ def _locate(archive: _Archive, options: DataOptions) -> Path:
 
 
 def _members(archive: _Archive, path: Path) -> Iterator[tuple[str, bytes]]:
-    """Name and bytes of each member that matters, read without extracting anything."""
+    """Yield name and bytes of each relevant member, without extracting to disk."""
     wanted = archive.member_sha256
     if path.is_dir():
         for name in wanted:
@@ -149,7 +149,7 @@ def _members(archive: _Archive, path: Path) -> Iterator[tuple[str, bytes]]:
 
 
 class _Unpickler(pickle.Unpickler):
-    """Admits containers, text, bytes, numbers and arrays; nothing that could run."""
+    """Admits only containers, text, bytes, numbers and arrays; nothing that could run code."""
 
     _admitted = {  # noqa: RUF012
         ("numpy", "ndarray"): np.ndarray,
@@ -200,5 +200,5 @@ def _image_set(
 
 
 def _to_nhwc(rows: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """(n, 3072), channel by channel, to (n, 32, 32, 3), contiguous."""
+    """Convert (n, 3072), channel by channel, to contiguous (n, 32, 32, 3)."""
     return np.ascontiguousarray(rows.reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1))

@@ -1,4 +1,4 @@
-"""Many image files to one array: decoded in parallel, kept in the cache."""
+"""Decode many image files to one array, in parallel and cached."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from eanet.errors import EanetError
 
 @dataclass(frozen=True)
 class Decoded:
-    """The images of one split, what each was before, and the files that could not be read."""
+    """The images of one split, properties of their originals, and unreadable files with reasons."""
 
     images: ImageSet
     originals: tuple[Original, ...]
@@ -31,10 +31,10 @@ class Decoded:
 
 
 def decode_listing(split: str, listing: Listing, classes: tuple[str, ...], size: int) -> Decoded:
-    """Decode the files of a split to ``size`` x ``size`` pixels, or find them in the cache.
+    """Decode the files of a split to ``size`` x ``size`` pixels, or read them from the cache.
 
     Raises:
-        EanetError: none of them can be read, or the disk is full.
+        EanetError: no file can be read, or the disk is full.
     """
     files = [file for name in classes for file in listing.images.get(name, [])]
     counts = [len(listing.images.get(name, [])) for name in classes]
@@ -62,14 +62,14 @@ def decode_listing(split: str, listing: Listing, classes: tuple[str, ...], size:
 def _decode(
     files: Sequence[Path], size: int, title: str, append: Callable[[NDArray[np.uint8]], None]
 ) -> tuple[list[Original], list[tuple[int, str]]]:
-    """Decode on all cores, in order; also returns (index, reason) of what cannot be read."""
+    """Decode on all cores, in order; also return (index, reason) of unreadable files."""
     originals, skipped = [], []
     with (
         warnings.catch_warnings(),
         progress_bar(MofNCompleteColumn(), ImagesPerSecond()) as bar,
     ):
-        # Pillow's warnings of odd files say nothing that the notes do not. Set here and not in the
-        # threads, since filters belong to the whole process.
+        # Pillow's warnings about odd files add nothing to our notes. Set here and not in the
+        # threads, since warning filters are per process.
         warnings.simplefilter("ignore")
         results = in_parallel(partial(_try_read, size=size), files)
         for index, result in enumerate(bar.track(results, len(files), description=title)):

@@ -9,8 +9,8 @@ from eanet.data.splits import DataOptions, SourceSplits
 
 
 def load_digits(options: DataOptions) -> SourceSplits:
-    """1,797 grey images of 8 x 8 pixels in 10 classes, without splits of their own."""
-    # Heavy, and needed by no other data set.
+    """Load 1,797 grey images of 8 x 8 pixels in 10 classes, without predefined splits."""
+    # A heavy import that no other data set needs.
     from sklearn.datasets import load_digits as bundled
 
     digits = bundled()

@@ -1,4 +1,4 @@
-"""Images that are there more than once, to the pixel."""
+"""Find images that occur more than once, with identical pixels."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ Place = tuple[str, int]
 
 
 def find_duplicates(sets: Mapping[str, ImageSet]) -> list[list[Place]]:
-    """Groups of two and more images with the same pixels.
+    """Return groups of two or more images with the same pixels.
 
-    Pixels and not files, since that is what a model sees: copies with other metadata or in another
-    lossless format count.
+    Pixels are compared, not files, since a model sees only pixels: copies with other metadata or in
+    another lossless format count.
     """
     groups: dict[bytes, list[Place]] = defaultdict(list)
     for split, images in sets.items():

@@ -1,4 +1,4 @@
-"""What can be told of a data set before its images are decoded."""
+"""Facts about a data set that are known before its images are decoded."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from PIL import Image
 from eanet.data.archive import is_archive, unpacked
 from eanet.data.image_files import find_layout
 
-OPENED = 100  # files whose size is looked up, spread evenly over all of them
+OPENED = 100  # files whose image size is read, spread evenly over all
 
 
 @dataclass(frozen=True)
 class Facts:
-    """What the settings of a training are chosen by.
+    """The facts that the training settings are chosen by.
 
     Attributes:
-        images: to train on, before others are set aside for validation and testing.
-        classes: their number.
-        side: median of the shorter side of the files, in pixels.
+        images: number of training images, before some are set aside for validation and testing.
+        classes: number of classes.
+        side: median of the shorter sides of the images, in pixels.
     """
 
     images: int
@@ -31,7 +31,7 @@ class Facts:
 
 
 def look(path: Path) -> Facts:
-    """Count the images of a folder, a list or an archive, and look at the heads of some.
+    """Count the images of a folder, a list or an archive, and read the headers of some.
 
     Raises:
         EanetError: it cannot be read, or has no images with classes.
@@ -50,12 +50,12 @@ def _look(path: Path) -> Facts:
 
 
 def _median_side(files: Sequence[Path]) -> int:
-    """Median of the shorter sides of those files that can be read; 0 where none can."""
+    """Return the median of the shorter sides of the readable files; 0 if there are none."""
     sides = []
     for file in files:
         try:
             with Image.open(file) as image:
                 sides.append(min(image.size))
-        except Exception:  # damaged bytes make Pillow raise nearly anything; decoding names them
+        except Exception:  # damaged bytes make Pillow raise nearly anything; reported on decoding
             continue
     return round(float(np.median(sides))) if sides else 0

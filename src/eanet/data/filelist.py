@@ -1,4 +1,4 @@
-"""A list of images and their classes: CSV, TSV or Parquet, with a header."""
+"""Read a list of images and their classes: CSV, TSV or Parquet, with a header."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 from eanet.data.layout import LISTS, SPLITS, Layout, Listing
 from eanet.errors import EanetError, unknown_name
 
-# What columns are called; case, spaces and underscores do not count, the first that is there does.
+# Accepted column names; the first one present is used. Case, spaces and underscores are ignored.
 _COLUMNS = {
     "path": ("path", "filepath", "imagepath", "file", "filename", "image"),
     "label": ("label", "class", "target"),
@@ -20,16 +20,16 @@ _COLUMNS = {
 }
 
 Row = tuple[str, dict[str, str]]
-"""Where a row is, such as ``line 3``, and its cells by the names in ``_COLUMNS``."""
+"""The position of a row, such as ``line 3``, and its cells, keyed as in ``_COLUMNS``."""
 
 
 def is_list(path: Path) -> bool:
-    """Whether this is a file with the name of a list."""
+    """Return whether this is a file with the extension of a list."""
     return path.suffix.lower() in LISTS and path.is_file()
 
 
 def read_list(file: Path) -> Layout:
-    """The images that a list names in its columns ``path``, ``label`` and, if any, ``split``.
+    """Read a list of images with the columns ``path``, ``label`` and optionally ``split``.
 
     Relative paths start from the folder of the list.
 
@@ -103,7 +103,7 @@ def _read_parquet(file: Path) -> Iterator[Row]:
 
 
 def _columns(file: Path, header: Sequence[str]) -> dict[str, int]:
-    """The index of each column that matters, by its name in ``_COLUMNS``."""
+    """Return the index of each relevant column, keyed as in ``_COLUMNS``."""
     plain = [name.strip().lower().replace("_", "").replace(" ", "") for name in header]
     found = {
         column: plain.index(next(name for name in names if name in plain))

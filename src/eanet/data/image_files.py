@@ -1,4 +1,4 @@
-"""One's own images as a data set: a folder of class folders, a list or an archive."""
+"""The user's own images as a data set: a folder of class folders, a list or an archive."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ _NAMED = 5
 def load_image_files(path: Path, options: DataOptions) -> SourceSplits:
     """Load a folder, a list or an archive of either.
 
-    A folder is ``<class>/...`` or ``{train,val,test}/<class>/...``, or holds a list and no such
-    folders; folders that hold but one folder are passed through. Unreadable images are skipped,
-    and named in a note. The classes are sorted by name.
+    A folder is laid out as ``<class>/...`` or ``{train,val,test}/<class>/...``, or holds a list and
+    no such folders. It may be nested in folders that hold only one folder. Unreadable images are
+    skipped and named in a note. Classes are sorted by name.
 
     Raises:
-        EanetError: there is only one class or none, a class without a readable image, or a class
-            that the training images lack.
+        EanetError: there are fewer than two classes, a class has no readable training image, or
+            another split has a class that the training images lack.
     """
     if not is_archive(path):
         return _load(path, options)
@@ -71,7 +71,7 @@ def _load(path: Path, options: DataOptions) -> SourceSplits:
 
 
 def find_layout(path: Path) -> Layout:
-    """Where the images of a list or a folder lie.
+    """Locate the images of a list or a folder.
 
     Raises:
         EanetError: it cannot be read, or has no images with classes.
@@ -89,7 +89,7 @@ def find_layout(path: Path) -> Layout:
 
 
 def _inner(folder: Path) -> Path:
-    """Where the classes, splits or lists are, below folders that hold but one folder."""
+    """Descend through folders that hold only one folder to the classes, splits or lists."""
     folders, files = visible_folders(folder), visible_files(folder)
     if len(folders) != 1 or folders[0].name.lower() in SPLITS:
         return folder
@@ -106,7 +106,7 @@ def _has_classes(folder: Path) -> bool:
 
 
 def _classes(layout: Layout) -> tuple[str, ...]:
-    """The names of the classes, once it is sure that each has images to learn from."""
+    """Return the class names, after checking that each class has training images."""
     train = layout.splits["train"]
     classes = tuple(train.images)
     if len(classes) < 2:
@@ -129,7 +129,7 @@ def _classes(layout: Layout) -> tuple[str, ...]:
 def _notes(
     layout: Layout, decoded: Mapping[str, Decoded], odd: Sequence[tuple[Path, str]]
 ) -> Iterator[str]:
-    """What people should know, in one line each."""
+    """Yield what the user should know, in one line each."""
 
     def named(files: Sequence[Path]) -> str:
         return _some([str(_told(file, layout.root)) for file in files])

@@ -1,4 +1,4 @@
-"""An image set: square RGB images of bytes, their labels and the names of the classes."""
+"""An image set: square 8-bit RGB images, their labels and the class names."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ class ImageSet:
 
     Attributes:
         images: square RGB images, (n, H, H, 3).
-        labels: index into ``classes``, (n,).
-        classes: the name of each class, all different.
-        files: where each image was read from, n; None where they are no files.
+        labels: indices into ``classes``, (n,).
+        classes: the class names, all different.
+        files: the n files that the images were read from; None if they are not from files.
 
     Raises:
         EanetError: a type, a shape or a label does not fit.
@@ -69,13 +69,13 @@ class ImageSet:
         return int(self.images.shape[1])
 
     def counts(self) -> NDArray[np.int64]:
-        """Images per class, (K,)."""
+        """Return the number of images per class, (K,)."""
         return np.bincount(self.labels, minlength=len(self.classes)).astype(np.int64)
 
     def subset(self, indices: ArrayLike) -> ImageSet:
-        """The images at ``indices``, in that order.
+        """Return the images at ``indices``, in that order.
 
-        A large part of a memory-mapped set is copied to an unnamed file beside it, not to memory.
+        A large subset of a memory-mapped set is copied to an unnamed file beside it, not to memory.
         """
         chosen = np.asarray(indices, dtype=np.int64)
         large = chosen.size * self.images[:1].nbytes > IN_MEMORY_BYTES
@@ -87,9 +87,9 @@ class ImageSet:
         return replace(self, images=images, labels=self.labels[chosen], files=files)
 
     def mean_std(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
-        """Mean and standard deviation of each channel, in grey levels 0..255.
+        """Return the mean and standard deviation of each channel, in grey levels 0..255.
 
-        Sums are whole numbers, so the result depends neither on the order nor on the chunks.
+        Sums are integers, so the result depends on neither order nor chunk size.
         """
         if not len(self):
             raise EanetError("an empty image set has no mean")
@@ -105,7 +105,7 @@ class ImageSet:
         return mean, std
 
     def fingerprint(self) -> str:
-        """SHA-256 (hexadecimal) over shape, class names, labels and pixels."""
+        """Return the SHA-256 (hexadecimal) of shape, class names, labels and pixels."""
         digest = hashlib.sha256(json.dumps([self.images.shape, self.classes]).encode())
         digest.update(self.labels.astype("<i8").tobytes())
         for chunk in self._chunks():
@@ -113,12 +113,12 @@ class ImageSet:
         return digest.hexdigest()
 
     def digests(self) -> Iterator[bytes]:
-        """SHA-256 over the pixels of each image."""
+        """Yield the SHA-256 of the pixels of each image."""
         for image in self.images:
             yield hashlib.sha256(np.ascontiguousarray(image).data).digest()
 
     def resized(self, size: int) -> ImageSet:
-        """The same set at ``size`` x ``size`` pixels: bilinear, antialiased when shrinking."""
+        """Resize to ``size`` x ``size`` pixels: bilinear, antialiased when shrinking."""
         if size == self.image_size:
             return self
         images = np.empty((len(self), size, size, 3), dtype=np.uint8)
@@ -128,14 +128,14 @@ class ImageSet:
         return replace(self, images=images)
 
     def _chunks(self) -> Iterator[NDArray[np.uint8]]:
-        """Successive images of about CHUNK_BYTES, so that a memory map is never loaded whole."""
+        """Yield chunks of about CHUNK_BYTES, so that a memory map is never loaded completely."""
         step = max(1, CHUNK_BYTES // self.images[:1].nbytes) if len(self) else 1
         for start in range(0, len(self), step):
             yield self.images[start : start + step]
 
 
 def _per_channel(flat: NDArray[np.integer]) -> NDArray[np.uint64]:
-    """Sum of each channel of (m, H * W * 3), as (3,)."""
+    """Sum each channel of (m, H * W * 3) to (3,)."""
     columns: NDArray[np.uint64] = flat.sum(axis=0, dtype=np.uint64)
     return np.asarray(columns.reshape(-1, 3).sum(axis=0), dtype=np.uint64)
 
@@ -144,11 +144,11 @@ def _gather_on_disk(
     images: np.memmap[tuple[int, ...], np.dtype[np.uint8]],
     indices: Sequence[int] | NDArray[np.int64],
 ) -> NDArray[np.uint8]:
-    """Copy rows of a memory map to an unnamed file, which vanishes with the last use of it."""
+    """Copy rows of a memory map to an unnamed file, which is deleted after its last use."""
     folder = Path(str(images.filename)).parent
     step = max(1, CHUNK_BYTES // images[:1].nbytes)
     try:
-        # Written, not mapped for writing: a full disk is an error here and a crash there.
+        # A full disk is an error here; with a writable memory map it would be a crash.
         with tempfile.TemporaryFile(dir=folder) as file:
             for start in range(0, len(indices), step):
                 file.write(images[indices[start : start + step]].data)

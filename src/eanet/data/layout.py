@@ -1,4 +1,4 @@
-"""Where the images of a folder lie: which files are images, which folders classes or splits."""
+"""Find the images of a folder: which files are images, which folders are classes or splits."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ SPLITS = {
     "testing": "test",
 }
 LISTS = (".csv", ".tsv", ".parquet")
-# Formats of pictures; Pillow also knows documents, fonts, films and measurements.
+# Picture formats only; Pillow also registers documents, fonts, films and measurements.
 _PICTURES = {
     *(".avif", ".bmp", ".dib", ".gif", ".heic", ".heif", ".jfif", ".jp2", ".jpe", ".jpeg", ".jpg"),
     *(".pbm", ".pgm", ".png", ".pnm", ".ppm", ".qoi", ".tga", ".tif", ".tiff", ".webp"),
 }
-_NOT_THE_USERS = {"__MACOSX", "@eaDir"}  # what archives of macOS and disks of Synology add
+_NOT_THE_USERS = {"__MACOSX", "@eaDir"}  # added by macOS archives and Synology disks
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class Listing:
     Attributes:
         place: the folder that holds them, or the list that names them.
         images: the image files of each class; the classes are sorted by name.
-        others: what lies beside them.
+        others: the files beside them.
     """
 
     place: Path
@@ -49,12 +49,12 @@ class Listing:
 
 @dataclass(frozen=True)
 class Layout:
-    """Where the images of a data set lie.
+    """The files of a data set.
 
     Attributes:
-        root: the folder that names of files are told from.
-        splits: by ``train``, ``validation`` and ``test``; the first is always there.
-        ignored: folders beside those of the splits.
+        root: the folder that file names are reported relative to.
+        splits: keyed by ``train``, ``validation`` and ``test``; ``train`` is always present.
+        ignored: folders beside the split folders.
     """
 
     root: Path
@@ -63,7 +63,7 @@ class Layout:
 
 
 def read_folder(root: Path) -> Layout:
-    """The layout ``<class>/...`` or ``{train,val,test}/<class>/...`` of a folder.
+    """Read a folder laid out as ``<class>/...`` or ``{train,val,test}/<class>/...``.
 
     Raises:
         EanetError: there are no class folders, or no ``train`` beside other splits.
@@ -74,10 +74,10 @@ def read_folder(root: Path) -> Layout:
 
 
 def _split_folders(root: Path) -> tuple[dict[str, Path], list[Path]]:
-    """The folder of each split, and the folders beside them that are none."""
+    """Return the folder of each split, and the other folders beside them."""
     folders = visible_folders(root)
     named = [path for path in folders if path.name.lower() in SPLITS]
-    # Among other class folders, a "train" without folders in it is a class: trains do exist.
+    # Among other class folders, a "train" without subfolders is a class: the vehicle.
     if not named or (len(named) < len(folders) and not any(map(visible_folders, named))):
         return {"train": root}, []
     splits: dict[str, Path] = {}
@@ -95,14 +95,14 @@ def _split_folders(root: Path) -> tuple[dict[str, Path], list[Path]]:
 
 
 def visible_folders(folder: Path) -> list[Path]:
-    """The folders in a folder, sorted, without hidden ones and links that lead back up."""
+    """Return the subfolders, sorted, without hidden ones and links to the folder or a parent."""
     real = folder.resolve()
     found = [path for path in sorted(folder.iterdir()) if path.is_dir() and is_visible(path.name)]
     return [p for p in found if not (p.is_symlink() and real.is_relative_to(p.resolve()))]
 
 
 def visible_files(folder: Path) -> list[Path]:
-    """The files in a folder, sorted, without hidden ones."""
+    """Return the files in a folder, sorted, without hidden ones."""
     return [p for p in sorted(folder.iterdir()) if not p.is_dir() and is_visible(p.name)]
 
 
@@ -123,15 +123,15 @@ def _list_split(folder: Path) -> Listing:
 
 @cache
 def image_extensions() -> frozenset[str]:
-    """The extensions of files taken for images, in lower case, such as ``.jpg``."""
+    """Return the extensions of image files, in lower case, such as ``.jpg``."""
     Image.init()
-    with suppress(ImportError):  # where it is installed, photographs of iPhones are read
+    with suppress(ImportError):  # optional: reads iPhone photographs
         import_module("pillow_heif").register_heif_opener()
     return frozenset(_PICTURES & set(Image.registered_extensions()))
 
 
 def list_images(folder: Path) -> list[Path]:
-    """Every image file in ``folder`` and below, sorted; hidden ones are left out.
+    """Return all image files in ``folder`` and below, sorted; hidden ones are left out.
 
     Raises:
         EanetError: ``folder``, or a folder in it, cannot be read.
@@ -140,9 +140,9 @@ def list_images(folder: Path) -> list[Path]:
 
 
 def _list_files(folder: Path) -> list[Path]:
-    """The visible files in ``folder`` and below, sorted.
+    """Return the visible files in ``folder`` and below, sorted.
 
-    Links are followed, but no folder is entered twice, nor one that holds ``folder``.
+    Links are followed, but no folder is entered twice, and no parent of ``folder`` is entered.
     """
     start = folder.resolve()
     entered = {start, *start.parents}
@@ -150,7 +150,7 @@ def _list_files(folder: Path) -> list[Path]:
     links: list[Path] = []
     pending = [(folder, start)]
     while pending or links:
-        if not pending:  # links last, so that a file is listed where it lies
+        if not pending:  # links last, so that a file is listed by its real path
             link = links.pop()
             if (target := link.resolve()) in entered:
                 continue
@@ -167,7 +167,7 @@ def _list_files(folder: Path) -> list[Path]:
             if entry.is_symlink():
                 if path.is_dir():
                     links.append(path)
-                elif path.is_file() or not path.exists():  # a broken one is reported when read
+                elif path.is_file() or not path.exists():  # a broken link is reported when read
                     files.append(path)
             elif entry.is_dir():
                 if (target := real / entry.name) not in entered:
@@ -179,10 +179,10 @@ def _list_files(folder: Path) -> list[Path]:
 
 
 def is_image(file: Path) -> bool:
-    """Whether the name of the file is that of an image."""
+    """Return whether the file has the extension of an image."""
     return file.suffix.lower() in image_extensions()
 
 
 def is_visible(name: str) -> bool:
-    """Whether a file or folder of this name holds data of the user's."""
+    """Return whether a file or folder of this name holds the user's data."""
     return not name.startswith(".") and name not in _NOT_THE_USERS

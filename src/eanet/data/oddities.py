@@ -1,4 +1,4 @@
-"""Images unlike the others of their data set, which often do not belong to it."""
+"""Find images unlike the others of their data set, which often do not belong to it."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ from numpy.typing import NDArray
 
 from eanet.data.decode import Original
 
-FEWEST = 20  # images; among fewer, nothing is usual
-RARE, MOST = 0.02, 20  # the share of the images and their number beyond which nothing is odd
-ELONGATED = 3  # the longer side by the shorter: cut to a square, two thirds are gone
-SMALL = 0.25  # the shorter side by its median
+FEWEST = 20  # images; with fewer, nothing counts as usual
+RARE, MOST = 0.02, 20  # share and number of images above which a trait is not odd
+ELONGATED = 3  # longer side / shorter side; the crop to a square drops two thirds
+SMALL = 0.25  # shorter side / its median
 
 Rule = tuple[NDArray[np.bool_], Callable[[Original], str]]
 
 
 def find_odd(originals: Sequence[Original]) -> dict[int, str]:
-    """What is odd about which images: another kind of file, size or shape than nearly all others.
+    """Find images that are blank, or differ from nearly all others in format, size or shape.
 
-    A stray logo, icon, screenshot or placeholder shows itself so. Whatever more than a few
-    images have in common is not odd.
+    Stray logos, icons, screenshots and placeholders are found this way. A trait that more than a
+    few images share is not odd.
 
     Returns:
-        The index of each odd image, and the reasons in a few words.
+        The index of each odd image, with the reasons in a few words.
     """
     if len(originals) < FEWEST:
         return {}

@@ -1,4 +1,4 @@
-"""What a data set holds, and what is wrong with it: a first look before training."""
+"""A first look at a data set before training: its contents and its problems."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ class Overview:
     """A first look at a data set.
 
     Attributes:
-        name: of the data set.
-        splits: what it has of its own.
-        duplicates: groups of images with the same pixels, those in several splits first, then
-            those in several classes.
+        name: name of the data set.
+        splits: the splits that it provides.
+        duplicates: groups of images with the same pixels; groups across splits come first, then
+            groups across classes.
     """
 
     name: str
@@ -31,12 +31,12 @@ class Overview:
 
     @property
     def counts(self) -> dict[str, NDArray[np.int64]]:
-        """Images of each class, (K,), by split."""
+        """Number of images per class, (K,), by split."""
         return {split: images.counts() for split, images in self.splits.sets.items()}
 
     @property
     def sizes(self) -> dict[str, tuple[int, int, int]]:
-        """Least, median and greatest width and height of the files in pixels, by these names."""
+        """Minimum, median and maximum ``width`` and ``height`` of the files in pixels."""
         if self.splits.originals is None:
             return {}
         return {
@@ -45,13 +45,13 @@ class Overview:
         }
 
     def class_of(self, place: Place) -> str:
-        """The class of an image."""
+        """Return the class of an image."""
         split, index = place
         images = self.splits.sets[split]
         return images.classes[int(images.labels[index])]
 
     def name_of(self, place: Place) -> str:
-        """The file of an image, from the data set's folder, or its split and number."""
+        """Return an image's file relative to the data set's folder, or its split and index."""
         split, index = place
         files, originals = self.splits.sets[split].files, self.splits.originals
         if files is None or originals is None:
@@ -59,7 +59,7 @@ class Overview:
         return originals.told(files[index])
 
     def problems(self) -> Iterator[tuple[str, str]]:
-        """Each image that is unreadable, unlike the others or a copy, and what is wrong with it."""
+        """Yield each image that is unreadable, unlike the others or a copy, with its problem."""
         if self.splits.originals:
             for file, reason in self.splits.originals.skipped:
                 yield self.splits.originals.told(file), f"unreadable: {reason}"
@@ -72,7 +72,7 @@ class Overview:
 
 
 def overview(name: str, splits: SourceSplits) -> Overview:
-    """Look at a data set, as `eanet.data.sources.load_source` gives it."""
+    """Summarise a data set as returned by `eanet.data.sources.load_source`."""
     found = Overview(name, splits, ())
 
     def gravity(group: list[Place]) -> tuple[int, int]:

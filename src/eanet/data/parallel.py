@@ -1,4 +1,4 @@
-"""A function over many things: on all cores, in order, with bounded memory."""
+"""Map a function over many items: on all cores, in order, with bounded memory."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ def in_parallel(
     workers: int | None = None,
     ahead: int = AHEAD,
 ) -> Generator[R]:
-    """``function`` of each thing, in their order, computed by threads ahead of the reader.
+    """Yield ``function(thing)`` for all things in order, computed ahead of the reader by threads.
 
-    Threads suit what lets go of the interpreter's lock, as Pillow does while it decodes.
+    Threads suit functions that release the interpreter lock, as Pillow does while decoding.
 
     Args:
         function: called from several threads at a time.
-        things: taken as they are needed.
-        workers: how many threads; one for each core, but no more than 32, unless given.
-        ahead: how many results may wait for their reader.
+        things: consumed as needed.
+        workers: number of threads; by default one per core, but at most 32.
+        ahead: how many results may wait for the reader.
     """
     threads = ThreadPoolExecutor(workers or min(os.cpu_count() or 1, MOST_THREADS))
     waiting: deque[Future[R]] = deque()

@@ -1,4 +1,4 @@
-"""Training, validation and test images: what a source has of its own, and what is split off."""
+"""Training, validation and test images: the splits of a source, and those made from it."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ class DataOptions:
 
     Attributes:
         image_size: height and width in pixels; None: the source's natural size.
-        data_dir: where archives are found or downloaded to; None: the folder that the environment
-            variable EANET_DATA_DIR names, else the cache folder.
-        validation_fraction: share of the training images to split off where the source has no
-            validation images of its own; 0: none.
+        data_dir: where archives are found or downloaded to; None: the environment variable
+            EANET_DATA_DIR, else the cache folder.
+        validation_fraction: share of the training images to split off if the source has no
+            validation images; 0: none.
         validation_split: ``"stratified"`` draws from every class; ``"last"`` takes the last
-            training images in their order, as ``validation_split`` of Keras does.
-        split_seed: of the splits. Kept apart from the training seed, so that runs with other seeds
-            meet the same test images.
+            training images in their order, as ``validation_split`` in Keras.
+        split_seed: seed of the splits. Separate from the training seed, so that runs with different
+            seeds share the same test images.
     """
 
     image_size: int | None = None
@@ -56,14 +56,14 @@ class DataOptions:
 
 @dataclass(frozen=True)
 class Originals:
-    """What the files of a source were before they were decoded.
+    """Properties of the files of a source before they were decoded.
 
     Attributes:
-        root: the folder that names are told from.
-        sizes: width and height in pixels of each image that could be read, (n, 2).
-        modes: Pillow's mode of each.
-        skipped: the files that could not be read, with the reason.
-        odd: the files unlike the others, with what is odd about them.
+        root: the folder that file names are reported relative to.
+        sizes: width and height in pixels of each readable image, (n, 2).
+        modes: Pillow's mode of each readable image.
+        skipped: unreadable files, with the reason.
+        odd: files unlike the others, with the reason.
     """
 
     root: Path
@@ -73,21 +73,21 @@ class Originals:
     odd: tuple[tuple[Path, str], ...]
 
     def told(self, file: Path) -> str:
-        """The name of a file from ``root``; of one elsewhere, its whole path."""
+        """Return the path of a file relative to ``root``; unchanged if it lies elsewhere."""
         return str(file.relative_to(self.root) if file.is_relative_to(self.root) else file)
 
 
 @dataclass(frozen=True)
 class SourceSplits:
-    """What a source has of its own.
+    """The splits that a source provides.
 
     Attributes:
-        train: images to learn from, and to split off what is missing.
-        validation: None where the source has none.
-        test: None where the source has none.
-        notes: what people should know, in one line each.
+        train: images to train on, from which missing splits are taken.
+        validation: None if the source has none.
+        test: None if the source has none.
+        notes: what the user should know, in one line each.
         mirrorable: whether a mirrored image still shows its class; a digit or a letter does not.
-        originals: None where the images are no files.
+        originals: None if the images are not from files.
     """
 
     train: ImageSet
@@ -99,12 +99,12 @@ class SourceSplits:
 
     @property
     def sets(self) -> dict[str, ImageSet]:
-        """Those that there are, by ``train``, ``validation`` and ``test``."""
+        """The splits present, keyed by ``train``, ``validation`` and ``test``."""
         sets = {"train": self.train, "validation": self.validation, "test": self.test}
         return {name: images for name, images in sets.items() if images is not None}
 
     def resized(self, size: int | None) -> SourceSplits:
-        """The same at ``size`` x ``size`` pixels; as it is where that is None."""
+        """Resize all splits to ``size`` x ``size`` pixels; None: leave them unchanged."""
         if size is None:
             return self
         resized: dict[str, Any] = {name: images.resized(size) for name, images in self.sets.items()}
@@ -116,11 +116,11 @@ class Dataset:
     """The images of one run.
 
     Attributes:
-        name: of the source, or of the folder.
+        name: name of the source or folder.
         train: what the model learns from.
-        validation: what the best epoch is chosen by; None where none was asked for.
+        validation: what the best epoch is chosen by; None if not requested.
         test: what the model is judged by.
-        notes: what people should know, such as files skipped and splits made, in one line each.
+        notes: what the user should know, such as files skipped and splits made, in one line each.
         mirrorable: as in `SourceSplits`.
     """
 
@@ -135,10 +135,10 @@ class Dataset:
 def stratified_split(
     labels: NDArray[np.int64], fraction: float, seed: int
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Split ``fraction`` of every class off: (indices kept, indices split off), both sorted.
+    """Split ``fraction`` off every class: (indices kept, indices split off), both sorted.
 
-    Where ``fraction`` is above 0, a class of two or more images has at least one on each side; the
-    only image of a class is kept. The result depends on the arguments alone.
+    If ``fraction`` is above 0, a class of two or more images has at least one on each side; the
+    only image of a class is kept. The result depends only on the arguments.
     """
     random = np.random.Generator(np.random.Philox(seed))
     split_off = np.zeros(len(labels), dtype=bool)
@@ -151,7 +151,7 @@ def stratified_split(
 
 
 def complete_splits(name: str, splits: SourceSplits, options: DataOptions) -> Dataset:
-    """Split off the training images what the source lacks: the test first, then the validation.
+    """Split missing sets off the training images: first test, then validation.
 
     Every split made adds a note.
 
@@ -159,7 +159,7 @@ def complete_splits(name: str, splits: SourceSplits, options: DataOptions) -> Da
         EanetError: there are too few training images to split.
     """
     train, validation, test, notes = splits.train, splits.validation, splits.test, splits.notes
-    left = np.arange(len(train))  # one copy is made of what stays, however many splits are made
+    left = np.arange(len(train))  # indices, so that the images kept are copied only once
     if test is None:
         left, taken = _split_off(train, left, "test", TEST_FRACTION, options.split_seed)
         test = train.subset(taken)
@@ -185,7 +185,7 @@ def complete_splits(name: str, splits: SourceSplits, options: DataOptions) -> Da
 
 
 def _shared(train: ImageSet, asked: Mapping[str, ImageSet | None]) -> Iterator[str]:
-    """A note on images that the model learns by heart and is then asked about."""
+    """Yield a note if held-out images have the same pixels as training images."""
     learned = set(train.digests())
     found = []
     for split, images in asked.items():

@@ -1,1 +1,1 @@
-"""How it is used: prediction."""
+"""Deployment: prediction with trained models."""

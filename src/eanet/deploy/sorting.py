@@ -1,4 +1,4 @@
-"""Copies of images, sorted into a folder for each class."""
+"""Sort copies of images into one folder per class."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from eanet.errors import EanetError
 
 
 def copy_into(folder: Path, name: str, image: Path) -> Path:
-    """Copy an image into ``folder/name``, and say where it is.
+    """Copy an image into ``folder/name`` and return the path of the copy.
 
-    The original stays. Where the name is taken by another file, the copy is called ``-2`` and so
-    on; where it is taken by a copy of the same image, that one is left as it is.
+    The original stays. If the file name is taken by another file, ``-2`` and so on is added to the
+    stem; if it is taken by a copy of the same image, that copy is kept.
 
     Args:
-        folder: where the folders of the classes are.
-        name: of a class; what a folder cannot be called becomes ``_``.
-        image: the file; behind a link, what that points to.
+        folder: the parent of the class folders.
+        name: the class; characters that are not allowed in folder names become ``_``.
+        image: the file; links are followed.
 
     Raises:
-        EanetError: it cannot be read, or the copy not be written.
+        EanetError: the image cannot be read, or the copy cannot be written.
     """
     place = folder / (re.sub(r'[\\/:*?"<>|\x00-\x1f]', "_", name).strip(". ") or "_")
     try:

@@ -1,1 +1,1 @@
-"""What it is worth: metrics and pictures."""
+"""Evaluation: metrics, reports, comparisons and benchmarks."""

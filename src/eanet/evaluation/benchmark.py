@@ -1,4 +1,4 @@
-"""What a model costs: parameters, operations, time and memory, measured on this machine."""
+"""Cost of a model: parameters, operations, time and memory, measured on this machine."""
 
 from __future__ import annotations
 
@@ -37,23 +37,23 @@ from eanet.training.engine import create_fabric, decide_compile, resolve_precisi
 from eanet.training.optimizer import create_optimizer, set_step
 from eanet.training.step import TrainingStep
 
-RECIPE = "keras_example"  # whose augmentation, dropout and optimiser a step has
-SHARED = {"batch_size", *MachineSettings.model_fields}  # with a training's settings
+RECIPE = "keras_example"  # whose augmentation, dropout and optimiser are measured
+SHARED = {"batch_size", *MachineSettings.model_fields}  # fields that `TrainSettings` has
 
 
 @dataclass(frozen=True)
 class ModelFigures:
-    """What one model costs.
+    """Cost of one model.
 
     Attributes:
-        model: its name.
-        parameters: how many numbers are learned or loaded.
-        multiply_adds: of one image's forward pass; see `multiply_adds`.
-        training_images_per_second: of whole training steps, augmentation and optimiser included.
+        model: name of the model.
+        parameters: number of learned or loaded values.
+        multiply_adds: per image, forward pass only; see `multiply_adds`.
+        training_images_per_second: complete training steps, including augmentation and optimiser.
         prediction_images_per_second: at the same batch size.
-        latency_ms: of predicting one image.
-        peak_memory_bytes: of the process that trains, a compiler's share included, or on
-            CUDA of its tensors on the GPU.
+        latency_ms: time to predict one image.
+        peak_memory_bytes: of the training process, including the compiler; on CUDA, of the
+            tensors on the GPU.
     """
 
     model: str
@@ -67,24 +67,24 @@ class ModelFigures:
 
 @dataclass(frozen=True)
 class Benchmark:
-    """Figures of several models, and the files that they were written to."""
+    """Figures of several models, and the files they were written to."""
 
     models: tuple[ModelFigures, ...]
     files: tuple[Path, ...]
 
 
 def benchmark(*names: str, **settings: Any) -> Benchmark:
-    """Measure named models, one at a time, each in a process of its own.
+    """Measure models, one at a time, each in its own process.
 
-    The processes import the main module of the program anew, so a script calls this under
+    Each process imports the program's main module again, so scripts must call this under
     ``if __name__ == "__main__":``.
 
     Args:
-        *names: the models; all that there are unless given.
-        **settings: any field of `BenchmarkSettings` but ``dim``.
+        *names: names of the models; all known models by default.
+        **settings: any field of `BenchmarkSettings` except ``dim``.
 
     Raises:
-        EanetError: an unknown model, a wrong setting, or too little memory.
+        EanetError: an unknown model, an invalid setting, or too little memory.
     """
     chosen = names or tuple(entry.name for entry in models())
     asked = BenchmarkSettings.parse(settings)
@@ -108,10 +108,10 @@ def benchmark(*names: str, **settings: Any) -> Benchmark:
 
 
 def resolve(settings: BenchmarkSettings, *, single_layers: bool) -> BenchmarkSettings:
-    """The settings with every choice made.
+    """Return the settings with every automatic choice made.
 
     Raises:
-        EanetError: the device or the compiler asked for is not there.
+        EanetError: the requested device or compiler is not available.
     """
     device = resolve_device(settings.device)
     ahead = 0.0 if single_layers else float("inf")  # operations: models are always worth compiling
@@ -138,7 +138,7 @@ def _write(
 
 
 class Workload(NamedTuple):
-    """A model with the recipe that it is measured with, and one batch of random images."""
+    """A model, the recipe it is measured with, and one batch of random images."""
 
     model: Classifier
     recipe: TrainSettings
@@ -148,20 +148,20 @@ class Workload(NamedTuple):
 
 
 def prepare(name: str, settings: BenchmarkSettings) -> Workload:
-    """What `training_step` takes for a named model."""
+    """Return the arguments of `training_step` for a named model."""
     recipe = TrainSettings.resolve(model=name, recipe=RECIPE, **settings.model_dump(include=SHARED))
     fabric = create_fabric(recipe)
     torch.manual_seed(0)
     dropout: dict[str, Any] = {} if "dropout" in read_name(name)[1] else {"dropout": recipe.dropout}
     model = create_model(name, image_size=settings.image_size, **dropout)
     shape = (settings.batch_size, settings.image_size, settings.image_size, 3)
-    images = torch.randint(256, shape, dtype=torch.uint8).permute(0, 3, 1, 2)  # as `take` gives it
+    images = torch.randint(256, shape, dtype=torch.uint8).permute(0, 3, 1, 2)  # (B, C, H, W)
     labels = torch.randint(len(model.classes), (settings.batch_size,))
     return Workload(model, recipe, fabric, images, labels)
 
 
 def measure_model(name: str, settings: BenchmarkSettings) -> ModelFigures:
-    """Measure one model in this process, whose peak memory counts as the model's."""
+    """Measure one model in this process, whose peak memory is attributed to the model."""
     work = prepare(name, settings)
     model, recipe, fabric, images, _ = work
     batch = settings.batch_size
@@ -187,7 +187,7 @@ def measure_model(name: str, settings: BenchmarkSettings) -> ModelFigures:
 def training_step(
     model: Classifier, recipe: TrainSettings, fabric: Fabric, images: Tensor, labels: Tensor
 ) -> Callable[[], None]:
-    """One step as `eanet train` takes it: augmentation, both passes, optimiser."""
+    """Return a function that runs a step of `eanet train`: augmentation, both passes, optimiser."""
     optimizer = create_optimizer(model.to(fabric.device), recipe)
     made = TrainingStep(model, recipe)
     augmentation, step = made.augmentation, cast(nn.Module, made)
@@ -211,7 +211,7 @@ def training_step(
 def prediction(
     model: Classifier, recipe: TrainSettings, fabric: Fabric
 ) -> Callable[[Tensor], Tensor]:
-    """Raw pixels on the host to logits on the device, without gradients or dropout."""
+    """Return a function from raw host pixels to logits on the device; no gradients, no dropout."""
     run = model.eval()
     compiled = torch.compile(run, dynamic=False) if recipe.compile == "on" else run
 

@@ -1,4 +1,4 @@
-"""The pictures of the benchmarks: bars for models, curves by tokens for layers."""
+"""Benchmark plots: bars for models, curves over the number of tokens for layers."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ if TYPE_CHECKING:
     from eanet.evaluation.benchmark import ModelFigures
     from eanet.evaluation.benchmark_tokens import TokenFigures
 
-COLOURS = (BLUE, ORANGE)  # of the layers, in their order
-SMALLEST = 2**17  # bytes; less is lost among what the process itself takes and gives back
+COLOURS = (BLUE, ORANGE)  # of the layers, in order
+SMALLEST = 2**17  # bytes; less is lost in the process's own allocations
 
 
 def plot_benchmark(figures: Sequence[ModelFigures], path: Path, *, note: str) -> Path:
-    """Draw a panel of bars for each kind of figure, with 5th and 95th percentile as whiskers.
+    """Draw one panel of bars per figure, with whiskers from the 5th to the 95th percentile.
 
     Args:
-        figures: one bar in every panel each.
+        figures: of each model, one bar in every panel.
         path: the PNG file to write.
-        note: stands below the picture.
+        note: shown below the picture.
 
     Raises:
         EanetError: the file cannot be written.
@@ -85,11 +85,11 @@ def plot_tokens(
     """Draw time and memory of each layer by the number of tokens, on logarithmic axes.
 
     Args:
-        points: of at most two layers.
+        points: measurements of at most two layers.
         path: the PNG file to write.
-        crossing: the number of tokens to mark in time.
-        summary: stands above the picture, as its message.
-        note: stands below it.
+        crossing: number of tokens to mark in the panel of times, if any.
+        summary: shown above the picture, as its message.
+        note: shown below it.
 
     Raises:
         EanetError: the file cannot be written.
@@ -116,7 +116,7 @@ def plot_tokens(
 
 
 class _Panel:
-    """One log-log panel, whose curves carry their labels at their right ends."""
+    """A log-log panel with each curve labelled at its right end."""
 
     def __init__(self, axes: Axes) -> None:
         self.axes = axes
@@ -125,13 +125,13 @@ class _Panel:
     def draw(
         self, label: str, x: Sequence[float], y: Sequence[float], colour: str, style: str
     ) -> None:
-        """A curve; nothing where it has no points."""
+        """Draw a curve, unless it has no points."""
         if x:
             self.axes.plot(x, y, style, color=colour, marker="o", markersize=4)
             self.ends.append((label, colour, y[-1]))
 
     def finish(self, title: str, points: Sequence[TokenFigures]) -> None:
-        """Axes and labels, once every curve is there."""
+        """Set up axes and labels, once all curves are drawn."""
         from matplotlib.ticker import LogLocator
 
         axes = self.axes
@@ -139,7 +139,7 @@ class _Panel:
         axes.set_xscale("log", base=2)
         axes.set_yscale("log")
         axes.set_xlim(numbers[0] / 1.2, numbers[-1] * 1.2)
-        shown = numbers[:: -(-len(numbers) // 5)]  # five at the most
+        shown = numbers[:: -(-len(numbers) // 5)]  # at most five
         axes.set_xticks(shown, [f"{number:,}" for number in shown])
         low, high = np.log(axes.get_ylim())
         wide = high - low > np.log(30)
@@ -153,7 +153,7 @@ class _Panel:
 
 
 def _write_note(axes: Axes, note: str, points: float) -> None:
-    """Write how it was measured so many points below the left end of ``axes``."""
+    """Write a note on the measurement, ``points`` points below the left end of ``axes``."""
     axes.annotate(
         note,
         (0, 0),

@@ -1,4 +1,4 @@
-"""Every setting of a benchmark, declared once: command line and Python API follow it."""
+"""Benchmark settings, declared once for both the command line and the Python API."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from eanet.machine import MachineSettings
 
 
 class BenchmarkSettings(MachineSettings):
-    """What a benchmark measures with."""
+    """Settings of a benchmark."""
 
     image_size: int = Field(32, ge=1, description="side of the images in pixels")
     batch_size: int = Field(128, ge=1, description="images per step")

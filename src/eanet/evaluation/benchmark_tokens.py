@@ -1,4 +1,4 @@
-"""What one attention layer costs as the tokens become more: external against self-attention."""
+"""Cost of one attention layer by number of tokens: external against self-attention."""
 
 from __future__ import annotations
 
@@ -34,22 +34,22 @@ from eanet.models import create_model
 from eanet.training.engine import create_fabric
 
 TOKENS = tuple(64 * 2**n for n in range(9))  # 64 to 16,384
-# Each layer is the one of a named model; that of `vit` has heads of width dim / heads.
+# The models that the layers are taken from. The heads of `vit` have width dim / heads.
 EXTERNAL, SELF = "external attention", "self-attention"
 LAYERS = {EXTERNAL: "keras_eanet", SELF: "vit"}
-LONGEST = 20.0  # seconds of one forward and backward pass
+LONGEST = 20.0  # seconds for one forward and backward pass
 
 
 @dataclass(frozen=True)
 class TokenFigures:
-    """What a layer costs for one sequence of so many tokens.
+    """Cost of an attention layer on one sequence.
 
     Attributes:
-        layer: which attention.
+        layer: kind of attention.
         tokens: length of the sequence.
-        forward_ms: of a forward pass without gradients.
-        training_ms: of a forward and a backward pass.
-        memory_bytes: the most that these two passes take beyond what was there before.
+        forward_ms: time of a forward pass without gradients.
+        training_ms: time of a forward and a backward pass.
+        memory_bytes: peak memory of these two passes beyond what was in use before.
     """
 
     layer: str
@@ -61,13 +61,13 @@ class TokenFigures:
 
 @dataclass(frozen=True)
 class TokenBenchmark:
-    """Time and memory by tokens.
+    """Time and memory by number of tokens.
 
     Attributes:
         points: what was measured.
-        skipped: what was not, one line with the reason for each layer.
-        summary: one line on where external attention becomes the faster of the two.
-        files: what was written.
+        skipped: what was not measured, one line per layer with the reason.
+        summary: one line on where external attention becomes faster.
+        files: the files written.
     """
 
     points: tuple[TokenFigures, ...]
@@ -79,16 +79,16 @@ class TokenBenchmark:
 def benchmark_tokens(tokens: Sequence[int] = TOKENS, **settings: Any) -> TokenBenchmark:
     """Measure one layer of each kind, of equal width, on single sequences of growing length.
 
-    Every point is measured in a process of its own; a script calls this under
-    ``if __name__ == "__main__":``. Self-attention is the layer that the models
-    train with: on a CPU PyTorch's fused one from 1,024 tokens on.
+    Every point is measured in its own process, so scripts must call this under
+    ``if __name__ == "__main__":``. Self-attention is the layer that the models train with: on a
+    CPU, PyTorch's fused one from 1,024 tokens on.
 
     Args:
         tokens: lengths of the sequences, ascending.
-        **settings: any field of `BenchmarkSettings` but those of images.
+        **settings: any field of `BenchmarkSettings` except those about images.
 
     Raises:
-        EanetError: a wrong setting, or not even the shortest sequence could be measured.
+        EanetError: an invalid setting, or not even the shortest sequence could be measured.
     """
     made = resolve(BenchmarkSettings.parse(settings), single_layers=True)
     if made.output is not None:
@@ -113,11 +113,11 @@ def benchmark_tokens(tokens: Sequence[int] = TOKENS, **settings: Any) -> TokenBe
 def _measure_layer(
     layer: str, tokens: Sequence[int], settings: BenchmarkSettings
 ) -> tuple[list[TokenFigures], list[str]]:
-    """The points of one layer, up to the first that takes too long or too much memory."""
+    """Measure one layer, up to the first point that takes too long or too much memory."""
     points: list[TokenFigures] = []
     for number in tokens:
         if points:
-            growth = (number / points[-1].tokens) ** 2  # of the time, at the most
+            growth = (number / points[-1].tokens) ** 2  # of the time, at most
             if points[-1].training_ms.median / 1000 * growth > LONGEST:
                 why = f"a step may take more than {LONGEST:.0f} seconds"
                 break
@@ -137,7 +137,7 @@ def _measure_layer(
 
 
 def measure_tokens(layer: str, tokens: int, settings: BenchmarkSettings) -> TokenFigures:
-    """Measure one point in this process, which has not done other work."""
+    """Measure one point in this process, which must not have done other work."""
     machine = settings.model_dump(include={"device", "precision", "threads"})
     fabric = create_fabric(TrainSettings(**machine))
     torch.manual_seed(0)
@@ -165,7 +165,7 @@ def measure_tokens(layer: str, tokens: int, settings: BenchmarkSettings) -> Toke
         return torch.inference_mode()(forward), both
 
     if settings.compile == "off":
-        passes(TOKENS[0])[1]()  # so that what libraries set up once is not counted as the layer's
+        passes(TOKENS[0])[1]()  # keeps one-off set-up by libraries out of the layer's memory
     before = reset_peak_memory(fabric.device)
     forward, both = passes(tokens)
     both()
@@ -181,7 +181,7 @@ def measure_tokens(layer: str, tokens: int, settings: BenchmarkSettings) -> Toke
 
 
 def training_times(points: Sequence[TokenFigures]) -> dict[str, dict[int, float]]:
-    """For each layer, the milliseconds of forward and backward pass by number of tokens."""
+    """Return each layer's milliseconds of forward and backward pass, by number of tokens."""
     return {
         layer: {p.tokens: p.training_ms.median for p in points if p.layer == layer}
         for layer in LAYERS
@@ -189,15 +189,15 @@ def training_times(points: Sequence[TokenFigures]) -> dict[str, dict[int, float]
 
 
 def crossing(ours: Mapping[int, float], other: Mapping[int, float]) -> float | None:
-    """From how many tokens on ours is the faster one, to the end of what both were measured at.
+    """Return the number of tokens from which ours is faster, up to the largest measured for both.
 
     Args:
         ours: time by number of tokens.
         other: likewise.
 
     Returns:
-        Interpolated on logarithmic axes, where both are nearly straight; the smallest number where
-        ours is faster throughout; None where it is not faster at the largest.
+        Interpolated on logarithmic axes, where both are nearly straight. The smallest number if
+        ours is always faster; None if it is not faster at the largest.
     """
     common = sorted(ours.keys() & other.keys())
     leads = [math.log(other[n] / ours[n]) for n in common]  # > 0 where ours is faster
@@ -212,7 +212,7 @@ def crossing(ours: Mapping[int, float], other: Mapping[int, float]) -> float | N
 
 
 def state_crossing(ours: Mapping[int, float], other: Mapping[int, float]) -> str:
-    """The `crossing` of external and self-attention in one line."""
+    """Describe the `crossing` of external and self-attention in one line."""
     common = sorted(ours.keys() & other.keys())
     if not common:
         return "external and self-attention could not be compared at any number of tokens"
@@ -222,7 +222,7 @@ def state_crossing(ours: Mapping[int, float], other: Mapping[int, float]) -> str
         return f"{name} is not faster at {common[-1]:,} tokens, the most compared"
     if found == common[0]:
         return f"{name} is faster throughout, from {common[0]:,} to {common[-1]:,} tokens"
-    rounded = round(found, 1 - math.floor(math.log10(found)))  # two digits
+    rounded = round(found, 1 - math.floor(math.log10(found)))  # two significant digits
     return f"{name} is faster from about {rounded:,.0f} tokens on"
 
 

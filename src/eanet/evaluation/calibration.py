@@ -15,17 +15,17 @@ from numpy.typing import NDArray
 from eanet.models import Classifier
 
 BINS = 15
-LOWEST, HIGHEST = 0.01, 100.0  # of a temperature
+LOWEST, HIGHEST = 0.01, 100.0  # temperatures
 
 
 @dataclass(frozen=True, eq=False)
 class Reliability:
-    """Images by how sure the model was of its answer, in bins of equal width from 0 to 1.
+    """Images grouped by the model's confidence, in bins of equal width from 0 to 1.
 
     Attributes:
-        images: in each bin, (15,).
-        confidence: mean probability of the answers in each bin, (15,); NaN where there are none.
-        accuracy: part of them that are right, (15,); NaN where there are none.
+        images: number in each bin, (15,).
+        confidence: mean probability of the predicted classes in each bin, (15,); NaN if empty.
+        accuracy: fraction of correct predictions in each bin, (15,); NaN if empty.
     """
 
     images: NDArray[np.int64]
@@ -34,10 +34,10 @@ class Reliability:
 
     @classmethod
     def of(cls, probabilities: NDArray[np.float32], labels: NDArray[np.int64]) -> Reliability:
-        """Sort the answers ``(n, K)`` to images of the classes ``(n,)`` into the bins."""
+        """Bin the probabilities ``(n, K)`` predicted for images with labels ``(n,)``."""
         sure = probabilities.max(axis=1).astype(np.float64)
         right = probabilities.argmax(axis=1) == labels
-        # Each bin holds its upper edge, as in the paper.
+        # Each bin includes its upper edge, as in the paper.
         bins = np.clip(np.ceil(sure * BINS).astype(np.int64) - 1, 0, BINS - 1)
         images, confidence, accuracy = (
             np.bincount(bins, weights, minlength=BINS) for weights in (None, sure, right)
@@ -47,21 +47,21 @@ class Reliability:
 
     @property
     def error(self) -> float:
-        """Expected calibration error (section 2): mean distance of confidence and accuracy."""
+        """Expected calibration error (section 2): mean distance between confidence and accuracy."""
         gaps = np.abs(self.confidence - self.accuracy)
         return float(np.nansum(self.images * gaps) / self.images.sum())
 
 
 def fit_temperature(logits: NDArray[np.float32], labels: NDArray[np.int64]) -> float:
-    """The number to divide logits by, so that the probabilities fit the labels best (section 4.2).
+    """Return the temperature to divide logits by for the best fit to the labels (section 4.2).
 
-    The true class of each of the n images counts as 1 - 1/(n + 2) certain, not as 1: a model that
-    makes no mistake on these images would else be sure of all others, too (Platt, 1999,
+    The target probability of the true class is 1 - 1/(n + 2) for n images, not 1. Otherwise, a
+    model without mistakes on these images would become certain of all others too (Platt, 1999,
     "Probabilistic Outputs for Support Vector Machines", section 2.2).
 
     Args:
-        logits: (n, K) of images that the model was not trained on, and is not judged by.
-        labels: (n,) their classes.
+        logits: (n, K), of images used neither to train nor to evaluate the model.
+        labels: (n,), their classes.
     """
     scores = torch.from_numpy(logits).double()
     count, classes = scores.shape
@@ -69,8 +69,8 @@ def fit_temperature(logits: NDArray[np.float32], labels: NDArray[np.int64]) -> f
     true = scores.gather(1, torch.from_numpy(labels).unsqueeze(1)).mean()
     others = (scores.sum() / count - true) / max(1, classes - 1)
     wanted = (1 - doubt) * true + doubt * others
-    # The loss is convex in 1/T, with this slope: expected logit less wanted logit. Halving finds
-    # its zero, in the logarithm of T.
+    # The loss is convex in 1/T; its slope is the expected minus the wanted logit. Bisection in
+    # log T finds its zero.
     low, high = math.log(LOWEST), math.log(HIGHEST)
     for _ in range(40):
         middle = (low + high) / 2
@@ -84,9 +84,9 @@ def fit_temperature(logits: NDArray[np.float32], labels: NDArray[np.int64]) -> f
 
 @torch.no_grad()
 def divide_logits(model: Classifier, temperature: float) -> None:
-    """Divide a model's logits by ``temperature``, through its last layer.
+    """Divide a model's logits by ``temperature``, by scaling its last layer in place.
 
-    So everything that uses the model gives the calibrated probabilities.
+    Everything that uses the model then gives calibrated probabilities.
     """
     model.head.weight.div_(temperature)
     model.head.bias.div_(temperature)

@@ -1,4 +1,4 @@
-"""A sheet with some images of every class: what a model is going to learn from."""
+"""A sheet with some images of every class, to see what a model will learn from."""
 
 from __future__ import annotations
 
@@ -12,26 +12,26 @@ from eanet.data.imageset import ImageSet
 from eanet.errors import EanetError
 from eanet.evaluation.drawing import MUTED, picture, shorten, text_width, write_title
 
-IMAGES = 8  # of each class
+IMAGES = 8  # per class
 MOST_CLASSES = 100
 
-_ROWS = 25  # classes below each other
+_ROWS = 25  # classes per column
 _GAP = 0.2  # between columns, in inches
 _TEXT = 0.25  # the line above the images of a class, in inches
 _POINTS = 9
 
 
 def plot_classes(images: ImageSet, path: Path, *, title: str = "", seed: int = 0) -> Path:
-    """Draw up to 8 images of each of the first 100 classes, drawn by lot.
+    """Draw up to 8 random images of each of the first 100 classes.
 
     Args:
         images: what to draw from.
         path: the PNG file to write.
-        title: stands above the picture.
+        title: shown above the picture.
         seed: another seed draws other images.
 
     Raises:
-        EanetError: there is no image, or the file cannot be written.
+        EanetError: there are no images, or the file cannot be written.
     """
     if not len(images):
         raise EanetError("there is no image to draw")
@@ -40,7 +40,7 @@ def plot_classes(images: ImageSet, path: Path, *, title: str = "", seed: int = 0
         title = f"{title} (the first {len(classes)} of {len(images.classes):,} classes)"
     columns = -(-len(classes) // _ROWS)
     rows = -(-len(classes) // columns)
-    inches = (0.9 if columns == 1 else 0.5) / images.image_size  # of a pixel
+    inches = (0.9 if columns == 1 else 0.5) / images.image_size  # per pixel
     strips = [_strip(images, label, seed) for label in range(len(classes))]
     width = inches * max(strip.shape[1] for strip in strips)
     pitch = inches * images.image_size + _TEXT
@@ -71,7 +71,7 @@ def plot_classes(images: ImageSet, path: Path, *, title: str = "", seed: int = 0
 
 
 def _strip(images: ImageSet, label: int, seed: int) -> NDArray[np.uint8]:
-    """Some images of a class beside each other with gaps between them, (H, W, 3)."""
+    """Return some images of a class side by side, with gaps between them, (H, W, 3)."""
     random = np.random.default_rng((seed, label))
     chosen = np.sort(random.permutation(np.flatnonzero(images.labels == label))[:IMAGES])
     gap = (0, max(1, images.image_size // 16))  # white, on the right

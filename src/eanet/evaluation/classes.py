@@ -1,4 +1,4 @@
-"""What a model is worth class by class."""
+"""Precision, recall and F1 by class."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True)
 class ClassFigures:
-    """How well one class is found; fractions.
+    """Figures of one class, as fractions.
 
     Attributes:
         name: of the class.
-        support: images of the class.
-        precision: part of the images taken for this class that are of it; 0 where there are none.
-        recall: part of the images of this class that are taken for it; NaN where there are none.
-        f1: harmonic mean of the two; NaN where there are no images of the class.
+        support: number of images of the class.
+        precision: fraction of the predictions of this class that are correct; 0 if there are none.
+        recall: fraction of the images of this class that are found; NaN if there are none.
+        f1: harmonic mean of the two; NaN if there are no images of the class.
     """
 
     name: str
@@ -31,7 +31,7 @@ class ClassFigures:
 def class_figures(
     labels: NDArray[np.int64], predicted: NDArray[np.int64], classes: Sequence[str]
 ) -> list[ClassFigures]:
-    """Precision, recall and F1 of each class.
+    """Compute precision, recall and F1 of each class.
 
     Args:
         labels: (n,) true classes.
@@ -49,7 +49,7 @@ def class_figures(
 
 
 def macro_averages(figures: Sequence[ClassFigures]) -> tuple[float, float, float]:
-    """Means of precision, recall and F1 over the classes that have images."""
+    """Return the means of precision, recall and F1 over the classes that have images."""
     rows = [(row.precision, row.recall, row.f1) for row in figures if row.support]
     precision, recall, f1 = np.mean(rows, axis=0).tolist()
     return precision, recall, f1

@@ -1,4 +1,4 @@
-"""Models compared under the same conditions: one table, one page, and what may be concluded."""
+"""Compare models under the same conditions: table, page, and what may be concluded."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ SEEDS = 3
 
 @dataclass(frozen=True)
 class Comparison:
-    """Several models, each with its runs, and the files that they were written to.
+    """Several models, each with its runs, and the files they were written to.
 
     Attributes:
         path: the folder.
-        entries: the models, in the order they were named.
+        entries: the models, in the order given.
         files: the tables, pictures and page.
     """
 
@@ -37,7 +37,7 @@ class Comparison:
 
     @property
     def table(self) -> Rows:
-        """A row for each model, as text by the head of its column."""
+        """One row per model: text by column heading."""
         return rows(self.entries)
 
     @property
@@ -47,12 +47,12 @@ class Comparison:
 
     @property
     def caption(self) -> str:
-        """How the figures of the table were found."""
+        """How the figures of the table were obtained."""
         return caption(self.entries)
 
     @property
     def notes(self) -> list[str]:
-        """Runs that failed, and conditions that were not the same."""
+        """Failed runs, and conditions that differed."""
         return notes(self.entries)
 
 
@@ -66,15 +66,15 @@ def compare(
     """Train models under the same conditions and compare them, or compare finished runs.
 
     Args:
-        names: of models, or run directories.
-        seeds: how many runs of each model, with the seeds 0, 1, ...; 3 unless given.
-        output: the folder for the runs and the comparison; named after the data and the recipe, or
-            after the runs, unless given. With the same settings, it is resumed.
-        **settings: of `TrainSettings`, for all runs.
+        names: names of models, or run directories.
+        seeds: number of runs per model, with the seeds 0, 1, ...; 3 by default.
+        output: folder for the runs and the comparison. By default it is named after the data and
+            the recipe, or after the runs. With the same settings, it is resumed.
+        **settings: fields of `TrainSettings`, for all runs.
 
     Raises:
-        EanetError: anything that the caller can put right, in one line.
-        KeyboardInterrupt: after Ctrl-C; the same call goes on where it was.
+        EanetError: anything that the caller can fix, in one line.
+        KeyboardInterrupt: after Ctrl-C; the same call resumes where it stopped.
     """
     chosen = list(dict.fromkeys(str(name) for name in names))
     folder = None if output is None else Path(output)
@@ -100,12 +100,12 @@ def compare(
 
 
 def _is_run(name: str) -> bool:
-    """A name of a model wins over a folder of the same name; ``./vit`` is the folder."""
+    """Whether ``name`` is a run directory. Model names take precedence; ``./vit`` is the folder."""
     return name not in {entry.name for entry in known_models()} and is_run(Path(name))
 
 
 def _check(name: str) -> None:
-    """Raise unless there is such a model."""
+    """Raise an `EanetError` unless ``name`` is a known model."""
     try:
         read_name(name)
     except WrongArgumentError as error:

@@ -16,7 +16,7 @@ from eanet.evaluation.compare_statistics import Difference, difference
 from eanet.evaluation.compare_training import Failure
 from eanet.training.run_directory import MODELS
 
-# What says nothing of how a run was trained, or belongs to the run alone.
+# Settings specific to one run, or irrelevant to training; data are compared by fingerprint.
 ASIDE = {"model", "seed", "output", "name", "data", "data_dir", "tensorboard"}
 
 
@@ -25,10 +25,10 @@ class Entry:
     """A model with its runs.
 
     Attributes:
-        name: of the model, or where that is not enough, of its first run directory.
-        runs: one for each seed; none where all have failed.
-        failures: the runs that did not end.
-        difference: in top-1 from the first entry; None for itself, and where no runs are pairs.
+        name: of the model or, if that is ambiguous, of its first run directory.
+        runs: one per seed; empty if all have failed.
+        failures: the runs that failed.
+        difference: in top-1 from the first entry; None for the first, or if no runs can be paired.
     """
 
     name: str
@@ -38,35 +38,35 @@ class Entry:
 
     @property
     def parameters(self) -> int:
-        """Numbers that are learned or loaded."""
+        """Number of learned or loaded values."""
         return self.runs[0].answers.parameters
 
     @property
     def multiply_adds(self) -> int:
-        """Of one image's forward pass."""
+        """Per image, forward pass only."""
         return self.runs[0].answers.multiply_adds
 
     @property
     def seconds(self) -> float:
-        """Mean time of a run."""
+        """Mean time per run."""
         return float(np.mean([run.seconds for run in self.runs]))
 
     @property
     def images_per_second(self) -> float:
-        """Of training: the median over the runs."""
+        """Training throughput, as the median over the runs."""
         return float(np.median([run.images_per_second for run in self.runs]))
 
     @property
     def peak_memory(self) -> int | None:
-        """The most bytes of any run, as far as somebody looked."""
+        """Highest peak of any run in bytes; None if it was not measured."""
         return max((run.peak_memory for run in self.runs if run.peak_memory), default=None)
 
     def mean(self, figure: str) -> float:
-        """Mean over the seeds of ``top1`` or ``top5``, as a fraction."""
+        """Return the mean of ``top1`` or ``top5`` over the seeds, as a fraction."""
         return float(np.mean([getattr(run, figure) for run in self.runs]))
 
     def deviation(self, figure: str) -> float | None:
-        """Standard deviation over the seeds; None for a single one."""
+        """Return the standard deviation over the seeds; None for a single seed."""
         found = [getattr(run, figure) for run in self.runs]
         return float(np.std(found, ddof=1)) if len(found) > 1 else None
 
@@ -74,10 +74,10 @@ class Entry:
 def by_model(
     models: Sequence[str], runs: Iterable[Run], failures: Sequence[Failure]
 ) -> list[Entry]:
-    """An entry for each model that was trained.
+    """Group runs into one entry per trained model.
 
     Raises:
-        EanetError: no run of any model has ended.
+        EanetError: all runs of all models have failed.
     """
     grouped: dict[str, list[Run]] = {model: [] for model in models}
     for run in runs:
@@ -91,7 +91,7 @@ def by_model(
 
 
 def by_settings(runs: Sequence[Run]) -> list[Entry]:
-    """An entry for each model and recipe: runs that differ in nothing but the seed are one.
+    """Group runs by model and recipe: those that differ only in the seed become one entry.
 
     Raises:
         EanetError: the runs were tested on different images.
@@ -120,7 +120,7 @@ def by_settings(runs: Sequence[Run]) -> list[Entry]:
 
 
 def shortest(paths: Sequence[Path]) -> dict[Path, str]:
-    """Each path by as many of its last parts as tell it from the others."""
+    """Map each path to the fewest trailing parts that distinguish it from the others."""
     whole = {path: path.resolve().parts for path in paths}
     names = {}
     for path, parts in whole.items():
@@ -137,17 +137,17 @@ def _alike(run: Run) -> tuple[str, dict[str, Any]]:
 
 
 def _circumstances(run: Run) -> dict[str, Any]:
-    """What runs that are to be compared had better have in common."""
+    """Return everything that runs should have in common to be comparable."""
     environment = run.config.get("environment", {})
     machine = {key: environment.get(key) for key in ("processor", "gpu", "eanet", "torch")}
     settings = run.settings.model_dump(mode="json", exclude=ASIDE)
-    # Another path may hold the same model, and the same path another one.
+    # By hash, since another path may hold the same model, and the same path another model.
     models = {name: run.config.get(name, {}).get("sha256", "")[:8] or None for name in MODELS}
     return settings | models | machine | {"images": run.config["data"]["fingerprint"]}
 
 
 def apart(entries: Iterable[Entry]) -> dict[str, list[str]]:
-    """In what the runs differ besides their models and seeds, with the values that there are."""
+    """Return what differs between runs besides model and seed, with the values found."""
     values: dict[str, list[str]] = defaultdict(list)
     for entry in entries:
         for run in entry.runs:
@@ -158,7 +158,7 @@ def apart(entries: Iterable[Entry]) -> dict[str, list[str]]:
 
 
 def differing(entries: Iterable[Entry]) -> list[str]:
-    """The same in words, such as "epochs 10, 20"."""
+    """Describe what `apart` returns in words, such as "epochs 10, 20"."""
     return [
         "training images" if key == "images" else f"{key.replace('_', ' ')} {', '.join(found)}"
         for key, found in apart(entries).items()
@@ -166,7 +166,7 @@ def differing(entries: Iterable[Entry]) -> list[str]:
 
 
 def _compared(made: Iterable[Entry]) -> list[Entry]:
-    """The same, each with its difference from the first."""
+    """Add to each entry its difference from the first."""
     first, *others = made
     return [first, *(_compared_with(first, entry) for entry in others)]
 
@@ -179,7 +179,7 @@ def _compared_with(first: Entry, entry: Entry) -> Entry:
 
 
 def _pairs(first: Entry, entry: Entry) -> list[tuple[Run, Run]]:
-    """Runs of the same seed; or both, where each has but one."""
+    """Pair runs of the same seed; single runs are paired whatever their seeds."""
     if len(first.runs) == len(entry.runs) == 1:
         return [(first.runs[0], entry.runs[0])]
     by_seed = {run.settings.seed: run for run in first.runs}

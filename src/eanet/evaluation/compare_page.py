@@ -1,4 +1,4 @@
-"""A comparison as one page of HTML and as Markdown."""
+"""Write a comparison as a page of HTML and as Markdown."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from eanet.training.progress import duration
 
 
 def write_page(entries: Sequence[Entry], path: Path, *, title: str) -> Path:
-    """Write the page.
+    """Write the HTML page.
 
     Raises:
         EanetError: the file cannot be written.
@@ -44,7 +44,7 @@ def write_page(entries: Sequence[Entry], path: Path, *, title: str) -> Path:
 
 
 def _subtitle(entries: Sequence[Entry]) -> str:
-    """In HTML."""
+    """Return the subtitle in HTML."""
     run = _runs_of(entries)[0]
     machine, data = run.config.get("environment", {}), run.config["data"]
     what = f"{len(run.answers.right[1]):,} test images of {len(data['classes']):,} classes"
@@ -115,7 +115,7 @@ def _runs(entries: Sequence[Entry]) -> str:
 
 
 def _conditions(entries: Sequence[Entry]) -> Iterator[tuple[str, Any]]:
-    """What all runs have in common."""
+    """Yield what all runs have in common."""
     runs, differ = _runs_of(entries), apart(entries)
     if "images" not in differ:
         for split, count in runs[0].config["data"].get("images", {}).items():
@@ -136,7 +136,7 @@ def _runs_of(entries: Sequence[Entry]) -> list[Run]:
 def write_markdown(
     entries: Sequence[Entry], path: Path, *, title: str, pictures: Sequence[Path]
 ) -> Path:
-    """Write the same as Markdown, with pictures that lie beside it.
+    """Write the comparison as Markdown that shows pictures from the same folder.
 
     Raises:
         EanetError: the file cannot be written.

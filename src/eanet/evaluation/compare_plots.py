@@ -1,4 +1,4 @@
-"""The pictures of a comparison: accuracy by epoch, by time and by parameters."""
+"""Comparison plots: accuracy by epoch, by time and by parameters."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 BY_EPOCH, BY_TIME = "epoch", "time"
-SETTLED = 1 / 3  # of a training, after which its curves decide what heights are shown
+SETTLED = 1 / 3  # first part of a training, which the y-limits ignore
 STYLES = ("-", "--", ":")
 UNITS = (("hours", 3600.0), ("minutes", 60.0), ("seconds", 1.0))
 
@@ -27,11 +27,11 @@ class _Curve(NamedTuple):
     name: str
     colour: str
     style: str
-    seeds: list[tuple[NDArray[np.float64], NDArray[np.float64]]]  # places and heights of each
+    seeds: list[tuple[NDArray[np.float64], NDArray[np.float64]]]  # x and y of each seed
 
     @property
     def mean(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Of the seeds, as far as all of them go."""
+        """Mean over the seeds, up to the end of the shortest curve."""
         length = min(len(x) for x, _ in self.seeds)
         x, y = (np.mean([pair[i][:length] for pair in self.seeds], axis=0) for i in (0, 1))
         return x, y
@@ -49,15 +49,15 @@ def plot_progress(
     title: str = "",
     panels: Sequence[str] = (BY_EPOCH, BY_TIME),
 ) -> Path:
-    """Draw the validation accuracy of each model: the mean of its seeds, and each seed faintly.
+    """Draw the validation accuracy of each model: the mean over its seeds, and each seed faintly.
 
-    The heights shown are those of the last two thirds of the trainings, where the models part.
+    The y-limits fit the last two thirds of each training, where the models diverge.
 
     Args:
         entries: the models; at least one run has a validation accuracy.
         path: the PNG or SVG file to write.
-        title: stands above the picture.
-        panels: what to draw it against, from left to right; only the last one has labels.
+        title: shown above the picture.
+        panels: what to draw it against, from left to right; only the last panel has labels.
 
     Raises:
         EanetError: the file cannot be written.
@@ -114,12 +114,12 @@ def _curves(entries: Sequence[Entry], panel: str, unit: float) -> list[_Curve]:
 
 
 def plot_parameters(entries: Sequence[Entry], path: Path, *, title: str = "") -> Path:
-    """Draw the test accuracy of each model by its parameters: the mean of its seeds, and each seed.
+    """Draw each model's test accuracy by its parameters: the mean over its seeds, and each seed.
 
     Args:
         entries: the models; at least one has a run.
         path: the PNG or SVG file to write.
-        title: stands above the picture.
+        title: shown above the picture.
 
     Raises:
         EanetError: the file cannot be written.
@@ -152,12 +152,12 @@ def plot_parameters(entries: Sequence[Entry], path: Path, *, title: str = "") ->
 
 
 def _look(number: int) -> tuple[str, str]:
-    """Colour and style of a model."""
+    """Return colour and line style of a model."""
     return SERIES[number % len(SERIES)], STYLES[number // len(SERIES) % len(STYLES)]
 
 
 def _label(axes: Axes, ends: list[tuple[str, str, float]]) -> None:
-    """Name what was drawn, with its last height; the settings of a model on lines of their own."""
+    """Label each model with its name and last value; settings in a name get their own lines."""
     named = [
         (f"{name} {height:.1f}".replace(":", ":\n  ").replace(",", ",\n  "), colour, height)
         for name, colour, height in ends

@@ -1,4 +1,4 @@
-"""What a comparison has to know of each run, read from its directory."""
+"""What a comparison needs to know about each run, read from its directory."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ TOP = (1, 5)
 
 @dataclass(frozen=True, eq=False)
 class Answers:
-    """What the model of a run costs, and on which of its test images it is right.
+    """Cost of a run's model, and which of the test images it classifies correctly.
 
     Attributes:
         test_images: their fingerprint.
-        parameters: of the model.
-        multiply_adds: of one image's forward pass; see `multiply_adds`.
+        parameters: number of parameters of the model.
+        multiply_adds: per image, forward pass only; see `multiply_adds`.
         right: by k, whether the class of each image is among the k most probable ones, (n,).
     """
 
@@ -46,14 +46,14 @@ class Answers:
 
     @classmethod
     def of(cls, run: Path, test_images: str, evaluation: Evaluation) -> Answers:
-        """Those of a run whose model was evaluated on its test images."""
+        """Collect the answers of a run from the evaluation of its model on its test images."""
         model = load_model(run)
         right = {k: evaluation.among(k) for k in TOP}
         return cls(test_images, model.num_parameters, multiply_adds(model.eval()), right)
 
     @classmethod
     def read(cls, run: Path) -> Answers | None:
-        """Those that were kept in a run directory, if any were."""
+        """Read the answers from a run directory; None if it has none."""
         if not (run / ANSWERS).is_file():
             return None
         kept = json.loads((run / ANSWERS).read_text("utf-8"))
@@ -61,7 +61,7 @@ class Answers:
         return cls(kept["test_images"], kept["parameters"], kept["multiply_adds"], right)
 
     def write(self, run: Path) -> None:
-        """Keep them in the run directory."""
+        """Write the answers to the run directory."""
         content = {
             "test_images": self.test_images,
             "parameters": self.parameters,
@@ -88,10 +88,10 @@ class Run:
     Attributes:
         path: its directory.
         config: as in ``config.yaml``.
-        settings: with every choice made.
-        history: one row an epoch.
+        settings: with every automatic choice made.
+        history: one row per epoch.
         answers: on the test images.
-        peak_memory: of the process that trained it, in bytes; None where nobody looked.
+        peak_memory: of the training process, in bytes; None if it was not measured.
     """
 
     path: Path
@@ -103,10 +103,10 @@ class Run:
 
     @classmethod
     def read(cls, path: Path) -> Run:
-        """A run that has ended; its model is evaluated where nobody has kept its answers.
+        """Read a finished run; evaluate its model if the directory has no answers.
 
         Raises:
-            EanetError: there is none, it has not ended, or its images have changed since.
+            EanetError: there is no run, it is not finished, or its images have changed since.
         """
         run = RunDirectory.open(path)
         settings, history = run.read_settings()[1], run.read_history()
@@ -120,7 +120,7 @@ class Run:
 
     @property
     def model(self) -> str:
-        """The name of the architecture, with its settings."""
+        """Name of the architecture, with its settings."""
         return str(self.settings.model)
 
     @property
@@ -140,12 +140,12 @@ class Run:
 
     @cached_property
     def images_per_second(self) -> float:
-        """Of training, in the median epoch: the first one may have waited for the compiler."""
+        """Training throughput in the median epoch; the first may include compiling."""
         return float(np.median([row["images_per_second"] for row in self.history]))
 
 
 def is_run(path: Path) -> bool:
-    """Whether a run directory is there."""
+    """Whether ``path`` is a run directory."""
     return (path / SETTINGS).is_file()
 
 
@@ -161,12 +161,12 @@ PEAK = "peak_memory.json"
 
 
 def read_peak(run: Path) -> int | None:
-    """The most bytes that training took in any of the processes that worked on a run."""
+    """Return the highest peak in bytes of all processes that trained a run; None if unknown."""
     if not (run / PEAK).is_file():
         return None
     return int(json.loads((run / PEAK).read_text("utf-8"))["bytes"])
 
 
 def keep_peak(run: Path, peak: int) -> None:
-    """Remember the peak of one more process that worked on a run."""
+    """Record the peak of one more process that trained a run."""
     write_json(run / PEAK, {"bytes": max(peak, read_peak(run) or 0)})

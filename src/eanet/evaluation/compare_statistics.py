@@ -1,4 +1,4 @@
-"""What the answers of trained models on the same test images say about the models."""
+"""Compare models statistically by their answers on the same test images."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ Answers = NDArray[np.bool_]
 
 @dataclass(frozen=True)
 class Difference:
-    """By how much the accuracy of one model is above that of another, as a fraction.
+    """How much the accuracy of one model exceeds that of another, as a fraction.
 
     Attributes:
         mean: over the seeds and test images.
         low: lower end of the 95 % confidence interval; None for a single seed.
-        high: upper end.
-        p: probability of at least such a difference where there is none.
-        seeds: of how many pairs of runs.
+        high: upper end; None for a single seed.
+        p: probability of a difference at least this large if there is none.
+        seeds: number of pairs of runs.
     """
 
     mean: float
@@ -33,15 +33,15 @@ class Difference:
 
     @property
     def is_shown(self) -> bool:
-        """Whether it is more than chance explains, at 5 %."""
+        """Whether the difference is significant at 5 %."""
         return self.p < 1 - CONFIDENCE
 
 
 def difference(first: Answers, other: Answers) -> Difference:
-    """Compare runs of two models, pair by pair: two networks by McNemar, more by `over_seeds`.
+    """Compare paired runs of two models: a single pair by `mcnemar`, more by `over_seeds`.
 
     Args:
-        first: (seeds, images): whether the first model's run of a seed is right on an image.
+        first: (seeds, images), whether the first model's run of a seed is right on an image.
         other: (seeds, images) of the other model, in the same order.
     """
     if len(first) == 1:
@@ -51,12 +51,12 @@ def difference(first: Answers, other: Answers) -> Difference:
 
 
 def mcnemar(first: Answers, other: Answers) -> float:
-    """The p-value of McNemar's exact test that two networks are right equally often, two-sided.
+    """Return the two-sided p-value of McNemar's exact test that two networks are equally accurate.
 
     McNemar (1947), "Note on the Sampling Error of the Difference Between Correlated Proportions or
-    Percentages", with the binomial distribution itself. What both know or neither tells nothing;
-    of the rest, each should be right on a half. It is about these two networks and other images
-    like these, not about what another seed would have made of the models.
+    Percentages", with the binomial distribution itself. Images that both or neither get right tell
+    nothing; of the rest, each network should get half right. The test is about these two networks
+    on other images like these, not about the models with other seeds.
 
     Args:
         first: (images,).
@@ -69,14 +69,14 @@ def mcnemar(first: Answers, other: Answers) -> float:
 
 
 def over_seeds(first: Answers, other: Answers) -> Difference:
-    """The mean difference over seeds, its t interval and p-value, for new seeds and new images.
+    """Return the mean difference, its t interval and p-value, for new seeds and new images.
 
-    The paired t interval over seeds, where seeds differ more than test images explain. Otherwise
-    the images, which are a sample too, add to the variance: three seeds that happen to agree would
-    be certain of what a few images decide. Both are random effects of a two-way layout without
-    repetition: Hillis (2007), "A comparison of denominator degrees of freedom methods for multiple
-    observer ROC analysis", with seeds for observers. No variance is taken to be below 0, that of
-    the seeds included, which keeps the test at its 5 % for as few as two.
+    Seeds and images are random effects of a two-way layout without replication: Hillis (2007), "A
+    comparison of denominator degrees of freedom methods for multiple observer ROC analysis", with
+    seeds for observers. Without an effect of the images, this is the paired t interval over seeds.
+    With one, the images add to the variance; otherwise, three seeds that happen to agree would be
+    certain of what a few images decide. No variance is taken to be below 0, that of the seeds
+    included, which keeps the test at its 5 % for as few as two seeds.
 
     Args:
         first: (seeds, images), of two or more seeds.
@@ -93,7 +93,7 @@ def over_seeds(first: Answers, other: Answers) -> Difference:
     of_seeds = images * float(((by_seed - mean) ** 2).sum()) / (seeds - 1)
     of_images = seeds * float(((by_image - mean) ** 2).sum()) / max(images - 1, 1)
     of_seeds, of_images = max(of_seeds, of_rest), max(of_images, of_rest)
-    if not (square := of_seeds + of_images - of_rest):  # the same answers, whatever the seed
+    if not (square := of_seeds + of_images - of_rest):  # one difference on every image
         return Difference(mean, mean, mean, float(mean == 0), seeds)
     error = math.sqrt(square / gains.size)
     freedom = (seeds - 1) * (square / of_seeds) ** 2 if of_seeds else math.inf

@@ -1,4 +1,4 @@
-"""The table of a comparison as cells of text, as Markdown and as CSV."""
+"""The table of a comparison as text cells, as Markdown and as CSV."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Rows = list[dict[str, str]]
 
 
 def rows(entries: Sequence[Entry]) -> Rows:
-    """A row for each model: text by the head of its column, those without any figure left out."""
+    """Return one row per model: text by column heading, without columns that have no figures."""
     found = [{"model": entry.name, **_cells(entry)} for entry in entries]
     used = [head for head in found[0] if any(row[head] != NONE for row in found)]
     return [{head: row[head] for head in used} for row in found]
@@ -59,14 +59,14 @@ def _accuracy(entry: Entry, figure: str) -> str:
 
 
 def markdown(table: Rows) -> str:
-    """The table as Markdown."""
+    """Format the table as Markdown."""
     heads = list(table[0])
     lines = [heads, ["---", *["---:"] * (len(heads) - 1)], *(list(row.values()) for row in table)]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
 def write_models(entries: Sequence[Entry], path: Path) -> Path:
-    """Write the figures of the table as CSV, a row for each model, accuracies as fractions."""
+    """Write the figures of the table as CSV, one row per model, accuracies as fractions."""
     heads = (
         "model", "seeds", "failed", "parameters", "multiply_adds", "training_seconds",
         "peak_memory_bytes", "training_images_per_second", "top1", "top1_sd", "top5", "top5_sd",
@@ -93,7 +93,7 @@ def _figures(entry: Entry) -> list[Any]:
 
 
 def write_runs(entries: Sequence[Entry], path: Path) -> Path:
-    """Write a row for each run as CSV, for statistics of one's own."""
+    """Write one row per run as CSV, as raw data for other statistics."""
     heads = ("model", "seed", "top1", "top5", "epochs", "training_seconds",
              "training_images_per_second", "peak_memory_bytes", "failed", "run")  # fmt: skip
     found: list[list[Any]] = []

@@ -1,4 +1,4 @@
-"""The trainings of a comparison: one run for each model and seed, under the same conditions."""
+"""Train the runs of a comparison: one per model and seed, under the same conditions."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ from eanet.training.run_directory import RunDirectory, data_fingerprint, data_op
 from eanet.training.teacher import Teacher
 
 CONDITIONS = "comparison.yaml"
-OWN = {"model", "seed", "init", "output", "name"}  # settings that are not the same for all runs
+OWN = {"model", "seed", "init", "output", "name"}  # settings that are not shared by all runs
 
 
 @dataclass(frozen=True)
 class Failure:
-    """A run that did not end."""
+    """A run that failed."""
 
     model: str
     seed: int
@@ -46,20 +46,20 @@ class Failure:
 def train_all(
     models: Sequence[str], seeds: int, output: Path | None, **given: Any
 ) -> tuple[list[Run], list[Failure], Path]:
-    """Train every model with every seed, or go on where an earlier call was interrupted.
+    """Train every model with every seed, or resume an earlier call that was interrupted.
 
     Args:
         models: their names.
-        seeds: how many; 0, 1, ...
-        output: the folder of the comparison; ``runs/compare-DATA-RECIPE`` unless given.
+        seeds: number of seeds: 0, 1, ...
+        output: folder of the comparison; ``runs/compare-DATA-RECIPE`` by default.
         **given: settings that all runs share.
 
     Returns:
-        The runs, those that failed, and the folder.
+        The finished runs, the failed ones, and the folder.
 
     Raises:
-        EanetError: a wrong setting, models and data that do not fit each other, or a folder that
-            holds something else or in which another process is at work.
+        EanetError: an invalid setting, models and data that do not match, or a folder that holds
+            something else or is in use by another process.
         KeyboardInterrupt: after Ctrl-C or SIGTERM, with everything saved.
     """
     if own := sorted(OWN & given.keys()):
@@ -79,10 +79,10 @@ def train_all(
 def _train_each(
     models: Sequence[str], seeds: int, folder: Path, settings: TrainSettings
 ) -> tuple[list[Run], list[Failure]]:
-    """The runs, and those that failed."""
+    """Return the finished runs and the failed ones."""
     runs: list[Run] = []
     failures: list[Failure] = []
-    # One seed after the other: what else the machine does in the meantime meets all models.
+    # Seed by seed, so that other load on the machine affects all models alike.
     jobs = [(model, seed) for seed in range(seeds) for model in models]
     for number, (model, seed) in enumerate(jobs, 1):
         name = f"{model.replace(':', '-').replace(',', '-')}-seed{seed}"
@@ -107,10 +107,10 @@ def _train_each(
 
 
 def train_and_ask(settings: TrainSettings) -> None:
-    """Train one run in this process, whose peak memory counts as the run's, and keep its answers.
+    """Train one run in this process and save its answers and this process's peak memory.
 
     Args:
-        settings: of the run; what is there of it is gone on with.
+        settings: of the run, which is resumed if it exists.
     """
     assert settings.name is not None
     path = settings.output / settings.name
@@ -129,7 +129,7 @@ def train_and_ask(settings: TrainSettings) -> None:
 
 
 def _clear(path: Path) -> None:
-    """Remove what a run leaves that was killed before it had written its settings."""
+    """Remove what is left of a run that was killed before it wrote its settings."""
     with suppress(FileNotFoundError):
         for leftover in path.glob(".partial-*"):
             leftover.unlink()
@@ -147,7 +147,7 @@ def _folder(settings: TrainSettings) -> Path:
 
 
 def _agree(folder: Path, settings: TrainSettings, models: Sequence[str]) -> TrainSettings:
-    """The settings of all runs, once it is sure that each can begin and fits the folder."""
+    """Return the settings of all runs, after checking that each can start and fits the folder."""
     dataset = load_dataset(settings.data, data_options(settings))
     teacher = find_teacher(settings, dataset)
     fingerprint = data_fingerprint(dataset)
@@ -187,7 +187,7 @@ def _agree(folder: Path, settings: TrainSettings, models: Sequence[str]) -> Trai
 def _compile(
     settings: TrainSettings, dataset: Dataset, models: Sequence[str], teacher: Teacher | None
 ) -> str:
-    """Whether all runs are compiled: where one is worth it, all are, or times tell nothing."""
+    """Return "on" if compiling pays off for any model, else "off": times must be comparable."""
     device = resolve_device(settings.device)
     images = len(dataset.train) * settings.epochs
     built = [fresh_model(settings.model_copy(update={"model": m}), dataset) for m in models]
@@ -196,7 +196,7 @@ def _compile(
 
 
 def _reason(error: Exception) -> str:
-    """One line on why a run did not end."""
+    """Return one line on why a run failed."""
     if isinstance(error, BrokenProcessPool):
         return "its process was killed, probably out of memory; try a smaller --batch-size"
     text = " ".join(str(error).split())

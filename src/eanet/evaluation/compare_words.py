@@ -1,4 +1,4 @@
-"""What the figures of a comparison mean, and what may be concluded from them, in words."""
+"""Explain in words what the figures of a comparison mean and what may be concluded."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from eanet.evaluation.compare_entries import Entry, differing
 
 
 def signed(share: float) -> str:
-    """A difference of accuracies, in points: +1.20 or -0.35."""
+    """Format a difference of accuracies in percentage points, such as +1.20 or -0.35."""
     return f"{100 * share:+.2f}"
 
 
 def conclusion(entries: Sequence[Entry]) -> str:
-    """What may be concluded and what not, in one sentence."""
+    """State what may be concluded and what not, in one sentence."""
     first, *others = entries
     compared = [entry for entry in others if entry.difference is not None]
     if not compared:
@@ -48,7 +48,7 @@ def _mean(entry: Entry) -> float:
 
 
 def _shown(entry: Entry) -> float:
-    """The difference, or 0 where chance explains it."""
+    """Return the difference, or 0 if it is not significant."""
     return _mean(entry) if entry.difference is not None and entry.difference.is_shown else 0.0
 
 
@@ -62,7 +62,7 @@ def _join(names: Sequence[str], word: str) -> str:
 
 
 def caption(entries: Sequence[Entry]) -> str:
-    """How the figures of the table were found, and by which test."""
+    """State how the figures of the table were obtained, and by which test."""
     first, *others = entries
     runs = next(entry.runs for entry in entries if entry.runs)
     images = len(runs[0].answers.right[1])
@@ -94,7 +94,7 @@ def caption(entries: Sequence[Entry]) -> str:
 
 
 def notes(entries: Sequence[Entry]) -> list[str]:
-    """What people should know besides: failed runs, and conditions that were not the same."""
+    """List what else to know: failed runs, and conditions that differed."""
     found = [
         f"{failure.model}, seed {failure.seed} failed: {failure.reason}"
         for entry in entries

@@ -1,4 +1,4 @@
-"""The confusion matrix: its picture, and the mistakes that stand out in it."""
+"""The confusion matrix: its plot and its most frequent mistakes."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-# Up to how many classes a cell has room for: count and percentage; a count; a name at the edge.
+# Most classes at which a cell has room for: count and percentage; count; name at the edge.
 _PERCENTAGES, _COUNTS, _NAMES = 8, 25, 120
 
 
@@ -53,13 +53,13 @@ def most_confused(
 def plot_confusion(
     matrix: NDArray[np.int64], classes: Sequence[str], path: Path, *, title: str = ""
 ) -> Path:
-    """Draw a confusion matrix: right in blue, wrong in orange, by the share of the true class.
+    """Draw a confusion matrix: correct in blue, wrong in orange, by share of the true class.
 
     Args:
         matrix: (K, K) counts; row = true class, column = predicted class.
         classes: the K class names.
         path: the PNG file to write.
-        title: stands above the picture.
+        title: shown above the picture.
 
     Raises:
         EanetError: the matrix does not fit the classes, or the file cannot be written.
@@ -97,7 +97,7 @@ def plot_confusion(
 def cell_colours(shares: NDArray[np.float64]) -> NDArray[np.float64]:
     """Colour the cells of a matrix of shares, (K, K) -> (K, K, 3): diagonal blue, others orange.
 
-    The depth is the square root of the share, so that a mistake of one in a hundred is still seen.
+    The depth is the square root of the share, so that a share of 1 % remains visible.
     """
     hue = np.where(np.eye(len(shares), dtype=bool)[..., None], _rgb(BLUE), _rgb(ORANGE))
     colours: NDArray[np.float64] = 1 - np.sqrt(shares)[..., None] * (1 - hue)
@@ -110,7 +110,7 @@ def _rgb(colour: str) -> NDArray[np.float64]:
 
 
 def _name_classes(axes: Axes, classes: Sequence[str], cell: float) -> None:
-    """Name rows and columns, where a cell of so many inches has the room."""
+    """Name rows and columns, if cells of ``cell`` inches have room."""
     size = len(classes)
     if size > _NAMES:
         axes.set_xticks([])
@@ -132,7 +132,7 @@ def _name_classes(axes: Axes, classes: Sequence[str], cell: float) -> None:
 
 
 def _write_cells(axes: Axes, matrix: NDArray[np.int64], colours: NDArray[np.float64]) -> None:
-    """Write the counts into the cells, with percentages where cells are large."""
+    """Write the counts into the cells, with percentages if cells are large."""
     shares = row_shares(matrix)
     dark = colours @ (0.299, 0.587, 0.114) < 0.5  # the weights of perceived brightness
     large = len(matrix) <= _PERCENTAGES
@@ -151,7 +151,7 @@ def _write_cells(axes: Axes, matrix: NDArray[np.int64], colours: NDArray[np.floa
 def _list_mistakes(
     figure: Figure, matrix: NDArray[np.int64], classes: Sequence[str], side: float
 ) -> None:
-    """List the most frequent mistakes beside a matrix of ``side`` inches, each on its bar."""
+    """List the most frequent mistakes beside a matrix of ``side`` inches, each on a bar."""
     rows = int(side / 0.42)
     pairs = most_confused(matrix, classes, rows)
     axes = figure.add_axes((1 + 0.5 / side, 0, 5.2 / side, 1))

@@ -1,4 +1,4 @@
-"""What a report tells, before it is written in one form or another."""
+"""The contents of a report, independent of its format."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from eanet.training.run_directory import RunDirectory
 
 @dataclass(frozen=True)
 class Training:
-    """What a run directory tells of its training.
+    """What a run directory says about its training.
 
     Attributes:
         config: as in ``config.yaml``.
-        history: one row an epoch.
-        search: for the learning rate, where there was one.
+        history: one row per epoch.
+        search: for the learning rate, if there was one.
     """
 
     config: Mapping[str, Any]
@@ -29,25 +29,25 @@ class Training:
 
     @classmethod
     def of(cls, run: RunDirectory) -> Training:
-        """Read it."""
+        """Read from a run directory."""
         search = run.path / SEARCH
         found = RangeTest.read(search) if search.is_file() else None
         return cls(run.read_config(), run.read_history(), found)
 
     @property
     def environment(self) -> Mapping[str, Any]:
-        """Machine, versions and date, as far as they were written down."""
+        """Machine, versions and date, as far as they were recorded."""
         found: Mapping[str, Any] = self.config.get("environment", {})
         return found
 
     @property
     def settings(self) -> dict[str, Any]:
-        """Those of the run, with every choice made."""
+        """Settings of the run, with every automatic choice made."""
         return {**self.config["settings"], **self.config["resolved"]}
 
     @property
     def best_epoch(self) -> int | None:
-        """Whose weights were kept: the highest validation accuracy, then the lowest loss."""
+        """Epoch whose weights were kept: highest validation accuracy, then lowest loss."""
         rows = [row for row in self.history if "val_accuracy" in row]
         if not rows:
             return None
@@ -56,17 +56,17 @@ class Training:
 
 @dataclass(frozen=True)
 class Contents:
-    """Everything that a report tells.
+    """Everything that a report contains.
 
     Attributes:
-        model: the name of the architecture.
-        data: the name of the data set.
-        split: which of its images.
-        images: these.
-        evaluation: of the model as it is now.
-        metrics: of the evaluation, and of the calibration where there was one.
-        training: where the model comes from a run.
-        before: of the model before it was calibrated, where it was.
+        model: name of the architecture.
+        data: name of the data set.
+        split: which of its images were evaluated.
+        images: these images.
+        evaluation: of the model in its current state.
+        metrics: of the evaluation, and of the calibration if there was one.
+        training: None unless the model comes from a run.
+        before: evaluation before calibration; None if the model was not calibrated.
         can_calibrate: whether there are other images to fit a temperature on.
     """
 
@@ -82,5 +82,5 @@ class Contents:
 
     @property
     def reliability_before(self) -> Reliability | None:
-        """Before the model was calibrated, where it was."""
+        """Reliability before calibration; None if the model was not calibrated."""
         return None if self.before is None else self.before.reliability

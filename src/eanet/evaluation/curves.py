@@ -1,4 +1,4 @@
-"""The picture of a training run: loss and accuracy by epoch."""
+"""Training curves: loss and accuracy by epoch."""
 
 from __future__ import annotations
 
@@ -66,9 +66,9 @@ def plot_curves(
     """Draw loss and accuracy by epoch.
 
     Args:
-        history: one row an epoch, as in ``history.csv``; ``val_*`` may be missing, values NaN.
+        history: one row per epoch, as in ``history.csv``; ``val_*`` may be missing, values NaN.
         path: the PNG or SVG file to write.
-        title: stands above the picture.
+        title: shown above the picture.
         best_epoch: the epoch whose weights were kept; marked in every panel.
         panels: what to draw, from left to right.
 
@@ -102,7 +102,7 @@ def _draw_panel(
             [row.get(curve.column, np.nan) for row in history], dtype=float
         )
         values[~np.isfinite(values)] = np.nan
-        is_idle = curve.column.endswith("top5") and (values == 100).all()  # of up to 5 classes
+        is_idle = curve.column.endswith("top5") and (values == 100).all()  # with up to 5 classes
         if np.isnan(values).all() or is_idle:
             continue
         marker = "o" if len(epochs) <= 12 else ""
@@ -118,7 +118,7 @@ def _draw_panel(
 
 
 def _mark_best(axes: Axes, epochs: NDArray[np.int_], best: int, digits: int) -> None:
-    """Mark the best epoch on the curve drawn last: validation, or train where it is alone."""
+    """Mark the best epoch on the curve drawn last: validation, or train if there is no other."""
     if not axes.lines:
         return
     curve = axes.lines[-1]

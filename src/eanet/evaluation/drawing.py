@@ -1,6 +1,6 @@
-"""The one style of every picture, and how a picture reaches the disk.
+"""The common style of all pictures, and how they are written to disk.
 
-matplotlib's settings are the caller's: they are replaced while a picture is drawn and put back, and
+matplotlib's settings belong to the caller: they are replaced only while a picture is drawn, and
 pyplot is never used.
 """
 
@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 INK, MUTED, FAINT, EMPTY = "#1f2933", "#616e7c", "#e4e7eb", "#ececec"
-# Blue against orange stays apart in every common colour blindness and in print.
+# Blue and orange stay distinct in every common form of colour blindness and in print.
 BLUE, ORANGE = "#0b66b0", "#c2500a"
-# For curves that are named where they end.
+# For curves that are labelled at their ends.
 SERIES = (BLUE, ORANGE, "#15803d", "#8b3fb8", "#8a6d00", "#c0256f")
 
 _STYLE = {
@@ -46,7 +46,7 @@ _STYLE = {
     "ytick.minor.size": 0,
     "lines.linewidth": 2.0,
     "lines.solid_capstyle": "round",
-    "savefig.bbox": "tight",  # what reaches beyond the edge widens the picture, nothing is cut
+    "savefig.bbox": "tight",  # widens the picture rather than cut anything off
     "svg.fonttype": "none",  # text stays text
 }
 _FONT = "DejaVu Sans"  # comes with matplotlib
@@ -60,22 +60,22 @@ _FALLBACK_FONTS = (
     "Microsoft YaHei",
     "Malgun Gothic",
 )
-# Bold in that font alone: matplotlib logs a warning for every other one that has no bold.
+# Bold in that font only: matplotlib logs a warning for each other font without bold.
 BOLD: dict[str, Any] = {"family": _FONT, "weight": "bold"}
 _lock = threading.Lock()  # matplotlib's settings belong to the whole process
 
 
 @contextmanager
 def picture(path: Path, width: float, height: float, dpi: int) -> Iterator[Figure]:
-    """A figure of ``width`` x ``height`` inches, written to ``path`` as PNG or SVG on leaving.
+    """Yield a figure of ``width`` x ``height`` inches; write it to ``path`` as PNG or SVG on exit.
 
     Raises:
-        EanetError: the file cannot be written; what was there before stays.
+        EanetError: the file cannot be written; an existing file stays as it was.
     """
     from matplotlib import font_manager, style
     from matplotlib.figure import Figure
 
-    padding = 0 if path.suffix == ".svg" else 0.25  # a page has its own
+    padding = 0 if path.suffix == ".svg" else 0.25  # a page has its own padding
     installed = set(font_manager.get_font_names())
     fonts = [_FONT, *(font for font in _FALLBACK_FONTS if font in installed)]
     with _lock, style.context([_STYLE | {"font.family": fonts}], after_reset=True):
@@ -85,7 +85,7 @@ def picture(path: Path, width: float, height: float, dpi: int) -> Iterator[Figur
             figure.savefig(partial, format=path.suffix[1:], pad_inches=padding)
 
 
-# What the colours are called in the style sheet of a page, which has them for light and for dark.
+# Names of the colours in a page's style sheet, which defines them for light and dark mode.
 _PAGE_COLOURS = {
     INK: "var(--ink)",
     MUTED: "var(--muted)",
@@ -99,10 +99,10 @@ _PAGE_COLOURS = {
 
 
 def inline_svg(draw: Callable[[Path], object], label: str) -> str:
-    """The SVG element that ``draw`` writes into a file, fit for a page of HTML.
+    """Return the SVG element that ``draw`` writes into a file, adapted to a page of HTML.
 
-    Its colours and fonts become those of the page, its ids go as far as nothing refers to them.
-    ``label`` is read to those who do not see it.
+    Colours and fonts become those of the page, and unreferenced ids are removed. ``label`` is for
+    screen readers.
     """
     with TemporaryDirectory() as folder:
         path = Path(folder) / "picture.svg"
@@ -118,8 +118,8 @@ def inline_svg(draw: Callable[[Path], object], label: str) -> str:
 
 
 def write_title(axes: Axes, title: str, points: float) -> None:
-    """Write the title of a picture so many points above the left end of ``axes``."""
-    if not title:  # which would take its room nevertheless
+    """Write a picture's title, ``points`` points above the left end of ``axes``."""
+    if not title:  # which would still take up room
         return
     weight = BOLD if title.isascii() else {}
     axes.annotate(
@@ -134,7 +134,7 @@ def write_title(axes: Axes, title: str, points: float) -> None:
 
 
 def text_width(text: str, size: float) -> float:
-    """The width in inches of a text of ``size`` points; call it while drawing a picture."""
+    """Return a text's width in inches at ``size`` points; call it while drawing a picture."""
     from matplotlib.font_manager import FontProperties
     from matplotlib.textpath import text_to_path
 
@@ -144,7 +144,7 @@ def text_width(text: str, size: float) -> float:
 
 
 def shorten(text: str, size: float, inches: float) -> str:
-    """Cut the end of a text, with an ellipsis, until it is at most so many inches wide."""
+    """Truncate a text with an ellipsis so that it is at most ``inches`` wide."""
     if text_width(text, size) <= inches:
         return text
     kept = len(text) - 1

@@ -1,4 +1,4 @@
-"""What a model is worth on an image set it has not learned from."""
+"""Evaluate a model on an image set."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Evaluation:
         logits: (n, K).
         labels: (n,).
         classes: the K names.
-        label_smoothing: of ``loss``.
+        label_smoothing: used in ``loss``.
     """
 
     logits: NDArray[np.float32]
@@ -60,16 +60,16 @@ class Evaluation:
         ).item()
 
     def top(self, k: int) -> float:
-        """Fraction of the images whose class is among the ``k`` most probable ones."""
+        """Return the fraction of images whose class is among the ``k`` most probable ones."""
         return int(self.among(k).sum()) / len(self.labels)
 
     def among(self, k: int) -> NDArray[np.bool_]:
-        """Of each image, whether its class is among the ``k`` most probable ones, (n,)."""
+        """Return whether the class of each image is among the ``k`` most probable ones, (n,)."""
         best = torch.from_numpy(self.logits).topk(min(k, len(self.classes)), dim=1).indices
         return best.eq(torch.from_numpy(self.labels).unsqueeze(1)).any(dim=1).numpy()
 
     def confusion(self) -> NDArray[np.int64]:
-        """Images by true class (row) and predicted class (column), (K, K)."""
+        """Count images by true class (row) and predicted class (column), (K, K)."""
         matrix = np.zeros((len(self.classes),) * 2, dtype=np.int64)
         np.add.at(matrix, (self.labels, self.predicted), 1)
         return matrix
@@ -81,7 +81,7 @@ class Evaluation:
 
     @cached_property
     def reliability(self) -> Reliability:
-        """How sure the model is, and how often it is right then."""
+        """Accuracy by confidence."""
         return Reliability.of(self.probabilities, self.labels)
 
     @property
@@ -91,10 +91,10 @@ class Evaluation:
         return torch.nn.functional.cross_entropy(logits, labels).item()
 
     def metrics(self) -> dict[str, float | int]:
-        """What is worth a number.
+        """Return all metrics by name.
 
         Accuracies, precision, recall and calibration error are fractions; ``_low`` and ``_high``
-        are 95 % confidence intervals.
+        are the ends of 95 % confidence intervals.
         """
         images = len(self.labels)
         found: dict[str, float | int] = {
@@ -123,11 +123,11 @@ def evaluate(
     device: str = "cpu",
     label_smoothing: float = 0.0,
 ) -> Evaluation:
-    """Ask a model about every image of a set, in float32.
+    """Run a model on every image of a set, in float32.
 
     Raises:
-        EanetError: the set is empty, of another image size, or of classes that the model does not
-            know; or the model takes no colour images or its answers are no numbers.
+        EanetError: the set is empty, or its image size or classes are not those of the model; or
+            the model does not take colour images or its answers are not finite.
     """
     if not len(images):
         raise EanetError("there are no images to evaluate on")
@@ -156,7 +156,7 @@ def evaluate(
 
 @torch.inference_mode()
 def _logits(model: Classifier, images: ImageSet, device: str) -> Iterator[NDArray[np.float32]]:
-    """Logits ``(B, K)`` of one batch after the other."""
+    """Yield logits ``(B, K)`` batch by batch."""
     with progress_bar() as bar:
         for pixels, _ in bar.track(
             in_order(images, BATCH_SIZE), -(-len(images) // BATCH_SIZE), description="evaluating"
@@ -165,12 +165,12 @@ def _logits(model: Classifier, images: ImageSet, device: str) -> Iterator[NDArra
 
 
 def match_classes(known: tuple[str, ...], found: tuple[str, ...]) -> tuple[str, ...]:
-    """The names of the classes, where a model's and a data set's are the same in number and order.
+    """Return the class names, if a model and a data set agree on them and their order.
 
-    A model that was never told the names of its classes takes those of the data.
+    A model without names for its classes takes those of the data.
 
     Raises:
-        EanetError: they are not the same.
+        EanetError: they do not agree.
     """
     if known == found:
         return known

@@ -1,4 +1,4 @@
-"""What a classifier looks at in an image, and what its answer rests on."""
+"""What a classifier attends to in an image, and which regions its answer depends on."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ class UnitMap:
     """What a unit of an attention layer attends to.
 
     Attributes:
-        name: "head 2, slot 17", each counted from 1; of self-attention, "head 2".
-        share: of what makes the layer's result differ from place to place.
-        weights: (g, g) how much the unit attends to each token.
+        name: "head 2, slot 17", each counted from 1; "head 2" for self-attention.
+        share: the unit's share of how the layer's result varies over the image.
+        weights: (g, g), how much the unit attends to each token.
     """
 
     name: str
@@ -34,12 +34,12 @@ class LayerMaps:
     """The strongest units of an attention layer.
 
     Attributes:
-        block: of the layer, counted from 1.
-        blocks: of the model.
-        units: of the layer.
-        has_slots: whether these are memory slots, and not the heads of self-attention.
+        block: number of the layer's block, counted from 1.
+        blocks: number of blocks in the model.
+        units: number of units in the layer.
+        has_slots: whether the units are memory slots rather than heads of self-attention.
         token_side: pixels from one token to the next.
-        strongest: the largest share first.
+        strongest: the units with the largest shares, largest first.
     """
 
     block: int
@@ -52,17 +52,17 @@ class LayerMaps:
 
 @dataclass(frozen=True, eq=False)
 class Explanation:
-    """Of one image.
+    """Explanation of one prediction.
 
     Attributes:
-        model: its name.
+        model: name of the model.
         pixels: (H, H, 3), as the model saw them.
         predicted: the most probable class.
         confidence: its probability.
         explained: the class that ``regions`` are about.
         probability: of that class.
-        regions: what it rests on.
-        maps: of the attention; None of a model without.
+        regions: what it depends on.
+        maps: of the attention; None if the model has none.
     """
 
     model: str
@@ -83,19 +83,18 @@ def explain(
     layer: int | None = None,
     slots: int = 6,
 ) -> Explanation:
-    """Look into a model while it classifies an image.
+    """Explain how a model classifies an image.
 
     Args:
         model: takes colour images; set to evaluation mode.
         pixels: (H, H, 3), of the model's image size.
-        class_name: the class to explain; the most probable one unless given.
-        layer: the block, counted from 1, whose attention is shown; the last that has any unless
-            given.
-        slots: how many units of the layer, the strongest first.
+        class_name: class to explain; the most probable one by default.
+        layer: block, counted from 1, whose attention is shown; the last with attention by default.
+        slots: number of units of the layer to show, strongest first.
 
     Raises:
         EanetError: there is no such class or layer, ``slots`` is below 1, or the model's answers
-            are no numbers.
+            are not finite.
     """
     if class_name is not None and class_name not in model.classes:
         raise unknown_name("class", class_name, model.classes)
@@ -123,7 +122,7 @@ def explain(
 
 
 def _block(model: Classifier, layer: int | None) -> int | None:
-    """The block to show, counted from 0."""
+    """Return the block to show, counted from 0; None if no block has attention."""
     there = model.attention_layers
     if layer is None:
         return there[-1] if there else None

@@ -1,4 +1,4 @@
-"""Image files in, pictures of what a model sees in them out."""
+"""Explain image files: one picture per image."""
 
 from __future__ import annotations
 
@@ -29,24 +29,24 @@ def explain_files(
     layer: int | None = None,
     slots: int = 6,
 ) -> tuple[Path, ...]:
-    """Draw one picture an image; those that cannot be read are named and skipped.
+    """Draw one picture per image; unreadable images are reported and skipped.
 
-    A picture is called like its image, below the folders in which the images differ. Where the name
-    is taken, it is ``-2`` and so on: nothing is overwritten.
+    A picture is named after its image, in the same subfolders below the images' common folder. If
+    the name is taken, ``-2`` and so on is appended: nothing is overwritten.
 
     Args:
         model: takes colour images.
-        images: the files.
-        folder: for the pictures.
-        class_name: as `explain`.
-        layer: as `explain`.
-        slots: as `explain`.
+        images: the image files.
+        folder: where the pictures are written.
+        class_name: as in `explain`.
+        layer: as in `explain`.
+        slots: as in `explain`.
 
     Returns:
         The pictures.
 
     Raises:
-        EanetError: as `explain`, or a picture cannot be written.
+        EanetError: as in `explain`, or a picture cannot be written.
     """
     parents = [os.path.abspath(image.parent) for image in images]  # noqa: PTH100 (resolves "..")
     common = os.path.commonpath(parents) if parents else ""
@@ -66,7 +66,7 @@ def explain_files(
 
 
 def explain_folder(where: str | Path) -> Path:
-    """Where the pictures of a model go that is not told: into its run directory, or here."""
+    """Return the default folder for pictures: in the run directory, or in the current one."""
     path = Path(where)
     return path / "explain" if path.is_dir() else Path("explain")
 

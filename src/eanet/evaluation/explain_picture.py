@@ -1,4 +1,4 @@
-"""The picture of an explanation."""
+"""The plot of an explanation."""
 
 from __future__ import annotations
 
@@ -17,23 +17,23 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-COLOURS = "viridis"  # perceptually uniform, and for the colour-blind as well
+COLOURS = "viridis"  # perceptually uniform, also for the colour-blind
 
 _COLUMNS = 6
-_SMALL, _GAP = 1.55, 0.15  # side of a slot's map and what is between two, in inches
+_SMALL, _GAP = 1.55, 0.15  # side of a slot's map and gap between two, in inches
 _LARGE = 2 * _SMALL + _GAP
 _WIDTH = _COLUMNS * (_SMALL + _GAP) - _GAP
 _CAPTION = 0.3  # the line below an image
 _HEADING = 0.8  # above the maps of the slots
-_SCALE = _SMALL  # length of the scale of colours
+_SCALE = _SMALL  # length of the colour scale
 _OPACITY = 0.75  # of a map
 _POINTS = 10
 _LINE = 0.2
-_LETTERS = 44  # in a line of the text beside the images
+_LETTERS = 44  # per line of the text beside the images
 
 
 class _Sheet:
-    """A figure whose places are told in inches from its upper left corner."""
+    """A figure with positions in inches from its upper left corner."""
 
     def __init__(self, figure: Figure, height: float) -> None:
         self.figure, self.height = figure, height
@@ -47,14 +47,14 @@ class _Sheet:
         return axes
 
     def write(self, left: float, top: float, text: str, **font: Any) -> None:
-        """Write lines, the first of them so far down."""
+        """Write lines of text, the first of them ``top`` inches down."""
         for number, line in enumerate(text.split("\n")):
             font = {"fontsize": _POINTS} | font
             self.axes.text(left, top + number * _LINE, line, **font)
 
 
 def plot_explanation(explanation: Explanation, path: Path, *, name: str) -> Path:
-    """Draw the input, what the class rests on, and what the strongest memory slots attend to.
+    """Draw the input, what the class depends on, and what the strongest units attend to.
 
     Args:
         explanation: of the image.
@@ -85,7 +85,7 @@ def plot_explanation(explanation: Explanation, path: Path, *, name: str) -> Path
 
 
 def _show(axes: Axes, pixels: NDArray[np.uint8], **options: Any) -> None:
-    """Draw an image; the pixels of a tiny one stay squares."""
+    """Draw an image, without smoothing if it is tiny."""
     size = len(pixels)
     smoothing = "nearest" if size <= 32 else "bicubic"
     axes.imshow(pixels, extent=(0, size, size, 0), interpolation=smoothing, **options)
@@ -97,10 +97,10 @@ def _lay_over(
     """Draw a map, from 0 to its highest value, over the image in pale grey.
 
     Args:
-        axes: where.
+        axes: where to draw.
         pixels: (H, H, 3).
         values: (g, g), 0 or more.
-        side: of what a value stands for, in pixels.
+        side: of the square that a value stands for, in pixels.
     """
     size, edge = len(pixels), side * len(values)
     _show(axes, pixels.mean(axis=2).astype(np.uint8), cmap="gray", vmin=-200, vmax=355)
@@ -151,7 +151,7 @@ def _draw_regions(sheet: _Sheet, explanation: Explanation) -> None:
 
 
 def _draw_scale(sheet: _Sheet, left: float, top: float, low: str, high: str) -> None:
-    """Draw the colours from the lowest to the highest value, with these names."""
+    """Draw the colour scale, with labels for the lowest and the highest value."""
     ramp = sheet.panel(left, top, _SCALE, 0.14)
     ramp.imshow(np.linspace(0, 1, 256)[None], cmap=COLOURS, alpha=_OPACITY, aspect="auto")
     sheet.write(left, top + 0.32, low, color=MUTED)

@@ -1,9 +1,9 @@
-"""Which regions of an image a class rests on: what hiding each of them takes from it.
+"""Which regions of an image a class depends on: how far hiding each of them lowers its probability.
 
 Occlusion: Zeiler and Fergus, 2013, "Visualizing and Understanding Convolutional Networks",
-arXiv 1311.2901, section 4.2. That hiding what an explanation names must cost more than hiding as
-much at random is Samek et al., 2015, "Evaluating the visualization of what a Deep Neural Network
-has learned", arXiv 1509.06321. `benchmarks/faithfulness.py` measures it beside other methods.
+arXiv 1311.2901, section 4.2. The check that hiding the named regions costs more than hiding as many
+at random follows Samek et al., 2015, "Evaluating the visualization of what a Deep Neural Network
+has learned", arXiv 1509.06321. `benchmarks/faithfulness.py` compares occlusion with other methods.
 """
 
 from __future__ import annotations
@@ -18,22 +18,21 @@ from torch import Tensor
 from eanet.models import Classifier
 from eanet.models.tokenizer import patch_size_for
 
-SHARE = 0.1  # of the squares that are named the strongest
-DRAWS = 16  # of as many squares by lot
+SHARE = 0.1  # of the squares that count as the strongest
+DRAWS = 16  # random choices of as many squares
 BATCH_SIZE = 64
 
 
 @dataclass(frozen=True, eq=False)
 class Regions:
-    """What hiding squares of an image takes from the probability of a class.
+    """How hiding squares of an image lowers the probability of a class.
 
     Attributes:
         side: of a square, in pixels.
-        losses: (g, g) how far the probability falls when this square is hidden; negative where it
-            rises.
-        strongest: (g, g) the tenth of the squares with the largest losses, as far as they are any.
-        without_strongest: the probability when these are hidden together.
-        without_random: the mean when as many squares are hidden that are drawn by lot.
+        losses: (g, g), how far the probability falls when a square is hidden; negative if it rises.
+        strongest: (g, g), the tenth of the squares with the largest losses, if positive.
+        without_strongest: probability when these are hidden together.
+        without_random: mean probability when as many random squares are hidden.
     """
 
     side: int
@@ -44,12 +43,12 @@ class Regions:
 
 
 def rate_regions(model: Classifier, pixels: Tensor, label: int) -> Regions:
-    """Hide each square of an image, in as many passes as there are squares, at most 14 x 14.
+    """Measure how far hiding each square, of at most 14 x 14, lowers a class's probability.
 
     Args:
         model: in evaluation mode.
         pixels: ``(C, H, H)``, raw, on the model's device.
-        label: of the class that is asked about.
+        label: index of the class in question.
     """
     side = patch_size_for(pixels.shape[-1])
     grid = -(-pixels.shape[-1] // side)
@@ -75,7 +74,7 @@ def rate_regions(model: Classifier, pixels: Tensor, label: int) -> Regions:
 
 @torch.inference_mode()
 def _probabilities(model: Classifier, pixels: Tensor, label: int, squares: Tensor) -> Tensor:
-    """Of a class, ``(M,)``, with each choice of squares ``(M, g*g)`` hidden."""
+    """Return a class's probability ``(M,)`` with each choice of squares ``(M, g*g)`` hidden."""
     found = []
     for chosen in squares.to(pixels.device).split(BATCH_SIZE):
         images = hide(pixels, chosen, model.normalization.mean.view(-1, 1, 1))
@@ -88,7 +87,7 @@ def hide(pixels: Tensor, squares: Tensor, cover: Tensor) -> Tensor:
 
     Args:
         pixels: ``(C, H, H)``.
-        squares: ``(M, g*g)`` row by row, true where to cover; each `patch_size_for` pixels wide.
+        squares: ``(M, g*g)``, row by row, true where to cover; each `patch_size_for` pixels wide.
         cover: a colour ``(C, 1, 1)`` or another image ``(C, H, H)``.
 
     Returns:

@@ -12,12 +12,12 @@ if TYPE_CHECKING:
 
 
 def label_ends(axes: Axes, ends: Sequence[tuple[str, str, float]], *, gap: float) -> None:
-    """Write labels right of ``axes``, whose limits and scales are final, none over another.
+    """Write labels right of ``axes`` without overlap; its limits and scales must be final.
 
     Args:
         axes: where the curves are.
-        ends: label, colour and the height that it belongs to, in data coordinates.
-        gap: the least distance between neighbours, as a part of the height of ``axes``.
+        ends: label, colour, and height in data coordinates.
+        gap: minimum distance between neighbours, as a fraction of the height of ``axes``.
     """
     to_axes = axes.transData + axes.transAxes.inverted()
     heights = [to_axes.transform((axes.get_xlim()[1], height))[1] for *_, height in ends]
@@ -35,7 +35,7 @@ def label_ends(axes: Axes, ends: Sequence[tuple[str, str, float]], *, gap: float
 
 
 def spread(positions: Sequence[float], gap: float) -> list[float]:
-    """Move positions as little as it takes for neighbours to stand ``gap`` apart, in their order.
+    """Move positions as little as possible to keep neighbours ``gap`` apart, in their order.
 
     Least squares under a minimum distance is isotonic regression: pool adjacent violators.
     """

@@ -1,4 +1,4 @@
-"""How time and memory are measured, and how figures are written."""
+"""Measure time and memory, and write figures."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from eanet.device import processor_name
 from eanet.evaluation.benchmark_settings import BenchmarkSettings
 from eanet.files import write_csv
 
-WARM_UP, LEAST = 2, 3  # calls before the clock counts, and at least while it does
+WARM_UP, LEAST = 2, 3  # untimed calls, and minimum of timed ones
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Spread:
 
     @classmethod
     def of(cls, values: Sequence[float]) -> Spread:
-        """The spread of some values."""
+        """Compute the spread of values."""
         low, median, high = (float(v) for v in np.percentile(values, (5, 50, 95)))
         return cls(median, low, high, len(values))
 
@@ -49,13 +49,13 @@ def durations(
     synchronize: Callable[[], None],
     clock: Callable[[], float] = time.perf_counter,
 ) -> list[float]:
-    """How long each of the calls takes that fit into ``seconds``, but at least three.
+    """Return the duration of each call, repeated for ``seconds`` but at least three times.
 
     Args:
-        call: what is measured; first called twice without the clock, to compile and fill caches.
-        seconds: no call begins later than this.
-        synchronize: waits until the device has done what it was told.
-        clock: seconds from any beginning.
+        call: what to measure; first called twice untimed, to compile and fill caches.
+        seconds: no call after the third starts later than this.
+        synchronize: waits until the device has finished its work.
+        clock: seconds from any starting point.
     """
     for _ in range(WARM_UP):
         call()
@@ -72,17 +72,17 @@ def durations(
 
 
 def synchronizer(device: torch.device) -> Callable[[], None]:
-    """What waits for a device; nothing on a CPU, where calls return when they are done."""
+    """Return a function that waits for a device; it does nothing on a CPU, where calls block."""
     if device.type == "cpu":
         return lambda: None
     return lambda: torch.accelerator.synchronize(device)
 
 
 def peak_memory(device: torch.device) -> int:
-    """The most bytes of tensors on a GPU, or else of this process, since `reset_peak_memory`."""
+    """Return the peak bytes of GPU tensors, else of this process, since `reset_peak_memory`."""
     if device.type == "cuda":
         return int(torch.cuda.max_memory_allocated(device))
-    if device.type == "mps":  # whose allocator gives nothing back
+    if device.type == "mps":  # whose allocator returns no memory
         return int(torch.mps.driver_allocated_memory())
     if sys.platform == "linux":
         # Not getrusage, whose peak a process inherits from the one that started it.
@@ -94,7 +94,7 @@ def peak_memory(device: torch.device) -> int:
 
 
 def reset_peak_memory(device: torch.device) -> int:
-    """Forget the peak so far, where that can be done; the peak as it now stands, in bytes."""
+    """Reset the peak where possible, and return its new value in bytes."""
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
     elif sys.platform == "linux":
@@ -104,7 +104,7 @@ def reset_peak_memory(device: torch.device) -> int:
 
 
 def describe(settings: BenchmarkSettings, device: torch.device) -> dict[str, Any]:
-    """Hardware, versions, time and settings: what figures are worth nothing without."""
+    """Return hardware, versions, date and settings, without which figures are worth nothing."""
     hardware: dict[str, Any] = {
         "processor": processor_name(),
         "cores": os.cpu_count(),
@@ -126,7 +126,7 @@ def describe(settings: BenchmarkSettings, device: torch.device) -> dict[str, Any
 
 
 def short(value: float) -> str:
-    """A number as people read it, to three digits or the unit: 84.2 M, 1,234 or 0.0312."""
+    """Format a number for reading, to three digits or the unit: 84.2 M, 1,234 or 0.0312."""
     value = float(f"{value:.3g}") if value >= 1e6 else value  # 999,600,000 is 1 G
     for size, letter in ((1e12, "T"), (1e9, "G"), (1e6, "M")):
         if value >= size:
@@ -135,7 +135,7 @@ def short(value: float) -> str:
 
 
 def one_line(about: Mapping[str, Any]) -> str:
-    """What `describe` found, for the foot of a picture."""
+    """Summarise what `describe` returns, for the foot of a picture."""
     hardware, settings = about["hardware"], about["settings"]
     where = hardware.get("gpu") or f"{hardware['processor']}, threads {hardware['threads']}"
     compiled = "compiled" if settings["compile"] == "on" else "not compiled"
@@ -144,7 +144,7 @@ def one_line(about: Mapping[str, Any]) -> str:
 
 
 def write_figures(path: Path, rows: Sequence[Any]) -> Path:
-    """Write dataclasses as CSV, one a row; a `Spread` takes a column for each of its numbers."""
+    """Write dataclasses as CSV, one per row; a `Spread` takes one column per number."""
     flat = []
     for row in rows:
         columns: dict[str, Any] = {}

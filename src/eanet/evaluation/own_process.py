@@ -1,4 +1,4 @@
-"""Calls in a process of their own, which is told to stop when this one is."""
+"""Run calls in their own process, which is stopped when this one is."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ T = TypeVar("T")
 
 
 def in_own_process(call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    """What a call returns or raises in a fresh process, so that its peak memory is its own.
+    """Run a call in a fresh process with its own peak memory; return or raise what it does.
 
-    Ctrl-C and SIGTERM reach the call as Ctrl-C, once for each time, however they came.
+    Each Ctrl-C or SIGTERM reaches the call as one Ctrl-C, however it was sent.
 
     Raises:
         KeyboardInterrupt: once the call has ended after one of them.
-        BrokenProcessPool: the process was killed, most often for want of memory.
+        BrokenProcessPool: the process was killed, usually for lack of memory.
     """
     context = multiprocessing.get_context("spawn")
     is_stopped = False
@@ -52,9 +52,9 @@ def in_own_process(call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T
 
 
 def _live_apart() -> None:
-    """Of the new process: leave the terminal's Ctrl-C to the one that passes it on; end with it."""
+    """Detach from the terminal, whose Ctrl-C the parent passes on, and end with the parent."""
     os.setsid()
-    signal.signal(signal.SIGINT, signal.SIG_DFL)  # nothing to say on one while it still imports
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # no traceback while still importing
     threading.Thread(target=_end_with_parent, daemon=True).start()
 
 
@@ -64,7 +64,7 @@ def _interruptibly(call: Callable[[], T]) -> T:
 
 
 def _end_with_parent() -> None:
-    """Wait until the process that started this one is gone, if need be killed; then end as told."""
+    """Wait until the parent has ended, even if killed, then stop this process by SIGTERM."""
     if (parent := multiprocessing.parent_process()) is not None:
         parent.join()
         os.kill(os.getpid(), signal.SIGTERM)

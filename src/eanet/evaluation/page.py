@@ -18,7 +18,7 @@ from eanet.evaluation.samples import choose_samples, most_wrong
 
 
 def write_page(contents: Contents, path: Path) -> Path:
-    """Write the page.
+    """Write the HTML page.
 
     Raises:
         EanetError: the file cannot be written.
@@ -37,7 +37,7 @@ def write_page(contents: Contents, path: Path) -> Path:
 
 
 def _subtitle(contents: Contents) -> str:
-    """In HTML."""
+    """Return the subtitle in HTML."""
     split = "" if contents.split == "all" else f"{contents.split} "
     what = f"{len(contents.images):,} {split}images of {len(contents.evaluation.classes):,} classes"
     if contents.training is None:

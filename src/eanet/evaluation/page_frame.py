@@ -1,4 +1,4 @@
-"""What every page has: one file of HTML in one style, that needs no other and no network."""
+"""The frame of every page: one HTML file in one style that needs no other file and no network."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def write_sections(
         path: the file to write.
         title: plain text.
         subtitle: in HTML.
-        sections: id, name and content in HTML of each.
+        sections: id, name and HTML content of each.
 
     Raises:
         EanetError: the file cannot be written.
@@ -44,7 +44,7 @@ def write_sections(
         script=script,
         script_hash=f"sha256-{digest}",
     )
-    with replacing(path) as partial:  # a file name may hold bytes that are no text
+    with replacing(path) as partial:  # file names may hold bytes that are not text
         partial.write_text(text, "utf-8", errors="replace")
     return path
 

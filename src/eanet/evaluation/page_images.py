@@ -1,4 +1,4 @@
-"""Sheets of images for a page of HTML, each image in the page itself."""
+"""Sheets of images for a page of HTML, embedded in the page itself."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from PIL import Image
 from eanet.data.imageset import ImageSet
 from eanet.evaluation.evaluate import Evaluation
 
-_SMALL, _LARGEST = 32, 160  # sides in pixels: up to which pixels stay squares, and at most
+_SMALL, _LARGEST = 32, 160  # sides in pixels: largest without smoothing, and largest embedded
 
 
 def sheet(chosen: Iterable[int], evaluation: Evaluation, images: ImageSet) -> str:
-    """The images of these indices, each with what the model takes it for.
+    """Return HTML of the chosen images, each with its predicted class.
 
     Args:
         chosen: indices into ``images``.
         evaluation: of all ``images``.
-        images: with or without names of files.
+        images: with or without file names.
     """
     return f'<div class="sheet">\n{"".join(_figure(i, evaluation, images) for i in chosen)}</div>'
 
@@ -34,7 +34,7 @@ def _figure(index: int, evaluation: Evaluation, images: ImageSet) -> str:
     true, found = int(evaluation.labels[index]), int(evaluation.predicted[index])
     is_wrong = true != found
     is_, taken_for = escape(evaluation.classes[true]), escape(evaluation.classes[found])
-    # With the folder, which often is the class; the whole path is of no use to a reader.
+    # With its folder, which is often the class; the full path is of no use to a reader.
     file = images.files[index] if images.files is not None else None
     name = escape(str(Path(*file.parts[-2:]))) if file is not None else f"image {index}"
     pixels = images.images[index]
@@ -57,7 +57,7 @@ def _figure(index: int, evaluation: Evaluation, images: ImageSet) -> str:
 
 
 def _thumbnail(pixels: NDArray[np.uint8]) -> str:
-    """An image (H, H, 3) as a data URI: exact where it is small, else a small JPEG."""
+    """Encode an image (H, H, 3) as a data URI: lossless if small, else a reduced JPEG."""
     image = Image.fromarray(pixels)
     if len(pixels) <= _SMALL:
         return data_uri(image, "png")
@@ -66,7 +66,7 @@ def _thumbnail(pixels: NDArray[np.uint8]) -> str:
 
 
 def data_uri(image: Image.Image, kind: str) -> str:
-    """The image itself as an address."""
+    """Encode an image as a data URI."""
     buffer = io.BytesIO()
     image.save(buffer, kind, optimize=True)
     return f"data:image/{kind};base64,{base64.b64encode(buffer.getvalue()).decode('ascii')}"

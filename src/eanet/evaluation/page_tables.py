@@ -14,16 +14,16 @@ from eanet.evaluation.classes import ClassFigures
 from eanet.evaluation.confusion import most_confused, row_shares
 from eanet.evaluation.page_images import data_uri
 
-# Side of a cell and size of its digits, up to so many classes; more are a picture without names.
+# Largest number of classes: cell side, digit size. Above that, a picture without names.
 _CELLS = {8: ("4rem", "1rem"), 25: ("2.6rem", ".9rem"), 120: ("1.15rem", ".62rem")}
 _PAIRS = 15
-_DEEP = 0.78  # depth of colour from which white text is read better than black
-# Seen on a light card as on a dark one.
+_DEEP = 0.78  # depth of colour above which white text is more legible than black
+# Visible on light and dark cards.
 _RIGHT, _WRONG = (47, 127, 201), (224, 112, 42)
 
 
 def class_table(figures: Sequence[ClassFigures]) -> str:
-    """Precision, recall and F1 of each class, the worst first; sorted by any column on a click."""
+    """Return a table of precision, recall and F1 by class, worst first; a click on a head sorts."""
     heads = ("Class", "Images", "Precision", "Recall", "F1")
     sort = ' aria-sort="ascending"'
     head = "".join(
@@ -51,7 +51,7 @@ def _bar(value: float) -> str:
 
 
 def pair_table(matrix: NDArray[np.int64], classes: Sequence[str]) -> str:
-    """The most confused pairs, with the share of the true class; empty where there are none."""
+    """Return a table of the most confused pairs, with shares of the true class; empty if none."""
     totals = dict(zip(classes, matrix.sum(axis=1).tolist(), strict=True))
     rows = "".join(
         f'<tr><td class="name">{escape(true)}</td><td class="name">{escape(found)}</td>'
@@ -72,7 +72,7 @@ def pair_table(matrix: NDArray[np.int64], classes: Sequence[str]) -> str:
 
 
 def confusion_matrix(matrix: NDArray[np.int64], classes: Sequence[str]) -> str:
-    """The confusion matrix (K, K) as a table, or as a picture where the classes are too many."""
+    """Return the confusion matrix (K, K) as a table, or a picture if there are too many classes."""
     size = len(classes)
     fitting = [sizes for most, sizes in _CELLS.items() if size <= most]
     if not fitting:
@@ -110,11 +110,11 @@ def _cell(count: int, depth: float, is_right: bool) -> str:
 
 
 def _pixels(matrix: NDArray[np.int64]) -> str:
-    """A matrix (K, K) with a few pixels for each cell, clear where it counts nothing."""
+    """Draw a matrix (K, K) with a few pixels per cell, transparent where the count is 0."""
     size = len(matrix)
     opacity = np.sqrt(np.nan_to_num(row_shares(matrix)))
     colours = np.where(np.eye(size, dtype=bool)[..., None], _RIGHT, _WRONG)
     pixels = np.dstack([colours, np.rint(255 * opacity)]).astype(np.uint8)  # (K, K, 4)
-    pixels[opacity == 0] = 0  # which makes the file small
+    pixels[opacity == 0] = 0  # keeps the file small
     each = -(-768 // size)
     return data_uri(Image.fromarray(pixels.repeat(each, axis=0).repeat(each, axis=1)), "png")

@@ -1,4 +1,4 @@
-"""The part of a report's page that tells how, where and when the model was trained."""
+"""The section of a report's page on how, where and when the model was trained."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from eanet.evaluation.range_test import plot_range_test
 
 
 def training_section(training: Training) -> str:
-    """Curves, search for a learning rate, what was trained where and when, and all settings."""
+    """Return HTML of curves, learning-rate search, where and when it was trained, and settings."""
     draw = partial(plot_curves, training.history, best_epoch=training.best_epoch)
     charts = [
         inline_svg(partial(draw, panels=[panel]), f"{panel.name} by epoch")
@@ -34,7 +34,7 @@ def training_section(training: Training) -> str:
 
 
 def fact_list(rows: Iterable[tuple[str, Any]]) -> str:
-    """Names and values in HTML."""
+    """Format names and values as a list in HTML."""
     items = "\n".join(
         f"<div><dt>{escape(name)}</dt><dd>{escape(_shown(value))}</dd></div>"
         for name, value in rows
@@ -43,7 +43,7 @@ def fact_list(rows: Iterable[tuple[str, Any]]) -> str:
 
 
 def _shown(value: Any) -> str:
-    """A value of YAML for people."""
+    """Format a YAML value for reading."""
     if isinstance(value, bool):
         return "yes" if value else "no"
     return "none" if value is None else str(value)

@@ -1,4 +1,4 @@
-"""The pictures of a run, drawn in one style and written whole or not at all."""
+"""The plots of a run, in one style; each is written completely or not at all."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A sheet of images and what an augmentation makes of them: what a model is going to be shown."""
+"""A sheet of images with their augmented versions, to see what a model will be shown."""
 
 from __future__ import annotations
 
@@ -29,17 +29,17 @@ _POINTS = 9
 def plot_preview(
     images: ImageSet, settings: AugmentSettings, path: Path, *, title: str = "", seed: int = 0
 ) -> Path:
-    """Draw up to 6 images, drawn by lot, and beside each of them 7 of its augmented versions.
+    """Draw up to 6 random images, each beside 7 of its augmented versions.
 
     Args:
         images: what to draw from.
-        settings: of the augmentation; those that are on are named on the sheet.
+        settings: of the augmentation; the active ones are named on the sheet.
         path: the PNG file to write.
-        title: stands above the picture.
+        title: shown above the picture.
         seed: another seed draws other images and other versions.
 
     Raises:
-        EanetError: there is no image, or the file cannot be written.
+        EanetError: there are no images, or the file cannot be written.
     """
     if not len(images):
         raise EanetError("there is no image to draw")
@@ -55,7 +55,7 @@ def plot_preview(
             name = chosen.classes[chosen.labels[row]]
             above = [shorten(name, _POINTS, _SIDE), *(f"{share:.0%}" for share in shares[row])]
             for column, (pixels, text) in enumerate(zip(shown, above, strict=True)):
-                # The originals stand a little apart.
+                # Set the originals slightly apart.
                 left, top = column * pitch[0] + (column > 0) * _GAP, row * pitch[1] + _TEXT
                 extent = (left, left + _SIDE, top + _SIDE, top)
                 axes.imshow(pixels, extent=extent, interpolation=smoothing, aspect="auto")
@@ -81,7 +81,7 @@ def plot_preview(
 def _augmented(
     images: ImageSet, settings: AugmentSettings, seed: int
 ) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
-    """Each image and its versions, ``(m, 1 + VERSIONS, H, W, 3)``, and the share of it in each."""
+    """Return images and versions, ``(m, 1 + VERSIONS, H, W, 3)``, and the image's share in each."""
     pixels, _ = take(images, slice(None))
     augmentation, generator = Augmentation(settings), torch.Generator().manual_seed(seed)
     shown, shares = [pixels.float()], []
@@ -97,7 +97,7 @@ def _augmented(
 
 
 def describe(settings: AugmentSettings) -> str:
-    """The settings that are on, in one line, and what the percentages on the sheet mean."""
+    """Name the active settings in one line, and explain the percentages on the sheet."""
     on = []
     for name, field in AugmentSettings.model_fields.items():
         value = getattr(settings, name)

@@ -1,4 +1,4 @@
-"""The picture of a search for a learning rate: the loss by the rate, and what was chosen."""
+"""The plot of a learning-rate search: loss by rate, and the rate chosen."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from eanet.training.lr_search import RangeTest
 
 
 def plot_range_test(test: RangeTest, chosen: float, path: Path, *, title: str = "") -> Path:
-    """Draw the loss of each step by its learning rate, smoothed, with the rate chosen.
+    """Draw raw and smoothed loss by learning rate, and mark the rate chosen.
 
     Args:
         test: what was tried.
         chosen: the rate that the run was trained with.
         path: the PNG or SVG file to write.
-        title: stands above the picture.
+        title: shown above the picture.
 
     Raises:
         EanetError: the file cannot be written.
     """
     smoothed = test.smoothed
-    top = 1.1 * smoothed[: test.lowest + 1].max()  # where it has diverged is of no interest
+    top = 1.1 * smoothed[: test.lowest + 1].max()  # leaves out the divergence
     with picture(path, 6.2, 3.4, dpi=180) as figure:
         axes = figure.subplots()
         axes.plot(test.rates, test.losses, ".", color=BLUE, alpha=0.3, markersize=4)

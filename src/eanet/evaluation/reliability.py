@@ -1,4 +1,4 @@
-"""The reliability diagram: how often a model is right by how sure it is."""
+"""The reliability diagram: accuracy by confidence."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ def plot_reliability(
 ) -> Path:
     """Draw accuracy by confidence above the number of images by confidence.
 
-    Bars reach the accuracy of the answers in a bin, a thin bar goes from there to their mean
-    confidence. On the dashed diagonal both agree.
+    Bars show the accuracy in each bin, and thin bars the gap from there to the mean confidence.
+    The two agree on the dashed diagonal.
 
     Args:
         reliability: of the model.
         path: the PNG or SVG file to write.
-        title: stands above the picture.
-        before: the same before the model was calibrated; drawn as points.
+        title: shown above the picture.
+        before: the same before calibration; drawn as points.
 
     Raises:
         EanetError: the file cannot be written.
@@ -59,7 +59,7 @@ def plot_reliability(
 
 
 def _head(axes: Axes, name: str, legend: Sequence[tuple[str, str]]) -> None:
-    """Write the name of a panel above it, and what its colours mean below the name."""
+    """Write a panel's name above it, and the legend below the name."""
     axes.set_title(name, loc="left", pad=25 if legend else 8, fontsize=12, **BOLD)
     axes.grid(axis="y")
     place = 0.0

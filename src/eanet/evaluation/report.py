@@ -1,4 +1,4 @@
-"""The report on a model: figures, pictures to look at, and a page with all of it."""
+"""The report on a model: figures, pictures, and a page with all of them."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from eanet.training.run_directory import SETTINGS, RunDirectory, data_options
 
 @dataclass(frozen=True)
 class Report:
-    """Figures of an evaluation, the files that it wrote, and what they were written from."""
+    """Metrics of an evaluation, the files it wrote, and their contents."""
 
     metrics: dict[str, float | int]
     files: tuple[Path, ...]
@@ -48,24 +48,25 @@ def write_report(
     device: str | None = None,
     calibrate: bool = False,
 ) -> Report:
-    """Evaluate a model; write ``report.html``, and its figures and pictures as files of their own.
+    """Evaluate a model; write ``report.html``, and figures and pictures as separate files.
 
     Args:
         where: a run directory, a model file, a bundled model or a Hub id.
-        data: a data set's name, a folder, a list or an archive; that of the run unless given.
-        split: which of its images; unless given, the test images, or where other data than the
-            run's have none the validation images, or else all.
-        data_dir: where archives are; the run's unless given.
-        output: folder to write to; unless given, that of the run or file, or a folder in it named
-            after data and split where these are not the run's test images.
-        device: where to compute; unless given, as the run was told, if there is such a device.
+        data: a data set's name, a folder, a list or an archive; by default, what the model was
+            trained on.
+        split: which of its images; by default the test images or, if data other than the run's
+            have none, the validation images, or else all.
+        data_dir: where archives are; as for the run by default.
+        output: folder to write to. The default is that of the run or file; for images other than
+            the run's test images, a folder in it named after data and split.
+        device: where to compute; by default as set for the run, if there is such a device.
         calibrate: fit a temperature on the validation images, divide the model's logits by it, and
-            write this model into the folder of the report. That of a run's own test images is the
-            run's, so the run predicts calibrated probabilities from then on.
+            write this model into the folder of the report. For a run's own test images, that is the
+            run's folder, so the run predicts calibrated probabilities from then on.
 
     Raises:
-        EanetError: no such model or data, they do not fit each other, the run's images have changed
-            since, or there are no validation images apart from those of the report.
+        EanetError: no such model or data, they do not match, the run's images have changed, or
+            there are no validation images apart from those of the report.
     """
     model = load_model(where)
     path = Path(where)
@@ -115,24 +116,24 @@ def write_report(
 
 
 def _described(where: str | Path) -> str | None:
-    """What a model without a run directory says that it was trained on, if it does."""
+    """Return what a model file says it was trained on, if it does."""
     data: str | None = read_description(find_model(where)).get("training", {}).get("data")
     return data
 
 
 def _folder(path: Path, chosen: Selection) -> Path:
-    """Where a report goes that is not told."""
+    """Return the default folder of a report."""
     is_own = chosen.of_run and chosen.split == "test"
     return _base(path) if is_own else _base(path) / f"{chosen.data}-{chosen.split}"
 
 
 def _base(path: Path) -> Path:
-    """The folder of a run or file; one among the runs for a model of another kind."""
+    """Return the folder of a run or file, or for other models one below ``runs``."""
     return path if path.is_dir() else path.parent if path.is_file() else Path("runs") / path.name
 
 
 def _for_calibration(chosen: Selection) -> ImageSet:
-    """The validation images, where the report is about others."""
+    """Return the validation images, if the report is about others."""
     if chosen.split == "validation":
         raise EanetError(
             "a temperature is fitted on the validation images and judged by others; "
@@ -147,7 +148,7 @@ def _for_calibration(chosen: Selection) -> ImageSet:
 
 
 def _calibrate(model: Classifier, contents: Contents, held_out: Evaluation) -> Contents:
-    """Divide the model's logits by the temperature that fits ``held_out``; what is told then."""
+    """Divide the model's logits by the temperature that fits ``held_out``; update the contents."""
     temperature = fit_temperature(held_out.logits, held_out.labels)
     divide_logits(model, temperature)
     before = contents.evaluation

@@ -1,4 +1,4 @@
-"""A sheet of test images with what the model takes them for."""
+"""A sheet of images with their predicted classes."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _POINTS = 11  # of the text below an image
 def choose_samples(
     labels: NDArray[np.int64], predicted: NDArray[np.int64], count: int = 24, seed: int = 0
 ) -> NDArray[np.int64]:
-    """Draw up to ``count`` images by lot, without regard to what the model makes of them.
+    """Draw up to ``count`` images at random, independent of what the model predicts.
 
     Args:
         labels: (n,) true classes.
@@ -32,8 +32,8 @@ def choose_samples(
         seed: another seed draws other images.
 
     Returns:
-        (min(count, n),) indices, the right ones first. What is drawn depends on n, ``count`` and
-        ``seed`` alone, so that the sheets of two models show the same images.
+        (min(count, n),) indices, correct predictions first. What is drawn depends only on n,
+        ``count`` and ``seed``, so that the sheets of two models show the same images.
     """
     if len(labels) != len(predicted):
         raise EanetError(f"{len(labels)} labels do not fit {len(predicted)} predictions")
@@ -45,12 +45,12 @@ def choose_samples(
 def most_wrong(
     labels: NDArray[np.int64], probabilities: NDArray[np.float32], count: int = 24
 ) -> NDArray[np.int64]:
-    """Up to ``count`` images that are taken for another class, the highest loss first.
+    """Return indices of up to ``count`` misclassified images, highest loss first.
 
     Args:
         labels: (n,) true classes.
         probabilities: (n, K) of the model.
-        count: how many at most.
+        count: maximum number of images.
     """
     true = probabilities[np.arange(len(labels)), labels]
     wrong = np.flatnonzero(probabilities.argmax(axis=1) != labels)
@@ -66,7 +66,7 @@ def plot_samples(
     *,
     title: str = "",
 ) -> Path:
-    """Draw a sheet of images: the predicted class, how sure it is, and the true one if it differs.
+    """Draw a sheet of images with predicted class, confidence, and true class if it differs.
 
     Args:
         images: (m, H, W, 3) pixels.
@@ -74,10 +74,10 @@ def plot_samples(
         probabilities: (m, K) of the model.
         classes: the K class names.
         path: the PNG file to write.
-        title: stands above the picture.
+        title: shown above the picture.
 
     Raises:
-        EanetError: there is no image, sizes do not fit each other, or the file cannot be written.
+        EanetError: there are no images, sizes do not match, or the file cannot be written.
     """
     count, size = len(images), len(classes)
     if not count:
@@ -92,7 +92,7 @@ def plot_samples(
     height = _WIDTH * images.shape[1] / images.shape[2]
     pitch = height + 0.6  # two lines of text under each image
     sheet_width, sheet_height = columns * (_WIDTH + _GAP), rows * pitch
-    # The pixels of a tiny image stay squares; a photograph is smoothed.
+    # Tiny images keep square pixels; photographs are smoothed.
     smoothing = "nearest" if max(images.shape[1:3]) <= 32 else "bicubic"
     with picture(path, sheet_width, sheet_height, dpi=120) as figure:
         for place, image in enumerate(images):
@@ -109,7 +109,7 @@ def plot_samples(
 def _write_verdict(
     axes: Axes, classes: Sequence[str], probabilities: NDArray[np.float32], label: int
 ) -> None:
-    """Write what the model says under its image; a wrong answer is framed, too."""
+    """Write the prediction below its image; also frame the image if it is wrong."""
     predicted = int(probabilities.argmax())
     right = predicted == label
     mark, colour = ("✓", BLUE) if right else ("✗", ORANGE)

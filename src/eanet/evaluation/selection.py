@@ -1,4 +1,4 @@
-"""Which images a report is about."""
+"""Select the images that a report is about."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ class Selection:
     Attributes:
         data: the data set's name.
         split: which of its images.
-        images: these.
-        validation: its validation images, where it has some.
-        of_run: whether these are images that a run was split into when it was trained.
+        images: these images.
+        validation: its validation images, if it has any.
+        of_run: whether the data are those of the run, split as for its training.
     """
 
     data: str
@@ -38,18 +38,18 @@ class Selection:
 def select_images(
     data: str | Path, split: Split | None, options: DataOptions, run: RunDirectory | None
 ) -> Selection:
-    """The images of a data set that are asked for.
+    """Select images of a data set.
 
     Args:
         data: a data set's name, a folder, a list or an archive.
-        split: which of its images; unless given, the test images, or where other data than the
-            run's have none the validation images, or else all.
-        options: how they are loaded; how they are split holds for the run's own data alone.
-        run: where the model comes from, if it is one.
+        split: which of its images; by default the test images or, if data other than the run's
+            have none, the validation images, or else all.
+        options: how to load them; the options for splitting apply only to the run's own data.
+        run: the run that the model comes from, if any.
 
     Raises:
-        EanetError: there are no such data, or no such images in them, or those of the run have
-            changed, so that another split would show it images that it was trained on.
+        EanetError: there are no such data or images, or those of the run have changed, so that
+            another split could contain images that it was trained on.
     """
     found: Dataset | SourceSplits
     of_run = run is not None and locate(data) == run.read_settings()[1].data

@@ -15,7 +15,7 @@ PAIRS = 20  # of confused classes
 
 
 def write_metrics(contents: Contents, path: Path) -> Path:
-    """Write the metrics and the most confused classes, behind what they are about, as JSON."""
+    """Write model, data and split, the metrics, and the most confused classes as JSON."""
     evaluation = contents.evaluation
     pairs = most_confused(evaluation.confusion(), evaluation.classes, PAIRS)
     content = {
@@ -32,14 +32,14 @@ def write_metrics(contents: Contents, path: Path) -> Path:
 
 
 def write_classes(figures: Sequence[ClassFigures], path: Path) -> Path:
-    """Write a row for each class, in their order; empty cells where there is nothing to tell."""
+    """Write one row per class, in order; undefined figures are empty cells."""
     rows = ((row.name, row.support, row.precision, row.recall, row.f1) for row in figures)
     cells = (["" if value != value else value for value in row] for row in rows)
     return write_csv(path, ("class", "images", "precision", "recall", "f1"), cells)
 
 
 def write_predictions(evaluation: Evaluation, files: Sequence[Path], path: Path) -> Path:
-    """Write a row for each image: its file, true and predicted class, and the latter's probability.
+    """Write one row per image: file, true and predicted class, and the latter's probability.
 
     Args:
         evaluation: of the n images.

@@ -1,4 +1,4 @@
-"""What is learned: attention layers, tokenizers, blocks, classifiers and the named models."""
+"""Model components: attention layers, tokenizers, blocks, classifiers and named models."""
 
 from eanet.models import family as family  # registers its models
 from eanet.models import keras_example as keras_example  # likewise

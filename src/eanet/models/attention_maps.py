@@ -1,4 +1,4 @@
-"""What attention layers hand out of themselves, to be looked at."""
+"""Attention maps, for inspecting attention layers."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from torch import Tensor
 
 
 class AttentionMaps(NamedTuple):
-    """What each unit of an attention layer attends to, and how much of the result it makes.
+    """What each unit of an attention layer attends to, and how much it contributes.
 
-    A unit is a memory slot of a head; in self-attention, where there are no slots, a head (S = 1).
+    A unit is a memory slot of a head, or in self-attention, which has no slots, a head (S = 1).
 
     Attributes:
         weights: ``(B, h, S, N)``; how much the unit attends to each token.
-        shares: ``(B, h, S)``; of what makes the layer's result differ from token to token. Sums to
-            1 over an image's units.
+        shares: ``(B, h, S)``; the unit's share of the differences between tokens in the layer's
+            result. The shares of an image sum to 1.
     """
 
     weights: Tensor
@@ -23,13 +23,13 @@ class AttentionMaps(NamedTuple):
 
     @classmethod
     def of(cls, weights: Tensor, contributions: Tensor) -> AttentionMaps:
-        """Shares from contributions of any scale, ``(B, h, S)``, not negative."""
+        """Normalise non-negative contributions ``(B, h, S)`` to shares."""
         total = contributions.sum(dim=(1, 2), keepdim=True)
         return cls(weights, contributions / total.clamp_min(1e-30))
 
 
 class Attention(Protocol):
-    """A layer that can be looked into."""
+    """A layer whose attention can be inspected."""
 
     def attention_maps(self, x: Tensor) -> AttentionMaps:
-        """What the layer attends to in tokens ``(B, N, dim)``."""
+        """Return what the layer attends to in tokens ``(B, N, dim)``."""

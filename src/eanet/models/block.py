@@ -1,4 +1,4 @@
-"""The transformer block: attention, then an MLP, each behind a norm and beside a residual."""
+"""The transformer block: attention, then an MLP, each with a pre-norm and a residual."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ SQRT_2_OVER_PI = math.sqrt(2 / math.pi)
 
 
 class GELU(nn.Module):
-    """The tanh form of GELU (Hendrycks and Gimpel, 2016, arXiv 1606.08415): any shape."""
+    """The tanh approximation of GELU (Hendrycks and Gimpel, 2016, arXiv 1606.08415)."""
 
     def forward(self, x: Tensor) -> Tensor:
-        """``x * Phi(x)``, entry by entry."""
+        """Compute ``x * Phi(x)`` elementwise, for any shape."""
         if not torch.compiler.is_compiling():
             return F.gelu(x, approximate="tanh")
         # The same function, since 1 + tanh(z) = 2 sigmoid(2 z). On a CPU the compiler's tanh is
@@ -31,13 +31,13 @@ class GELU(nn.Module):
 
 
 class MLP(nn.Sequential):
-    """Two linear layers with GELU (tanh form) between and dropout behind each: width in = out.
+    """Linear layer, GELU (tanh form), dropout, linear layer, dropout.
 
     Args:
-        dim: width of the tokens.
-        hidden_dim: width between the layers.
+        dim: width of the tokens, in and out.
+        hidden_dim: width between the linear layers.
         dropout: probability of dropping an entry.
-        convolution: what stands before GELU, ``(B, N, hidden_dim)`` in and out; nothing by default.
+        convolution: applied before GELU, ``(B, N, hidden_dim)`` in and out; none by default.
     """
 
     def __init__(
@@ -66,11 +66,11 @@ class Block(nn.Module):
 
     Args:
         dim: width of the tokens.
-        attention: any module from ``(B, N, dim)`` to ``(B, N, dim)``; none leaves it out.
-        mlp: likewise, and never left out.
-        drop_path: probability of leaving out a branch for an image, in training.
-        residual_scale: where given, each branch's result is scaled, channel by channel, by learned
-            numbers that begin here.
+        attention: any module from ``(B, N, dim)`` to ``(B, N, dim)``; None for no attention.
+        mlp: any such module; required.
+        drop_path: probability of dropping a branch for an image, in training.
+        residual_scale: initial value of learned scales per channel of each branch's result; no
+            scales unless given.
     """
 
     def __init__(
@@ -93,7 +93,7 @@ class Block(nn.Module):
         self.drop_path = DropPath(drop_path)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Tokens ``(B, N, dim)`` to tokens ``(B, N, dim)``."""
+        """Map tokens ``(B, N, dim)`` to ``(B, N, dim)``."""
         if self.attention is not None:
             y = self.attention(self.attention_norm(x))
             x = x + self.drop_path(self.attention_scale(y))
@@ -102,10 +102,10 @@ class Block(nn.Module):
         return result
 
     def attention_maps(self, x: Tensor) -> AttentionMaps:
-        """What the attention attends to in tokens ``(B, N, dim)``.
+        """Return what the attention attends to in tokens ``(B, N, dim)``.
 
         Raises:
-            ValueError: there is no attention.
+            ValueError: the block has no attention.
         """
         if self.attention is None:
             raise ValueError("a block without attention has no attention maps")

@@ -19,14 +19,14 @@ from eanet.models.tokenizer import ConvTokenizer
 
 @dataclass(frozen=True, kw_only=True)
 class ModelConfig:
-    """All it takes to rebuild a model, except its weights."""
+    """Everything needed to rebuild a model, except its weights."""
 
     name: str
     image_size: int
     in_channels: int
     classes: tuple[str, ...]
     settings: dict[str, Any] = field(default_factory=dict)
-    """Those settings of the named architecture that differ from its defaults."""
+    """Settings given for the named architecture; its defaults apply to the others."""
 
 
 class Classifier(
@@ -40,11 +40,11 @@ class Classifier(
 
     Args:
         config: name, image size, channels and classes.
-        embedding: normalised images ``(B, C, H, W)`` to tokens ``(B, N, dim)``.
-        blocks: each ``(B, N, dim)`` to ``(B, N, dim)``.
+        embedding: maps normalised images ``(B, C, H, W)`` to tokens ``(B, N, dim)``.
+        blocks: each maps ``(B, N, dim)`` to ``(B, N, dim)``.
         dim: width of the tokens.
-        norm: applied to the last block's tokens.
-        pooling: what comes out to one vector an image, ``(B, dim)``; their average by default.
+        norm: applied to the last block's tokens; none by default.
+        pooling: maps the tokens to one vector per image, ``(B, dim)``; the mean by default.
     """
 
     def __init__(
@@ -75,11 +75,11 @@ class Classifier(
 
     @property
     def num_parameters(self) -> int:
-        """How many numbers are learned or loaded; statistics of the normalisation not counted."""
+        """Number of parameters, frozen ones included; normalisation statistics are not counted."""
         return sum(p.numel() for p in self.parameters())
 
     def forward_features(self, images: Tensor) -> Tensor:
-        """Raw pixels ``(B, C, H, W)``, 0..255, uint8 or floating, to tokens ``(B, N, dim)``.
+        """Map raw pixels ``(B, C, H, W)``, 0..255, uint8 or floating, to tokens ``(B, N, dim)``.
 
         Raises:
             ValueError: the images are not of the size and channels that the model was made for.
@@ -89,15 +89,15 @@ class Classifier(
 
     @property
     def attention_layers(self) -> tuple[int, ...]:
-        """The blocks with attention, counted from 0."""
+        """Indices of the blocks with attention, from 0."""
         blocks = enumerate(cast(Sequence[Block], self.blocks))
         return tuple(i for i, block in blocks if block.attention is not None)
 
     def attention_maps(self, images: Tensor, layer: int) -> AttentionMaps:
-        """What the attention of a block attends to in raw pixels ``(B, C, H, W)``.
+        """Return what the attention of a block attends to in raw pixels ``(B, C, H, W)``.
 
         Args:
-            images: as those of `forward_features`.
+            images: as for `forward_features`.
             layer: one of `attention_layers`.
 
         Raises:
@@ -108,7 +108,7 @@ class Classifier(
         return cast(Block, self.blocks[layer]).attention_maps(x)
 
     def _embed(self, images: Tensor) -> Tensor:
-        """Raw pixels ``(B, C, H, W)`` to the first block's tokens ``(B, N, dim)``."""
+        """Map raw pixels ``(B, C, H, W)`` to the first block's tokens ``(B, N, dim)``."""
         size = self.config.image_size
         if images.ndim != 4 or images.shape[1:] != (self.config.in_channels, size, size):
             raise ValueError(
@@ -119,7 +119,7 @@ class Classifier(
         return tokens
 
     def forward(self, images: Tensor) -> Tensor:
-        """Raw pixels ``(B, C, H, W)``, 0..255, uint8 or floating, to logits ``(B, K)``."""
+        """Map raw pixels ``(B, C, H, W)``, 0..255, uint8 or floating, to logits ``(B, K)``."""
         logits: Tensor = self.head(self.pooling(self.forward_features(images)))
         return logits
 

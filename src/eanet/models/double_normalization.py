@@ -21,11 +21,11 @@ def double_normalize(logits: Tensor, dropout: Dropout | None = None) -> Tensor:
     """Softmax over tokens, then division by the sum over slots.
 
     Computed as ``softmax over slots of (l - logsumexp over tokens of l)``, which is the same
-    function with no epsilon and no overflow; in float32 at least, whatever comes in.
+    function without an epsilon and without overflow, in float32 or a wider type.
 
     Args:
         logits: ``(B, N, h, S)``: B images, N tokens, h heads, S memory slots.
-        dropout: of the result; on a CPU it costs no pass over memory of its own.
+        dropout: applied to the result; the CPU kernel does it without another pass over memory.
 
     Returns:
         ``(B, N, h, S)`` in the type of ``logits``; without dropout, each token's weights over its
@@ -35,23 +35,23 @@ def double_normalize(logits: Tensor, dropout: Dropout | None = None) -> Tensor:
         a: Tensor = _DoubleNormalize.apply(logits)  # type: ignore[no-untyped-call]
         return a if dropout is None else cast(Tensor, dropout(a))
     kept = logits.requires_grad and torch.is_grad_enabled()
-    # The first call of an operator imports the compiler, which no prediction needs.
+    # An operator's first call imports the compiler, which prediction does not need.
     normalize = _normalize_and_drop if kept or torch.compiler.is_compiling() else _compute
     return cast(Tensor, normalize(logits, *(dropout or Dropout()).draw())[0])
 
 
-# With p the softmax over tokens, the result is a = p / r where r is the sum of p over slots. So
-# p = a * r, and what the backward pass needs is the result itself and one number a token and head,
-# and no exponential. Left to itself, autograd keeps or repeats them (`benchmarks/operations.py`).
+# With p the softmax over tokens and r its sum over slots, the result is a = p / r. Since p = a * r,
+# the backward pass needs only a and r (one number per token and head), no exponentials. By itself,
+# autograd would store or recompute them (`benchmarks/operations.py`).
 
 
 def _wide(x: Tensor) -> Tensor:
-    """In float32 at least."""
+    """Convert to float32, unless the type is wider."""
     return x.to(torch.promote_types(x.dtype, torch.float32))
 
 
 def _forward(logits: Tensor) -> tuple[Tensor, Tensor]:
-    """The map a ``(B, N, h, S)`` and r ``(B, N, h, 1)``."""
+    """Return the map a ``(B, N, h, S)`` and r ``(B, N, h, 1)``."""
     wide = _wide(logits)
     log_p = wide - wide.logsumexp(dim=1, keepdim=True)  # (B, N, h, S)
     highest = log_p.amax(dim=-1, keepdim=True)
@@ -67,7 +67,7 @@ def _backward(upstream: Tensor, a: Tensor, r: Tensor) -> Tensor:
 
 
 class _DoubleNormalize(torch.autograd.Function):
-    """For devices whose compiler makes good code of the formulas themselves."""
+    """For devices on which the compiler generates good code from the formulas."""
 
     @staticmethod
     def forward(ctx: Any, logits: Tensor) -> Tensor:
@@ -80,12 +80,12 @@ class _DoubleNormalize(torch.autograd.Function):
         return _backward(gradient, *ctx.saved_tensors).to(gradient.dtype)
 
 
-# On a CPU, one operator for the compiler not to look into, whose body is the kernel where there is
-# one. Its first result is what is used, the others are kept for the backward pass.
+# On a CPU, one custom operator that the compiler does not trace; it calls the kernel if available.
+# The first result is the output, the others are kept for the backward pass.
 
 
 def _compute(logits: Tensor, seed: Tensor, threshold: int) -> tuple[Tensor, Tensor, Tensor]:
-    """The map with ``threshold`` 256ths dropped; the whole map, unless it is the first; and r."""
+    """Return the map after dropout, the map before it (empty if nothing is dropped) and r."""
     logits = logits.contiguous()
     kernel = _kernel(logits)
     if kernel is None:

@@ -1,4 +1,4 @@
-"""Stochastic depth: whole residual branches left out at random while training.
+"""Stochastic depth: residual branches dropped at random in training.
 
 Huang et al., 2016, "Deep Networks with Stochastic Depth", arXiv 1603.09382.
 """
@@ -10,10 +10,10 @@ from torch import Tensor, nn
 
 
 class DropPath(nn.Module):
-    """Leaves a branch's result out for each image by itself, and scales what stays.
+    """Drops a branch's result for each image independently, and scales the others.
 
     Args:
-        p: probability of leaving it out.
+        p: probability of dropping it.
 
     Raises:
         ValueError: ``p`` is not at least 0 and below 1.
@@ -26,16 +26,16 @@ class DropPath(nn.Module):
         self.p = p
 
     def forward(self, x: Tensor) -> Tensor:
-        """``(B, N, d)``, each image's all 0 or all scaled; as it is outside training."""
+        """Zero or scale each image of ``(B, N, d)``; return it unchanged outside training."""
         if not (self.training and self.p):
             return x
         return x * F.dropout(x.new_ones(len(x), 1, 1), self.p)  # (B, 1, 1)
 
     def extra_repr(self) -> str:
-        """What ``print(model)`` shows of the layer."""
+        """Return the settings that ``print(model)`` shows."""
         return f"p={self.p:.3g}"
 
 
 def rising(highest: float, depth: int) -> list[float]:
-    """Probabilities for ``depth`` blocks: linear up to ``highest`` (section 3, equation 4)."""
+    """Return probabilities that rise linearly to ``highest`` (section 3, equation 4)."""
     return [highest * (i + 1) / depth for i in range(depth)]

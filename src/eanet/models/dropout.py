@@ -1,8 +1,8 @@
 """Dropout whose random bits are cheap on a CPU.
 
-PyTorch draws one float an element, on one thread, which is most of a training step of
-``keras_eanet``. Eight bits an element, eight draws from one 64-bit word, are enough
-(``benchmarks/operations.py`` compares).
+PyTorch draws one float per element on one thread, which takes most of a training step of
+``keras_eanet``. Eight bits per element are enough, so one 64-bit word gives eight draws
+(compared in ``benchmarks/operations.py``).
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ LEVELS = 256  # values of a byte
 PIECE = 2**15
 
 
-# An operator of its own, so that the compiler neither looks into it nor repeats it in the backward
-# pass. It is a pure function of its seed.
+# A custom operator, so that the compiler neither traces it nor recomputes it in the backward pass.
+# It is a pure function of its seed.
 @torch.library.custom_op(
     "eanet::random_bytes", mutates_args=(), tags=(torch.Tag.nondeterministic_seeded,)
 )
 def random_bytes(seed: Tensor, count: int) -> Tensor:
-    """``count`` uniform bytes from a seed of shape ()."""
+    """Draw ``count`` uniform bytes from a seed of shape ()."""
     words = torch.empty(-(-count // 8), dtype=torch.int64)
     kernel = kernels.load()
     if kernel is None:
@@ -40,19 +40,19 @@ def random_bytes(seed: Tensor, count: int) -> Tensor:
 
 
 def scaled_mask(like: Tensor, width: int, seed: Tensor, threshold: int) -> Tensor:
-    """What the kernels multiply attention maps with: 0 in ``threshold`` of 256 places.
+    """Return the kernels' dropout mask: 0 with probability ``threshold / 256``, else the scale.
 
-    The ``width`` entries of a row have bytes of their own 64-bit words.
+    Each row of ``width`` entries starts at a new 64-bit word.
     """
     rows, padded = like.numel() // width, -(-width // 8) * 8
     drawn = random_bytes(seed, rows * padded).view(rows, padded)[:, :width]
-    wide = torch.promote_types(like.dtype, torch.float32)  # the scale is no number of bfloat16
+    wide = torch.promote_types(like.dtype, torch.float32)  # bfloat16 would round the scale
     mask: Tensor = (drawn >= threshold).to(wide) / (1 - threshold / LEVELS)
     return mask.view(like.shape)
 
 
 def _random_words(seed: int, count: int) -> NDArray[np.uint64]:
-    """What the kernel draws (kernels.cpp, random_word), in pieces that stay in cache."""
+    """Draw the same words as the kernel (kernels.cpp, random_word), in pieces that fit in cache."""
     words = np.empty(count, np.uint64)
     for begin in range(0, count, PIECE):
         z = np.arange(begin + 1, min(begin + PIECE, count) + 1, dtype=np.uint64)
@@ -74,8 +74,8 @@ class Dropout(nn.Module):
     The bytes follow PyTorch's default generator, as the draws of `torch.nn.Dropout` do.
 
     Args:
-        p: probability of dropping an entry; on a CPU the nearest multiple of 1/256 above 0, with
-            the scale exact for that, so that the mean is kept.
+        p: probability of dropping an entry; on a CPU rounded to the nearest positive multiple of
+            1/256, with the scale exact for that, so that the mean is preserved.
 
     Raises:
         ValueError: ``p`` is not at least 0 and below 1.
@@ -89,16 +89,16 @@ class Dropout(nn.Module):
         self.threshold = min(max(round(p * LEVELS), 1), LEVELS - 1)
 
     def draw(self) -> tuple[Tensor, int]:
-        """A seed of shape () and how many of 256 parts to drop, for an operation that drops itself.
+        """Return a seed of shape () and a threshold in 256ths, for operators with dropout inside.
 
-        Outside training nothing is dropped, and no seed is drawn.
+        If nothing is to be dropped, the threshold is 0 and no seed is drawn.
         """
         if self.training and self.p:
             return torch.randint(2**62, ()), self.threshold
         return torch.zeros((), dtype=torch.int64), 0
 
     def forward(self, x: Tensor) -> Tensor:
-        """Entries of ``x``, of any shape, dropped or scaled; as they are outside training."""
+        """Drop or scale entries of ``x``, of any shape; return it unchanged outside training."""
         if not (self.training and self.p):
             return x
         if x.device.type != "cpu":
@@ -106,9 +106,9 @@ class Dropout(nn.Module):
         seed = torch.randint(2**62, ())
         drawn = random_bytes(seed, x.numel()).view(x.shape)
         kept = 1 - self.threshold / LEVELS
-        # As floats: compilers make slow code of comparing bytes, or integers made of them.
+        # Compared as floats: compilers generate slow code for bytes and integers.
         return torch.where(drawn.float() >= self.threshold, x / kept, 0)
 
     def extra_repr(self) -> str:
-        """What ``print(model)`` shows of the layer."""
+        """Return the settings that ``print(model)`` shows."""
         return f"p={self.p}"

@@ -10,14 +10,14 @@ from torch import Tensor, nn
 
 
 class Normalization(nn.Module):
-    """Raw pixels to zero mean and unit variance: every model's first operation.
+    """Normalises raw pixels to zero mean and unit variance: every model's first operation.
 
     The statistics are saved with the model, so that training, evaluation, prediction and an
     exported file cannot disagree about them.
 
     Args:
         mean: per channel, in grey levels 0..255.
-        std: per channel, in grey levels; a constant channel's 0 counts as 1.
+        std: per channel, in grey levels; 0, of a constant channel, is replaced by 1.
     """
 
     mean: Tensor
@@ -29,7 +29,7 @@ class Normalization(nn.Module):
         self.register_buffer("std", torch.tensor([s or 1.0 for s in std], dtype=torch.float32))
 
     def forward(self, images: Tensor) -> Tensor:
-        """Raw pixels ``(B, C, H, W)``, of any type, to float32 of the same shape."""
+        """Map raw pixels ``(B, C, H, W)``, of any type, to float32 of the same shape."""
         return (images.float() - self.mean.view(-1, 1, 1)) / self.std.view(-1, 1, 1)
 
 
@@ -37,7 +37,7 @@ class PatchEmbedding(nn.Module):
     """Cuts square patches, embeds them linearly and adds a learned position.
 
     Dosovitskiy et al., 2020, "An Image Is Worth 16x16 Words", arXiv 2010.11929, section 3.1.
-    An image whose sides are no multiple of the patch is filled up with zeros (the mean colour).
+    Sides that are not a multiple of the patch size are padded with zeros (the mean colour).
 
     Args:
         image_size: side of the square image, in pixels.
@@ -58,7 +58,7 @@ class PatchEmbedding(nn.Module):
         nn.init.uniform_(self.position, -0.05, 0.05)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Normalised images ``(B, C, H, W)`` to tokens ``(B, N, d)``, row by row."""
+        """Map normalised images ``(B, C, H, W)`` to tokens ``(B, N, d)``, in row-major order."""
         if self.padding:
             images = F.pad(images, (0, self.padding, 0, self.padding))
         p, g = self.patch_size, self.grid

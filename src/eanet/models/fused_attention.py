@@ -1,9 +1,9 @@
-"""External attention from tokens to tokens in one operator, a few images at a time, on a CPU.
+"""External attention as one CPU operator that processes a few images at a time.
 
 The attention maps of a batch are the largest tensors of a model, far larger than a processor's
 cache. So each group of images goes through both matrix products and the normalisation between
-them before the next one starts (as tiles do in Dao et al., 2022, "FlashAttention", arXiv
-2205.14135); only the map is written to memory, once, for the backward pass.
+them before the next group starts, as tiles do in Dao et al., 2022, "FlashAttention", arXiv
+2205.14135. Only the map is written to memory, once, for the backward pass.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from torch import Tensor
 from eanet.models import kernels
 from eanet.models.dropout import Dropout
 
-GROUP_BYTES = 2**20  # of a group's map, a thread: the second-level cache of many processors
+GROUP_BYTES = 2**20  # of the map, per group and thread: the L2 cache of many processors
 
 c_int64, c_uint64 = ctypes.c_int64, ctypes.c_uint64
 
 
 def can_fuse(x: Tensor, heads: int, slots: int) -> bool:
-    """Whether `fused_attention` can take these tokens as they are, or as autocast makes them."""
+    """Return whether `fused_attention` supports these tokens, in autocast's type if that is on."""
     if x.device.type != "cpu" or torch.compiler.is_exporting():
         return False
     number = kernels.NUMBERS.get(_working_type(x))
@@ -34,28 +34,28 @@ def _is_built(number: int, heads: int, slots: int) -> bool:
     return kernels.load(BFLOAT16=number, HEADS=heads, SLOTS=slots) is not None
 
 
-# All that torch.compiler.assume_constant_result does, but for importing the compiler, which takes
-# as long as importing the rest of PyTorch and is needed by no prediction.
+# All that torch.compiler.assume_constant_result does, without importing the compiler. That takes as
+# long as importing the rest of PyTorch, and prediction does not need it.
 _is_built._dynamo_marked_constant = True  # type: ignore[attr-defined]
 
 
 def fused_attention(x: Tensor, w_in: Tensor, w_out: Tensor, heads: int, dropout: Dropout) -> Tensor:
-    """``double_normalize(x w_in^T)``, then dropout, then the product with ``w_out^T``.
+    """Compute ``double_normalize(x w_in^T)``, then dropout, then the product with ``w_out^T``.
 
     Args:
         x: tokens ``(B, N, d)``.
         w_in: ``(h*S, d)``.
         w_out: ``(d, h*S)``.
         heads: h.
-        dropout: of the attention map.
+        dropout: applied to the attention map.
 
     Returns:
-        ``(B, N, d)``, in autocast's type where that is on.
+        ``(B, N, d)``, in autocast's type if that is on.
     """
     working = _working_type(x)
     x, w_in, w_out = (t.to(working) for t in (x, w_in, w_out))
     kept = torch.is_grad_enabled() and any(t.requires_grad for t in (x, w_in, w_out))
-    # The first call of an operator imports the compiler as well.
+    # An operator's first call imports the compiler as well.
     attend = _attend if kept or torch.compiler.is_compiling() else _compute
     return cast(Tensor, attend(x, w_in, w_out, heads, *dropout.draw(), kept)[0])
 
@@ -67,7 +67,7 @@ def _working_type(x: Tensor) -> torch.dtype:
 def _compute(
     x: Tensor, w_in: Tensor, w_out: Tensor, heads: int, seed: Tensor, threshold: int, kept: bool
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Result ``(B, N, d)``; if ``kept``, map ``(B, N, h*S)``, its sums over slots ``(B, N, h)``."""
+    """Return ``(B, N, d)``; if ``kept``, the map ``(B, N, h*S)`` and its divisors ``(B, N, h)``."""
     x = x.contiguous()
     images, tokens, width = *x.shape[:2], len(w_in)
     kernel = _kernel(x, heads, width)
@@ -102,7 +102,7 @@ def _(
 
 
 def _kept(x: Tensor, w_in: Tensor, heads: int, kept: bool) -> tuple[Tensor, Tensor]:
-    """Room for what the backward pass needs; for nothing where there will be none."""
+    """Allocate what the backward pass needs; empty tensors if there will be none."""
     shape = x.shape[:2] if kept else (0, 0)
     return x.new_empty(*shape, len(w_in)), x.new_empty(*shape, heads, dtype=torch.float32)
 
@@ -118,12 +118,12 @@ def _attend_backward(
     seed: Tensor,
     threshold: int,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Gradients of ``x``, ``w_in`` and ``w_out``."""
+    """Return the gradients of ``x``, ``w_in`` and ``w_out``."""
     upstream, x = upstream.contiguous(), x.contiguous()
     images, tokens, width = a.shape
     kernel = _kernel(x, sums.shape[2], width)
     of_x = torch.empty_like(x)
-    # Of the weights' transposes, in single precision: sums over groups.
+    # In single precision, as they are summed over groups; that of w_in is transposed.
     of_w_in = x.new_zeros(w_in.mT.shape, dtype=torch.float32)  # (d, h*S)
     of_w_out = x.new_zeros(w_out.shape, dtype=torch.float32)  # (d, h*S)
     random = c_uint64(int(seed)), threshold, torch.get_num_threads()
@@ -169,12 +169,12 @@ _attend.register_autograd(_differentiate, setup_context=_keep)
 def _kernel(x: Tensor, heads: int, width: int) -> ctypes.CDLL:
     number = kernels.NUMBERS[x.dtype]
     kernel = kernels.load(BFLOAT16=number, HEADS=heads, SLOTS=width // heads)
-    assert kernel is not None  # can_fuse has seen it
+    assert kernel is not None  # checked by can_fuse
     return kernel
 
 
 def _group(x: Tensor, width: int) -> int:
-    """How many images go through at a time: a multiple of the threads, that share them."""
+    """Return the number of images per group, a multiple of the threads, which share them."""
     threads = torch.get_num_threads()
     each = GROUP_BYTES // (x.shape[1] * width * x.element_size())
     return threads * max(1, each)

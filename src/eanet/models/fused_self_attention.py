@@ -1,9 +1,9 @@
-"""Self-attention in one operator, with dropout, on a CPU.
+"""Self-attention with dropout as one CPU operator.
 
-`torch.nn.functional.scaled_dot_product_attention` has no fused form with dropout there, and the
-one that it falls back to takes most of a training step for drawing random numbers. In bfloat16 its
-fused form is the slower one as well (``benchmarks/operations.py``). Of the maps, the largest
-tensors of a model, only one is kept for the backward pass: what was left of it is drawn again.
+`torch.nn.functional.scaled_dot_product_attention` has no fused form with dropout on CPUs, and its
+fallback spends most of a training step drawing random numbers. In bfloat16 its fused form is slower
+as well (``benchmarks/operations.py``). The maps are the largest tensors of a model, so only the one
+before dropout is kept for the backward pass, which draws the dropout again.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ c_int64, c_uint64 = ctypes.c_int64, ctypes.c_uint64
 
 
 def fused_self_attention(q: Tensor, k: Tensor, v: Tensor, dropout: Dropout) -> Tensor:
-    """``softmax(q k^T)``, then dropout, then the product with ``v``.
+    """Compute ``softmax(q k^T)``, then dropout, then the product with ``v``.
 
     Args:
         q: queries ``(B, h, N, k)``, already scaled.
-        k: keys, likewise.
-        v: values, likewise.
-        dropout: of the attention map.
+        k: keys ``(B, h, N, k)``.
+        v: values ``(B, h, N, k)``.
+        dropout: applied to the attention map.
 
     Returns:
         ``(B, h, N, k)``.
@@ -35,7 +35,7 @@ def fused_self_attention(q: Tensor, k: Tensor, v: Tensor, dropout: Dropout) -> T
     heads = q.shape[:2]
     q, k, v = (t.flatten(0, 1) for t in (q, k, v))  # (B, h, N, k) -> (B*h, N, k)
     needs_gradient = torch.is_grad_enabled() and any(t.requires_grad for t in (q, k, v))
-    # The first call of an operator imports the compiler, which no prediction needs.
+    # An operator's first call imports the compiler, which prediction does not need.
     attend = _self_attend if needs_gradient or torch.compiler.is_compiling() else _compute
     y = attend(q, k, v, *dropout.draw())[0]
     return cast(Tensor, y.unflatten(0, heads))  # (B*h, N, k) -> (B, h, N, k)
@@ -44,7 +44,7 @@ def fused_self_attention(q: Tensor, k: Tensor, v: Tensor, dropout: Dropout) -> T
 def _compute(
     q: Tensor, k: Tensor, v: Tensor, seed: Tensor, threshold: int
 ) -> tuple[Tensor, Tensor]:
-    """Result ``(M, N, k)``, and the map ``(M, N, N)`` before ``threshold`` 256ths were dropped."""
+    """Return the result ``(M, N, k)`` and the map ``(M, N, N)`` before dropout."""
     q, k, v = q.contiguous(), k.contiguous(), v.contiguous()
     scores = q @ k.mT  # (M, N, N)
     kernel = _kernel(q)
@@ -74,7 +74,7 @@ def _(q: Tensor, k: Tensor, v: Tensor, *_: Any) -> tuple[Tensor, Tensor]:
 def _self_attend_backward(
     upstream: Tensor, q: Tensor, k: Tensor, v: Tensor, a: Tensor, seed: Tensor, threshold: int
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Gradients of ``q``, ``k`` and ``v``."""
+    """Return the gradients of ``q``, ``k`` and ``v``."""
     upstream, q, k, v = (t.contiguous() for t in (upstream, q, k, v))
     g = upstream @ v.mT  # (M, N, N)
     kernel = _kernel(q)

@@ -1,4 +1,4 @@
-"""External attention whose heads have memories of their own."""
+"""External attention with separate memories for each head."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from eanet.models.external_attention import ExternalAttention
 
 
 class HeadwiseExternalAttention(ExternalAttention):
-    """`ExternalAttention` with ``heads`` key and value memories instead of one shared by all.
+    """`ExternalAttention` with key and value memories for each head instead of shared ones.
 
-    Where all heads hold the same, it is `ExternalAttention`. Every weight is multiplied with its
-    neighbour before the tokens are, for the memories of the heads then are one matrix.
+    With equal memories in all heads, it is `ExternalAttention`. Neighbouring weights are always
+    multiplied first, before the tokens, because the memories of the heads then form one matrix.
 
-    Takes what `ExternalAttention` takes, but for ``all_biases``.
+    Takes the arguments of `ExternalAttention`, except ``all_biases``.
     """
 
     def __init__(

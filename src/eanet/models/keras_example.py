@@ -1,8 +1,8 @@
-"""The two networks of the Keras example "Image classification with EANet", and two beside them.
+"""The two networks of the Keras example "Image classification with EANet", and two variants.
 
-Z. Chang, 2021, keras-io, examples/vision/eanet.py. The dropout rate is the recipe's; where dropout
-sits is the architecture's. Beside them stand the ViT that the example meant, and what is left of it
-without attention.
+Z. Chang, 2021, keras-io, examples/vision/eanet.py. The recipe sets the dropout rate; the
+architecture sets where dropout is applied. The variants are the ViT that the example intended, and
+the example without attention.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def _transformer(
     dropout: float,
     drop_path: float,
 ) -> Classifier:
-    """Patches, one block for each attention, average over tokens, no final norm."""
+    """Build a model of patches, one block per attention, mean over tokens and no final norm."""
     rates = rising(drop_path, len(attentions))
     return Classifier(
         config,

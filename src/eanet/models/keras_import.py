@@ -1,7 +1,7 @@
-"""The Keras example's two networks, read from the files that Keras 3 saves, without Keras.
+"""Reads the two networks of the Keras example from files of Keras 3, without Keras.
 
 Such a file holds ``layers/<class>[_<k>]/.../vars/<i>``, where k counts the layers of a class in
-the order of the model. What the network is follows from the shapes of its weights.
+the order of the model. The architecture follows from the names and the shapes of the weights.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ Variables = list[Array]
 
 
 def import_keras(path: Path | str, classes: Sequence[str] | None = None) -> Classifier:
-    """The classifier that Keras saved, in evaluation mode: raw pixels in, the same logits out.
+    """Load a classifier saved by Keras, in evaluation mode: raw pixels in, the same logits out.
 
     Args:
         path: ``FILE.weights.h5`` or ``FILE.keras``, saved by Keras 3 from either network of its
-            example "Image classification with EANet", whatever its sizes.
+            example "Image classification with EANet", of any size.
         classes: names of the classes, which Keras does not save; numbered unless given.
 
     Raises:
@@ -50,7 +50,7 @@ def import_keras(path: Path | str, classes: Sequence[str] | None = None) -> Clas
 
 
 def _read_layers(path: Path) -> dict[str, Variables]:
-    """Every layer with variables, by its place in the file, such as ``patch_embedding/proj``."""
+    """Return the variables of each layer by its path in the file, as ``patch_embedding/proj``."""
     try:
         import h5py
     except ImportError as error:
@@ -81,7 +81,7 @@ def _read_layers(path: Path) -> dict[str, Variables]:
 
 
 def _build(layers: dict[str, Variables], classes: Sequence[str] | None) -> Classifier:
-    """The model whose sizes and weights are those of the layers."""
+    """Build the model with the sizes and weights of the layers."""
     normalization = next(name for name in layers if name.split("/")[-1] == "normalization")
     mean, variance, *_ = layers.pop(normalization)
     depth = sum(name.startswith("layer_normalization") for name in layers) // 2
@@ -131,7 +131,7 @@ def _nth(layer_class: str, k: int) -> str:
 
 
 def _self_attention(layers: dict[str, Variables], name: str) -> dict[str, Variables]:
-    """Kernels (d, h, k) of query, key and value side by side, and (h, k, d) of the output."""
+    """Join the kernels (d, h, k) of query, key and value; flatten that of the output (h, k, d)."""
     qkv = [layers[f"{name}/{part}_dense"] for part in ("query", "key", "value")]
     kernels = [kernel.reshape(len(kernel), -1) for kernel, _ in qkv]  # 3 x (d, h*k)
     kernel, bias = layers[f"{name}/output_dense"]
@@ -144,7 +144,7 @@ def _self_attention(layers: dict[str, Variables], name: str) -> dict[str, Variab
 def _widths(
     layers: dict[str, Variables], weights: dict[str, Array], *, external: bool
 ) -> dict[str, Any]:
-    """The settings of the named model that say how wide it is."""
+    """Return the settings of the named model for its widths."""
     dim = len(weights["head.weight"].T)
     widths = {"dim": dim, "mlp_dim": len(weights["blocks.0.mlp.0.bias"])}
     if external:

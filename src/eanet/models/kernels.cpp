@@ -1,13 +1,13 @@
-// Loops over whole attention maps that no composition of tensor operations runs at the speed of a
-// processor's vector units. Compiled by kernels.py: for no type of numbers, random words; for one,
-// softmax; for one, HEADS and SLOTS, the double normalisation.
+// Loops over attention maps that tensor operations cannot run at the speed of a processor's vector
+// units. Compiled by kernels.py: random words without macros, softmax with BFLOAT16, the double
+// normalisation with BFLOAT16, HEADS and SLOTS.
 
 #include <cmath>
 #include <cstdint>
 #include <cstring>
 #include <vector>
 
-// Eight random bytes: the counter i of a stream through the finaliser of SplitMix64 (Steele, Lea
+// Eight random bytes: the finaliser of SplitMix64 applied to the counter i of a stream (Steele, Lea
 // and Flood, 2014, "Fast Splittable Pseudorandom Number Generators", figure 17).
 static inline uint64_t random_word(uint64_t seed, uint64_t i) {
     uint64_t z = seed + (i + 1) * 0x9e3779b97f4a7c15u;
@@ -33,7 +33,7 @@ static inline float widen(number x) {
     std::memcpy(&wide, &bits, 4);
     return wide;
 }
-static inline number narrow(float x) {  // to nearest, ties to even; a NaN here has its top bits set
+static inline number narrow(float x) {  // to nearest, ties to even; the low half of a NaN is 0 here
     uint32_t bits;
     std::memcpy(&bits, &x, 4);
     return number((bits + 0x7fff + ((bits >> 16) & 1)) >> 16);
@@ -44,8 +44,8 @@ static inline float widen(number x) { return x; }
 static inline number narrow(float x) { return x; }
 #endif
 
-// exp(x) for x <= 0, in operations that all have a vector form: a polynomial times 2**n. To 2 units
-// in the last place (the coefficients of Cephes' expf); where bfloat16 comes of it, to 4e-6.
+// exp(x) for x <= 0, in operations that all have a vector form: a polynomial times 2**n. Accurate
+// to 2 units in the last place (coefficients of Cephes' expf), or to 4e-6 for results in bfloat16.
 static inline float exponential(float x) {
     x = x < -87.0f ? -87.0f : x;
 #if BFLOAT16
@@ -68,14 +68,14 @@ static inline float exponential(float x) {
     p = p * f + 5.0000001201e-1f;
     p = p * f * f + f + 1.0f;
 #endif
-    int32_t bits;  // of p, to whose exponent n is added
+    int32_t bits;  // of p; n is added to its exponent
     std::memcpy(&bits, &p, 4);
     bits += int32_t(n) * (1 << 23);
     std::memcpy(&p, &bits, 4);
     return p;
 }
 
-// A random byte for each of the entries of a row, which starts with a word of its own.
+// A random byte for each entry of a row. Every row starts at a new word.
 static inline int64_t words_of(int64_t width) { return (width + 7) / 8; }
 static inline void random_row(uint64_t seed, int64_t row, int64_t width, uint64_t *words) {
     const int64_t first = row * words_of(width);
@@ -83,7 +83,7 @@ static inline void random_row(uint64_t seed, int64_t row, int64_t width, uint64_
     for (int64_t w = 0; w < words_of(width); w++) words[w] = random_word(seed, first + w);
 }
 
-// A row of the map, times scale, without the entries whose random byte is below the threshold.
+// A row of the map times scale, with 0 for the entries whose random byte is below the threshold.
 static inline void drop_row(const float *row, float scale, const uint64_t *words, int threshold,
                             int64_t width, number *dropped) {
     const uint8_t *bytes = reinterpret_cast<const uint8_t *>(words);
@@ -94,8 +94,8 @@ static inline void drop_row(const float *row, float scale, const uint64_t *words
 
 #ifndef HEADS
 
-// map (rows, width), the softmax over each row of scores; where threshold > 0, also dropped, the map
-// with that many 256ths of it left out, which may take the place of the scores.
+// Writes the softmax over each row of scores (rows, width) to map and, if threshold > 0, the map
+// after dropout with probability threshold / 256 to dropped, which may alias scores.
 extern "C" void softmax_forward(const number *scores, number *map, number *dropped, int64_t rows,
                                 int64_t width, uint64_t seed, int threshold, int threads) {
     const float kept = 256.0f / float(256 - threshold);
@@ -126,8 +126,8 @@ extern "C" void softmax_forward(const number *scores, number *map, number *dropp
     }
 }
 
-// gradient (rows, width) of the scores from upstream, that of the map or of what was left of it, whose
-// place it may take. Where threshold > 0, also what was left of the map.
+// Writes the gradient (rows, width) of the scores and, if threshold > 0, the map after dropout to
+// dropped. upstream is the gradient of the map after dropout; gradient may alias it.
 extern "C" void softmax_backward(const number *upstream, const number *map, number *gradient,
                                  number *dropped, int64_t rows, int64_t width, uint64_t seed,
                                  int threshold, int threads) {
@@ -164,12 +164,12 @@ extern "C" void softmax_backward(const number *upstream, const number *map, numb
 
 #else
 
-constexpr int WIDTH = HEADS * SLOTS;     // of a token's row
-constexpr int WORDS = (WIDTH + 7) / 8;   // that hold a byte for each of its entries
-constexpr float LEAST = 1e-30f;          // a sum below it has lost its precision
+constexpr int WIDTH = HEADS * SLOTS;     // entries of a token's row
+constexpr int WORDS = (WIDTH + 7) / 8;   // words with a byte for each of them
+constexpr float LEAST = 1e-30f;          // a smaller sum has lost its precision
 #define ALIGNED alignas(64)
 
-// The softmax over slots of one token and head from logarithms: slow, and safe at any size.
+// The softmax over slots of one token and head from logarithms: slow, but safe for any values.
 static float careful(const number *logits, const float *top, const float *scale, float *weights) {
     float highest = -INFINITY, sum = 0;
     for (int s = 0; s < SLOTS; s++) {
@@ -181,10 +181,10 @@ static float careful(const number *logits, const float *top, const float *scale,
     return std::exp(highest) * sum;
 }
 
-// map (B, N, h, S) of logits (B, N, h, S), sums (B, N, h): an image at a time, which stays in cache.
-// Where threshold > 0, also dropped (B, N, h, S): the map with that many 256ths of it left out.
-// first_image counts from the beginning of the batch that the random numbers belong to. Dropped, or
-// the map where nothing is dropped, may take the place of the logits; sums may be null.
+// Writes the map (B, N, h, S) of logits (B, N, h, S), an image at a time, which stays in cache; its
+// divisors to sums (B, N, h), which may be null; and if threshold > 0, the map after dropout with
+// probability threshold / 256 to dropped (B, N, h, S). first_image counts from the beginning of the
+// batch that the random numbers belong to. map and dropped (written last) may alias logits.
 extern "C" void normalize_forward(const number *logits, number *map, number *dropped, float *sums,
                                   int64_t images, int64_t tokens, int64_t first_image,
                                   uint64_t seed, int threshold, int threads) {
@@ -244,8 +244,8 @@ extern "C" void normalize_forward(const number *logits, number *map, number *dro
     }
 }
 
-// gradient (B, N, h, S) of the logits from upstream, that of the map or of what was left of it, whose
-// place it may take. Where threshold > 0, also what was left of the map, unless dropped is null.
+// Writes the gradient (B, N, h, S) of the logits and, if threshold > 0, the map after dropout to
+// dropped unless null. upstream is the gradient of the map after dropout; gradient may alias it.
 extern "C" void normalize_backward(const number *upstream, const number *map, const float *sums,
                                    number *gradient, number *dropped, int64_t images,
                                    int64_t tokens, int64_t first_image, uint64_t seed,

@@ -1,4 +1,4 @@
-"""Compiles `kernels.cpp` for this processor where a compiler is found, once, and loads it."""
+"""Compiles `kernels.cpp` once for this processor, if a compiler is found, and loads it."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ from eanet.files import cache_dir
 SOURCE = resources.files("eanet.models") / "kernels.cpp"
 FLAGS = (
     *("-std=c++17", "-O3", "-march=native", "-fopenmp", "-shared", "-fPIC", "-x", "c++"),
-    # What it takes to vectorise a sum, and nothing that would touch infinities and NaN.
+    # What is needed to vectorise a sum, without affecting infinities and NaN.
     *("-fno-math-errno", "-fno-trapping-math", "-fno-signed-zeros", "-fassociative-math"),
 )
-NUMBERS = {torch.float32: 0, torch.bfloat16: 1}  # the types compiled for, and their BFLOAT16
+NUMBERS = {torch.float32: 0, torch.bfloat16: 1}  # supported types, and their value of BFLOAT16
 
 
 @cache
 def load(**macros: int) -> ctypes.CDLL | None:
-    """The kernels compiled with these macros; none where there is no compiler that can do it.
+    """Return the kernels compiled with these macros, or None if no compiler can do it.
 
-    Half a second at the first use on a machine, kept in the cache folder.
+    The first use on a machine takes half a second; the result is kept in the cache folder.
     """
     compiler = find_compiler()
     if compiler is None:
@@ -43,7 +43,7 @@ def load(**macros: int) -> ctypes.CDLL | None:
     with suppress(OSError, subprocess.SubprocessError):
         if not path.exists():
             path.parent.mkdir(parents=True, exist_ok=True)
-            with TemporaryDirectory(dir=path.parent) as own:  # of several that start at once
+            with TemporaryDirectory(dir=path.parent) as own:  # several processes may compile
                 made = Path(own) / path.name
                 command = [compiler, *FLAGS, *defined, "-", "-o", str(made)]
                 subprocess.run(command, input=text, check=True, capture_output=True, timeout=60)
@@ -53,7 +53,7 @@ def load(**macros: int) -> ctypes.CDLL | None:
 
 
 def _processor() -> str:
-    """What the compiler's ``native`` depends on: a cache folder may be shared by machines."""
+    """Return what the compiler's ``native`` depends on: machines may share a cache folder."""
     with suppress(OSError):
         lines = Path("/proc/cpuinfo").read_text("utf-8").splitlines()
         return "".join(line for line in lines[:30] if line.startswith(("model name", "flags")))
@@ -61,5 +61,5 @@ def _processor() -> str:
 
 
 def pointer(tensor: Tensor) -> ctypes.c_void_p:
-    """Where a contiguous tensor's numbers are."""
+    """Return the address of a contiguous tensor's data."""
     return ctypes.c_void_p(tensor.data_ptr())

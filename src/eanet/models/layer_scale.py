@@ -1,4 +1,4 @@
-"""LayerScale: learned scales that let residual branches begin small.
+"""LayerScale: learned scales that let residual branches start small.
 
 Touvron et al., 2021, "Going Deeper with Image Transformers", arXiv 2103.17239, section 2.
 """
@@ -10,11 +10,11 @@ from torch import Tensor, nn
 
 
 class LayerScale(nn.Module):
-    """One learned factor a channel.
+    """Scales each channel by a learned factor.
 
     Args:
         dim: width of the tokens.
-        initial: every factor at first.
+        initial: initial value of every factor.
     """
 
     def __init__(self, dim: int, initial: float) -> None:
@@ -22,5 +22,5 @@ class LayerScale(nn.Module):
         self.factors = nn.Parameter(torch.full((dim,), initial))
 
     def forward(self, x: Tensor) -> Tensor:
-        """``(..., dim)`` to the same shape."""
+        """Scale ``(..., dim)``; the shape stays the same."""
         return x * self.factors

@@ -11,11 +11,11 @@ from eanet.models.depthwise import DepthwiseConvolution
 
 
 class LocalQueries(nn.Sequential):
-    """A depthwise convolution, the identity at first, then attention: ``(B, N, dim)`` in and out.
+    """A depthwise convolution, at first the identity, then attention: ``(B, N, dim)`` in and out.
 
     Args:
-        convolution: of the tokens.
-        attention: of what comes out.
+        convolution: applied to the tokens.
+        attention: applied to the convolved tokens.
     """
 
     def __init__(self, convolution: DepthwiseConvolution, attention: nn.Module) -> None:
@@ -23,6 +23,6 @@ class LocalQueries(nn.Sequential):
         nn.init.dirac_(convolution.weight, groups=convolution.groups)
 
     def attention_maps(self, x: Tensor) -> AttentionMaps:
-        """What the attention attends to in tokens ``(B, N, dim)``."""
+        """Return what the attention attends to in tokens ``(B, N, dim)``."""
         convolution, attention = self
         return cast(Attention, attention).attention_maps(convolution(x))

@@ -1,4 +1,4 @@
-"""From tokens to one vector an image."""
+"""Pooling of tokens to one vector per image."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 
 class MeanPooling(nn.Module):
-    """The average over tokens."""
+    """The mean over tokens."""
 
     def forward(self, x: Tensor) -> Tensor:
         """Tokens ``(B, N, d)`` to ``(B, d)``."""
@@ -14,7 +14,7 @@ class MeanPooling(nn.Module):
 
 
 class SequencePooling(nn.Module):
-    """An average over tokens whose weights are learned; at first all alike.
+    """A learned weighted average over tokens, initially with equal weights.
 
     Hassani et al., 2021, "Escaping the Big Data Paradigm with Compact Transformers",
     arXiv 2104.05704, section 3 (SeqPool); without its bias, which cancels in the softmax.

@@ -1,4 +1,4 @@
-"""A trained model at another image size: its positions are resampled, all else stays."""
+"""Change the image size of a trained model: only its positions are resampled."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ POSITION = "embedding.position"
 
 
 def resize_positions(weights: Mapping[str, Tensor], grid: int) -> dict[str, Tensor]:
-    """A model's state with its learned positions resampled to ``grid x grid`` tokens.
+    """Return a model's state with its learned positions resampled to ``grid x grid`` tokens.
 
-    Dosovitskiy et al., 2020, arXiv 2010.11929, section 3.2; bicubic.
+    Bicubic; Dosovitskiy et al., 2020, arXiv 2010.11929, section 3.2.
 
     Args:
         weights: a `Classifier`'s state; not changed.
@@ -33,12 +33,12 @@ def resize_positions(weights: Mapping[str, Tensor], grid: int) -> dict[str, Tens
 
 
 def resize_model(model: Classifier, image_size: int) -> Classifier:
-    """A copy of a model for square images of another size, in pixels.
+    """Return a copy of a model for square images of another size, in pixels.
 
-    A token stands for as many pixels as before, so the number of tokens follows the image.
+    The patch size stays the same, so the number of tokens changes with the image size.
 
     Raises:
-        EanetError: there is no such size.
+        EanetError: the image size is less than 1.
     """
     config = model.config
     settings = {**config.settings, "patch_size": model.embedding.patch_size}

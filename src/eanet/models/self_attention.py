@@ -13,9 +13,9 @@ from eanet.models.attention_maps import AttentionMaps
 from eanet.models.dropout import Dropout
 from eanet.models.fused_self_attention import fused_self_attention
 
-# Tokens, on a CPU: with more of them, PyTorch's attention is the faster one.
+# Tokens from which PyTorch's attention without dropout is faster on a CPU.
 OWN_BELOW = 1024
-# Where the map is wanted: only these of its N rows are in memory.
+# Rows of the (N, N) map that `attention_maps` holds in memory at a time.
 QUERIES_AT_A_TIME = 256
 
 
@@ -54,14 +54,14 @@ class SelfAttention(nn.Module):
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
-        """Glorot uniform weights, query, key and value each by itself; zero biases."""
+        """Initialise weights to Glorot uniform, separately for q, k and v, and biases to zero."""
         for weight in (*self.qkv.weight.chunk(3), self.output.weight):
             nn.init.xavier_uniform_(weight)
         nn.init.zeros_(self.qkv.bias)
         nn.init.zeros_(self.output.bias)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Tokens ``(B, N, dim)`` to tokens ``(B, N, dim)``."""
+        """Map tokens ``(B, N, dim)`` to ``(B, N, dim)``."""
         q, k, v = self._qkv(x)
         if self._prefers_own(q):
             y = fused_self_attention(q * self.head_dim**-0.5, k, v, self.dropout)  # (B, h, N, k)
@@ -72,9 +72,9 @@ class SelfAttention(nn.Module):
         return dropped
 
     def attention_maps(self, x: Tensor) -> AttentionMaps:
-        """How much attention each token of ``(B, N, dim)`` receives in each head, on average.
+        """Return the mean attention that each token of ``(B, N, dim)`` receives in each head.
 
-        What a head contributes is the norm of what it adds to each token beyond their mean.
+        A head's contribution is the norm of what it adds to each token, less the mean over tokens.
         """
         q, k, v = self._qkv(x)
         received, values = k.new_zeros(k.shape[:3]), []  # (B, h, N)
@@ -89,7 +89,7 @@ class SelfAttention(nn.Module):
         return AttentionMaps.of((received / x.shape[1]).unsqueeze(2), added.unsqueeze(2))
 
     def _prefers_own(self, q: Tensor) -> bool:
-        """Whether PyTorch's attention is the slower one."""
+        """Return whether to use `fused_self_attention`, where PyTorch's attention is slower."""
         if q.device.type != "cpu" or torch.compiler.is_exporting():
             return False
         if self.training and self.dropout.p:
@@ -97,7 +97,7 @@ class SelfAttention(nn.Module):
         return q.shape[2] < OWN_BELOW and (self.training or q.dtype == torch.bfloat16)
 
     def _qkv(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Queries, keys and values, each ``(B, h, N, k)``."""
+        """Return queries, keys and values, each ``(B, h, N, k)``."""
         qkv = self.qkv(x).unflatten(-1, (3, self.heads, self.head_dim))  # (B, N, 3, h, k)
         q, k, v = qkv.permute(2, 0, 3, 1, 4)
         return q, k, v

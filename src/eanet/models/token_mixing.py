@@ -1,4 +1,4 @@
-"""How tokens learn of each other in a block: one name for each way, to compare them."""
+"""The ways to mix tokens in a block, by name, to compare them."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ MIXINGS: dict[str, Callable[..., nn.Module] | None] = {
 def create_mixing(
     name: str, dim: int, heads: int, slots: int, coefficient: int, dropout: float
 ) -> nn.Module | None:
-    """The attention of that name, as far as it has such sizes; nothing for "none".
+    """Create the named attention, ignoring sizes that it does not have; None for "none".
 
     Raises:
-        EanetError: there is none of that name.
-        ValueError: sizes that do not fit each other.
+        EanetError: the name is unknown.
+        ValueError: the sizes do not fit each other.
     """
     if name not in MIXINGS:
         raise unknown_name("mixing", name, MIXINGS)

@@ -1,4 +1,4 @@
-"""From images to tokens by overlapping convolutions."""
+"""A tokenizer of overlapping convolutions."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from eanet.models.block import GELU
 from eanet.models.max_pooling import MaxPooling
 
 LARGEST_GRID = 14
-NARROWEST = 16  # channels after the first convolution, where it is one of many
+NARROWEST = 16  # minimum channels of every convolution but the last
 
 
 def patch_size_for(image_size: int) -> int:
-    """Pixels a token stands for: the least power of 2 with at most 14 x 14 tokens."""
+    """Return the smallest power of 2 as patch size that gives at most 14 x 14 tokens."""
     size = 1
     while image_size > LARGEST_GRID * size:
         size *= 2
@@ -21,20 +21,20 @@ def patch_size_for(image_size: int) -> int:
 
 
 class ConvTokenizer(nn.Module):
-    """Overlapping 3 x 3 convolutions, most of them pooled to half the size, and a learned position.
+    """Overlapping 3 x 3 convolutions, most with pooling to half the size, and a learned position.
 
     Hassani et al., 2021, "Escaping the Big Data Paradigm with Compact Transformers", arXiv
-    2104.05704, section 3.3; each is followed by batch normalisation, and by GELU but for the last.
-    Kaiming weights, positions normal with deviation 0.02.
+    2104.05704, section 3.3. Batch normalisation follows each, and GELU each but the last. Weights
+    start as Kaiming normal, positions as truncated normal with standard deviation 0.02.
 
     Args:
         image_size: side of the square image, in pixels.
         patch_size: pixels from one token to the next, a power of 2; ``patch_size_for`` chooses.
         in_channels: channels of the image.
-        dim: width of the tokens; each convolution before the last has half of the next one's.
+        dim: width of the tokens; earlier convolutions have half the width of the next, at least 16.
 
     Raises:
-        ValueError: ``patch_size`` is no power of 2.
+        ValueError: ``patch_size`` is not a power of 2.
     """
 
     def __init__(self, image_size: int, patch_size: int, in_channels: int, dim: int) -> None:
@@ -55,18 +55,18 @@ class ConvTokenizer(nn.Module):
         nn.init.trunc_normal_(self.position, std=0.02)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Normalised images ``(B, C, H, W)`` to tokens ``(B, N, d)``, row by row."""
+        """Map normalised images ``(B, C, H, W)`` to tokens ``(B, N, d)``, in row-major order."""
         maps = images.contiguous(memory_format=torch.channels_last)
         tokens: Tensor = self.stages(maps).flatten(2).mT  # (B, d, g, g) -> (B, N, d)
         return tokens + self.position
 
 
 class _Stage(nn.Module):
-    """Convolution, maybe pooling, batch normalisation and, but in the last stage, GELU."""
+    """Convolution, optional pooling, batch normalisation and, except in the last stage, GELU."""
 
     def __init__(self, in_dim: int, dim: int, *, pooled: bool, last: bool) -> None:
         super().__init__()
-        # Without biases, which the norm would take off again.
+        # No bias: the norm would subtract it again.
         self.convolution = nn.Conv2d(in_dim, dim, kernel_size=3, padding=1, bias=False)
         self.pool = MaxPooling() if pooled else nn.Identity()
         self.norm = nn.BatchNorm2d(dim)
@@ -74,7 +74,7 @@ class _Stage(nn.Module):
         nn.init.kaiming_normal_(self.convolution.weight, nonlinearity="relu")
 
     def forward(self, x: Tensor) -> Tensor:
-        """``(B, C, H, W)`` in channels-last order to the same of other sizes."""
-        # Pooled first, which leaves a quarter of the work to the rest.
+        """Map ``(B, C, H, W)`` in channels-last order to another size in the same order."""
+        # Pooling first leaves a quarter of the work for the rest.
         activated: Tensor = self.activation(self.norm(self.pool(self.convolution(x))))
         return activated

@@ -1,10 +1,10 @@
 """External attention whose memory each image writes to before its tokens read it.
 
-The learned memory is the constant part of what is read; what the tokens write is the rest, so that
-content reaches one token from another, at a cost that stays linear in their number. Gathering into
-few slots and handing back is Chen et al., 2018, "A^2-Nets: Double Attention Networks",
-arXiv 1810.11579, section 3; that the slots ask with learned vectors is Lee et al., 2019, "Set
-Transformer", arXiv 1810.00825, section 3.1 (induced set attention).
+Tokens read the learned memory plus what the tokens of their image have written. This passes content
+between tokens at a cost linear in their number. Gathering into a few slots and distributing from
+them follows Chen et al., 2018, "A^2-Nets: Double Attention Networks", arXiv 1810.11579, section 3;
+learned queries for the slots follow Lee et al., 2019, "Set Transformer", arXiv 1810.00825,
+section 3.1 (induced set attention).
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from eanet.models.external_attention import ExternalAttention
 class WrittenExternalAttention(ExternalAttention):
     """`ExternalAttention` to a value memory that the image has written to.
 
-    With logits l and map a as there::
+    With logits l and map a as in `ExternalAttention`::
 
         G = softmax over tokens of l, transposed, times x W_v       (B, h, S, c*dim/h)
         y = (a (M_v + gate * G)) W_o                                 (B, N, dim)
 
-    The gate is one number a head and slot, 0 at first, where this is `ExternalAttention` exactly.
+    The gate is one number per head and slot. At its initial 0, this is exactly `ExternalAttention`.
 
-    Takes what `ExternalAttention` takes, but for ``all_biases``.
+    Takes the arguments of `ExternalAttention`, except ``all_biases``.
     """
 
     def __init__(
@@ -42,13 +42,13 @@ class WrittenExternalAttention(ExternalAttention):
         super().__init__(
             dim, heads, slots, coefficient, dropout=dropout, output_dropout=output_dropout
         )
-        # Without a bias, which would be one more constant part of the memory.
+        # No bias: it would only add a constant to the memory.
         self.value = nn.Linear(dim, coefficient * dim, bias=False)
         self.gate = nn.Parameter(torch.zeros(heads, slots))
         nn.init.xavier_uniform_(self.value.weight)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Tokens ``(B, N, dim)`` to tokens ``(B, N, dim)``."""
+        """Map tokens ``(B, N, dim)`` to ``(B, N, dim)``."""
         logits = self.logits(x)  # (B, N, h, S)
         memory = self._memory(x, logits)  # (B, h, S, c*d/h)
         a = double_normalize(logits, self.dropout)  # (B, N, h, S)
@@ -57,12 +57,12 @@ class WrittenExternalAttention(ExternalAttention):
         return dropped
 
     def slot_outputs(self, x: Tensor) -> Tensor:
-        """What a token gets that attends to one slot alone, but for biases: ``(B, h, S, d)``."""
+        """Return the result of attending to one slot only, without biases: ``(B, h, S, d)``."""
         w_o = self.output.weight.view(self.dim, self.heads, self.head_dim)  # (d, h, c*d/h)
         return torch.einsum("bhsk,dhk->bhsd", self._memory(x, self.logits(x)), w_o)
 
     def _memory(self, x: Tensor, logits: Tensor) -> Tensor:
-        """The value memory after the image has written to it: ``(B, h, S, c*d/h)``."""
+        """Return the value memory after the image has written to it: ``(B, h, S, c*d/h)``."""
         values = self.value(x).unflatten(-1, (self.heads, self.head_dim))  # (B, N, h, c*d/h)
         gathered = torch.einsum("bnhs,bnhk->bhsk", logits.softmax(dim=1), values)
         memory: Tensor = self.value_memory.weight.T + self.gate.unsqueeze(-1) * gathered

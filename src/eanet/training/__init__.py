@@ -1,1 +1,1 @@
-"""How it is learned: optimiser and schedule, the loop, the run directory."""
+"""Training: optimiser and schedule, the loop, the run directory."""

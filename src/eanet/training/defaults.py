@@ -1,4 +1,4 @@
-"""What is chosen for those who did not say: model, recipe, image size, epochs, batch size."""
+"""Defaults for model, recipe, image size, epochs and batch size that were left open."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from eanet.models.weights import DEFAULT_MODEL
 
 
 class Choice(NamedTuple):
-    """One setting's value, and the reason in a few words."""
+    """The value of one setting, and the reason in a few words."""
 
     setting: str
     value: str | int
@@ -36,9 +36,9 @@ NAMED: Mapping[str, tuple[Choice, ...]] = {
         for name in ("cifar10", "cifar100")
     },
 }
-"""What does not depend on the machine, so that results can be compared."""
+"""Choices for built-in data sets: the same on every machine, so that results are comparable."""
 
-PHOTOGRAPH = 48  # pixels of the shorter side; below are icons, characters, thumbnails
+PHOTOGRAPH = 48  # pixels of the shorter side; anything smaller is an icon, character or thumbnail
 SIZES: Mapping[Device, int] = {"cpu": 64, "mps": 96, "cuda": 128}
 FEW = 5000  # photographs
 LEAST_BATCH = 32
@@ -46,12 +46,12 @@ FEWEST_EPOCHS, MOST_EPOCHS = 30, 300
 
 
 def choose(facts: Facts | str, device: Device, *, scratch: bool = False) -> tuple[Choice, ...]:
-    """A value for each setting that decides what a training costs and reaches.
+    """Choose the settings that determine the cost and accuracy of a training.
 
     Args:
-        facts: of one's own images; or the name of a data set, whose choices are fixed.
-        device: where it is going to be trained.
-        scratch: with random weights, whatever else would be chosen.
+        facts: facts about the user's own images, or the name of a data set with fixed choices.
+        device: device to train on.
+        scratch: start from random weights, even where pretrained ones would be chosen.
     """
     if isinstance(facts, str):
         return NAMED[facts]
@@ -87,9 +87,9 @@ def choose(facts: Facts | str, device: Device, *, scratch: bool = False) -> tupl
 
 
 def decide(settings: TrainSettings) -> tuple[TrainSettings, tuple[Choice, ...]]:
-    """The settings with what was left open chosen, and these choices.
+    """Return the settings with every open one chosen, and these choices.
 
-    The number of epochs is chosen along with the recipe alone: one that was asked for has its own.
+    Epochs are chosen only together with the recipe: a recipe that was asked for has its own.
 
     Raises:
         EanetError: the images cannot be found.
@@ -104,7 +104,7 @@ def decide(settings: TrainSettings) -> tuple[TrainSettings, tuple[Choice, ...]]:
     left = tuple(choice for choice in choices if choice.setting not in asked)
     values = {choice.setting: choice.value for choice in left}
     if settings.minutes is not None:
-        given.pop("epochs", None)  # the recipe's, which comes back with it
+        given.pop("epochs", None)  # the recipe's, which `resolve` reads again
     return TrainSettings.resolve(**{**given, **values}), left
 
 

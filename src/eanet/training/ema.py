@@ -12,13 +12,13 @@ Tensors = tuple[Tensor, ...] | list[Tensor]
 def averaged(model: nn.Module, decay: float) -> AveragedModel:
     """An exponential moving average of ``model``; call ``update_parameters`` after each step.
 
-    Tarvainen and Valpola, 2017, arXiv 1703.01780. The decay rises as ``(1 + t) / (10 + t)`` to its
-    value, so that the random weights of the start are soon forgotten. What batch normalisation has
-    learned of the activations is averaged as the weights are.
+    Tarvainen and Valpola, 2017, arXiv 1703.01780. The decay rises as ``(1 + t) / (10 + t)`` to
+    ``decay``, so that the random initial weights are soon forgotten. The statistics of batch
+    normalisation are averaged like the weights.
     """
 
     def update(average: Tensors, current: Tensors, updates: Tensor | int) -> None:
-        t = int(made.n_averaged)  # on the CPU; to look at ``updates`` would wait for the GPU
+        t = int(made.n_averaged)  # on the CPU; reading ``updates`` would wait for the GPU
         now = min(decay, (1 + t) / (10 + t))
         if current[0].is_floating_point():
             torch._foreach_lerp_(average, current, 1 - now)

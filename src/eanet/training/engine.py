@@ -1,4 +1,4 @@
-"""How a training computes: device, precision, processes, compiled or not."""
+"""How a training is computed: device, precision, processes, compiled or not."""
 
 from __future__ import annotations
 
@@ -23,26 +23,26 @@ from eanet.models import Classifier
 from eanet.models.operations import multiply_adds
 from eanet.training.teacher import Teacher
 
-# Compiling takes about a minute. A training of this many operations takes several minutes without.
+# Compiling takes about a minute; without it, this many operations take several minutes.
 WORTH_COMPILING = {"cpu": 2e13, "cuda": 1e15}
-WORTH_COMPILING_MINUTES = 30.0  # on a busy machine compiling takes several
+WORTH_COMPILING_MINUTES = 30.0  # compiling takes several on a busy machine
 
 
 def training_operations(model: Classifier, images: int, teacher: Teacher | None = None) -> float:
     """Floating-point operations of training on ``images`` images.
 
-    A multiply-add is two, and a backward pass takes twice the matrix products of the forward pass,
-    which is all that a teacher has.
+    A multiply-add counts as two operations, and a backward pass as two forward passes. A teacher
+    has only a forward pass.
     """
     taught = 0 if teacher is None else 2.0 * multiply_adds(teacher.model)
     return (6.0 * multiply_adds(model) + taught) * images
 
 
 def decide_compile(settings: TrainSettings, device: Device, operations: float) -> tuple[bool, str]:
-    """Whether to compile, and the reason in a few words.
+    """Decide whether to compile, and give the reason in a few words.
 
     Raises:
-        EanetError: compiling was asked for and cannot be done.
+        EanetError: compiling was asked for but is not possible.
     """
     if settings.compile == "off":
         return False, "as asked"
@@ -65,21 +65,21 @@ def decide_compile(settings: TrainSettings, device: Device, operations: float) -
 
 
 def resolve_precision(precision: str, device: Device) -> str:
-    """What ``auto`` stands for, or what was asked for: ``fp32`` or ``bf16``."""
+    """Resolve ``auto`` to ``fp32`` or ``bf16``; return any other precision unchanged."""
     if precision != "auto":
         return precision
     return "bf16" if has_bf16(device) else "fp32"
 
 
 def create_fabric(settings: TrainSettings) -> Fabric:
-    """The engine of a run: one process, or as many as ``torchrun`` has started.
+    """Create the engine of a run: one process, or as many as ``torchrun`` has started.
 
     Raises:
-        EanetError: the device or the precision asked for is not there.
+        EanetError: the requested device is not available.
     """
-    # What Fabric has to say on its choices is said in our own lines.
+    # Our own notices already say what Fabric would log about its choices.
     logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
-    # Of depthwise convolutions, one of whose sizes is 1, so that any stride of it is right.
+    # Harmless for depthwise convolutions: they have a size of 1, for which any stride is right.
     warnings.filterwarnings("ignore", "Grad strides do not match bucket view strides")
     device = resolve_device(settings.device)
     keep_compiled()

@@ -1,4 +1,4 @@
-"""A run that starts from the weights of a trained model instead of random ones: fine-tuning."""
+"""Fine-tuning: a run that starts from the weights of a trained model."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from eanet.models.weights import model_digest
 from eanet.training.run_directory import CHECKPOINT, MODELS, RunDirectory
 
 HEAD = ("head.weight", "head.bias")
-RECIPE = ("dropout", "drop_path")  # settings of a model that are each run's own
+RECIPE = ("dropout", "drop_path")  # model settings that each run sets for itself
 
 
 def with_architecture(settings: TrainSettings) -> TrainSettings:
-    """The settings with the architecture of the model that the run begins with, if it does.
+    """Return the settings with the architecture of the ``init`` model, if there is one.
 
     Raises:
         EanetError: there is no such model, or another architecture was asked for.
@@ -43,9 +43,9 @@ def with_architecture(settings: TrainSettings) -> TrainSettings:
 
 
 def with_scale(settings: TrainSettings, asked: int | None) -> TrainSettings:
-    """The settings with what the model that the run begins with is used to, if it does.
+    """Return the settings with patch and image size to suit the ``init`` model, if there is one.
 
-    A token stands for as many pixels as before. Images are at least as large as before, unless
+    A token covers as many pixels as before. Images are at least as large as before, unless
     another size was ``asked`` for.
     """
     if settings.init is None:
@@ -66,12 +66,12 @@ def with_scale(settings: TrainSettings, asked: int | None) -> TrainSettings:
 def begin_with(model: Classifier, where: str | Path) -> None:
     """Load the weights of a trained model into one of the same architecture.
 
-    Its positions are resampled. Its normalisation stays, since the weights have learned from
-    images that were so normalised. Its head stays where it knows all of the classes, each by its
-    name; otherwise the new one does.
+    The trained position embeddings are resampled. The trained normalisation is kept, since the
+    weights were learned with it. The trained head is kept if it knows all the classes by name;
+    otherwise the new head is.
 
     Args:
-        model: with fresh weights, for its own classes and image size.
+        model: model with fresh weights, for its own classes and image size.
         where: see `load_model`.
     """
     trained = load_model(where)
@@ -91,10 +91,10 @@ def begin_with(model: Classifier, where: str | Path) -> None:
 
 
 def once_begun(settings: TrainSettings, run: RunDirectory) -> TrainSettings:
-    """The settings of a resumed run, without ``init`` where its training state has the weights.
+    """Return the settings of a resumed run, without ``init`` if its checkpoint has the weights.
 
     Raises:
-        EanetError: a model that the run still needs is no longer the one that it began with.
+        EanetError: a model that the run still needs has changed since it began.
     """
     if (run.path / CHECKPOINT).is_file():
         settings = settings.model_copy(update={"init": None})

@@ -10,7 +10,7 @@ from types import FrameType
 
 
 class StopRequest:
-    """Whether somebody has asked to stop."""
+    """Whether a stop has been requested."""
 
     requested = False
 
@@ -31,9 +31,9 @@ def stop_requests() -> Iterator[StopRequest]:
 
 @contextmanager
 def when_interrupted(call: Callable[[], None]) -> Iterator[None]:
-    """Call this at every Ctrl-C and SIGTERM, instead of what is done otherwise.
+    """Run ``call`` on every Ctrl-C and SIGTERM, in place of the usual handlers.
 
-    Outside the main thread, where Python allows no handlers, nothing is caught.
+    Does nothing outside the main thread, where Python allows no signal handlers.
     """
 
     def handle(number: int, frame: FrameType | None) -> None:

@@ -1,4 +1,4 @@
-"""From settings to a finished run: data, engine, model and directory, put together."""
+"""From settings to a finished run: puts together data, engine, model and run directory."""
 
 from __future__ import annotations
 
@@ -36,22 +36,22 @@ from eanet.training.updates import WEIGHTS, check_shares
 
 
 def launch(settings: TrainSettings) -> RunDirectory:
-    """Train from the start into a new run directory.
+    """Run a new training in a new run directory.
 
     Raises:
-        EanetError: anything the user can put right, before the long work where possible.
-        KeyboardInterrupt: after Ctrl-C, with everything saved.
+        EanetError: anything the user can fix, raised before the long work where possible.
+        KeyboardInterrupt: after Ctrl-C; the state is saved if possible.
     """
     began = time.monotonic()
     if settings.model is not None:
-        read_name(settings.model)  # a wrong one is told of before the data are read
+        read_name(settings.model)  # report a wrong name before reading the data
     settings = with_architecture(located(settings))
     if settings.teacher is not None:
         find_model(settings.teacher)  # likewise
     if settings.tensorboard:
         check_tensorboard()
     fabric = create_fabric(settings)
-    with fabric.rank_zero_first(local=True):  # the others find what the first has unpacked
+    with fabric.rank_zero_first(local=True):  # the others reuse what the first has unpacked
         named, choices = decide(settings)
     chosen = with_scale(named, settings.image_size)
     dataset = load_run_data(chosen, fabric)
@@ -70,7 +70,7 @@ def launch(settings: TrainSettings) -> RunDirectory:
         )
     run = RunDirectory(Path())
     if fabric.is_global_zero:
-        # Called after the model that was asked for or chosen, whatever patch size its weights need.
+        # Named after the model asked for or chosen, without the patch size that `init` may add.
         run = RunDirectory.create(resolved.model_copy(update={"model": named.model}))
         run.write_settings(settings, resolved, dataset)
         if search is not None:
@@ -83,27 +83,26 @@ def launch(settings: TrainSettings) -> RunDirectory:
 
 
 def located(settings: TrainSettings) -> TrainSettings:
-    """The settings with paths that hold from any folder, to resume and evaluate the run from."""
+    """Return the settings with absolute paths, to resume and evaluate the run from any folder."""
     found: dict[str, str | Path] = {"data": locate(settings.data)}
     if settings.data_dir is not None:
         found["data_dir"] = settings.data_dir.expanduser().resolve()
     for name in MODELS:
         if (where := getattr(settings, name)) is not None:
             found[name] = locate_model(where)
-    return settings.model_copy(update=found)  # what was not given stays so
+    return settings.model_copy(update=found)  # what was not given stays unset
 
 
 def resume(path: Path, **machine: str | int | None) -> RunDirectory:
-    """Go on with a run where its last checkpoint stands.
+    """Resume a run from its last checkpoint.
 
     Args:
         path: the run directory.
-        **machine: ``device``, ``precision``, ``compile`` or ``threads``, where they shall differ
-            from the run's own; the result is then no longer the same to the bit.
+        **machine: ``device``, ``precision``, ``compile`` or ``threads``, to override the run's own;
+            the result is then no longer bit-identical.
 
     Raises:
-        EanetError: there is no such run, another process is training it, or its data are no longer
-            the same.
+        EanetError: there is no such run, another process is training it, or its data have changed.
     """
     began = time.monotonic()
     run = RunDirectory.open(path)
@@ -123,13 +122,13 @@ def resume(path: Path, **machine: str | int | None) -> RunDirectory:
 
 
 def _alone(run: RunDirectory, fabric: Fabric) -> AbstractContextManager[None]:
-    """`alone` for the first of the processes that train together, which stands for all."""
+    """`alone`, in the first of the training processes on behalf of all."""
     return alone(run.path) if fabric.is_global_zero else nullcontext()
 
 
 def load_run_data(settings: TrainSettings, fabric: Fabric) -> Dataset:
-    """The data set that a run is made from, with what there is to say of it printed."""
-    with fabric.rank_zero_first(local=True):  # the others find what the first has downloaded
+    """Load the data set of a run and print its notes and sizes."""
+    with fabric.rank_zero_first(local=True):  # the others reuse what the first has downloaded
         dataset = load_dataset(settings.data, data_options(settings))
     if fabric.is_global_zero:
         for note in dataset.notes:
@@ -144,9 +143,9 @@ def load_run_data(settings: TrainSettings, fabric: Fabric) -> Dataset:
 
 
 def fresh_model(settings: TrainSettings, dataset: Dataset) -> Classifier:
-    """The model with its first weights, and the normalisation of the training images or `init`."""
+    """Create the model with its initial weights and normalisation, from the images or `init`."""
     assert settings.model is not None, "it is chosen before"
-    _, own = read_name(settings.model)  # which may say more than the recipe
+    _, own = read_name(settings.model)  # take precedence over the recipe's
     torch.manual_seed(derive_seed(settings.seed, WEIGHTS))
     model = create_model(
         settings.model,
@@ -161,7 +160,7 @@ def fresh_model(settings: TrainSettings, dataset: Dataset) -> Classifier:
 
 
 def find_teacher(settings: TrainSettings, dataset: Dataset) -> Teacher | None:
-    """Whom the run learns from, if anybody; errors as those of `Teacher`."""
+    """Load the teacher of a run, if it has one; raises what `Teacher` raises."""
     if settings.teacher is None:
         return None
     return Teacher(settings.teacher, dataset.train.classes)
@@ -170,7 +169,7 @@ def find_teacher(settings: TrainSettings, dataset: Dataset) -> Teacher | None:
 def compiling(
     settings: TrainSettings, dataset: Dataset, model: Classifier, teacher: Teacher | None
 ) -> tuple[bool, str]:
-    """What `decide_compile` says of a run."""
+    """Apply `decide_compile` to a run."""
     operations = training_operations(model, len(dataset.train) * settings.epochs, teacher)
     return decide_compile(settings, resolve_device(settings.device), operations)
 
@@ -178,7 +177,7 @@ def compiling(
 def resolve(
     settings: TrainSettings, dataset: Dataset, model: Classifier, teacher: Teacher | None = None
 ) -> ResolvedSettings:
-    """Settings with every choice made, each printed; a rate yet to be found is the default."""
+    """Resolve all open settings and print a summary; a rate yet to be found is the default."""
     train = dataset.train
     device = resolve_device(settings.device)
     batch_size = settings.batch_size or default_batch_size(len(train))

@@ -1,4 +1,4 @@
-"""Muon for the weight matrices and convolutions of a model, beside AdamW for all else."""
+"""Muon for the weight matrices and convolutions of a model, AdamW for all else."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from torch import Tensor
 
 MOMENTUM = 0.95
 STEPS = 5
-COEFFICIENTS = (3.4445, -4.7750, 2.0315)  # of Jordan's quintic, fast rather than exact
-ADAM_SIZE = 0.2  # root mean square of an entry of AdamW's step, at a learning rate of 1
+COEFFICIENTS = (3.4445, -4.7750, 2.0315)  # Jordan's quintic: fast rather than exact
+ADAM_SIZE = 0.2  # root mean square of the entries of AdamW's step at learning rate 1
 
 
 def orthogonalize(matrices: Tensor) -> Tensor:
-    """Roughly the nearest matrices whose singular values are all 1: ``(n, r, c)``, r <= c.
+    """Approximate the nearest matrices with all singular values 1: ``(n, r, c)``, r <= c.
 
     Five Newton-Schulz steps in bfloat16, which leave singular values between about 0.7 and 1.2.
     """
@@ -33,15 +33,15 @@ class Muon(torch.optim.AdamW):
     """AdamW whose groups with ``orthogonal=True`` take Muon's step instead.
 
     Jordan et al., 2024, "Muon: An optimizer for hidden layers in neural networks",
-    kellerjordan.github.io/posts/muon; the step is scaled to the size of one of AdamW's (Liu et al.,
+    kellerjordan.github.io/posts/muon. The step is scaled to the size of AdamW's (Liu et al.,
     2025, "Muon is Scalable for LLM Training", arXiv 2502.16982, section 2.2), so that both share
-    learning rate and weight decay. Unlike PyTorch's own, matrices of one shape are stepped
-    together, which takes half the time where they are small.
+    learning rate and weight decay. Unlike in PyTorch's own Muon, matrices of the same shape are
+    stepped together, which takes half the time if they are small.
 
     Args:
-        groups: as AdamW takes them; those with ``orthogonal=True`` hold matrices, and kernels
-            ``(r, ...)``, which are stepped as matrices of r rows.
-        options: of AdamW.
+        groups: parameter groups as for AdamW; those with ``orthogonal=True`` hold matrices, and
+            kernels ``(r, ...)``, which are stepped as matrices of r rows.
+        **options: options of AdamW.
     """
 
     def __init__(self, groups: Sequence[dict[str, Any]], **options: Any) -> None:
@@ -55,7 +55,7 @@ class Muon(torch.optim.AdamW):
 
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> float | None:
-        """One step of every group."""
+        """Step every group."""
         groups = self.param_groups
         self.param_groups = [group for group in groups if not group["orthogonal"]]
         try:
@@ -83,10 +83,10 @@ class Muon(torch.optim.AdamW):
                 weight.add_(direction.view_as(weight), alpha=-size)
 
     def _direction(self, weight: Tensor) -> Tensor:
-        """The gradient's average with Nesterov's momentum."""
+        """Average of the gradient, with Nesterov momentum."""
         assert weight.grad is not None
         state = self.state[weight]
-        if not state:  # AdamW's loading of a state wants a step in each
+        if not state:  # AdamW expects a step in each state that it loads
             state |= {"step": torch.zeros(()), "momentum": torch.zeros_like(weight)}
         average: Tensor = state["momentum"].lerp_(weight.grad, 1 - MOMENTUM)
         return weight.grad.lerp(average, MOMENTUM)

@@ -15,11 +15,11 @@ BETAS = (0.9, 0.999)
 
 
 def parameter_groups(model: nn.Module, recipe: Recipe) -> list[dict[str, Any]]:
-    """The matrices that Muon steps, where it does, other weights that decay, and those that do not.
+    """Group the parameters: those that Muon steps (if used), others that decay, and the rest.
 
-    Unless the recipe decays all, only the weight matrices of layers decay: norms, biases and
-    position embeddings are left alone. Muon is for matrices from tokens to tokens, those of blocks,
-    and for convolutions, each kernel seen as one matrix.
+    Unless the recipe decays all, only the weight matrices of layers decay; norms, biases and
+    position embeddings do not. Muon steps the matrices inside blocks, which map tokens to tokens,
+    and convolutions, each kernel as one matrix.
     """
     matrices: list[Tensor] = []
     decayed: list[Tensor] = []
@@ -28,7 +28,7 @@ def parameter_groups(model: nn.Module, recipe: Recipe) -> list[dict[str, Any]]:
         if parameter.requires_grad:
             is_weight = parameter.ndim >= 2 and name.endswith("weight")
             is_matrix = parameter.ndim == 2 and name.startswith("blocks.")
-            # Those of depthwise convolutions are not: each filter of theirs sees its own channel.
+            # Not those of depthwise convolutions, each of whose filters sees only its own channel.
             is_kernel = parameter.ndim == 4 and parameter.shape[1] > 1
             if is_weight and (is_matrix or is_kernel) and recipe.optimizer == "muon":
                 matrices.append(parameter)
@@ -65,11 +65,11 @@ def learning_rate(recipe: Recipe, progress: float) -> float:
 
 
 def set_step(optimizer: torch.optim.Optimizer, recipe: Recipe, step: int, progress: float) -> None:
-    """Set learning rate and epsilon for step number ``step`` (from 0), ``progress`` epochs on.
+    """Set learning rate and epsilon for step ``step`` (from 0), after ``progress`` epochs.
 
-    With ``epsilon_hat`` epsilon stands beside the uncorrected second moment, as in the formula just
-    before section 2.1 of Kingma and Ba, 2014, arXiv 1412.6980, and in Keras; PyTorch adds its own
-    after the correction by ``sqrt(1 - beta2 ** t)``.
+    With ``epsilon_hat``, epsilon is added to the root of the uncorrected second moment, as in the
+    formula just before section 2.1 of Kingma and Ba, 2014, arXiv 1412.6980, and in Keras. PyTorch
+    adds it after the correction by ``sqrt(1 - beta2 ** t)``.
     """
     rate = learning_rate(recipe, progress)
     epsilon = recipe.epsilon

@@ -51,17 +51,17 @@ def data_options(settings: TrainSettings) -> DataOptions:
 
 
 class RunDirectory:
-    """One training's folder; every file in it is replaced as a whole or appended to and flushed."""
+    """Folder of one training; its files are replaced atomically, or appended to and flushed."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
 
     @classmethod
     def create(cls, settings: ResolvedSettings) -> RunDirectory:
-        """A new folder ``output/name``, or ``name-2``, ``name-3``, ...: no run is overwritten.
+        """Create a folder ``output/name``, or ``name-2``, ``name-3``, ...: no run is overwritten.
 
         Raises:
-            EanetError: the folder cannot be made.
+            EanetError: the folder cannot be created.
         """
         model = settings.model.replace(":", "-").replace(",", "-")
         name = settings.name or f"{data_name(settings.data) or 'data'}-{model}"
@@ -71,7 +71,7 @@ class RunDirectory:
             try:
                 path.mkdir(parents=True)
             except FileExistsError:
-                if not path.exists():  # a file stands where a parent folder should
+                if not path.exists():  # a parent folder is a file
                     raise EanetError(f"cannot make {path}: a file is in the way") from None
                 number += 1
             except OSError as error:
@@ -81,7 +81,7 @@ class RunDirectory:
 
     @classmethod
     def open(cls, path: Path) -> RunDirectory:
-        """The folder of an earlier run.
+        """Open the folder of an earlier run.
 
         Raises:
             EanetError: there is none.
@@ -95,12 +95,12 @@ class RunDirectory:
     def write_settings(
         self, settings: TrainSettings, resolved: ResolvedSettings, dataset: Dataset
     ) -> None:
-        """Everything needed to do the run again, with machine, versions and the data's fingerprint.
+        """Write all that a repeat of the run needs, with machine, versions and data fingerprint.
 
         Args:
-            settings: as they were given.
-            resolved: the same with every choice made; written where they differ.
-            dataset: what the run sees.
+            settings: the settings as given.
+            resolved: the same with every choice made; only differences are written.
+            dataset: the data of the run.
         """
         given, chosen = settings.model_dump(mode="json"), resolved.model_dump(mode="json")
         sets = {"train": dataset.train, "validation": dataset.validation, "test": dataset.test}
@@ -133,7 +133,7 @@ class RunDirectory:
             )
 
     def read_config(self) -> dict[str, Any]:
-        """What `write_settings` wrote."""
+        """Read what `write_settings` wrote."""
         path = self.path / SETTINGS
         content = parse_yaml(read_text(path), str(path))
         if not {"settings", "resolved", "data"} <= content.keys():
@@ -143,7 +143,7 @@ class RunDirectory:
         return content
 
     def read_settings(self) -> tuple[TrainSettings, ResolvedSettings]:
-        """The settings of the run as they were given, and with every choice made."""
+        """Return the settings of the run as given, and with every choice made."""
         config, where = self.read_config(), str(self.path / SETTINGS)
         return (
             TrainSettings.parse(config["settings"], where),
@@ -151,7 +151,7 @@ class RunDirectory:
         )
 
     def check_data(self, dataset: Dataset, remedy: str = "start a new run") -> None:
-        """Raise an `EanetError` with a remedy unless the run began with these images."""
+        """Raise an `EanetError` with a remedy if the images have changed since the run began."""
         if self.read_config()["data"]["fingerprint"] != data_fingerprint(dataset):
             raise EanetError(
                 f"the images are no longer those that {self.path} was trained on; {remedy}"
@@ -160,7 +160,7 @@ class RunDirectory:
     # History
 
     def append_history(self, row: Row) -> None:
-        """Add one epoch's row, flushed, with the header before the first one."""
+        """Append and flush the row of one epoch, with the header before the first."""
         path = self.path / HISTORY
         try:
             with path.open("a", newline="", encoding="utf-8") as file:
@@ -172,13 +172,13 @@ class RunDirectory:
             raise EanetError(f"cannot write {path}: {error.strerror}") from error
 
     def rewrite_history(self, rows: Sequence[Row]) -> None:
-        """Leave these rows alone: those after the state that a run is resumed from must go."""
+        """Keep only these rows: later ones than the resumed state must go."""
         (self.path / HISTORY).unlink(missing_ok=True)
         for row in rows:
             self.append_history(row)
 
     def read_history(self) -> list[dict[str, float]]:
-        """One row an epoch; empty where there is none."""
+        """Return one row per epoch; empty if there are none."""
         path = self.path / HISTORY
         if not path.is_file():
             return []
@@ -191,15 +191,15 @@ class RunDirectory:
         """Replace the training state.
 
         Raises:
-            EanetError: it cannot be written; the last one stays.
+            EanetError: it cannot be written; the previous one stays.
         """
         content = io.BytesIO()
-        torch.save(dict(state), content)  # to a file, it tells of a full disk in a way of its own
+        torch.save(dict(state), content)  # writing a file, it raises no OSError if the disk is full
         with replacing(self.path / CHECKPOINT) as partial:
             partial.write_bytes(content.getbuffer())
 
     def read_checkpoint(self) -> dict[str, Any] | None:
-        """The training state, on the CPU; ``None`` where the run stopped before the first one.
+        """Return the training state, on the CPU; ``None`` if the run stopped before saving one.
 
         Raises:
             EanetError: the file is damaged.

@@ -1,4 +1,4 @@
-"""Where a training stands between two steps."""
+"""The progress of a training between two steps."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from torch import Tensor
 
 @dataclass
 class State:
-    """What a run goes on with, beside weights and optimiser; saved and restored as it is.
+    """What a run resumes from, besides weights and optimiser; saved and restored unchanged.
 
     Attributes:
-        epoch: finished ones.
-        step: steps taken of the epoch under way.
-        sums: of the epoch under way, as `tally` gives them.
-        seconds: that these steps took.
-        best_epoch: the one whose weights are kept, from 1.
+        epoch: number of finished epochs.
+        step: steps taken in the current epoch.
+        sums: `tally` sums of the current epoch.
+        seconds: time that these steps took.
+        best_epoch: epoch whose weights are kept, counted from 1.
         best_accuracy: its validation accuracy.
         best_loss: its validation loss.
-        history: one row an epoch.
-        spent: seconds of the run's minutes, where it has any.
-        prepared: those of them that were over after the very first step, compiled and all.
-        validating: seconds that the last validation took, likewise.
+        history: one row per epoch.
+        spent: seconds used so far; only in runs limited by minutes.
+        prepared: ``spent`` after the very first step, which includes compiling.
+        validating: seconds that the last validation took; only in runs limited by minutes.
     """
 
     epoch: int = 0

@@ -1,4 +1,4 @@
-"""What one step computes, and the sums that accuracy and loss are made of."""
+"""The computation of one step, and the sums from which accuracy and loss are derived."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ def smoothed_loss(
     ``s / K`` on every class.
 
     Args:
-        logits: of a model.
-        targets: labels, ``(B,)``, or probabilities of the classes, ``(B, K)``.
+        logits: outputs of a model.
+        targets: labels ``(B,)``, or class probabilities ``(B, K)``.
         label_smoothing: the share ``s``.
-        weights: how much each image counts, ``(B,)``; unset: all alike.
+        weights: weight of each image, ``(B,)``; unset: all equal.
     """
     if weights is None:
         return F.cross_entropy(logits.float(), targets, label_smoothing=label_smoothing)
@@ -42,20 +42,20 @@ def smoothed_loss(
 
 
 def balanced_weights(counts: NDArray[np.int64]) -> Tensor:
-    """Weights ``(K,)`` by which classes of ``counts`` ``(K,)`` images count alike; 1 on average."""
+    """Weights ``(K,)`` that balance classes of ``counts`` ``(K,)`` images; 1 on average."""
     images = torch.from_numpy(counts).float()
     return images.sum() / (len(images) * images)
 
 
 def image_weights(targets: Tensor, class_weights: Tensor) -> Tensor:
-    """What images count ``(B,)``, by their labels ``(B,)`` or the shares of classes ``(B, K)``."""
+    """Weights ``(B,)`` of images from their labels ``(B,)`` or class shares ``(B, K)``."""
     if targets.ndim == 1:
         return class_weights[targets]
     return (targets * class_weights).sum(1)  # no matrix product: autocast would round the weights
 
 
 def tally(loss: Tensor, logits: Tensor, labels: Tensor) -> Tensor:
-    """Sums ``(4,)`` of a batch: loss, right at the first guess, right within five, images."""
+    """Sums ``(4,)`` over a batch: loss, top-1 correct, top-5 correct, images."""
     best = logits.topk(min(5, logits.shape[1]), dim=1).indices  # (B, 5)
     right = best.eq(labels.unsqueeze(1))  # (B, 5)
     count = len(labels)
@@ -65,12 +65,12 @@ def tally(loss: Tensor, logits: Tensor, labels: Tensor) -> Tensor:
 
 
 def sums_type(device: torch.device) -> torch.dtype:
-    """What sums of `tally` are added up in: float64, which Apple's GPUs alone do not have."""
+    """Type for adding up `tally` sums: float64, except on Apple's GPUs, which lack it."""
     return torch.float32 if device.type == "mps" else torch.float64
 
 
 def scores(sums: Tensor) -> dict[str, float]:
-    """Mean loss, accuracy and top-5 accuracy (fractions) of added `tally` sums ``(4,)``."""
+    """Mean loss, accuracy and top-5 accuracy (fractions) from added-up `tally` sums ``(4,)``."""
     loss, top1, top5, count = sums.tolist()
     return {"loss": loss / count, "accuracy": top1 / count, "top5": top5 / count}
 
@@ -78,14 +78,14 @@ def scores(sums: Tensor) -> dict[str, float]:
 class TrainingStep(nn.Module):
     """Augmentation, forward pass and loss: one graph for the compiler.
 
-    Mixup and CutMix mix what this process has of the batch; accuracy then counts the label that
-    has the larger share of each mixture.
+    Mixup and CutMix mix images within this process's share of the batch. Accuracy then counts the
+    label with the larger share of each mixture.
 
     Args:
-        model: raw pixels ``(B, C, H, W)`` to logits ``(B, K)``.
-        settings: the augmentation and the label smoothing.
-        class_weights: how much an image of each class counts, ``(K,)``; unset: all alike.
-        teacher: pixels as the model's to probabilities ``(B, K)``, from which it learns as well.
+        model: maps raw pixels ``(B, C, H, W)`` to logits ``(B, K)``.
+        settings: the recipe, with augmentation, label smoothing and teacher share.
+        class_weights: weight of an image of each class, ``(K,)``; unset: all equal.
+        teacher: maps the same pixels to probabilities ``(B, K)``, which are learned as well.
     """
 
     def __init__(
@@ -135,13 +135,13 @@ def score(
     """Loss, accuracy and top-5 accuracy of a model over an image set, without augmentation.
 
     Args:
-        model: raw pixels to logits; put into evaluation mode and back.
-        images: all of them count once, whatever the number of processes.
+        model: maps raw pixels to logits; put into evaluation mode and back.
+        images: each counts once, whatever the number of processes.
         fabric: device, precision and processes.
-        batch_size: images a step.
-        label_smoothing: of the loss, as in training, so that the two can be compared where nothing
-            but labels is learned from.
-        forward: a compiled form of ``model`` for the batches that are full.
+        batch_size: images per step.
+        label_smoothing: as in training, so that the two losses can be compared in runs that learn
+            only from labels.
+        forward: a compiled form of ``model``, used for full batches.
     """
     was_training = model.training
     model.eval()

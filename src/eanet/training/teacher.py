@@ -1,4 +1,4 @@
-"""Distillation: a run that learns from the answers of a trained model beside the labels."""
+"""Distillation: learning from the predictions of a trained model as well as from labels."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from eanet.models import load_model
 
 
 class Teacher(nn.Module):
-    """What a trained model takes images for, which tells more of them than their labels.
+    """Class probabilities from a trained model, which say more about images than their labels.
 
-    Hinton et al., 2015, arXiv 1503.02531, at temperature 1. It is shown the very pixels that the
-    model in training is shown, mixtures included (Beyer et al., 2021, arXiv 2106.05237), scaled to
-    the size that it was trained at.
+    Hinton et al., 2015, arXiv 1503.02531, at temperature 1. The teacher sees the same pixels as the
+    model in training, mixtures included (Beyer et al., 2021, arXiv 2106.05237), scaled to the size
+    that it was trained at.
 
     Args:
         where: see `load_model`.
-        classes: of the run, in the order of its logits.
+        classes: classes of the run, in the order of its logits.
 
     Raises:
         EanetError: there is no such model, or it does not know these classes.
@@ -47,12 +47,12 @@ class Teacher(nn.Module):
         self.register_buffer("order", order)
 
     def train(self, mode: bool = True) -> Teacher:
-        """Stay in evaluation mode, in whatever mode the model in training is."""
+        """Stay in evaluation mode, whatever the mode of the model in training."""
         del mode
         return super().train(False)
 
     def forward(self, pixels: Tensor) -> Tensor:
-        """Raw pixels ``(B, 3, H, W)`` to probabilities of the run's classes ``(B, K)``."""
+        """Map raw pixels ``(B, 3, H, W)`` to probabilities of the run's classes ``(B, K)``."""
         size = self.model.config.image_size
         if pixels.shape[-1] != size:
             pixels = F.interpolate(pixels.float(), (size, size), mode="bilinear", antialias=True)

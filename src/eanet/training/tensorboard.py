@@ -19,7 +19,7 @@ def check_tensorboard() -> None:
 
 
 def event_writer(directory: Path, epochs_done: int) -> SummaryWriter:
-    """A writer of events; those of an earlier try behind ``epochs_done`` are hidden.
+    """Create an event writer; hide events of an earlier attempt later than ``epochs_done``.
 
     Raises:
         EanetError: TensorBoard is not installed.

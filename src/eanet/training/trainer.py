@@ -1,4 +1,4 @@
-"""The training loop: updates, validation, checkpoints, and what a person sees of them."""
+"""The training loop: updates, validation, checkpoints and progress display."""
 
 from __future__ import annotations
 
@@ -30,20 +30,20 @@ from eanet.training.tensorboard import event_writer
 from eanet.training.updates import Updates
 
 CHECKPOINT_SECONDS = 120.0
-AGREE_EVERY = 10  # steps: processes wait for each other to agree
+AGREE_EVERY = 10  # steps; to agree, processes wait for each other
 
 
 class Trainer:
     """Trains one model on one data set into one run directory.
 
     Args:
-        settings: of the run.
-        dataset: what to train and validate on.
-        run: where everything is written; a checkpoint in it is continued from.
+        settings: settings of the run.
+        dataset: data to train and validate on.
+        run: where everything is written; training resumes from a checkpoint in it.
         fabric: device, precision and processes.
-        model: with its fresh weights.
-        began: when the run's minutes, if it has any, began to count, by `time.monotonic`.
-        teacher: whom the model learns from as well.
+        model: model with its initial weights.
+        began: when the minutes of the run (if set) began to count, by `time.monotonic`.
+        teacher: another model to learn from as well.
     """
 
     def __init__(
@@ -88,7 +88,7 @@ class Trainer:
         state = self.run.read_checkpoint()
         if state is None:
             if self.fabric.is_global_zero:
-                self.run.rewrite_history([])  # it was killed before the first state was saved
+                self.run.rewrite_history([])  # the run was killed before its first checkpoint
             return
         self.model.load_state_dict(state["model"])
         self.updates.optimizer.load_state_dict(state["optimizer"])
@@ -97,11 +97,11 @@ class Trainer:
         self.state = State(**state["progress"])
         if self.fabric.is_global_zero:
             self.run.rewrite_history(self.state.history)
-        else:  # the sums are those of all processes
+        else:  # the saved sums cover all processes, so only the first keeps them
             self.state.sums = torch.zeros_like(self.state.sums)
 
     def _save(self) -> None:
-        """Write the training state, unless the weights in it have become useless."""
+        """Write the training state, unless the loss or a weight is not finite."""
         sums = self._sums()
         self._check_finite(sums)
         if self.fabric.is_global_zero:
@@ -115,11 +115,11 @@ class Trainer:
         self._saved_at = time.monotonic()
 
     def _sums(self) -> Tensor:
-        """Of the epoch under way, over all processes."""
+        """`tally` sums of the current epoch, over all processes."""
         return cast(Tensor, self.fabric.all_reduce(self.state.sums.clone(), reduce_op="sum"))
 
     def _check_finite(self, sums: Tensor) -> None:
-        """Raise where the loss of this epoch, by its sums, or a weight is no finite number."""
+        """Raise an `EanetError` if the epoch's loss (in ``sums``) or a weight is not finite."""
         norms = torch._foreach_norm([p.detach() for p in self.model.parameters()])
         if bool(torch.stack([*norms, sums[0].float()]).isfinite().all()):
             return
@@ -135,11 +135,11 @@ class Trainer:
     # Training
 
     def fit(self) -> None:
-        """Train to the end, or to the early stop; leave the best model in the run directory.
+        """Train to the end or to an early stop; leave the best model in the run directory.
 
         Raises:
             EanetError: the loss became NaN or infinite; the last good state is kept.
-            KeyboardInterrupt: after Ctrl-C or SIGTERM, with everything saved.
+            KeyboardInterrupt: after Ctrl-C or SIGTERM; the state is saved if possible.
         """
         device = self.fabric.device
         self.state.sums = self.state.sums.to(device, sums_type(device))
@@ -158,7 +158,7 @@ class Trainer:
                     self._interrupt()
 
     def _train_epoch(self, display: TrainingProgress, stop: StopRequest) -> None:
-        """Take the steps that are left of an epoch, or as many as there is time for."""
+        """Take the remaining steps of an epoch, or as many as there is time for."""
         state, budget = self.state, self.budget
         display.start_epoch(state.epoch, state.step)
         started = time.perf_counter() - state.seconds
@@ -183,7 +183,7 @@ class Trainer:
                 self._save()
 
     def _agreed(self, asked: bool) -> bool:
-        """Whether any of the processes asks for something, which all of them then do at once."""
+        """Whether any process asks for something; all of them then do it at the same step."""
         if self.fabric.world_size == 1:
             return asked
         flag = torch.tensor(float(asked), device=self.fabric.device)
@@ -230,13 +230,13 @@ class Trainer:
         display.end_epoch(row, best=best)
 
     def _share_statistics(self) -> None:
-        """Validate what is kept: the statistics of batch normalisation are those of the first."""
+        """Validate what is saved: give all processes the first one's batch-norm statistics."""
         if self.fabric.world_size > 1:
             for buffer in self.kept.buffers():
                 distributed.broadcast(buffer, 0)
 
     def _is_best(self, row: dict[str, float]) -> bool:
-        """A higher validation accuracy, or the same at a lower loss; any without validation."""
+        """Whether this epoch validates best (ties by loss); always true without validation."""
         state = self.state
         accuracy, loss = row.get("val_accuracy"), row.get("val_loss")
         if accuracy is not None and loss is not None:
@@ -258,7 +258,7 @@ class Trainer:
     def _interrupt(self) -> None:
         try:
             self._save()
-        except EanetError as error:  # such as a full disk: the last good state stays
+        except EanetError as error:  # for example a full disk; the last good state stays
             notice(f"interrupted, and not saved: {error}")
         else:
             path = shlex.quote(str(self.run.path))

@@ -1,4 +1,4 @@
-"""One update of the weights: the images of its step, augmentation, both passes, the optimiser."""
+"""One weight update: images of the step, augmentation, both passes, optimiser."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ from eanet.training.optimizer import create_optimizer
 from eanet.training.step import TrainingStep, balanced_weights
 from eanet.training.teacher import Teacher
 
-ORDER, WEIGHTS, AUGMENTATION, DROPOUT = range(4)  # what a seed is derived for
+ORDER, WEIGHTS, AUGMENTATION, DROPOUT = range(4)  # purposes that seeds are derived for
 
 
 class Updates:
-    """The updates of one model on one set of images; call it for each, after `set_step`.
+    """Updates of one model on one set of images; call it once per step, after `set_step`.
 
     Every random draw is a pure function of seed, epoch and step.
 
     Args:
-        model: on the device of ``fabric``.
-        settings: of the run.
-        images: to train on.
+        model: model on the device of ``fabric``.
+        settings: settings of the run.
+        images: images to train on.
         fabric: device, precision and processes.
-        teacher: whom the model learns from as well.
+        teacher: another model to learn from as well.
     """
 
     def __init__(
@@ -51,7 +51,7 @@ class Updates:
         check_shares(self.batches.batch_size, fabric)
         self.optimizer = create_optimizer(model, settings)
         weights = balanced_weights(images.counts()) if settings.balance == "loss" else None
-        # Fabric moves what is not where it belongs, and warns of it.
+        # Fabric would move what is on another device, but with a warning.
         made = TrainingStep(model, settings, weights, teacher).to(fabric.device)
         self._augmentation, step = made.augmentation, cast(nn.Module, made)
         if settings.compile == "on":
@@ -61,7 +61,7 @@ class Updates:
         self._order: tuple[int, Tensor] = (-1, torch.empty(0))
 
     def __call__(self, epoch: int, step: int) -> Tensor:
-        """Take a step of an epoch (both from 0); the `tally` of this process's share, ``(4,)``."""
+        """Take a step of an epoch (both from 0); return the `tally` ``(4,)`` of this process."""
         settings, fabric = self.settings, self.fabric
         share = slice(fabric.global_rank, None, fabric.world_size)
         images, labels = take(self.images, self._indices(epoch)[step][share])
@@ -83,14 +83,14 @@ class Updates:
         return cast(Tensor, sums)
 
     def _indices(self, epoch: int) -> Tensor:
-        """The order of an epoch, ``(steps, batch_size)``, drawn once."""
+        """Image order of an epoch, ``(steps, batch_size)``, drawn once per epoch."""
         if self._order[0] != epoch:
             self._order = epoch, self.batches.order(epoch)
         return self._order[1]
 
 
 def check_shares(batch_size: int, fabric: Fabric) -> None:
-    """Raise an `EanetError` unless the processes can share out each batch evenly."""
+    """Raise an `EanetError` unless batches can be split evenly among the processes."""
     if batch_size % fabric.world_size:
         raise EanetError(
             f"{fabric.world_size} processes cannot share batches of {batch_size} images; use "

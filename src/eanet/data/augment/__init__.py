@@ -1,8 +1,8 @@
-"""Random changes of the training images: batched tensor operations on raw pixels.
+"""Augmentation of the training images: batched tensor operations on raw pixels.
 
 They run on the training device, inside the compiled step, and always *before* the model's own
-normalisation: they clip to 0..255, which only raw pixels survive. Nothing in here draws anything
-but `Augmentation.draw`, on the CPU: all else is a pure function of those numbers.
+normalisation, since they clip to 0..255. Random numbers are drawn only in `Augmentation.draw`, on
+the CPU; everything else is a pure function of them.
 """
 
 from eanet.data.augment.augmentation import Augmentation

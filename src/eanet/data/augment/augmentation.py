@@ -1,4 +1,4 @@
-"""All changes of single images, in their order."""
+"""All augmentations of single images, in order."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ from eanet.data.augment.rectangles import erase
 
 
 class Augmentation(nn.Module):
-    """Changes every image by itself, as the settings say; mixing is for `TrainingStep`.
+    """Augments each image independently; mixing is done by `TrainingStep`.
 
-    Flip, rotation, zoom and contrast are those of the Keras layers of these names. Everything that
-    moves pixels is one affine map and one bilinear resampling: first the crops, then rotation and
-    zoom, then the operation of TrivialAugment; what lies outside the image is its mirror image.
-    Colours change before that: but for clipping and for means (taken over the whole image),
-    interpolation commutes with it. Erasing comes last. The module has no state.
+    Flip, rotation, zoom and contrast follow the Keras layers of these names. All geometric changes
+    are one affine map and one bilinear resampling: first the crops, then rotation and zoom, then
+    the TrivialAugment operation. The image is reflected at its borders. Colours are changed first:
+    linear changes commute with interpolation, except for clipping and for means, which are taken
+    over the complete image. Erasing comes last. The module has no state.
     """
 
     def __init__(self, settings: AugmentSettings) -> None:
@@ -36,7 +36,7 @@ class Augmentation(nn.Module):
         self.settings = settings
 
     def draw(self, batch: int, generator: torch.Generator) -> Tensor:
-        """Random numbers for `forward`, the columns of `Draws`: one row an image, on the CPU."""
+        """Draw random numbers for `forward` on the CPU: a row per image, the columns of `Draws`."""
         table = torch.rand(batch, len(Draws._fields), generator=generator)
         draws = Draws.of(table)
         if self.settings.mixes:
@@ -44,18 +44,18 @@ class Augmentation(nn.Module):
         return table
 
     def forward(self, images: Tensor, draws: Tensor) -> Tensor:
-        """Change every image by its own draws.
+        """Augment each image by its own draws.
 
         Args:
             images: raw pixels 0..255, integer or float, (B, 3, H, W).
             draws: from `draw`, on the images' device, (B, D).
 
         Returns:
-            The changed images, float32, (B, 3, H, W).
+            The augmented images, float32, (B, 3, H, W).
         """
         settings, drawn = self.settings, Draws.of(draws)
         pixels = images.float()
-        if settings.flip:  # apart from the affine map: alone, it needs no interpolation
+        if settings.flip:  # not in the affine map: a flip alone needs no interpolation
             mirrored = drawn.flip.view(-1, 1, 1, 1) < 0.5
             pixels = torch.where(mirrored, pixels.flip(-1), pixels)
         if settings.trivial_augment:
@@ -69,7 +69,7 @@ class Augmentation(nn.Module):
         return pixels
 
     def _source(self, drawn: Draws, height: int, width: int) -> Affine:
-        """All maps in one."""
+        """Compose all geometric changes into one map."""
         settings, source = self.settings, Affine()
         if settings.translate:
             source = source.then(random_shift(drawn, settings.translate, height, width))
@@ -88,11 +88,11 @@ class Augmentation(nn.Module):
 
 
 def _around(centre: float, radius: float, draws: Tensor) -> Tensor:
-    """Uniform draws in [0, 1) brought to [centre - radius, centre + radius)."""
+    """Map uniform draws in [0, 1) to [centre - radius, centre + radius)."""
     return centre + radius * (2 * draws - 1)
 
 
 def _adjust_contrast(pixels: Tensor, factor: Tensor) -> Tensor:
-    """Multiply the distance of every pixel from its image's mean, channel by channel."""
+    """Scale the distance of every pixel from its image's mean, per channel."""
     mean = pixels.mean(dim=(2, 3), keepdim=True)
     return (mean + factor.view(-1, 1, 1, 1) * (pixels - mean)).clamp(0, 255)

@@ -1,4 +1,4 @@
-"""The random numbers that decide how each image is changed, by name."""
+"""The random numbers that decide how each image is augmented, by name."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from torch import Tensor
 
 
 class Draws(NamedTuple):
-    """One number in [0, 1) for each image ``(B,)`` and decision; all but one are uniform.
+    """One number in [0, 1) per image ``(B,)`` and decision; all but ``share`` are uniform.
 
-    Every decision has its column in the table of draws ``(B, D)``, whether its setting is on or
-    not, so that switching one setting leaves what the others draw as it was.
+    Every decision has its column in the table of draws ``(B, D)``, whether or not its setting is
+    on, so that switching one setting does not change the draws of the others.
     """
 
     flip: Tensor
@@ -33,11 +33,11 @@ class Draws(NamedTuple):
     erase_y: Tensor
     erase_x: Tensor
     cut: Tensor  # CutMix or mixup
-    share: Tensor  # of the image itself in the mixture: Beta(alpha, alpha), not uniform
+    share: Tensor  # of the image itself in the mixture: Beta(alpha, alpha)
     cut_y: Tensor
     cut_x: Tensor
 
     @classmethod
     def of(cls, table: Tensor) -> Self:
-        """The columns of a table of draws ``(B, D)``."""
+        """Split a table of draws ``(B, D)`` into its columns."""
         return cls(*table.unbind(1))

@@ -1,4 +1,4 @@
-"""Changes of place: maps that are multiplied with each other, then one resampling for all."""
+"""Geometric augmentation: affine maps, composed and applied in a single resampling."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from eanet.data.augment.draws import Draws
 
 
 class Affine(NamedTuple):
-    """Where every pixel of the result is taken from, for each image by itself.
+    """A map from each pixel of the result to its source, per image.
 
-    What is seen at ``(x, y)`` comes from ``(xx * x + xy * y + x0, yx * x + yy * y + y0)``, in
-    pixels from the centre of the image. Entries are ``(B,)``, or one number for all images. Written
-    out, not as a matrix product, which autocast would compute in half precision.
+    The result at ``(x, y)`` is taken from ``(xx * x + xy * y + x0, yx * x + yy * y + y0)``, in
+    pixels from the image centre. Entries are ``(B,)``, or one number for all images. Products are
+    written out, since autocast would compute a matrix product in half precision.
     """
 
     xx: Tensor | float = 1.0
@@ -28,7 +28,7 @@ class Affine(NamedTuple):
     y0: Tensor | float = 0.0
 
     def then(self, later: Affine) -> Affine:
-        """The map of this change followed by a ``later`` one."""
+        """Return the map of this change followed by a ``later`` one."""
         return Affine(
             xx=self.xx * later.xx + self.xy * later.yx,
             xy=self.xx * later.xy + self.xy * later.yy,
@@ -40,15 +40,15 @@ class Affine(NamedTuple):
 
 
 def rotation(angle: Tensor) -> Affine:
-    """A turn, counter-clockwise, by ``angle`` radians."""
+    """Rotate counter-clockwise by ``angle`` radians."""
     cos, sin = angle.cos(), angle.sin()
     return Affine(xx=cos, xy=-sin, yx=sin, yy=cos)
 
 
 def random_shift(draws: Draws, share: float, height: int, width: int) -> Affine:
-    """A shift by up to ``share`` of the side either way, in whole pixels.
+    """Shift by up to ``share`` of the side either way, in whole pixels.
 
-    That is the random crop of a padded image.
+    This is the random crop of a padded image.
     """
 
     def pixels(draw: Tensor, side: int) -> Tensor:
@@ -59,13 +59,13 @@ def random_shift(draws: Draws, share: float, height: int, width: int) -> Affine:
 
 
 def random_resized_crop(draws: Draws, smallest: float, height: int, width: int) -> Affine:
-    """A window of at least the share ``smallest`` of the area, brought to the size of the image.
+    """Crop a window of at least the share ``smallest`` of the area, resized to the image size.
 
     Szegedy et al., 2014, arXiv 1409.4842, section 6. The aspect ratio is that of the image times
-    3/4 to 4/3, evenly in its logarithm, or as much of that range as the image has room for.
+    3/4 to 4/3, log-uniform, or as much of that range as fits into the image.
     """
     area = smallest + (1 - smallest) * draws.crop_area
-    widest = (-area.log()).clamp(max=math.log(4 / 3))  # what is wider reaches beyond the image
+    widest = (-area.log()).clamp(max=math.log(4 / 3))  # wider would exceed the image
     aspect = (widest * (2 * draws.crop_aspect - 1)).exp()
     rows, columns = (area / aspect).sqrt(), (area * aspect).sqrt()  # shares of the sides
     return Affine(
@@ -77,10 +77,10 @@ def random_resized_crop(draws: Draws, smallest: float, height: int, width: int) 
 
 
 def move(pixels: Tensor, source: Affine) -> Tensor:
-    """Resample ``pixels`` (B, C, H, W) where ``source`` says; outside lies the mirror image.
+    """Resample ``pixels`` (B, C, H, W) at ``source``, reflected at the borders.
 
-    Where every source is the centre of a pixel, as after a shift by whole pixels, the pixels come
-    back as they were, but for the rounding of the coordinates: less than 0.01 grey levels.
+    If all sources are pixel centres, as after a shift by whole pixels, values are preserved except
+    for the rounding of the coordinates: less than 0.01 grey levels.
     """
     batch, _, rows, columns = pixels.shape
     y = (torch.arange(rows, device=pixels.device) - (rows - 1) / 2).view(1, -1, 1)
@@ -96,11 +96,11 @@ def move(pixels: Tensor, source: Affine) -> Tensor:
     return moved
 
 
-# An operator of its own: the code that torch.compile generates in place of grid_sample takes
-# several times as long on a CPU (benchmarks/operations.py).
+# A custom operator: the code that torch.compile generates for grid_sample takes several times as
+# long on a CPU (benchmarks/operations.py).
 @torch.library.custom_op("eanet::resample", mutates_args=())
 def resample(pixels: Tensor, grid: Tensor) -> Tensor:
-    """Bilinear interpolation at ``grid``, the image continued by its mirror images."""
+    """Interpolate bilinearly at ``grid``, reflecting the image at its borders."""
     sampled: Tensor = F.grid_sample(
         pixels, grid, mode="bilinear", padding_mode="reflection", align_corners=False
     )

@@ -1,4 +1,4 @@
-"""Mixup and CutMix: images made of two, whose labels share the loss."""
+"""Mixup and CutMix: mix pairs of images and their labels."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from eanet.data.augment.rectangles import rectangle
 
 
 def cut_probability(settings: AugmentSettings) -> float:
-    """How often an image is mixed by CutMix instead of mixup: half of the time if both are on."""
+    """Return the probability of CutMix rather than mixup: 1/2 if both are on."""
     return bool(settings.cutmix) / (bool(settings.cutmix) + bool(settings.mixup))
 
 
 def draw_share(cut: Tensor, settings: AugmentSettings, generator: torch.Generator) -> Tensor:
-    """The share of the image itself in each mixture, ``(B,)``: Beta(alpha, alpha)."""
+    """Draw the share of the image itself in each mixture, ``(B,)``: Beta(alpha, alpha)."""
     seed = int(torch.randint(2**63 - 1, (), generator=generator))
     alpha = np.where(cut < cut_probability(settings), settings.cutmix, settings.mixup)
     # PyTorch's Beta takes no generator.
@@ -25,14 +25,14 @@ def draw_share(cut: Tensor, settings: AugmentSettings, generator: torch.Generato
 
 
 def mix(pixels: Tensor, draws: Draws, settings: AugmentSettings) -> tuple[Tensor, Tensor]:
-    """Mix every image with the one before it in the batch, whose order is random already.
+    """Mix each image with the one before it in the batch, whose order is already random.
 
     Mixup (Zhang et al., 2017, arXiv 1710.09412) blends the two; CutMix (Yun et al., 2019, arXiv
-    1905.04899) pastes a rectangle of the other one.
+    1905.04899) pastes a rectangle of the other.
 
     Args:
         pixels: augmented, float, (B, C, H, W).
-        draws: of the images.
+        draws: the draws of the images.
         settings: with ``mixup`` or ``cutmix`` above 0.
 
     Returns:
@@ -46,11 +46,11 @@ def mix(pixels: Tensor, draws: Draws, settings: AugmentSettings) -> tuple[Tensor
 
 
 def mix_labels(labels: Tensor, share: Tensor, classes: int) -> Tensor:
-    """The probabilities ``(B, K)`` of the classes of mixtures; arguments ``(B,)``."""
+    """Return class probabilities ``(B, K)`` of mixtures from labels and shares ``(B,)``."""
     own = torch.nn.functional.one_hot(labels, classes).to(share.dtype)
     return torch.lerp(partners(own), own, share.view(-1, 1))
 
 
 def partners(batch: Tensor) -> Tensor:
-    """What each is mixed with, in its place."""
+    """Return the partner that each item of a batch is mixed with."""
     return batch.roll(1, 0)

@@ -9,19 +9,19 @@ from torch import Tensor
 
 from eanet.data.augment.draws import Draws
 
-AREA = (0.02, 1 / 3)  # of a rectangle erased, as a share of the image
+AREA = (0.02, 1 / 3)  # of an erased rectangle, as a share of the image
 ASPECT = 3.3  # at most, in either direction
 
 
 def rectangle(pixels: Tensor, y: Tensor, x: Tensor, height: Tensor, width: Tensor) -> Tensor:
-    """Which pixels lie in a rectangle, (B, 1, H, W).
+    """Return the mask of the pixels in a rectangle, (B, 1, H, W).
 
     Args:
-        pixels: whose height and width count, (B, C, H, W).
-        y: of the centre, as a share of the image's height, (B,).
-        x: of the centre, as a share of the image's width, (B,).
-        height: as a share of the image's, (B,).
-        width: as a share of the image's, (B,).
+        pixels: images, of which only the shape is used, (B, C, H, W).
+        y: centre, as a share of the image's height, (B,).
+        x: centre, as a share of the image's width, (B,).
+        height: share of the image's height, (B,).
+        width: share of the image's width, (B,).
     """
 
     def inside(side: int, centre: Tensor, extent: Tensor) -> Tensor:
@@ -36,8 +36,9 @@ def rectangle(pixels: Tensor, y: Tensor, x: Tensor, height: Tensor, width: Tenso
 def erase(pixels: Tensor, draws: Draws, probability: float) -> Tensor:
     """Fill a rectangle of some of the images ``(B, C, H, W)`` with the image's mean colour.
 
-    Random erasing: Zhong et al., 2017, arXiv 1708.04896, with the ranges of area and aspect ratio
-    that torchvision and timm use. They fill with 0 after normalising, which is a mean colour, too.
+    Random erasing: Zhong et al., 2017, arXiv 1708.04896, with ranges of area and aspect ratio
+    close to those of torchvision and timm. They fill with 0 after normalising, which is a mean
+    colour, too.
     """
     area = AREA[0] + (AREA[1] - AREA[0]) * draws.erase_area
     aspect = (math.log(ASPECT) * (2 * draws.erase_aspect - 1)).exp()

@@ -1,9 +1,9 @@
-"""TrivialAugment: one random operation of random strength for each image.
+"""TrivialAugment: one random operation of random strength per image.
 
 Müller and Hutter, 2021, arXiv 2103.10158: the wide set of operations, with the strengths of its
-table 1, such as shifts of up to 32 pixels whatever the size. Strengths are drawn from a continuum,
-not from 31 steps; shearing is about the centre. The operations that change colours are those of
-Pillow, without its rounding to whole levels.
+table 1, such as shifts of up to 32 pixels at any image size. Strengths are continuous, not one of
+31 steps; shearing is about the centre. Colour operations are those of Pillow, without its rounding
+to integer levels.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ LUMA = (0.299, 0.587, 0.114)
 
 
 def motion(draws: Draws) -> Affine:
-    """The map of the operation that moves pixels; none where another one is drawn."""
+    """Return the map of the geometric operation; the identity if another one is drawn."""
     chosen, either_way = _chosen(draws), 2 * draws.strength - 1
     rest = Affine(
         xy=0.99 * either_way * chosen["shear_x"],
@@ -49,11 +49,11 @@ def motion(draws: Draws) -> Affine:
 
 
 def recolour(pixels: Tensor, draws: Draws) -> Tensor:
-    """Apply the operation that changes colours to raw pixels ``(B, 3, H, W)``, float."""
+    """Apply the colour operation to raw pixels ``(B, 3, H, W)``, float."""
     chosen = {name: images.view(-1, 1, 1, 1) for name, images in _chosen(draws).items()}
     strength = draws.strength.view(-1, 1, 1, 1)
     out = _enhance(pixels, chosen, 1 + 0.99 * (2 * strength - 1))
-    step = 2 ** (6 * strength).round()  # 8 to 2 bits are left
+    step = 2 ** (6 * strength).round()  # leaves 8 to 2 bits
     out = torch.where(chosen["posterize"], (pixels / step).floor() * step, out)
     over = pixels >= 255 * (1 - strength)
     out = torch.where(chosen["solarize"] & over, 255 - pixels, out)
@@ -62,13 +62,13 @@ def recolour(pixels: Tensor, draws: Draws) -> Tensor:
 
 
 def _chosen(draws: Draws) -> dict[str, Tensor]:
-    """Which images ``(B,)`` each operation is drawn for: each image has one."""
+    """Return a mask of images ``(B,)`` for each operation; each image has exactly one."""
     number = (draws.operation * len(OPERATIONS)).floor()
     return {name: number == place for place, name in enumerate(OPERATIONS)}
 
 
 def _enhance(pixels: Tensor, chosen: dict[str, Tensor], factor: Tensor) -> Tensor:
-    """Multiply the distance from black, from grey, from the mean grey or from the blurred image."""
+    """Scale the distance from black, grey, the mean grey or the blurred image."""
     luma = torch.tensor(LUMA, device=pixels.device).view(1, 3, 1, 1)
     grey = (luma * pixels).sum(1, keepdim=True)  # (B, 1, H, W)
     origin = torch.where(chosen["brightness"], 0.0, pixels)
@@ -79,14 +79,14 @@ def _enhance(pixels: Tensor, chosen: dict[str, Tensor], factor: Tensor) -> Tenso
 
 
 def _blurred(pixels: Tensor) -> Tensor:
-    """Every pixel weighs 5/13 and its eight neighbours 1/13 each; the outermost stay."""
+    """Weigh every pixel by 5/13 and its eight neighbours by 1/13; leave the border unchanged."""
     inner = pixels[:, :, 1:-1, 1:-1]
     change = (F.avg_pool2d(pixels, 3, stride=1) - inner) * (9 / 13)
     return pixels + F.pad(change, (1, 1, 1, 1))
 
 
 def _autocontrast(pixels: Tensor) -> Tensor:
-    """Stretch every channel to 0..255; one of a single level stays."""
+    """Stretch every channel to 0..255; leave one of a single level unchanged."""
     low, high = pixels.amin((2, 3), keepdim=True), pixels.amax((2, 3), keepdim=True)
     stretched = (pixels - low) * (255 / (high - low).clamp(min=1))
     return torch.where(high > low, stretched, pixels)
@@ -95,13 +95,13 @@ def _autocontrast(pixels: Tensor) -> Tensor:
 def _equalize(pixels: Tensor) -> Tensor:
     """Spread the levels of every channel so that each is about equally frequent.
 
-    As in Pillow, a channel of a single level or of fewer than 256 pixels stays.
+    As in Pillow, a channel with fewer than 255 pixels below its highest level is unchanged.
     """
     levels = pixels.flatten(2).long()  # (B, 3, H * W)
     counts = torch.zeros(*levels.shape[:2], 256, device=pixels.device)
     counts = counts.scatter_add(2, levels, torch.ones_like(levels, dtype=counts.dtype))
     brightest = counts.gather(2, levels.amax(2, keepdim=True))
-    step = ((levels.shape[2] - brightest) / 255).floor()  # (B, 3, 1), pixels a level
+    step = ((levels.shape[2] - brightest) / 255).floor()  # (B, 3, 1), pixels per level
     below = counts.cumsum(2) - counts
     table = (below / step.clamp(min=1) + 0.5).floor().clamp(max=255)
     equalized = table.gather(2, levels).view_as(pixels)
