@@ -92,10 +92,18 @@ def test_balanced_epochs_show_every_class_alike_and_each_image_of_a_class_as_oft
     batches = Batches(unequal, 7, seed=0, balanced=True)
     order = batches.order(0).flatten()
     assert len(order) == 77
-    assert np.abs(np.bincount(unequal.labels[order]) - 77 / 3).max() <= 2
+    assert sorted(np.bincount(unequal.labels[order])) == [25, 26, 26]
     for label in range(3):
         times = np.bincount(order, minlength=77)[unequal.labels == label]
         assert times.max() - times.min() <= 2
+
+
+def test_balanced_epochs_show_many_classes_alike():
+    labels = np.arange(25, dtype=np.int64) % 10
+    images = ImageSet(np.zeros((25, 2, 2, 3), np.uint8), labels, tuple("abcdefghij"))
+    for epoch in range(5):
+        order = Batches(images, 25, seed=0, balanced=True).order(epoch).flatten()
+        assert sorted(np.bincount(labels[order])) == [2] * 5 + [3] * 5
 
 
 def test_balanced_epochs_come_round_to_all_images_and_follow_seed_and_epoch(unequal):

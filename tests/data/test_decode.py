@@ -110,8 +110,10 @@ def deep(values, dtype):
         (deep([0, 0.25, 0.5, 1], np.float32), [0, 64, 128, 255]),
         (deep([0, 1, 128, 255], np.float32), [0, 1, 128, 255]),
         (deep([-2, -1, np.nan, 2], np.float32), [0, 64, 128, 255]),
+        (deep([-5, -5, -5, -5], np.int32), [0, 0, 0, 0]),
     ],
 )
+@pytest.mark.filterwarnings("error")
 def test_deep_images_are_scaled_not_clipped(tmp_path, image, expected):
     pixels = decode_image(saved(tmp_path, image, "x.tif"), 4)
     assert pixels[0, :, 0].tolist() == expected

@@ -164,9 +164,16 @@ def test_a_missing_file_fails_at_once_and_says_where_to_place_it(server, target)
 
 
 def test_a_server_in_trouble_is_asked_again(server, target):
-    server.errors = [503, 500]
+    server.errors = [503, 429, 500]
     download(server.url, target, SHA256)
     assert target.read_bytes() == CONTENT
+
+
+def test_a_server_that_refuses_any_range_fails_at_once(server, target):
+    server.errors = [416] * 9
+    with pytest.raises(EanetError, match="HTTP 416"):
+        download(server.url, target)
+    assert len(server.asked) == 1
 
 
 def test_without_a_network_the_message_says_what_to_do(server, target):

@@ -158,8 +158,11 @@ def test_each_batch_is_computed_by_one_of_as_many_threads_as_pytorch_has(
     assert len(seen) < 3 + 20
 
 
-def test_predicting_needs_neither_compiler_nor_training(image: Path, tmp_path: Path) -> None:
-    save_model(create_model("keras_eanet", num_classes=3, image_size=16, depth=1), tmp_path)
+@pytest.mark.parametrize("name", ["keras_eanet", "eanet_nano"])
+def test_predicting_needs_neither_compiler_nor_training(
+    name: str, image: Path, tmp_path: Path
+) -> None:
+    save_model(create_model(name, num_classes=3, image_size=16, depth=1), tmp_path)
     program = (
         "import sys, eanet\n"
         "eanet.load(sys.argv[1]).predict(sys.argv[2])\n"
@@ -208,6 +211,15 @@ def test_files_folders_patterns_and_lists_are_found_in_the_order_given(
         photos / "red" / "02.png",
         photos / "red" / "03.png",
     ]
+
+
+def test_what_a_pattern_finds_is_taken_as_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("-", "~x.png"):
+        (tmp_path / name).touch()
+    assert find_images(["*"]) == [Path("-"), Path("~x.png")]
 
 
 def test_a_name_with_brackets_is_a_file_before_it_is_a_pattern(tmp_path: Path) -> None:

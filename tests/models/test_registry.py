@@ -39,6 +39,8 @@ def test_a_plain_name_carries_nothing(entry):
         ("eanet_tiny:depth=x", r"^eanet_tiny: depth=x: should be a valid integer"),
         ("eanet_tiny:depth", r"^model eanet_tiny:depth: 'depth' is not SETTING=VALUE"),
         ("eanet_tiny:depth=", r"'depth=' is not SETTING=VALUE"),
+        ("eanet_tiny:heads=0", r"^eanet_tiny: heads=0: should be greater than or equal to 1$"),
+        ("vit:head_dim=-1", r"^vit: head_dim=-1: should be greater than or equal to 1$"),
         ("eanet_tiny:depth=1,depth=2", r"'depth=2' is not SETTING=VALUE, each once"),
     ],
 )

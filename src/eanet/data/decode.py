@@ -1,4 +1,4 @@
-"""From an image file of any kind to square RGB bytes: one way, for training and for prediction."""
+"""Decode image files of any kind to square 8-bit RGB, the same for training and prediction."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from eanet.errors import EanetError
 
 
 class UnreadableImageError(EanetError):
-    """An image that cannot be decoded; ``reason`` says why, without the name of the file."""
+    """An image cannot be decoded; ``reason`` says why, without the file name."""
 
     def __init__(self, name: str, reason: str) -> None:
         super().__init__(f"cannot read image {name}: {reason}")
@@ -21,10 +21,10 @@ class UnreadableImageError(EanetError):
 
 
 class Original(NamedTuple):
-    """What an image was before it was decoded.
+    """Properties of an image before it was decoded.
 
-    Sizes are in pixels as stored, ``format`` and ``mode`` are Pillow's; ``blank`` is an image of
-    one colour.
+    Sizes are in pixels as stored; ``format`` and ``mode`` are Pillow's; ``blank`` means that all
+    decoded pixels have one colour.
     """
 
     width: int
@@ -36,20 +36,20 @@ class Original(NamedTuple):
 
 
 def decode_image(file_or_image: Path | BinaryIO | Image.Image, size: int) -> NDArray[np.uint8]:
-    """As `read_image`, the pixels alone."""
+    """Decode as `read_image`, but return only the pixels."""
     return read_image(file_or_image, size)[0]
 
 
 def read_image(
     file_or_image: Path | BinaryIO | Image.Image, size: int
 ) -> tuple[NDArray[np.uint8], Original]:
-    """Decode an image to RGB, (size, size, 3): shorter side to ``size``, then the centre.
+    """Decode to RGB, (size, size, 3): resize the shorter side to ``size``, crop the centre.
 
-    The EXIF orientation is applied, transparency is laid over white, deep images are scaled to
-    8 bits, and an animation is read by its first frame. Resampling is bilinear and antialiased.
+    The EXIF orientation is applied, transparency is composited on white, deep images are scaled to
+    8 bits, and only the first frame of an animation is read. Resampling is bilinear, antialiased.
 
     Raises:
-        UnreadableImageError: not an image, damaged, or larger than Pillow's limit on pixels.
+        UnreadableImageError: not an image, damaged, or above Pillow's limit on pixels.
     """
     if isinstance(file_or_image, Image.Image):
         name = getattr(file_or_image, "filename", "") or "in memory"
@@ -94,11 +94,11 @@ def _decode(
 
 
 def _is_animated(image: Image.Image) -> bool:
-    """Whether there are more frames than the first, which has been read."""
+    """Return whether there are frames after the first, which has been read."""
     try:
         # Phones store a photograph and its depth or brightness map as an MPO of two "frames".
         return image.format != "MPO" and bool(getattr(image, "is_animated", False))
-    except Exception:  # looking for the second frame found it damaged
+    except Exception:  # there is a second frame, but it is damaged
         return True
 
 
@@ -117,14 +117,14 @@ def _rgb(image: Image.Image) -> Image.Image:
 
 
 def _eight_bits(grey: NDArray[np.integer | np.floating]) -> NDArray[np.uint8]:
-    """Scale deep grey to 0..255, where Pillow's own conversion clips.
+    """Scale deep grey levels to 0..255; Pillow's own conversion clips.
 
-    Whole numbers count as 16-bit; fractions as 0..1 or 0..255. What lies outside is scaled by its
-    own range.
+    Integers are taken as 16-bit, floats as 0..1 or 0..255. An image outside these ranges is scaled
+    by its own range.
     """
     tops = (1.0, 255.0) if grey.dtype.kind == "f" else (65535.0,)
     levels = np.where(np.isfinite(grey), grey, 0).astype(np.float64)
     low, high = levels.min(), levels.max()
     top = next((top for top in tops if low >= 0 and high <= top), None)
-    unit = levels / top if top else (levels - low) / (high - low)
+    unit = levels / top if top else (levels - low) / ((high - low) or 1.0)
     return np.rint(unit * 255).astype(np.uint8)

@@ -1,4 +1,4 @@
-"""Download a file: resumed where it stopped, with a progress bar, its checksum verified."""
+"""Download a file: resumable, with a progress bar and a verified checksum."""
 
 from __future__ import annotations
 
@@ -23,21 +23,22 @@ TIMEOUT_S = 30.0
 CHUNK_BYTES = 1 << 18
 
 _DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EACCES, errno.EROFS)
+_BUSY = (http.HTTPStatus.REQUEST_TIMEOUT, http.HTTPStatus.TOO_MANY_REQUESTS)
 
 
 def download(url: str, destination: Path, sha256: str | None = None) -> Path:
-    """Download ``url`` to ``destination``, which appears whole and verified or not at all.
+    """Download ``url`` to ``destination``, which appears complete and verified or not at all.
 
-    What has arrived waits in ``destination.part``, from where a later call goes on. One process at
-    a time downloads into a folder; what another has brought meanwhile is taken.
+    An interrupted download stays in ``destination.part`` and is resumed by a later call. Only one
+    process at a time downloads into a folder; a file that another has completed meanwhile is used.
 
     Args:
-        url: where from.
-        destination: where to; an existing file is replaced.
-        sha256: the checksum (hexadecimal) that the file must have; None: not checked.
+        url: the source.
+        destination: the target file; an existing one is replaced.
+        sha256: the expected checksum (hexadecimal); None: not checked.
 
     Raises:
-        EanetError: no connection, no such file, no space, or the wrong checksum.
+        EanetError: no connection, no such file, no space, or a wrong checksum.
     """
     part = destination.with_name(destination.name + ".part")
     try:
@@ -67,7 +68,8 @@ def _fetch_with_retries(url: str, part: Path, destination: Path, sha256: str | N
         try:
             return _fetch(url, part, destination.name, sha256)
         except urllib.error.HTTPError as error:
-            reason, hopeless = f"HTTP {error.code} {error.reason}", error.code < 500
+            reason = f"HTTP {error.code} {error.reason}"
+            hopeless = error.code < 500 and error.code not in _BUSY
         except urllib.error.URLError as error:
             reason, hopeless = str(error.reason), False
         except (OSError, http.client.HTTPException) as error:
@@ -88,7 +90,7 @@ def _fetch_with_retries(url: str, part: Path, destination: Path, sha256: str | N
 
 
 def _fetch(url: str, part: Path, name: str, sha256: str | None) -> None:
-    """Append to ``part`` what it lacks; starts over where the server cannot go on."""
+    """Append the missing bytes to ``part``; start over if the server cannot resume."""
     have = part.stat().st_size
     headers = {"User-Agent": "eanet", "Accept-Encoding": "identity"}
     if have:
@@ -97,9 +99,9 @@ def _fetch(url: str, part: Path, name: str, sha256: str | None) -> None:
     try:
         response = urllib.request.urlopen(request, timeout=TIMEOUT_S)
     except urllib.error.HTTPError as error:
-        if error.code != http.HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
+        if error.code != http.HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE or not have:
             raise
-        if sha256 is None or _sha256(part) != sha256:  # whole already, or of another file
+        if sha256 is None or _sha256(part) != sha256:  # not complete: another file
             part.write_bytes(b"")
             _fetch(url, part, name, sha256)
         return

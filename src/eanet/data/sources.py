@@ -1,4 +1,4 @@
-"""The data sets that have a name, and the one way to load a data set by name or folder."""
+"""The named data sets, and loading of any data set by name or path."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ __all__ = [
 
 @dataclass(frozen=True)
 class DataSource:
-    """A data set with a name: what it is in one line, its pixels a side, how it is loaded."""
+    """A named data set: a one-line summary, its side in pixels, and its loader."""
 
     name: str
     summary: str
@@ -40,18 +40,23 @@ class DataSource:
     load: Callable[[DataOptions], SourceSplits]
 
 
-_SOURCES = (
-    DataSource(
-        "digits", "1,797 handwritten digits, 8 x 8, ships with scikit-learn", 8, load_digits
-    ),
-    DataSource("cifar10", "60,000 photographs, 32 x 32, 10 classes, 163 MB", 32, load_cifar10),
-    DataSource("cifar100", "60,000 photographs, 32 x 32, 100 classes, 161 MB", 32, load_cifar100),
-)
+_SOURCES = {
+    source.name: source
+    for source in (
+        DataSource(
+            "digits", "1,797 handwritten digits, 8 x 8, ships with scikit-learn", 8, load_digits
+        ),
+        DataSource("cifar10", "60,000 photographs, 32 x 32, 10 classes, 163 MB", 32, load_cifar10),
+        DataSource(
+            "cifar100", "60,000 photographs, 32 x 32, 100 classes, 161 MB", 32, load_cifar100
+        ),
+    )
+}
 
 
 def sources() -> tuple[DataSource, ...]:
-    """Every data set that has a name."""
-    return _SOURCES
+    """Return all named data sets."""
+    return tuple(_SOURCES.values())
 
 
 def load_dataset(data: str | Path, options: DataOptions = DataOptions()) -> Dataset:  # noqa: B008
@@ -59,8 +64,8 @@ def load_dataset(data: str | Path, options: DataOptions = DataOptions()) -> Data
 
     Args:
         data: a name in ``sources()``; or a folder of class folders, a list of images (CSV, TSV or
-            Parquet with the columns ``path``, ``label`` and, if it has it, ``split``), or an
-            archive (zip, tar) of either. A name wins over a folder of the same name; write
+            Parquet with the columns ``path``, ``label`` and optionally ``split``), or an archive
+            (zip, tar) of either. A name takes precedence over a folder of the same name; write
             ``./digits`` for the folder.
         options: see ``DataOptions``.
 
@@ -71,61 +76,59 @@ def load_dataset(data: str | Path, options: DataOptions = DataOptions()) -> Data
 
 
 def load_source(data: str | Path, options: DataOptions) -> tuple[str, SourceSplits]:
-    """The name of a data set and what it has of its own; arguments as those of `load_dataset`."""
-    by_name = {source.name: source for source in _SOURCES}
+    """Return the name of a data set and the splits it provides; arguments as in `load_dataset`."""
     text = str(data)
-    if text in by_name:
-        name, splits = text, by_name[text].load(options)
+    if text in _SOURCES:
+        name, splits = text, _SOURCES[text].load(options)
     else:
         name, splits = data_name(text), load_image_files(own_images(text), options)
     return name, splits.resized(options.image_size)
 
 
 def natural_size(data: str | Path) -> int:
-    """The side in pixels that a data set is loaded with where no other is asked for."""
-    return next((source.size for source in _SOURCES if source.name == str(data)), DEFAULT_SIZE)
+    """Return the side in pixels at which a data set is loaded by default."""
+    source = _SOURCES.get(str(data))
+    return DEFAULT_SIZE if source is None else source.size
 
 
 def data_name(data: str | Path) -> str:
-    """What a data set is called: its name, or that of its files without their ending."""
+    """Return a data set's name; of a list or archive, its file name without extension."""
     text = str(data)
-    path = Path(text).expanduser().resolve()
-    if text in {source.name for source in _SOURCES}:
+    if text in _SOURCES:
         return text
+    path = Path(text).expanduser().resolve()
     if is_archive(path):
         return archive_stem(path)
     return readable(path.stem if is_list(path) else path.name)
 
 
 def locate(data: str | Path) -> str:
-    """``data`` as it can be found again from anywhere: a name as it is, else the whole path."""
-    text = str(data)
-    if not text:
-        raise WrongArgumentError("the name of the data set is empty")  # would be this folder
-    path = Path(text).expanduser()
-    is_name = text in {source.name for source in _SOURCES}
-    return text if is_name or not path.exists() else str(path.resolve())
+    """Make an existing path absolute, so that it is valid anywhere; leave names as they are."""
+    path, text = _path(data), str(data)
+    return text if text in _SOURCES or not path.exists() else str(path.resolve())
 
 
 def own_images(data: str | Path) -> Path:
-    """The folder, list or archive of one's own images.
+    """Return the path of the user's own images: a folder, list or archive.
 
     Raises:
-        EanetError: it is none, or not there.
+        EanetError: it is none of these, or does not exist.
     """
-    text = str(data)
-    if not text:
-        raise WrongArgumentError("the name of the data set is empty")  # would be this folder
-    path = Path(text).expanduser()
+    path, text = _path(data), str(data)
     if path.is_dir() or is_list(path) or is_archive(path):
         return path
-    names = [source.name for source in _SOURCES]
     if path.exists():
         raise EanetError(
             f"{text} is neither a folder, a list ({' '.join(LISTS)}), an archive "
-            f"({' '.join(ARCHIVES)}) nor one of {', '.join(names)}"
+            f"({' '.join(ARCHIVES)}) nor one of {', '.join(_SOURCES)}"
         )
     if os.sep in text or (os.altsep and os.altsep in text):
         raise EanetError(f"no such file or folder: {text}")
-    unknown = unknown_name("data set", text, names)
+    unknown = unknown_name("data set", text, _SOURCES)
     raise WrongArgumentError(f"no such file or folder, and {unknown}")
+
+
+def _path(data: str | Path) -> Path:
+    if not str(data):
+        raise WrongArgumentError("the name of the data set is empty")  # as a path: this folder
+    return Path(data).expanduser()

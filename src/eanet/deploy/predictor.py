@@ -25,7 +25,7 @@ from eanet.device import resolve_device
 from eanet.errors import EanetError, WrongArgumentError
 from eanet.models import Classifier, load_model
 
-BATCH_SIZE = 16  # of a thread: what it computes stays in cache, and memory in bounds
+BATCH_SIZE = 16  # per thread: small, so that its data fit in the CPU cache and memory is bounded
 T = TypeVar("T")
 Pixels = NDArray[np.uint8]
 Source = str | Path | BinaryIO | Image.Image
@@ -40,23 +40,23 @@ class Prediction:
 
     @property
     def top1(self) -> str | None:
-        """The most probable class; None where `above` left none."""
+        """The most probable class; None if `above` left none."""
         return self.classes[0] if self.classes else None
 
     def above(self, threshold: float) -> Prediction:
-        """Those of the classes that are at least as probable as ``threshold``, maybe none."""
+        """Keep only the classes at least as probable as ``threshold``, possibly none."""
         count = sum(probability >= threshold for probability in self.probabilities)
         return Prediction(self.classes[:count], self.probabilities[:count])
 
 
 class Predictor:
-    """A trained classifier with everything that an image goes through before it.
+    """A trained classifier with its image preprocessing.
 
     Args:
         model: the classifier.
-        device: where to compute; ``auto`` takes a GPU where there is one.
-        precision: ``fp32``, as models are evaluated, or ``bf16``: faster where the processor has
-            it, with probabilities that differ by up to a hundredth.
+        device: where to compute; ``auto`` takes a GPU if available.
+        precision: ``fp32``, as in evaluation, or ``bf16``: faster if the processor supports it,
+            with probabilities that differ by up to 0.01.
     """
 
     def __init__(
@@ -78,8 +78,8 @@ class Predictor:
         """Classify images.
 
         Args:
-            images: one or several: paths, open files or Pillow images, of any size and mode.
-            top: how many classes to name for each.
+            images: one or several paths, open files or Pillow images, of any size and mode.
+            top: how many classes to return per image.
 
         Raises:
             EanetError: one of them is no image or cannot be read, or ``top`` is below 1.
@@ -98,25 +98,25 @@ class Predictor:
     def predict_files(
         self, paths: Iterable[Path], top: int = 5
     ) -> Generator[tuple[Path, Prediction | EanetError]]:
-        """Classify image files, in their order; for one that cannot be read, the error.
+        """Classify image files in order; an unreadable one yields the error.
 
-        Until it ends or is closed, threads that begin to compute elsewhere take one core each.
+        Until the generator ends or is closed, new threads elsewhere compute on one core each.
         """
         return self._answers(paths, _checked(top))
 
     def _answers(
         self, images: Iterable[T], top: int
     ) -> Generator[tuple[T, Prediction | EanetError]]:
-        """As many threads as PyTorch would take, each with a batch that it decodes and classifies.
+        """Classify with as many threads as PyTorch would use, each on batches of its own.
 
-        Where threads share every operation instead, each waits for the slowest hundreds of times a
-        batch, and spends its core on waiting: badly so where a core has something else to do.
+        If threads shared every operation instead, each would wait for the slowest hundreds of times
+        per batch and keep its core busy waiting, which is worst when a core has other work.
         """
         threads = torch.get_num_threads()
         size = BATCH_SIZE
         if isinstance(images, Sized):
             size = max(1, min(size, -(-len(images) // threads)))  # a share for every thread
-        # Paths are decoded there, open files and images here: one may be there twice.
+        # Threads decode paths; open files and images are decoded here, as one may occur twice.
         ready = ((i, i if isinstance(i, str | Path) else self._decode(i)) for i in images)
         work = partial(self._answer, top=top)
         batches = in_parallel(work, _batches(ready, size), threads, ahead=2 * threads)
@@ -125,12 +125,12 @@ class Predictor:
                 yield from batch
         finally:
             batches.close()
-            torch.set_num_threads(threads)  # for threads to come, whose count `_answer` has set
+            torch.set_num_threads(threads)  # for new threads, whose default `_answer` changed
 
     def _answer(
         self, batch: list[tuple[T, str | Path | Pixels]], top: int
     ) -> list[tuple[T, Prediction | EanetError]]:
-        """What to say of each image, by this thread alone."""
+        """Decode and classify a batch in this thread only."""
         if torch.get_num_threads() > 1:
             torch.set_num_threads(1)
         decoded = [self._try_decode(image) for _, image in batch]
@@ -174,35 +174,39 @@ class Predictor:
 
 
 def find_images(arguments: Sequence[str], listing: Iterable[str] = ()) -> list[Path]:
-    """The image files that a command line means.
+    """Return the image files that command-line arguments refer to.
 
     Args:
-        arguments: files, folders (all images below them), archives (which are unpacked into the
-            cache), patterns such as ``photos/*.jpg``, and ``-`` for ``listing``.
-        listing: one path a line.
+        arguments: files, folders (all images below them), archives (unpacked into the cache),
+            patterns such as ``photos/*.jpg``, and ``-`` for ``listing``.
+        listing: one path per line.
 
     Raises:
-        EanetError: a path does not exist, or there is no image in a folder.
+        EanetError: a path does not exist, or a folder or archive has no image.
     """
     found: list[Path] = []
     for argument in arguments:
         path = Path(argument).expanduser()
         if not argument:
-            raise WrongArgumentError("the name of an image is empty")  # would be this folder
+            raise WrongArgumentError("the name of an image is empty")  # as a path: this folder
         if argument == "-":
             found += [Path(line.strip()) for line in listing if line.strip()]
-        elif path.is_dir() or is_archive(path):
-            inside = list_images(path if path.is_dir() else unpack(path))
-            if not inside:
-                raise EanetError(f"no image in {path}")
-            found += inside
         elif os.path.lexists(path):  # a broken link is reported when it is read
-            found.append(path)
+            found += _images_at(path)
         elif matches := sorted(glob(str(path), recursive=True)):  # noqa: PTH207 (any root)
-            found += find_images(matches)
+            found += [image for match in matches for image in _images_at(Path(match))]
         else:
             raise EanetError(f"no such image or folder: {argument}")
     return found
+
+
+def _images_at(path: Path) -> list[Path]:
+    if not (path.is_dir() or is_archive(path)):
+        return [path]
+    inside = list_images(path if path.is_dir() else unpack(path))
+    if not inside:
+        raise EanetError(f"no image in {path}")
+    return inside
 
 
 def _checked(top: int) -> int:
@@ -220,15 +224,15 @@ def _batches(things: Iterable[T], size: int) -> Iterator[list[T]]:
 def load(
     where: str | Path, device: str = "auto", precision: Literal["fp32", "bf16"] = "fp32"
 ) -> Predictor:
-    """A trained model, ready to classify images.
+    """Load a trained model, ready to classify images.
 
     Args:
         where: a run directory, a model file, a bundled model or a Hub id.
         device: where to compute.
-        precision: what to compute in; see `Predictor`.
+        precision: ``fp32`` or ``bf16``; see `Predictor`.
 
     Raises:
-        EanetError: there is no such model.
+        EanetError: there is no such model, or it does not take RGB images.
     """
     model = load_model(where)
     if model.config.in_channels != 3:

@@ -154,8 +154,8 @@ def prepare(name: str, settings: BenchmarkSettings) -> Workload:
     torch.manual_seed(0)
     dropout: dict[str, Any] = {} if "dropout" in read_name(name)[1] else {"dropout": recipe.dropout}
     model = create_model(name, image_size=settings.image_size, **dropout)
-    shape = (settings.batch_size, settings.image_size, settings.image_size, 3)
-    images = torch.randint(256, shape, dtype=torch.uint8).permute(0, 3, 1, 2)  # (B, C, H, W)
+    shape = (settings.batch_size, 3, settings.image_size, settings.image_size)
+    images = torch.randint(256, shape, dtype=torch.uint8)
     labels = torch.randint(len(model.classes), (settings.batch_size,))
     return Workload(model, recipe, fabric, images, labels)
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from eanet.data.imageset import ImageSet
 from eanet.errors import EanetError
-from eanet.evaluation.drawing import MUTED, picture, shorten, text_width, write_title
+from eanet.evaluation.drawing import MUTED, picture, shorten, smoothing, text_width, write_title
 
 IMAGES = 8  # per class
 MOST_CLASSES = 100
@@ -45,7 +45,6 @@ def plot_classes(images: ImageSet, path: Path, *, title: str = "", seed: int = 0
     width = inches * max(strip.shape[1] for strip in strips)
     pitch = inches * images.image_size + _TEXT
     sheet = columns * (width + _GAP) - _GAP
-    smoothing = "nearest" if images.image_size <= 32 else "bicubic"
     with picture(path, sheet, rows * pitch, dpi=120) as figure:
         axes = figure.add_axes((0, 0, 1, 1))
         for label, (name, strip) in enumerate(zip(classes, strips, strict=True)):
@@ -62,7 +61,10 @@ def plot_classes(images: ImageSet, path: Path, *, title: str = "", seed: int = 0
             axes.text(left + text_width(name, _POINTS), s=count, color=MUTED, **at)
             right, bottom = left + inches * strip.shape[1], top + inches * strip.shape[0]
             axes.imshow(
-                strip, extent=(left, right, bottom, top), interpolation=smoothing, aspect="auto"
+                strip,
+                extent=(left, right, bottom, top),
+                interpolation=smoothing(images.image_size),
+                aspect="auto",
             )
         axes.set(xlim=(0, sheet), ylim=(rows * pitch, 0))
         axes.axis("off")

@@ -50,6 +50,7 @@ _STYLE = {
     "svg.fonttype": "none",  # text stays text
 }
 _FONT = "DejaVu Sans"  # comes with matplotlib
+TINY = 32  # pixels: up to this side, images keep their square pixels; larger ones are smoothed
 # For class names in Chinese, Japanese or Korean, which that font lacks.
 _FALLBACK_FONTS = (
     "Noto Sans CJK JP",
@@ -83,6 +84,11 @@ def picture(path: Path, width: float, height: float, dpi: int) -> Iterator[Figur
         yield figure
         with replacing(path) as partial:
             figure.savefig(partial, format=path.suffix[1:], pad_inches=padding)
+
+
+def smoothing(side: int) -> str:
+    """Return matplotlib's interpolation for an image of ``side`` pixels."""
+    return "nearest" if side <= TINY else "bicubic"
 
 
 # Names of the colours in a page's style sheet, which defines them for light and dark mode.

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from eanet.evaluation.drawing import BOLD, INK, MUTED, picture, shorten, write_title
+from eanet.evaluation.drawing import BOLD, INK, MUTED, picture, shorten, smoothing, write_title
 from eanet.evaluation.explain import Explanation, LayerMaps
 from eanet.evaluation.explain_regions import DRAWS
 
@@ -85,10 +85,8 @@ def plot_explanation(explanation: Explanation, path: Path, *, name: str) -> Path
 
 
 def _show(axes: Axes, pixels: NDArray[np.uint8], **options: Any) -> None:
-    """Draw an image, without smoothing if it is tiny."""
     size = len(pixels)
-    smoothing = "nearest" if size <= 32 else "bicubic"
-    axes.imshow(pixels, extent=(0, size, size, 0), interpolation=smoothing, **options)
+    axes.imshow(pixels, extent=(0, size, size, 0), interpolation=smoothing(size), **options)
 
 
 def _lay_over(

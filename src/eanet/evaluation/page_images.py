@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from eanet.data.imageset import ImageSet
+from eanet.evaluation.drawing import TINY
 from eanet.evaluation.evaluate import Evaluation
 
-_SMALL, _LARGEST = 32, 160  # sides in pixels: largest without smoothing, and largest embedded
+_LARGEST = 160  # side in pixels of the largest embedded image
 
 
 def sheet(chosen: Iterable[int], evaluation: Evaluation, images: ImageSet) -> str:
@@ -46,7 +47,7 @@ def _figure(index: int, evaluation: Evaluation, images: ImageSet) -> str:
         chance = f"{share:.1%}" if share >= 0.001 else "&lt;0.1%"
         lines.append(f"<span>true: {is_} {chance}</span>")
     lines.append(f"<span>{name}</span>")
-    sharp = ' class="sharp"' if len(pixels) <= _SMALL else ""
+    sharp = ' class="sharp"' if len(pixels) <= TINY else ""
     described = f"{name}: {is_}, taken for {taken_for}" if is_wrong else f"{name}: {is_}, correct"
     return (
         f'<figure class="{"wrong" if is_wrong else "right"}">'
@@ -59,7 +60,7 @@ def _figure(index: int, evaluation: Evaluation, images: ImageSet) -> str:
 def _thumbnail(pixels: NDArray[np.uint8]) -> str:
     """Encode an image (H, H, 3) as a data URI: lossless if small, else a reduced JPEG."""
     image = Image.fromarray(pixels)
-    if len(pixels) <= _SMALL:
+    if len(pixels) <= TINY:
         return data_uri(image, "png")
     image.thumbnail((_LARGEST, _LARGEST))
     return data_uri(image, "jpeg")

@@ -15,7 +15,7 @@ from eanet.data.augment.mixing import mix
 from eanet.data.batches import take
 from eanet.data.imageset import ImageSet
 from eanet.errors import EanetError
-from eanet.evaluation.drawing import INK, MUTED, picture, shorten, write_title
+from eanet.evaluation.drawing import INK, MUTED, picture, shorten, smoothing, write_title
 
 IMAGES = 6
 VERSIONS = 7  # of each image
@@ -46,7 +46,7 @@ def plot_preview(
     random = np.random.default_rng(seed)
     chosen = images.subset(np.sort(random.permutation(len(images))[:IMAGES]))
     versions, shares = _augmented(chosen, settings, seed)
-    smoothing = "nearest" if images.image_size <= 32 else "bicubic"
+    interpolation = smoothing(images.image_size)
     pitch = _SIDE + _GAP, _SIDE + _TEXT
     sheet = (1 + VERSIONS) * pitch[0], len(chosen) * pitch[1]
     with picture(path, *sheet, dpi=120) as figure:
@@ -58,7 +58,7 @@ def plot_preview(
                 # Set the originals slightly apart.
                 left, top = column * pitch[0] + (column > 0) * _GAP, row * pitch[1] + _TEXT
                 extent = (left, left + _SIDE, top + _SIDE, top)
-                axes.imshow(pixels, extent=extent, interpolation=smoothing, aspect="auto")
+                axes.imshow(pixels, extent=extent, interpolation=interpolation, aspect="auto")
                 if column == 0 or settings.mixes:
                     ink = MUTED if column else INK
                     axes.text(left, top - 0.03, text, fontsize=_POINTS, color=ink)

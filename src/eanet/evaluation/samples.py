@@ -10,7 +10,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eanet.errors import EanetError
-from eanet.evaluation.drawing import BLUE, MUTED, ORANGE, picture, shorten, text_width, write_title
+from eanet.evaluation.drawing import (
+    BLUE,
+    MUTED,
+    ORANGE,
+    picture,
+    shorten,
+    smoothing,
+    text_width,
+    write_title,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -92,14 +101,13 @@ def plot_samples(
     height = _WIDTH * images.shape[1] / images.shape[2]
     pitch = height + 0.6  # two lines of text under each image
     sheet_width, sheet_height = columns * (_WIDTH + _GAP), rows * pitch
-    # Tiny images keep square pixels; photographs are smoothed.
-    smoothing = "nearest" if max(images.shape[1:3]) <= 32 else "bicubic"
+    interpolation = smoothing(max(images.shape[1:3]))
     with picture(path, sheet_width, sheet_height, dpi=120) as figure:
         for place, image in enumerate(images):
             row, column = divmod(place, columns)
             corner = (column / columns, 1 - (row * pitch + height) / sheet_height)
             axes = figure.add_axes((*corner, _WIDTH / sheet_width, height / sheet_height))
-            axes.imshow(image, interpolation=smoothing, aspect="auto")
+            axes.imshow(image, interpolation=interpolation, aspect="auto")
             axes.set(xticks=[], yticks=[])
             _write_verdict(axes, classes, probabilities[place], int(labels[place]))
         write_title(figure.axes[0], title, points=14)

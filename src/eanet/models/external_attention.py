@@ -1,4 +1,4 @@
-"""External attention: attention of tokens to two small learned memories, linear in their number.
+"""External attention: attention to two small learned memories, linear in the number of tokens.
 
 Guo et al., 2021, "Beyond Self-attention: External Attention using Two Linear Layers for Visual
 Tasks", arXiv 2105.02358, section 3.2 (attention, double normalisation) and 3.3 (multi-head).
@@ -24,17 +24,17 @@ class ExternalAttention(nn.Module):
         a = double_normalize(q M_k)        (B, N, h, S)
         y = (a M_v) W_o                    (B, N, dim)
 
-    Nothing stands between ``W_q`` and ``M_k``, or ``M_v`` and ``W_o``, so their products are formed
-    first wherever that costs fewer operations.
+    Nothing lies between ``W_q`` and ``M_k``, or ``M_v`` and ``W_o``, so these are multiplied first
+    if that takes fewer operations.
 
     Args:
         dim: width of the tokens.
         heads: number of heads; divides ``coefficient * dim``.
         slots: rows of each memory, S.
         coefficient: inner width as a multiple of ``dim``, c.
-        all_biases: give ``W_q``, ``M_k`` and ``M_v`` the biases that the published code has, for
-            its parameter counts and its weights. Those of ``W_q`` and ``M_k`` are constant over
-            tokens, cancel in the normalisation, and are neither computed nor trained.
+        all_biases: give ``W_q``, ``M_k`` and ``M_v`` biases, to match the parameter counts and
+            weights of the published code. Those of ``W_q`` and ``M_k`` are constant over tokens and
+            cancel in the normalisation, so they are neither computed nor trained.
         dropout: probability of dropping an entry of the attention map.
         output_dropout: probability of dropping an entry of the result.
 
@@ -67,22 +67,18 @@ class ExternalAttention(nn.Module):
         self.output = nn.Linear(inner, dim)
         self.dropout = Dropout(dropout)
         self.output_dropout = Dropout(output_dropout)
-        # Multiply-adds a token, one side: x (W_q M_k) against (x W_q) M_k.
+        # Multiply-adds per token, on one side: x (W_q M_k) against (x W_q) M_k.
         self.weights_first = dim * heads * slots <= dim * inner + inner * slots
         for dead in (self.query.bias, self.key_memory.bias):
             if dead is not None:
                 dead.requires_grad_(False)
-        self.reset_parameters()
-
-    def reset_parameters(self) -> None:
-        """Glorot uniform weights and zero biases."""
         for layer in (self.query, self.key_memory, self.value_memory, self.output):
             nn.init.xavier_uniform_(layer.weight)
             if layer.bias is not None:
                 nn.init.zeros_(layer.bias)
 
     def logits(self, x: Tensor) -> Tensor:
-        """How well each token fits each slot: ``(B, N, h, S)`` of tokens ``(B, N, dim)``."""
+        """Return how well each token ``(B, N, dim)`` fits each slot: ``(B, N, h, S)``."""
         self._check(x)
         if self.weights_first:
             logits: Tensor = F.linear(x, self._w_in()).unflatten(-1, (self.heads, self.slots))
@@ -92,15 +88,15 @@ class ExternalAttention(nn.Module):
         return F.linear(q, self.key_memory.weight)  # (B, N, h, S)
 
     def attention(self, x: Tensor) -> Tensor:
-        """How each token reads the slots: ``(B, N, h, S)`` of tokens ``(B, N, dim)``."""
+        """Return the attention of each token ``(B, N, dim)`` to each slot: ``(B, N, h, S)``."""
         return double_normalize(self.logits(x))
 
     def attention_maps(self, x: Tensor) -> AttentionMaps:
-        """What each slot of each head attends to in tokens ``(B, N, dim)``.
+        """Return what each slot of each head attends to in tokens ``(B, N, dim)``.
 
-        A slot adds ``a`` times one vector to each token, so what it contributes is the norm of that
-        vector times the deviations of ``a`` from its mean over tokens. Weighing attention by what
-        it carries is Kobayashi et al., 2020, "Attention is Not Only a Weight", arXiv 2004.10102.
+        A slot adds ``a`` times one vector to each token, so its contribution is the norm of that
+        vector times the deviations of ``a`` from its mean over tokens. Weighting attention by
+        norms is due to Kobayashi et al., 2020, "Attention is Not Only a Weight", arXiv 2004.10102.
         """
         a = self.attention(x)  # (B, N, h, S)
         deviations = (a - a.mean(dim=1, keepdim=True)).abs().sum(dim=1)  # (B, h, S)
@@ -108,15 +104,15 @@ class ExternalAttention(nn.Module):
         return AttentionMaps.of(weights, deviations * self.slot_outputs(x).norm(dim=-1))
 
     def slot_outputs(self, x: Tensor) -> Tensor:
-        """What a token gets that attends to one slot alone, but for biases: ``(B or 1, h, S, d)``.
+        """Return the result of attending to one slot only, without biases: ``(B or 1, h, S, d)``.
 
-        Tokens ``(B, N, dim)`` matter to it only where they write into the memory.
+        It depends on the tokens ``(B, N, dim)`` only if they write to the memory.
         """
         w_out: Tensor = self._w_out().unflatten(1, (self.heads, self.slots))  # (d, h, S)
         return w_out.permute(1, 2, 0).unsqueeze(0)  # (1, h, S, d)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Tokens ``(B, N, dim)`` to tokens ``(B, N, dim)``."""
+        """Map tokens ``(B, N, dim)`` to ``(B, N, dim)``."""
         if not self.weights_first:
             a = double_normalize(self.logits(x), self.dropout)  # (B, N, h, S)
             y = self.output(self.value_memory(a).flatten(2))  # (B, N, c*d) -> (B, N, d)
@@ -137,17 +133,17 @@ class ExternalAttention(nn.Module):
             )
 
     def _w_in(self) -> Tensor:
-        """``W_q M_k`` of every head: ``(h*S, d)``."""
+        """Return ``W_q M_k`` of every head: ``(h*S, d)``."""
         w_q = self.query.weight.view(self.heads, self.head_dim, self.dim)  # (h, c*d/h, d)
         return (self.key_memory.weight @ w_q).flatten(0, 1)  # (h, S, d) -> (h*S, d)
 
     def _w_out(self) -> Tensor:
-        """``M_v W_o`` of every head: ``(d, h*S)``."""
+        """Return ``M_v W_o`` of every head: ``(d, h*S)``."""
         w_o = self.output.weight.view(self.dim, self.heads, self.head_dim)  # (d, h, c*d/h)
         return (w_o @ self.value_memory.weight).flatten(1)  # (d, h, S) -> (d, h*S)
 
     def _bias(self) -> Tensor:
-        """That of the result, with the part of ``M_v``'s own: ``(d,)``."""
+        """Return the bias of the result, including the part from ``M_v``: ``(d,)``."""
         bias: Tensor = self.output.bias
         if self.value_memory.bias is None:
             return bias
@@ -155,7 +151,7 @@ class ExternalAttention(nn.Module):
         return bias + w_o.sum(1) @ self.value_memory.bias
 
     def extra_repr(self) -> str:
-        """What ``print(model)`` shows of the layer."""
+        """Return the settings that ``print(model)`` shows."""
         return f"dim={self.dim}, heads={self.heads}, slots={self.slots}, head_dim={self.head_dim}"
 
 
@@ -163,6 +159,6 @@ class ExternalAttention2d(ExternalAttention):
     """`ExternalAttention` for feature maps: ``(B, C, H, W)`` in and out, with ``dim`` = C."""
 
     def forward(self, x: Tensor) -> Tensor:
-        """Every pixel of ``(B, C, H, W)`` is a token."""
+        """Apply attention with every pixel of ``(B, C, H, W)`` as a token."""
         tokens = super().forward(x.flatten(2).mT)  # (B, C, H, W) -> (B, H*W, C)
         return tokens.mT.reshape(x.shape)  # (B, C, H, W)

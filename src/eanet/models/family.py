@@ -39,20 +39,23 @@ def eanet(
         config: name, image size, channels and classes.
         dim: width of the tokens.
         depth: number of blocks.
-        heads: of the attention.
-        dropout: probability of dropping an entry of attention maps and of both branches' results.
-        drop_path: probability of leaving out a branch of the last block; it rises from the first.
-        patch_size: pixels from one token to the next, a power of 2; follows the image size unless
-            given (32 pixels: 4, for 8 x 8 tokens; 224 pixels: 16, for 14 x 14).
+        heads: number of attention heads.
+        dropout: probability of dropping an entry of attention maps, MLPs and branches' results.
+        drop_path: probability of dropping a branch of the last block; rises from the first block.
+        patch_size: pixels from one token to the next, a power of 2; by default chosen from the
+            image size (32 pixels: 4, for 8 x 8 tokens; 224 pixels: 16, for 14 x 14).
         mixing: one of `token_mixing.MIXINGS`.
-        attention_blocks: how many blocks have attention, the last ones; those before have their MLP
-            alone. All unless given.
+        attention_blocks: number of blocks with attention, the last ones; the others have only an
+            MLP. All by default, or if there are fewer.
         slots: rows of each memory.
         coefficient: inner width of external attention as a multiple of ``dim``.
-        local_queries: attention sees tokens after a depthwise convolution, the identity at first.
-        mlp_ratio: width within the MLP as a multiple of ``dim``.
-        conv: a depthwise convolution within the MLP, and batch normalisation.
-        residual_scale: what LayerScale begins with; no scale unless given.
+        local_queries: put a depthwise convolution, at first the identity, before the attention.
+        mlp_ratio: hidden width of the MLP as a multiple of ``dim``.
+        conv: put a depthwise convolution with batch normalisation in the MLP.
+        residual_scale: initial value of LayerScale; no LayerScale unless given.
+
+    Raises:
+        ValueError: sizes that do not fit each other.
     """
     blocks: list[Block] = []
     for i, rate in enumerate(rising(drop_path, depth)):

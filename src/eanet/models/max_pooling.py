@@ -1,4 +1,4 @@
-"""Max pooling of feature maps, in the library's own form where the compiler's is slower."""
+"""Max pooling of feature maps by PyTorch's own kernels, since the compiler's are slower."""
 
 from __future__ import annotations
 
@@ -12,19 +12,21 @@ WINDOW, STRIDE, PADDING, DILATION = (3, 3), (2, 2), (1, 1), (1, 1)
 
 
 class MaxPooling(nn.Module):
-    """The largest of each 3 x 3 window, two pixels apart: maps of half the side, rounded up."""
+    """3 x 3 max pooling with stride 2, which halves the sides of maps, rounded up."""
 
     def forward(self, maps: Tensor) -> Tensor:
-        """``(B, C, H, W)`` to ``(B, C, ceil(H / 2), ceil(W / 2))``."""
-        pooled: Tensor = _max_pool(maps)[0]
-        return pooled
+        """Map ``(B, C, H, W)`` to ``(B, C, ceil(H / 2), ceil(W / 2))``."""
+        if torch.compiler.is_compiling() or (maps.requires_grad and torch.is_grad_enabled()):
+            pooled: Tensor = _max_pool(maps)[0]
+            return pooled
+        return F.max_pool2d(maps, WINDOW, STRIDE, PADDING)  # does not import the compiler
 
 
-# An operator of its own: the code that torch.compile generates for the backward pass takes several
+# A custom operator: the code that torch.compile generates for the backward pass takes several
 # times as long on a CPU (benchmarks/operations.py).
 @torch.library.custom_op("eanet::max_pool", mutates_args=())
 def _max_pool(maps: Tensor) -> tuple[Tensor, Tensor]:
-    """The maxima, and where in its map each was found."""
+    """Return the maxima and their indices in the maps."""
     return F.max_pool2d_with_indices(maps, WINDOW, STRIDE, PADDING)
 
 

@@ -1,4 +1,4 @@
-"""The named models: adding a row here is all that a new model needs."""
+"""The registry of named models: registering a builder is all that a new model needs."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Annotated, Any
 
+from pydantic import Field
 from pydantic import create_model as create_settings
 
 from eanet.errors import EanetError, WrongArgumentError, unknown_name
@@ -16,7 +17,7 @@ from eanet.models.embedding import Normalization
 from eanet.settings import Settings
 
 Builder = Callable[..., Classifier]
-"""Takes a `ModelConfig` and the architecture's settings as keywords, each with its default."""
+"""Takes a `ModelConfig` and the architecture's settings as keywords, each with a default."""
 
 
 @dataclass(frozen=True)
@@ -39,20 +40,20 @@ def register_model(build: Builder) -> Builder:
 
 
 def register_variant(name: str, summary: str, build: Builder, **settings: Any) -> None:
-    """Register what ``build`` makes with other defaults; the settings stay open to change."""
+    """Register ``build`` with other defaults, which callers can still change."""
     _MODELS[name] = ModelEntry(name, summary, partial(build, **settings))
 
 
 def models() -> tuple[ModelEntry, ...]:
-    """Every named architecture, in the order of registration."""
+    """Return every named architecture, in order of registration."""
     return tuple(_MODELS.values())
 
 
 def read_name(text: str) -> tuple[str, dict[str, Any]]:
-    """The model and the settings that ``NAME`` or ``NAME:SETTING=VALUE,...`` stands for.
+    """Parse ``NAME`` or ``NAME:SETTING=VALUE,...`` into a model's name and its settings.
 
     Raises:
-        EanetError: there is no such model, or it has no such setting or value.
+        EanetError: an unknown model or setting, or a value that the setting does not accept.
     """
     name, _, rest = text.partition(":")
     if name not in _MODELS:
@@ -67,7 +68,7 @@ def read_name(text: str) -> tuple[str, dict[str, Any]]:
 
 
 def write_name(name: str, settings: Mapping[str, Any]) -> str:
-    """A model and its settings as `read_name` reads them."""
+    """Format a model's name and settings as `read_name` parses them."""
     words = {None: "none", True: "true", False: "false"}
     pairs = ",".join(
         f"{key}={words[value] if value is None or isinstance(value, bool) else value}"
@@ -77,14 +78,14 @@ def write_name(name: str, settings: Mapping[str, Any]) -> str:
 
 
 def read_settings(name: str, given: Mapping[str, Any]) -> dict[str, Any]:
-    """Settings of a model, checked, and read as numbers and switches where those are wanted.
+    """Check the settings of a model, and convert strings to numbers and switches as needed.
 
     Raises:
-        EanetError: it has no such setting, or not with this value.
+        EanetError: an unknown setting, or a value that it does not accept.
     """
     signature = inspect.signature(_MODELS[name].build, eval_str=True)
     known: dict[str, Any] = {
-        p.name: (p.annotation, p.default)
+        p.name: (_at_least_1(p.annotation), p.default)
         for p in signature.parameters.values()
         if p.kind is p.KEYWORD_ONLY
     }
@@ -92,8 +93,15 @@ def read_settings(name: str, given: Mapping[str, Any]) -> dict[str, Any]:
     return settings.parse(given, name).model_dump(exclude_unset=True)
 
 
+def _at_least_1(annotation: Any) -> Any:
+    """Bound the integers: widths and counts, none of which can be 0."""
+    if annotation is int:
+        return Annotated[int, Field(ge=1)]
+    return Annotated[int, Field(ge=1)] | None if annotation == int | None else annotation
+
+
 def unnamed_classes(count: int) -> tuple[str, ...]:
-    """What classes are called until somebody names them: "class 0", "class 1", ..."""
+    """Return placeholder names of classes: "class 0", "class 1", ..."""
     return tuple(f"class {number}" for number in range(count))
 
 
@@ -110,13 +118,13 @@ def create_model(
     """Build a named model with fresh weights.
 
     Args:
-        name: one of `models`, or one with settings of its own as ``NAME:SETTING=VALUE,...``.
-        num_classes: number of classes, as yet without names; 100 unless ``classes`` are given.
+        name: one of `models`, optionally with settings, as ``NAME:SETTING=VALUE,...``.
+        num_classes: number of unnamed classes; 100 unless ``classes`` is given.
         classes: names of the classes.
         image_size: side of the square images, in pixels.
         in_channels: channels of the images.
         normalization: mean and standard deviation per channel, in grey levels 0..255.
-        **settings: of the architecture, such as ``depth``; its own defaults hold otherwise.
+        **settings: of the architecture, such as ``depth``; its defaults apply to the others.
 
     Raises:
         EanetError: an unknown name or setting, or sizes that do not fit each other.

@@ -1,7 +1,7 @@
-"""Models on disk: ``model.safetensors``, and its description again as ``config.json``.
+"""Models on disk: ``model.safetensors``, and a copy of its description in ``config.json``.
 
-The architecture, class names, image size and normalisation travel in the weights' own metadata, so
-the one file is enough; no pickle is ever opened. Some trained models come with the package.
+The metadata of the weights hold the architecture, class names, image size and normalisation, so
+that file is enough. No pickle is ever opened. Some trained models come with the package.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import json
 import logging
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -27,18 +27,19 @@ from eanet.models.registry import create_model
 
 WEIGHTS = "model.safetensors"
 CONFIG = "config.json"
+_DESCRIBED = {"name", "image_size", "in_channels", "classes", "settings"}
 BUNDLED = Path(__file__).parents[1] / "weights"
 DEFAULT_MODEL = "eanet_tiny_cifar100"
-"""The bundled model that classifies images where none is named."""
+"""The bundled model that classifies images if none is named."""
 
 
 def bundled_models() -> dict[str, Path]:
-    """Name and file of every trained model that comes with the package."""
+    """Return the name and file of every trained model that comes with the package."""
     return {file.stem: file for file in sorted(BUNDLED.glob("*.safetensors"))}
 
 
 def describe(model: Classifier) -> dict[str, Any]:
-    """What is written beside the weights, as plain JSON values."""
+    """Return the description that is saved with the weights, as plain JSON values."""
     normalization = model.normalization
     return {
         **asdict(model.config),
@@ -52,7 +53,7 @@ def describe(model: Classifier) -> dict[str, Any]:
 
 
 def save_model(model: Classifier, directory: Path) -> Path:
-    """Write weights and configuration into ``directory``; each file is replaced as a whole."""
+    """Write weights and configuration into ``directory``; each file is replaced atomically."""
     description = describe(model)
     tensors = {k: v.detach().cpu().contiguous() for k, v in model.state_dict().items()}
     path = directory / WEIGHTS
@@ -63,7 +64,7 @@ def save_model(model: Classifier, directory: Path) -> Path:
 
 
 def find_model(where: str | Path) -> Path:
-    """The file of a model; arguments and errors as those of `load_model`."""
+    """Return the file of a model; arguments and errors as for `load_model`."""
     path, text = _path(where), str(where)
     if path.is_dir():
         if not (path / WEIGHTS).is_file():
@@ -85,31 +86,31 @@ def find_model(where: str | Path) -> Path:
 
 
 def locate_model(where: str | Path) -> str:
-    """A model as it can be found again from anywhere: a name as it is, else the whole path."""
+    """Make ``where`` valid in any directory: an existing path absolute, a name unchanged."""
     path = _path(where)
     return str(path.resolve()) if path.exists() else str(where)
 
 
 def _path(where: str | Path) -> Path:
     if not str(where):
-        raise WrongArgumentError("the name of the model is empty")  # would be this folder
+        raise WrongArgumentError("the name of the model is empty")  # Path("") is this folder
     return Path(where).expanduser()
 
 
 def read_description(path: Path) -> dict[str, Any]:
-    """What a model file says of its model: see `describe`.
+    """Return the description in a model file: see `describe`.
 
-    That of a bundled model also says, as ``training``, how it was trained and what it scored.
+    For bundled models it also has ``training``: how the model was trained and what it scored.
 
     Raises:
-        EanetError: the file is damaged, or not one of this project's.
+        EanetError: the file is damaged, or was not written by this project.
     """
     with _opened(path) as (_, description):
         return description
 
 
 def model_digest(where: str | Path) -> str:
-    """SHA-256 (hexadecimal) of a model's file; arguments and errors as those of `load_model`."""
+    """Return the SHA-256 of a model's file in hex; arguments and errors as for `load_model`."""
     return hashlib.sha256(find_model(where).read_bytes()).hexdigest()
 
 
@@ -119,10 +120,10 @@ def load_model(where: str | Path) -> Classifier:
     Args:
         where: a run directory, a ``.safetensors`` file, the name of a model that comes with the
             package (see `bundled_models`), or that of a repository on the Hugging Face Hub
-            (``owner/name``). What lies at a path of this name wins over the other two.
+            (``owner/name``). An existing path of this name takes precedence over the other two.
 
     Raises:
-        EanetError: there is no model, or it is not one of this project's.
+        EanetError: there is no model, or it was not written by this project.
     """
     path = find_model(where)
     with _opened(path) as (file, description):
@@ -142,12 +143,12 @@ def load_model(where: str | Path) -> Classifier:
 
 
 def load_from_hub(model_id: str, **options: Any) -> Classifier:
-    """Load a model from the Hugging Face Hub; ``options`` as `huggingface_hub.hf_hub_download`."""
+    """Load a model from the Hugging Face Hub; ``options`` are those of `hf_hub_download`."""
     return load_model(_find_on_hub(model_id, **options))
 
 
 def _find_on_hub(model_id: str, **options: Any) -> Path:
-    logging.getLogger("huggingface_hub").setLevel(logging.ERROR)  # it would tell of every retry
+    logging.getLogger("huggingface_hub").setLevel(logging.ERROR)  # it logs every retry
     try:
         return Path(hf_hub_download(model_id, WEIGHTS, **options))
     except (OSError, ValueError) as error:
@@ -160,14 +161,16 @@ def _find_on_hub(model_id: str, **options: Any) -> Path:
 
 @contextmanager
 def _opened(path: Path) -> Iterator[tuple[Any, dict[str, Any]]]:
-    """An open safetensors file and the description in it."""
-    try:
-        with safe_open(path, framework="pt") as file:
+    """Open a safetensors file; yield it and its description."""
+    with ExitStack() as stack:
+        try:
+            file = stack.enter_context(safe_open(path, framework="pt"))
             metadata = file.metadata() or {}
-            if "eanet" not in metadata:
-                raise EanetError(
-                    f"{path} was not written by eanet: it does not say which model it holds"
-                )
-            yield file, json.loads(metadata["eanet"])
-    except (SafetensorError, OSError) as error:
-        raise EanetError(f"{path} is not a readable safetensors file ({error})") from error
+            description = json.loads(metadata.get("eanet", "{}"))
+        except (SafetensorError, OSError, ValueError) as error:
+            raise EanetError(f"{path} is not a readable safetensors file ({error})") from error
+        if not isinstance(description, dict) or not description.keys() >= _DESCRIBED:
+            raise EanetError(
+                f"{path} was not written by eanet: it does not say which model it holds"
+            )
+        yield file, description

@@ -1,4 +1,4 @@
-"""A learning rate by trying them all: the range test of Smith, 2017, arXiv 1506.01186."""
+"""Search for a learning rate: the range test of Smith, 2017, arXiv 1506.01186."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ LOWEST, HIGHEST = 1e-6, 1.0
 STEPS = 200
 DIVERGED = 4.0  # times the lowest loss so far, as in fastai
 SHARE = 0.5
-_WIDTH = 8.0  # steps: the deviation of the Gaussian by which losses are smoothed
+_WIDTH = 8.0  # steps; standard deviation of the Gaussian that smooths the losses
 
 
 @dataclass(frozen=True)
 class RangeTest:
-    """The loss at each of rising learning rates, and the same smoothed; as long as it went."""
+    """The loss at each learning rate of a rising series, as far as the test got."""
 
     rates: NDArray[np.float64]
     losses: NDArray[np.float64]
@@ -51,10 +51,10 @@ class RangeTest:
         """The step at which the smoothed loss is lowest.
 
         Raises:
-            EanetError: the loss has not fallen by more than it varies.
+            EanetError: the loss fell by no more than its noise.
         """
         smoothed = self.smoothed
-        if len(smoothed):  # else it was infinite from the first step on
+        if len(smoothed):  # else it was NaN at the first step
             step = int(smoothed.argmin())
             until = slice(step + 1)
             if np.ptp(smoothed[until]) > np.std(self.losses[until] - smoothed[until]):
@@ -69,21 +69,21 @@ class RangeTest:
         """Half the rate at which the smoothed loss is lowest, to two digits.
 
         The best rate is usually within a factor of two of the largest that converges (Bengio, 2012,
-        arXiv 1206.5533, section 3.1.1). Where the curve is steepest, another customary rule, is no
-        guide with AdamW, whose loss falls from the smallest rates on.
+        arXiv 1206.5533, section 3.1.1). Another customary rule, the steepest point of the curve, is
+        no guide with AdamW, whose loss falls from the smallest rates on.
         """
         return float(f"{self.rates[self.lowest] * SHARE:.2g}")
 
     @classmethod
     def read(cls, path: Path) -> RangeTest:
-        """What `write` wrote."""
+        """Read what `write` wrote."""
         with path.open(encoding="utf-8", newline="") as file:
             rows = [(float(r["learning_rate"]), float(r["loss"])) for r in csv.DictReader(file)]
         rates, losses = np.array(rows).T
         return cls(rates, losses)
 
     def write(self, path: Path) -> None:
-        """Write one row a step, with the columns ``learning_rate``, ``loss`` and ``smoothed``."""
+        """Write one row per step, with the columns ``learning_rate``, ``loss`` and ``smoothed``."""
         rows = zip(self.rates, self.losses, self.smoothed, strict=True)
         text = ([f"{value:.6g}" for value in row] for row in rows)
         write_csv(path, ("learning_rate", "loss", "smoothed"), text)
@@ -98,7 +98,8 @@ def range_test(
 ) -> RangeTest:
     """Train a copy of a model for some steps at a learning rate that rises exponentially.
 
-    It sees what the first steps of the run are going to see, and ends where the loss diverges.
+    The copy sees the same batches as the first steps of the run. The test ends early if the loss
+    diverges.
     """
     settings = settings.model_copy(
         update={"schedule": "constant", "warmup_epochs": 0.0, "compile": "off"}
@@ -117,7 +118,7 @@ def range_test(
             ).tolist()
             loss = total / count
             recent = 0.8 * recent + 0.2 * loss if step else loss
-            if not recent <= DIVERGED * (lowest if step else loss):  # also where it is no number
+            if not math.isfinite(recent) or recent > DIVERGED * (lowest if step else loss):
                 break
             lowest = min(lowest, recent) if step else recent
             losses.append(loss)

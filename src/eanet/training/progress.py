@@ -1,4 +1,4 @@
-"""What a person sees of a training: a moving bar, and a line for every finished epoch."""
+"""Progress display of a training: a moving bar, and a line for every finished epoch."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from eanet.training.run_directory import Row
 
 
 def duration(seconds: float) -> str:
-    """``1:02:03`` or ``2:03``."""
+    """Format seconds as ``1:02:03`` or ``2:03``."""
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
 class TrainingProgress:
-    """The bar of the epoch under way, with rate, metrics so far and time left of the whole run.
+    """The bar of the current epoch, with rate, metrics so far and time left of the run.
 
     Args:
-        epochs: of the run; ``None`` where they are not known before.
-        steps: of each epoch.
-        batch_size: images a step.
+        epochs: epochs of the run; ``None`` if not known in advance.
+        steps: steps per epoch.
+        batch_size: images per step.
         enabled: false in all processes but the first.
     """
 
@@ -43,6 +43,7 @@ class TrainingProgress:
         )
         self._task: TaskID | None = None
         self._step_seconds: float | None = None
+        self._is_first_step = True
         self._last_step = self._last_shown = 0.0
 
     def __enter__(self) -> Self:
@@ -68,11 +69,13 @@ class TrainingProgress:
         self._last_step = time.perf_counter()
 
     def due(self) -> bool:
-        """Count a step; whether it is time to show the metrics again (reading them may wait)."""
+        """Count a step; return whether to show the metrics again (reading them may block)."""
         now = time.perf_counter()
         took, self._last_step = now - self._last_step, now
         before = self._step_seconds
-        self._step_seconds = took if before is None else 0.95 * before + 0.05 * took
+        if not self._is_first_step:  # which may have waited for the compiler
+            self._step_seconds = took if before is None else 0.95 * before + 0.05 * took
+        self._is_first_step = False
         return now - self._last_shown > self.REFRESH_SECONDS
 
     def show(
@@ -80,7 +83,7 @@ class TrainingProgress:
     ) -> None:
         """Move the bar of ``epoch`` to ``step``, with the epoch's scores so far and the time left.
 
-        Where that is not known, it is judged by the steps taken.
+        If ``seconds_left`` is None, it is estimated from the steps taken.
         """
         self._last_shown = time.perf_counter()
         if self._task is None or not self._step_seconds:
@@ -97,7 +100,7 @@ class TrainingProgress:
         )
 
     def end_epoch(self, row: Row, *, best: bool) -> None:
-        """Print the line of a finished epoch, short enough for a window of 80 columns."""
+        """Print the line of a finished epoch, which fits in 80 columns."""
         if not self.enabled:
             return
         parts = [f"epoch {row['epoch']:>{max(1, len(self._of) - 1)}}{self._of}"]
