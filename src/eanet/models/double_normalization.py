@@ -13,6 +13,7 @@ from torch import Tensor
 
 from eanet.models import kernels
 from eanet.models.dropout import Dropout, scaled_mask
+from eanet.models.tracing import is_traced
 
 c_int64, c_uint64 = ctypes.c_int64, ctypes.c_uint64
 
@@ -34,9 +35,7 @@ def double_normalize(logits: Tensor, dropout: Dropout | None = None) -> Tensor:
     if logits.device.type != "cpu" or torch.compiler.is_exporting():
         a: Tensor = _DoubleNormalize.apply(logits)  # type: ignore[no-untyped-call]
         return a if dropout is None else cast(Tensor, dropout(a))
-    kept = logits.requires_grad and torch.is_grad_enabled()
-    # An operator's first call imports the compiler, which prediction does not need.
-    normalize = _normalize_and_drop if kept or torch.compiler.is_compiling() else _compute
+    normalize = _normalize_and_drop if is_traced(logits) else _compute
     return cast(Tensor, normalize(logits, *(dropout or Dropout()).draw())[0])
 
 

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from eanet.models import kernels
 from eanet.models.dropout import Dropout
+from eanet.models.tracing import is_traced, needs_gradient
 
 GROUP_BYTES = 2**20  # of the map, per group and thread: the L2 cache of many processors
 
@@ -34,8 +35,7 @@ def _is_built(number: int, heads: int, slots: int) -> bool:
     return kernels.load(BFLOAT16=number, HEADS=heads, SLOTS=slots) is not None
 
 
-# All that torch.compiler.assume_constant_result does, without importing the compiler. That takes as
-# long as importing the rest of PyTorch, and prediction does not need it.
+# All that torch.compiler.assume_constant_result does, without importing the compiler.
 _is_built._dynamo_marked_constant = True  # type: ignore[attr-defined]
 
 
@@ -54,9 +54,8 @@ def fused_attention(x: Tensor, w_in: Tensor, w_out: Tensor, heads: int, dropout:
     """
     working = _working_type(x)
     x, w_in, w_out = (t.to(working) for t in (x, w_in, w_out))
-    kept = torch.is_grad_enabled() and any(t.requires_grad for t in (x, w_in, w_out))
-    # An operator's first call imports the compiler as well.
-    attend = _attend if kept or torch.compiler.is_compiling() else _compute
+    attend = _attend if is_traced(x, w_in, w_out) else _compute
+    kept = needs_gradient(x, w_in, w_out)
     return cast(Tensor, attend(x, w_in, w_out, heads, *dropout.draw(), kept)[0])
 
 

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from eanet.models import kernels
 from eanet.models.dropout import Dropout, scaled_mask
+from eanet.models.tracing import is_traced
 
 c_int64, c_uint64 = ctypes.c_int64, ctypes.c_uint64
 
@@ -34,9 +35,7 @@ def fused_self_attention(q: Tensor, k: Tensor, v: Tensor, dropout: Dropout) -> T
     """
     heads = q.shape[:2]
     q, k, v = (t.flatten(0, 1) for t in (q, k, v))  # (B, h, N, k) -> (B*h, N, k)
-    needs_gradient = torch.is_grad_enabled() and any(t.requires_grad for t in (q, k, v))
-    # An operator's first call imports the compiler, which prediction does not need.
-    attend = _self_attend if needs_gradient or torch.compiler.is_compiling() else _compute
+    attend = _self_attend if is_traced(q, k, v) else _compute
     y = attend(q, k, v, *dropout.draw())[0]
     return cast(Tensor, y.unflatten(0, heads))  # (B*h, N, k) -> (B, h, N, k)
 

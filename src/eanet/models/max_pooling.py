@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+from eanet.models.tracing import is_traced
 
 WINDOW, STRIDE, PADDING, DILATION = (3, 3), (2, 2), (1, 1), (1, 1)
 
@@ -16,18 +18,18 @@ class MaxPooling(nn.Module):
 
     def forward(self, maps: Tensor) -> Tensor:
         """Map ``(B, C, H, W)`` to ``(B, C, ceil(H / 2), ceil(W / 2))``."""
-        if torch.compiler.is_compiling() or (maps.requires_grad and torch.is_grad_enabled()):
-            pooled: Tensor = _max_pool(maps)[0]
-            return pooled
-        return F.max_pool2d(maps, WINDOW, STRIDE, PADDING)  # does not import the compiler
+        pool = _max_pool if is_traced(maps) else _compute
+        return cast(Tensor, pool(maps)[0])
+
+
+def _compute(maps: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the maxima and their indices in the maps."""
+    return F.max_pool2d_with_indices(maps, WINDOW, STRIDE, PADDING)
 
 
 # A custom operator: the code that torch.compile generates for the backward pass takes several
 # times as long on a CPU (benchmarks/operations.py).
-@torch.library.custom_op("eanet::max_pool", mutates_args=())
-def _max_pool(maps: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the maxima and their indices in the maps."""
-    return F.max_pool2d_with_indices(maps, WINDOW, STRIDE, PADDING)
+_max_pool = torch.library.custom_op("eanet::max_pool", _compute, mutates_args=())
 
 
 @_max_pool.register_fake
