@@ -33,6 +33,13 @@ def notice_once(message: str) -> None:
     notice(message)
 
 
+def duration(seconds: float) -> str:
+    """Format seconds as ``1:02:03`` or ``2:03``."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
 def progress_bar(*columns: ProgressColumn | str, show_time_left: bool = True) -> Progress:
     """Create a progress bar on standard error; ``columns`` go between the bar and the time left.
 

@@ -8,6 +8,7 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
+from eanet.console import duration
 from eanet.evaluation.compare_entries import ASIDE, Entry, apart, shortest
 from eanet.evaluation.compare_plots import (
     BY_EPOCH,
@@ -20,10 +21,9 @@ from eanet.evaluation.compare_runs import Run
 from eanet.evaluation.compare_table import Rows, markdown, rows
 from eanet.evaluation.compare_words import caption, conclusion, notes
 from eanet.evaluation.drawing import inline_svg
-from eanet.evaluation.page_frame import write_sections
+from eanet.evaluation.page_frame import subtitle, write_sections
 from eanet.evaluation.page_training import fact_list
 from eanet.files import replacing
-from eanet.training.progress import duration
 
 
 def write_page(entries: Sequence[Entry], path: Path, *, title: str) -> Path:
@@ -44,13 +44,10 @@ def write_page(entries: Sequence[Entry], path: Path, *, title: str) -> Path:
 
 
 def _subtitle(entries: Sequence[Entry]) -> str:
-    """Return the subtitle in HTML."""
     run = _runs_of(entries)[0]
-    machine, data = run.config.get("environment", {}), run.config["data"]
-    what = f"{len(run.answers.right[1]):,} test images of {len(data['classes']):,} classes"
-    where = [f"trained on {machine[key]}" for key in ("gpu", "processor") if key in machine][:1]
-    when = [str(machine["date"])[:10]] if "date" in machine else []
-    return " · ".join(escape(part) for part in (what, *where, *when))
+    classes = run.config["data"]["classes"]
+    what = f"{len(run.answers.right[1]):,} test images of {len(classes):,} classes"
+    return subtitle(what, run.config.get("environment", {}))
 
 
 def _result(entries: Sequence[Entry]) -> str:

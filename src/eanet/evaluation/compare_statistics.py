@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from eanet.evaluation.intervals import CONFIDENCE
 
-Answers = NDArray[np.bool_]
+Right = NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class Difference:
         return self.p < 1 - CONFIDENCE
 
 
-def difference(first: Answers, other: Answers) -> Difference:
+def difference(first: Right, other: Right) -> Difference:
     """Compare paired runs of two models: a single pair by `mcnemar`, more by `over_seeds`.
 
     Args:
@@ -50,7 +50,7 @@ def difference(first: Answers, other: Answers) -> Difference:
     return over_seeds(first, other)
 
 
-def mcnemar(first: Answers, other: Answers) -> float:
+def mcnemar(first: Right, other: Right) -> float:
     """Return the two-sided p-value of McNemar's exact test that two networks are equally accurate.
 
     McNemar (1947), "Note on the Sampling Error of the Difference Between Correlated Proportions or
@@ -68,7 +68,7 @@ def mcnemar(first: Answers, other: Answers) -> float:
     return float(binomtest(won, won + lost).pvalue) if won + lost else 1.0
 
 
-def over_seeds(first: Answers, other: Answers) -> Difference:
+def over_seeds(first: Right, other: Right) -> Difference:
     """Return the mean difference, its t interval and p-value, for new seeds and new images.
 
     Seeds and images are random effects of a two-way layout without replication: Hillis (2007), "A

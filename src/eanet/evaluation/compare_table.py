@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from eanet.console import duration
 from eanet.evaluation.compare_entries import Entry
 from eanet.evaluation.compare_words import signed
 from eanet.evaluation.measuring import short
 from eanet.files import write_csv
-from eanet.training.progress import duration
 
 NONE = "-"
 COSTS = ("parameters", "multiply-adds", "training time", "memory, MiB", "images/s")

@@ -8,6 +8,7 @@ from functools import cached_property
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from numpy.typing import NDArray
 
 from eanet.console import progress_bar
@@ -53,11 +54,7 @@ class Evaluation:
     @property
     def loss(self) -> float:
         """Mean cross-entropy, with the training's label smoothing."""
-        return torch.nn.functional.cross_entropy(
-            torch.from_numpy(self.logits),
-            torch.from_numpy(self.labels),
-            label_smoothing=self.label_smoothing,
-        ).item()
+        return self._cross_entropy(self.label_smoothing)
 
     def top(self, k: int) -> float:
         """Return the fraction of images whose class is among the ``k`` most probable ones."""
@@ -87,8 +84,11 @@ class Evaluation:
     @property
     def nll(self) -> float:
         """Mean negative log-likelihood of the true classes: cross-entropy without smoothing."""
+        return self._cross_entropy(0.0)
+
+    def _cross_entropy(self, label_smoothing: float) -> float:
         logits, labels = torch.from_numpy(self.logits), torch.from_numpy(self.labels)
-        return torch.nn.functional.cross_entropy(logits, labels).item()
+        return F.cross_entropy(logits, labels, label_smoothing=label_smoothing).item()
 
     def metrics(self) -> dict[str, float | int]:
         """Return all metrics by name.

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from html import escape
 from pathlib import Path
 
 from eanet.evaluation.calibration import BINS
 from eanet.evaluation.contents import Contents
 from eanet.evaluation.drawing import inline_svg
 from eanet.evaluation.intervals import note_of_few
-from eanet.evaluation.page_frame import write_sections
+from eanet.evaluation.page_frame import subtitle, write_sections
 from eanet.evaluation.page_images import sheet
 from eanet.evaluation.page_tables import class_table, confusion_matrix, pair_table
 from eanet.evaluation.page_training import training_section
@@ -37,15 +36,9 @@ def write_page(contents: Contents, path: Path) -> Path:
 
 
 def _subtitle(contents: Contents) -> str:
-    """Return the subtitle in HTML."""
     split = "" if contents.split == "all" else f"{contents.split} "
     what = f"{len(contents.images):,} {split}images of {len(contents.evaluation.classes):,} classes"
-    if contents.training is None:
-        return what
-    machine = contents.training.environment
-    where = [f"trained on {machine[key]}" for key in ("gpu", "processor") if key in machine][:1]
-    when = [str(machine["date"])[:10]] if "date" in machine else []
-    return " · ".join(escape(part) for part in (what, *where, *when))
+    return subtitle(what, {} if contents.training is None else contents.training.environment)
 
 
 def _figures(contents: Contents) -> str:

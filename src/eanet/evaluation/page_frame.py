@@ -4,15 +4,24 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from html import escape
 from importlib import resources
 from pathlib import Path
 from string import Template
+from typing import Any
 
 from eanet.files import replacing
 
 _ASSETS = resources.files("eanet.evaluation") / "assets"
+
+
+def subtitle(what: str, environment: Mapping[str, Any]) -> str:
+    """Return a page's subtitle in HTML: what it is about, and where and when that was trained."""
+    where = [environment[key] for key in ("gpu", "processor") if key in environment][:1]
+    trained = [f"trained on {name}" for name in where]
+    when = [str(environment["date"])[:10]] if "date" in environment else []
+    return " · ".join(escape(part) for part in (what, *trained, *when))
 
 
 def write_sections(

@@ -7,15 +7,8 @@ from typing import Self
 
 from rich.progress import TaskID, TextColumn
 
-from eanet.console import notice, progress_bar
+from eanet.console import duration, notice, progress_bar
 from eanet.training.run_directory import Row
-
-
-def duration(seconds: float) -> str:
-    """Format seconds as ``1:02:03`` or ``2:03``."""
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
 class TrainingProgress:
