@@ -79,7 +79,7 @@ def test_beside_a_model_file_the_pictures_go_here_also_from_python(
     ("arguments", "message"),
     [
         (["--class", "redd"], "unknown class 'redd'; did you mean 'red'?"),
-        (["--layer", "99"], "has no such block with attention; known:"),
+        (["--layer", "99"], "layer=99: eanet_nano has no such block with attention; known: 8"),
         (["--slots", "0"], "slots=0: should be 1 or more"),
     ],
 )
