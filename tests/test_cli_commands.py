@@ -32,14 +32,15 @@ def test_an_interrupted_training_exits_130_and_goes_on_where_it_was(
         signal.raise_signal(signal.SIGINT)
 
     append = RunDirectory.append_history
-    run = tmp_path / "photos-eanet_nano"
+    run = tmp_path / "my photos"
     with monkeypatch.context() as patch:
         patch.setattr(RunDirectory, "append_history", append_and_interrupt)
-        arguments = ["train", str(photos), "--epochs", "3", "--output", str(tmp_path)]
+        where = ["--output", str(tmp_path), "--name", run.name]
+        arguments = ["train", str(photos), "--epochs", "3", *where]
         assert main([*arguments, *QUICK]) == 130
     out, err = capsys.readouterr()
     assert out == ""
-    assert f"resume with: eanet train --resume {run}\n" in err
+    assert f"resume with: eanet train --resume '{run}'\n" in err
     assert not (run / "metrics.json").exists()
 
     assert main(["train", "--resume", str(run)]) == 0

@@ -193,7 +193,7 @@ def test_the_model_is_asked_without_dropout(image: Path) -> None:
 def test_a_model_of_other_channels_is_refused(tmp_path: Path) -> None:
     torch.manual_seed(0)
     save_model(create_model("vit", image_size=8, in_channels=1, depth=1), tmp_path)
-    with pytest.raises(EanetError, match="takes images of 1 channels, not RGB"):
+    with pytest.raises(EanetError, match="takes 1-channel images, not RGB"):
         load(tmp_path)
 
 

@@ -231,7 +231,7 @@ def test_wrong_names_are_one_line(
     made: eanet.Comparison, trained: eanet.TrainingResult, tmp_path: Path
 ) -> None:
     run = made.path / names(made)[0]
-    unfinished = shutil.copytree(run, tmp_path / "unfinished")
+    unfinished = shutil.copytree(run, tmp_path / "not finished")
     (unfinished / "metrics.json").unlink()
     cut = shutil.copytree(run, tmp_path / "cut")  # and looked at all the same
     config = (cut / "config.yaml").read_text().replace("epochs: 1", "epochs: 2")
@@ -247,7 +247,7 @@ def test_wrong_names_are_one_line(
         ([SMALL], {"model": "vit", "seed": 3}, "leave out model, seed: a comparison trains"),
         ([run, trained.path], {}, "were tested on different images"),
         ([run], {"output": made.path}, "holds runs of its own; name another folder"),
-        ([unfinished], {}, f"resume with: eanet train --resume {unfinished}"),
+        ([unfinished], {}, f"resume with: eanet train --resume '{unfinished}'"),
         ([cut], {}, f"resume with: eanet train --resume {cut}"),
     ]:
         with pytest.raises(EanetError) as caught:

@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from pictures import CLASSES, MATRIX, history
 
 from eanet.errors import EanetError
-from eanet.evaluation.drawing import inline_svg, picture, shorten, text_width
+from eanet.evaluation.drawing import inline_svg, picture, shorten, smoothing, text_width
 from eanet.evaluation.plots import plot_confusion, plot_curves
 
 
@@ -121,3 +121,8 @@ def test_two_drawings_in_a_page_share_no_id() -> None:
         return set(re.findall(r' id="([^"]*)"', inline_svg(partial(plot_curves, history(5)), "x")))
 
     assert not ids() & ids()
+
+
+@pytest.mark.parametrize(("side", "square"), [(8, True), (32, True), (33, False), (224, False)])
+def test_only_tiny_images_keep_their_square_pixels(side: int, *, square: bool) -> None:
+    assert (smoothing(side) == "nearest") == square

@@ -47,8 +47,10 @@ def test_compiles_where_it_pays_and_says_why(
 
 def test_compiling_without_a_compiler_says_what_is_missing(monkeypatch):
     monkeypatch.setattr(engine, "has_compiler", lambda device: False)
-    with pytest.raises(EanetError, match=r"needs a C\+\+ compiler"):
-        engine.decide_compile(TrainSettings(compile="on"), "cpu", 0)
+    with pytest.raises(
+        EanetError, match=r"needs a C\+\+ compiler .* none for mps; use --compile off"
+    ):
+        engine.decide_compile(TrainSettings(compile="on"), "mps", 0)
 
 
 def test_threads_and_precision_are_as_asked(monkeypatch):

@@ -123,7 +123,7 @@ def test_what_cannot_be_begun_with_is_refused_before_the_data_are_read(
     with pytest.raises(EanetError, match="no such run or model file"):
         launch(TrainSettings.resolve(init="./gone", data="gone"))
     save_model(create_model(MODEL, in_channels=1), tmp_path)
-    with pytest.raises(EanetError, match="takes images of 1 channels, not RGB"):
+    with pytest.raises(EanetError, match="takes 1-channel images, not RGB"):
         settled(tmp_path)
     (tmp_path / "half.safetensors").write_bytes(small.read_bytes()[:1000])
     with pytest.raises(EanetError, match="is not a readable safetensors file"):

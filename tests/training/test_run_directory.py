@@ -74,7 +74,9 @@ def test_other_images_are_noticed(tmp_path):
     run = RunDirectory(tmp_path)
     run.write_settings(TrainSettings(), resolved(), dataset())
     run.check_data(dataset())
-    with pytest.raises(EanetError, match="no longer those"):
+    with pytest.raises(
+        EanetError, match=f"no longer those that {tmp_path} was trained on; start a new run"
+    ):
         run.check_data(dataset(grey=1))
 
 

@@ -78,7 +78,7 @@ def test_what_cannot_teach_is_refused(trained: Path, tmp_path: Path) -> None:
     with pytest.raises(EanetError, match=r"lacks 1 of these 2 classes, such as cat; it knows 4"):
         Teacher(trained, ("red", "cat"))
     save_model(create_model(MODEL, classes=CLASSES, image_size=16, in_channels=1), tmp_path)
-    with pytest.raises(EanetError, match="takes images of 1 channels, not RGB"):
+    with pytest.raises(EanetError, match="takes 1-channel images, not RGB"):
         Teacher(tmp_path, CLASSES)
 
 

@@ -236,5 +236,5 @@ def load(
     """
     model = load_model(where)
     if model.config.in_channels != 3:
-        raise EanetError(f"{where} takes images of {model.config.in_channels} channels, not RGB")
+        raise EanetError(f"{where} takes {model.config.in_channels}-channel images, not RGB")
     return Predictor(model, device, precision)

@@ -91,11 +91,11 @@ def write_report(
     validation = _for_calibration(chosen) if calibrate else None
 
     if device is not None:
-        place = resolve_device(device)
+        compute_device = resolve_device(device)
     else:
-        place = device_or_other(asked.device if asked is not None else "auto")
+        compute_device = device_or_other(asked.device if asked is not None else "auto")
     smoothing = settings.label_smoothing if settings is not None else 0.0
-    evaluation = evaluate(model, chosen.images, device=place, label_smoothing=smoothing)
+    evaluation = evaluate(model, chosen.images, device=compute_device, label_smoothing=smoothing)
     contents = Contents(
         model.config.name,
         chosen.data,
@@ -107,7 +107,7 @@ def write_report(
         can_calibrate=chosen.validation is not None and chosen.split != "validation",
     )
     if validation is not None:
-        contents = _calibrate(model, contents, evaluate(model, validation, device=place))
+        contents = _calibrate(model, contents, evaluate(model, validation, device=compute_device))
     files = _write(contents, folder)
     if calibrate:
         files.append(save_model(model, folder))

@@ -154,7 +154,7 @@ def _find_on_hub(model_id: str, **options: Any) -> Path:
     except (OSError, ValueError) as error:
         reason = str(error).strip().split("\n")[0]
         raise EanetError(
-            f"{model_id} is no local run or model file, and loading it from the Hub "
+            f"{model_id} is not a local run or model file, and loading it from the Hub "
             f"failed ({reason})"
         ) from error
 

@@ -28,8 +28,7 @@ def with_architecture(settings: TrainSettings) -> TrainSettings:
     config = load_model(settings.init).config
     if config.in_channels != 3:
         raise EanetError(
-            f"{settings.init} takes images of {config.in_channels} channels, not RGB; name another "
-            "model"
+            f"{settings.init} takes {config.in_channels}-channel images, not RGB; use another model"
         )
     own = {name: value for name, value in config.settings.items() if name not in RECIPE}
     if settings.model is not None:

@@ -54,7 +54,7 @@ class RangeTest:
             EanetError: the loss fell by no more than its noise.
         """
         smoothed = self.smoothed
-        if len(smoothed):  # else it was NaN at the first step
+        if len(smoothed):  # else it was infinite or NaN at the first step
             step = int(smoothed.argmin())
             until = slice(step + 1)
             if np.ptp(smoothed[until]) > np.std(self.losses[until] - smoothed[until]):

@@ -33,9 +33,7 @@ class Teacher(nn.Module):
         self.model = load_model(where).requires_grad_(False)
         config = self.model.config
         if config.in_channels != 3:
-            raise EanetError(
-                f"teacher {where} takes images of {config.in_channels} channels, not RGB"
-            )
+            raise EanetError(f"teacher {where} takes {config.in_channels}-channel images, not RGB")
         if unknown := [name for name in classes if name not in config.classes]:
             known = ", ".join(config.classes[:3])
             raise EanetError(
