@@ -49,7 +49,7 @@ def device_or_other(device: str) -> Device:
     return resolve_device("auto")
 
 
-def has_bf16(device: Device) -> bool:
+def has_bf16(device: str) -> bool:
     """Whether the hardware itself computes matrix products in bfloat16."""
     if device == "cuda":
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
