@@ -19,6 +19,7 @@ from rich.console import Console
 
 import eanet
 from eanet.cli import main
+from eanet.console import notice_once
 from eanet.deploy.predictor import Predictor
 from eanet.models import weights
 
@@ -268,15 +269,18 @@ def test_threads_and_precision_are_as_asked(
         return real(self, *arguments)
 
     monkeypatch.setattr(Predictor, "predict_files", witness)
+    monkeypatch.setattr(eanet.device, "has_bf16", lambda device: False)
+    notice_once.cache_clear()
     arguments = ["predict", str(trained.path), str(photos / "red")]
     before = torch.get_num_threads()
     try:
         assert main([*arguments, "--threads", "3", "--precision", "bf16"]) == 0
     finally:
         torch.set_num_threads(before)
+    assert "emulates bf16" in capsys.readouterr().err
     assert main(arguments) == 0
     assert seen == [("bf16", 3), ("fp32", before)]
-    capsys.readouterr()
+    assert "emulates" not in capsys.readouterr().err
     assert refused(*arguments, "--threads", "0")[0] == 2
 
 

@@ -14,6 +14,7 @@ from typing import Literal
 import torch
 from torch.utils._triton import has_triton
 
+from eanet.console import notice_once
 from eanet.errors import EanetError
 from eanet.files import cache_dir
 
@@ -58,6 +59,12 @@ def has_bf16(device: str) -> bool:
     if platform.machine() in ("x86_64", "AMD64"):  # oneDNN also counts emulation here
         return bool(torch.cpu._is_avx512_bf16_supported())
     return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
+
+
+def warn_of_emulation(precision: str, device: Device) -> None:
+    """Say so if ``precision`` is bf16 and the processor has to emulate it."""
+    if precision == "bf16" and device == "cpu" and not has_bf16(device):
+        notice_once("this processor emulates bf16, which takes several times as long as fp32")
 
 
 def processor_name() -> str:

@@ -12,7 +12,7 @@ import sys
 import pytest
 import torch
 
-from eanet import EanetError, create_model
+from eanet import EanetError, console, create_model, device
 from eanet.config import TrainSettings
 from eanet.training import engine
 from eanet.training.interruption import stop_requests
@@ -64,6 +64,18 @@ def test_threads_and_precision_are_as_asked(monkeypatch):
         assert (torch.ones(2, 2) @ torch.ones(2, 2)).dtype == torch.bfloat16
     monkeypatch.setattr(engine, "has_bf16", lambda device: False)
     assert engine.resolve_precision("auto", "cpu") == "fp32"
+
+
+@pytest.mark.parametrize("native", [True, False])
+def test_bf16_that_is_emulated_is_computed_if_asked_for_and_said_to_be_slow(
+    native, monkeypatch, capsys
+):
+    console.notice_once.cache_clear()
+    monkeypatch.setattr(device, "has_bf16", lambda name: native)
+    assert engine.resolve_precision("fp32", "cpu") == "fp32"
+    assert not capsys.readouterr().err
+    assert engine.resolve_precision("bf16", "cpu") == "bf16"
+    assert ("emulates bf16" in capsys.readouterr().err) != native
 
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="needs glibc's malloc")

@@ -85,7 +85,7 @@ def run(options: argparse.Namespace) -> int:
 
     from eanet.deploy.predictor import find_images, load
     from eanet.deploy.sorting import copy_into
-    from eanet.device import keep_freed_memory
+    from eanet.device import keep_freed_memory, warn_of_emulation
     from eanet.models.weights import DEFAULT_MODEL
 
     if options.top < 1:
@@ -97,6 +97,7 @@ def run(options: argparse.Namespace) -> int:
     machine = MachineSettings.parse({n: v for n in MACHINE if (v := getattr(options, n))})
     model, images = _model_and_images(options)
     predictor = load(DEFAULT_MODEL if model is None else model, machine.device, options.precision)
+    warn_of_emulation(options.precision, predictor.device)
     if predictor.device == "cpu":
         keep_freed_memory()
     if machine.threads is not None:

@@ -17,6 +17,7 @@ from eanet.device import (
     keep_compiled,
     keep_freed_memory,
     resolve_device,
+    warn_of_emulation,
 )
 from eanet.errors import EanetError
 from eanet.models import Classifier
@@ -67,6 +68,7 @@ def decide_compile(settings: TrainSettings, device: Device, operations: float) -
 def resolve_precision(precision: str, device: Device) -> str:
     """Resolve ``auto`` to ``fp32`` or ``bf16``; return any other precision unchanged."""
     if precision != "auto":
+        warn_of_emulation(precision, device)
         return precision
     return "bf16" if has_bf16(device) else "fp32"
 
