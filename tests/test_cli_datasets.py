@@ -15,6 +15,35 @@ from eanet.cli import main
 Capture = pytest.CaptureFixture[str]
 
 
+@pytest.mark.parametrize("command", ["train", "datasets", "compare"])
+@pytest.mark.parametrize("output", ["look", "red/look", "."])
+def test_results_are_not_written_where_they_would_become_a_class(
+    command: str,
+    output: str,
+    photos: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: Capture,
+) -> None:
+    monkeypatch.chdir(shutil.copytree(photos, tmp_path / "own"))
+    before = sorted(Path().rglob("*"))
+    data = ["eanet_nano", "--data", "."] if command == "compare" else ["."]
+    assert main([command, *data, "--output", output]) == 1
+    assert f"results in {output} would become a class" in capsys.readouterr().err
+    assert sorted(Path().rglob("*")) == before
+
+
+def test_results_may_lie_beside_the_folders_of_splits(
+    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    shutil.copytree(photos, tmp_path / "train")
+    monkeypatch.chdir(tmp_path)
+    assert main(["datasets", ".", "--output", "look"]) == 0
+    capsys.readouterr()
+    assert main(["datasets", ".", "--output", "train/look"]) == 1
+    assert "would become a class" in capsys.readouterr().err
+
+
 def test_a_first_look_counts_measures_and_names_what_is_wrong(
     photos: Path, tmp_path: Path, capsys: Capture
 ) -> None:

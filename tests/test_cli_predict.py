@@ -284,6 +284,20 @@ def test_threads_and_precision_are_as_asked(
     assert refused(*arguments, "--threads", "0")[0] == 2
 
 
+def test_a_name_on_stdin_may_hold_any_bytes(
+    trained: eanet.TrainingResult,
+    photos: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsysbinary: pytest.CaptureFixture[bytes],
+) -> None:
+    path = os.fsencode(tmp_path) + b"/b\xe4r.png"
+    shutil.copy(photos / "red" / "00.png", path)
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(path + b"\n"), "utf-8"))
+    assert main(["predict", str(trained.path), "-"]) == 0
+    assert capsysbinary.readouterr().out.startswith(path + b": ")
+
+
 def test_an_empty_folder_is_one_line(
     refused: Callable[..., tuple[int, str]], trained: eanet.TrainingResult, tmp_path: Path
 ) -> None:

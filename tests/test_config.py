@@ -150,6 +150,14 @@ def test_yaml_cannot_build_objects() -> None:
         parse_yaml("a: !!python/object/apply:os.getcwd []", "x")
 
 
+def test_paths_may_begin_at_home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "own.yaml").write_text("epochs: 3")
+    settings = TrainSettings.resolve(output="~/runs", data_dir=Path("~/data"), recipe="~/own.yaml")
+    assert (settings.output, settings.data_dir) == (tmp_path / "runs", tmp_path / "data")
+    assert settings.epochs == 3
+
+
 def test_settings_are_frozen_and_survive_being_written() -> None:
     settings = TrainSettings.resolve(recipe="keras_example", data_dir="d", clip_norm=2)
     with pytest.raises(ValueError, match="frozen"):

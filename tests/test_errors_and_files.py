@@ -7,7 +7,7 @@ from filelock import FileLock
 
 from eanet.console import notice
 from eanet.errors import EanetError, unknown_name
-from eanet.files import alone, check_writable, replacing
+from eanet.files import alone, check_writable, replacing, user_path
 
 
 def test_an_unknown_name_is_answered_with_the_nearest_one() -> None:
@@ -18,6 +18,22 @@ def test_an_unknown_name_is_answered_with_the_nearest_one() -> None:
 
 def test_a_name_like_no_other_is_answered_with_all_of_them() -> None:
     assert str(unknown_name("model", "zzz", ["b", "a"])) == "unknown model 'zzz'; known: a, b"
+
+
+def test_a_file_may_have_the_longest_name_there_is(tmp_path: Path) -> None:
+    path = tmp_path / f"{'蟻' * 83}12.png"  # 255 bytes
+    with replacing(path) as partial:
+        partial.write_text("done")
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("where", ["~/runs", Path("~/runs")])
+def test_home_is_meant_by_a_tilde_unless_it_names_nobody(
+    where: str | Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", "/home/ant")
+    assert user_path(where) == Path("/home/ant/runs")
+    assert user_path("~no-such-user/x") == Path("~no-such-user/x")
 
 
 def test_a_file_is_replaced_as_a_whole(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from eanet.config import TrainSettings
 from eanet.errors import WrongArgumentError, unknown_name
+from eanet.files import user_path
 from eanet.machine import MachineSettings
 
 if TYPE_CHECKING:
@@ -68,7 +69,7 @@ def resume(run: str | Path, **machine: str | int | None) -> TrainingResult:
             raise WrongArgumentError(f"a resumed run keeps its own settings; leave out {name}")
         if name not in MACHINE:
             raise unknown_name("setting of a resumed run", name, MACHINE)
-    return _finish(resume_run(Path(run), **machine).path, machine.get("device"))
+    return _finish(resume_run(user_path(run), **machine).path, machine.get("device"))
 
 
 def compare(
@@ -129,7 +130,7 @@ def explain(
 
     several = [images] if isinstance(images, str | Path) else images
     model = load(run, device).model
-    folder = explain_folder(run) if output is None else Path(output)
+    folder = explain_folder(run) if output is None else user_path(output)
     paths = find_images([str(image) for image in several])
     return explain_files(model, paths, folder, class_name=class_name, layer=layer, slots=slots)
 

@@ -10,6 +10,7 @@ import yaml
 from pydantic import Field
 
 from eanet.errors import EanetError, WrongArgumentError, unknown_name
+from eanet.files import user_path
 from eanet.machine import MachineSettings
 from eanet.settings import Settings
 
@@ -211,7 +212,7 @@ def load_recipe(name: str) -> Recipe:
     if name in recipes():
         text = (RECIPES / f"{name}.yaml").read_text("utf-8")
     elif Path(name).suffix in (".yaml", ".yml"):
-        text = read_text(Path(name))
+        text = read_text(user_path(name))
     else:
         raise unknown_name("recipe", name, recipes())
     values = parse_yaml(text, name)

@@ -18,6 +18,16 @@ class WrongArgumentError(EanetError):
     exit_code = 2
 
 
+class InvalidAnswersError(EanetError):
+    """A model whose answers are not finite."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "the model's answers are infinite or NaN: its weights are damaged, or its training "
+            "diverged; train it again"
+        )
+
+
 def unknown_name(kind: str, name: str, known: Iterable[str]) -> WrongArgumentError:
     """Make the error for an unknown name, with the nearest valid one.
 

@@ -10,6 +10,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Any
+from zlib import crc32
 
 from filelock import FileLock, Timeout
 
@@ -23,8 +24,9 @@ def replacing(path: Path) -> Iterator[Path]:
     Raises:
         EanetError: the file cannot be written (disk full, no permission); ``path`` is unchanged.
     """
-    # Keep the suffix: writers such as matplotlib choose the format by it.
-    partial = path.with_name(f".partial-{path.name}")
+    # Not longer than the name, which may have the greatest length allowed. The suffix is kept,
+    # because writers such as matplotlib choose the format by it.
+    partial = path.with_name(f".partial-{crc32(os.fsencode(path.name)):08x}{path.suffix}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield partial
@@ -113,6 +115,11 @@ def check_writable(folder: Path) -> None:
         raise EanetError(f"cannot write to {folder}: {error.strerror}") from error
 
 
+def user_path(where: str | Path) -> Path:
+    """A path as users write it: ``~`` is their home, which shells do not replace everywhere."""
+    return Path(os.path.expanduser(where))  # noqa: PTH111 (other than Path's: ~x may be a file)
+
+
 def readable(name: str) -> str:
     """A file name as printable text, with bytes that are not UTF-8 escaped."""
     return os.fsencode(name).decode("utf-8", "backslashreplace")
@@ -121,5 +128,5 @@ def readable(name: str) -> str:
 def cache_dir() -> Path:
     """EANET_CACHE_DIR, else ``eanet`` in XDG_CACHE_HOME, else ``~/.cache/eanet``."""
     if own := os.environ.get("EANET_CACHE_DIR"):
-        return Path(own).expanduser()
-    return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "eanet"
+        return user_path(own)
+    return user_path(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "eanet"

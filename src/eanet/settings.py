@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, Self, get_args
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 from pydantic.fields import FieldInfo
 
 from eanet.errors import WrongArgumentError, unknown_name
+from eanet.files import user_path
 
 
 class Settings(BaseModel):
@@ -17,6 +19,11 @@ class Settings(BaseModel):
     model_config = ConfigDict(
         frozen=True, extra="forbid", validate_default=True, allow_inf_nan=False
     )
+
+    @field_validator("*")
+    @classmethod
+    def _expand(cls, value: Any) -> Any:
+        return user_path(value) if isinstance(value, Path) else value
 
     @classmethod
     def parse(cls, values: Mapping[str, Any], where: str = "") -> Self:

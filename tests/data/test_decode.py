@@ -4,7 +4,7 @@ import io
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageOps
 
 from eanet.data.decode import UnreadableImageError, decode_image
 from eanet.errors import EanetError
@@ -59,6 +59,32 @@ def test_the_exif_orientation_is_applied(tmp_path):
     pixels = decode_image(saved(tmp_path, halves((8, 8)), exif=exif), 8)
     assert (pixels[:4] == RED).all()
     assert (pixels[4:] == GREEN).all()
+
+
+@pytest.mark.parametrize("kind", ["jpg", "png", "tiff", "webp"])
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_every_orientation_is_turned_as_pillow_does(tmp_path, kind, orientation):
+    quarters = halves((8, 8))
+    quarters.paste((0, 0, 255), (0, 0, 4, 4))
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    path = saved(tmp_path, quarters, f"x.{kind}", exif=exif)
+    with Image.open(path) as image:
+        expected = ImageOps.exif_transpose(image).convert("RGB")
+    assert (decode_image(path, 8) == np.asarray(expected)).all()
+
+
+def test_a_turned_photograph_with_malformed_exif_is_read(tmp_path):
+    exif = Image.Exif()
+    exif[0x0112], exif[0x011A] = 6, 72.0  # orientation, resolution
+    rational, text = b"\x01\x1a\x00\x05", b"\x01\x1a\x00\x02"
+    assert rational in exif.tobytes()
+    malformed = exif.tobytes().replace(rational, text)
+    path = saved(tmp_path, halves((8, 8)), "x.jpg", exif=malformed)
+    with Image.open(path) as image, pytest.raises(TypeError):
+        ImageOps.exif_transpose(image)
+    intact = saved(tmp_path, halves((8, 8)), "y.jpg", exif=exif)
+    assert (decode_image(path, 8) == decode_image(intact, 8)).all()
 
 
 @pytest.mark.filterwarnings("ignore:Corrupt EXIF")

@@ -1,12 +1,13 @@
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from eanet.data.sources import DataOptions, load_dataset, sources
+from eanet.data.sources import DataOptions, data_name, load_dataset, sources
 from eanet.errors import EanetError
 
 
@@ -51,6 +52,12 @@ def test_a_name_wins_over_a_folder_unless_a_separator_is_written():
     make_folder(Path("digits"))
     assert len(load_dataset("digits").train.classes) == 10
     assert load_dataset("./digits").train.classes == ("cats", "dogs")
+
+
+def test_an_archive_of_any_name_gives_a_name_to_write():
+    path = Path(os.fsdecode(b"phot\xf6s.zip"))
+    path.touch()
+    assert data_name(path) == "phot\\xf6s"
 
 
 def test_a_typo_names_the_nearest_source_and_says_that_no_folder_exists():

@@ -158,6 +158,37 @@ def test_each_batch_is_computed_by_one_of_as_many_threads_as_pytorch_has(
     assert len(seen) < 3 + 20
 
 
+def test_overlapping_calls_leave_new_threads_as_many_cores_as_before(
+    predictor: Predictor, photos: Path
+) -> None:
+    def threads() -> int:
+        with ThreadPoolExecutor(1) as new:
+            return new.submit(torch.get_num_threads).result()
+
+    files = [photos / "red" / f"{number:02}.png" for number in range(4)]
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(3)
+        first = predictor.predict_files(files)
+        next(first)
+        with ThreadPoolExecutor(1) as other:
+            second = predictor.predict_files(files)
+            other.submit(next, second).result()
+            assert threads() == 1
+            assert len(list(first)) == 3
+            assert len(other.submit(list, second).result()) == 3
+        assert threads() == 3
+    finally:
+        torch.set_num_threads(before)
+
+
+def test_a_model_that_answers_nan_is_refused(image: Path) -> None:
+    model = create_model("eanet_nano:dim=16,depth=1", num_classes=3)
+    torch.nn.init.constant_(model.head.bias, float("nan"))
+    with pytest.raises(EanetError, match="answers are infinite or NaN"):
+        Predictor(model, device="cpu").predict([image])
+
+
 @pytest.mark.parametrize("name", ["keras_eanet", "eanet_nano"])
 def test_predicting_needs_neither_compiler_nor_training(
     name: str, image: Path, tmp_path: Path
@@ -201,12 +232,13 @@ def test_files_folders_patterns_and_lists_are_found_in_the_order_given(
     photos: Path, tmp_path: Path
 ) -> None:
     inside = [photos / "blue" / f"{number:02}.png" for number in range(12)]
-    listing = [f"{photos}/green/03.png\n", "\n", "gone.png"]
+    listing = [f"{photos}/green/03.png\n", "\r\n", " spaced .png\r\n", "gone.png"]
     arguments = [str(photos / "red" / "01.png"), str(photos / "blue"), "-", f"{photos}/r*/0[23]*"]
     assert find_images(arguments, listing) == [
         photos / "red" / "01.png",
         *inside,
         photos / "green" / "03.png",
+        Path(" spaced .png"),
         Path("gone.png"),
         photos / "red" / "02.png",
         photos / "red" / "03.png",

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from eanet.cli.output import print_table, stdout
 from eanet.cli.parser import RUN, Commands, add_recipe, add_settings, given
 from eanet.config import TrainSettings
+from eanet.files import user_path
 
 if TYPE_CHECKING:
     from eanet.evaluation.compare_table import Rows
@@ -40,7 +40,7 @@ def add(commands: Commands) -> None:
     )
     made.add_argument(
         "--output",
-        type=Path,
+        type=user_path,
         metavar="PATH",
         help="folder of the comparison and its runs; unset: runs/compare-DATA-RECIPE, or "
         "-RUN-RUN. Repeating the command resumes it",

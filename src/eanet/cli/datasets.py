@@ -12,7 +12,7 @@ from eanet.cli.output import print_table, stdout
 from eanet.cli.parser import RUN, Commands, add_settings
 from eanet.config import TrainSettings
 from eanet.console import notice
-from eanet.files import check_writable
+from eanet.files import check_writable, user_path
 
 if TYPE_CHECKING:
     from eanet.data.overview import Overview
@@ -35,7 +35,7 @@ def add(commands: Commands) -> None:
     made.add_argument(
         "--output",
         metavar="FOLDER",
-        type=Path,
+        type=user_path,
         help="write classes.png (some images of each class), augmented.png (some after the "
         "recipe's augmentation) and problems.csv",
     )
@@ -67,11 +67,12 @@ def _list() -> None:
 
 def _look(options: argparse.Namespace) -> None:
     from eanet.data.overview import overview
-    from eanet.data.sources import DataOptions, load_source
+    from eanet.data.sources import DataOptions, check_outside, load_source
     from eanet.training.defaults import decide
 
     if options.output:
         check_writable(options.output)
+        check_outside(options.output, options.data)
     asked = {name: getattr(options, name) for name in SETTINGS}
     given = {name: value for name, value in asked.items() if value is not None}
     settings, _ = decide(TrainSettings.resolve(data=options.data, **given))

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
 from eanet.cli.output import show_metrics
 from eanet.cli.parser import RUN, Commands, add_settings
+from eanet.files import user_path
 
 
 def add(commands: Commands) -> None:
@@ -33,7 +33,7 @@ def add(commands: Commands) -> None:
     )
     made.add_argument(
         "--output",
-        type=Path,
+        type=user_path,
         help="folder to write to; unset: the run directory, or for other images than the run's "
         "test images, a folder DATA-SPLIT in it",
     )
@@ -41,8 +41,8 @@ def add(commands: Commands) -> None:
         "--calibrate",
         action="store_true",
         help="fit a temperature on the validation images, so that confidence matches accuracy, and "
-        "save this model with the report: over the run's own, unless --data, --split or --output "
-        "are given",
+        "save this model with the report; without --output, that of a run's own test images "
+        "overwrites its model",
     )
     add_settings(made, {n: RUN[n] for n in ("data_dir", "device")})
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import argparse
 import sys
 import warnings
-from pathlib import Path
 
 from eanet.cli.output import stdout
 from eanet.cli.parser import RUN, Commands, add_settings
+from eanet.files import user_path
 
 
 def add(commands: Commands) -> None:
@@ -46,7 +46,7 @@ def add(commands: Commands) -> None:
     )
     made.add_argument(
         "--output",
-        type=Path,
+        type=user_path,
         help="output folder, in which nothing is overwritten; unset: RUN/explain, or ./explain if "
         "RUN is no folder",
     )

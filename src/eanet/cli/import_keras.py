@@ -8,6 +8,7 @@ from pathlib import Path
 from eanet.cli.output import stdout
 from eanet.cli.parser import Commands
 from eanet.errors import EanetError
+from eanet.files import user_path
 
 
 def add(commands: Commands) -> None:
@@ -18,10 +19,13 @@ def add(commands: Commands) -> None:
         "turn weights trained with the Keras example into a model",
         "eanet import-keras eanet.weights.h5 --output runs/from-keras",
     )
-    made.add_argument("file", type=Path, metavar="FILE", help="FILE.weights.h5 or FILE.keras")
-    made.add_argument("--output", type=Path, help="folder to write; unset: runs/FILE")
+    made.add_argument("file", type=user_path, metavar="FILE", help="FILE.weights.h5 or FILE.keras")
+    made.add_argument("--output", type=user_path, help="folder to write; unset: runs/FILE")
     made.add_argument(
-        "--classes", type=Path, metavar="FILE", help="names of the classes, one per line, in order"
+        "--classes",
+        type=user_path,
+        metavar="FILE",
+        help="names of the classes, one per line, in order",
     )
 
 

@@ -17,7 +17,7 @@ from eanet.cli.output import write_rows
 from eanet.cli.parser import RUN, Commands, add_settings
 from eanet.console import ImagesPerSecond, notice, progress_bar
 from eanet.errors import EanetError, WrongArgumentError
-from eanet.files import check_writable
+from eanet.files import check_writable, user_path
 from eanet.machine import MachineSettings
 
 UNCERTAIN = "uncertain"
@@ -65,7 +65,7 @@ def add(commands: Commands) -> None:
     )
     made.add_argument(
         "--copy-to",
-        type=Path,
+        type=user_path,
         metavar="FOLDER",
         help=f"copy each image into FOLDER/CLASS, or FOLDER/{UNCERTAIN}",
     )
@@ -151,7 +151,7 @@ def _means_images(argument: str) -> bool:
     from eanet.models.weights import WEIGHTS
     from eanet.training.run_directory import SETTINGS
 
-    path = Path(argument).expanduser()
+    path = user_path(argument)
     if argument and path.is_dir():
         is_run = any((path / name).is_file() for name in (WEIGHTS, SETTINGS))
         return not is_run and bool(list_images(path))

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
 from eanet.cli.output import show_metrics
 from eanet.cli.parser import RUN, Commands, add_recipe, add_settings, given
 from eanet.config import TrainSettings
 from eanet.errors import WrongArgumentError
+from eanet.files import user_path
 
 
 def add(commands: Commands) -> None:
@@ -25,7 +25,7 @@ def add(commands: Commands) -> None:
         "eanet train --resume runs/digits-keras_eanet",
     )
     made.add_argument("data", nargs="?", help=TrainSettings.model_fields["data"].description)
-    made.add_argument("--resume", metavar="RUN", type=Path, help="resume an interrupted run")
+    made.add_argument("--resume", metavar="RUN", type=user_path, help="resume an interrupted run")
     own = {name: field for name, field in RUN.items() if name != "data"}
     add_settings(made.add_argument_group("the run"), own, defaults=True)
     add_recipe(made)

@@ -21,7 +21,7 @@ from eanet.data.download import download
 from eanet.data.imageset import ImageSet
 from eanet.data.splits import DataOptions, SourceSplits
 from eanet.errors import EanetError
-from eanet.files import cache_dir
+from eanet.files import cache_dir, user_path
 
 BASE_URL = "https://www.cs.toronto.edu/~kriz/"
 
@@ -115,7 +115,7 @@ def _load(archive: _Archive, options: DataOptions) -> SourceSplits:
 def _locate(archive: _Archive, options: DataOptions) -> Path:
     """Return the archive file or the folder extracted from it; download the archive if missing."""
     own = options.data_dir or os.environ.get("EANET_DATA_DIR") or cache_dir()
-    base = Path(own).expanduser()
+    base = user_path(own)
     if base.is_file() or (base / archive.meta).is_file():
         return base
     file, folder = base / archive.file, base / archive.folder

@@ -7,9 +7,19 @@ from typing import BinaryIO, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 from eanet.errors import EanetError
+
+_TURNS = {  # what makes an image of this EXIF orientation upright
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
 
 
 class UnreadableImageError(EanetError):
@@ -103,8 +113,18 @@ def _is_animated(image: Image.Image) -> bool:
 
 
 def _square(image: Image.Image, size: int) -> NDArray[np.uint8]:
-    image = _rgb(ImageOps.exif_transpose(image))
+    image = _rgb(_upright(image))
     return np.array(ImageOps.fit(image, (size, size), Image.Resampling.BILINEAR))
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    """Apply the EXIF orientation, but do not write it anew as Pillow's `exif_transpose` does.
+
+    Other EXIF entries may be malformed, which that would stumble over.
+    """
+    image.load()  # a TIFF turns itself, and is upright from then on
+    turn = _TURNS.get(image.getexif().get(ExifTags.Base.Orientation, 1))
+    return image if turn is None else image.transpose(turn)
 
 
 def _rgb(image: Image.Image) -> Image.Image:

@@ -94,6 +94,18 @@ def _split_folders(root: Path) -> tuple[dict[str, Path], list[Path]]:
     return splits, [path for path in folders if path not in named]
 
 
+def holds_class(root: Path, folder: Path) -> bool:
+    """Whether ``folder``, which need not exist, would be read as a class of the images in ``root``.
+
+    Raises:
+        EanetError: as in `read_folder`.
+    """
+    if not root.is_dir():
+        return False
+    places = [place.resolve() for place in _split_folders(root)[0].values()]
+    return any(folder.resolve().is_relative_to(place) for place in places)
+
+
 def visible_folders(folder: Path) -> list[Path]:
     """Return the subfolders, sorted, without hidden ones and links to the folder or a parent."""
     real = folder.resolve()

@@ -12,14 +12,15 @@ from eanet.data.cifar import load_cifar10, load_cifar100
 from eanet.data.digits import load_digits
 from eanet.data.filelist import is_list
 from eanet.data.image_files import DEFAULT_SIZE, load_image_files
-from eanet.data.layout import LISTS
+from eanet.data.layout import LISTS, holds_class
 from eanet.data.splits import DataOptions, Dataset, SourceSplits, complete_splits
 from eanet.errors import EanetError, WrongArgumentError, unknown_name
-from eanet.files import readable
+from eanet.files import readable, user_path
 
 __all__ = [
     "DataOptions",
     "DataSource",
+    "check_outside",
     "data_name",
     "load_dataset",
     "load_source",
@@ -96,9 +97,9 @@ def data_name(data: str | Path) -> str:
     text = str(data)
     if text in _SOURCES:
         return text
-    path = Path(text).expanduser().resolve()
+    path = user_path(text).resolve()
     if is_archive(path):
-        return archive_stem(path)
+        return readable(archive_stem(path))
     return readable(path.stem if is_list(path) else path.name)
 
 
@@ -106,6 +107,19 @@ def locate(data: str | Path) -> str:
     """Make an existing path absolute, so that it is valid anywhere; leave names as they are."""
     path, text = _path(data), str(data)
     return text if text in _SOURCES or not path.exists() else str(path.resolve())
+
+
+def check_outside(folder: Path, data: str | Path) -> None:
+    """Raise before results are written where they would become a class of the images.
+
+    Raises:
+        EanetError: ``folder`` is or would be among the class folders of ``data``.
+    """
+    if str(data) not in _SOURCES and holds_class(_path(data), folder):
+        raise EanetError(
+            f"results in {folder} would become a class of the images in {data}: name a folder "
+            "elsewhere with --output, such as --output ~/runs"
+        )
 
 
 def own_images(data: str | Path) -> Path:
@@ -131,4 +145,4 @@ def own_images(data: str | Path) -> Path:
 def _path(data: str | Path) -> Path:
     if not str(data):
         raise WrongArgumentError("the name of the data set is empty")  # as a path: this folder
-    return Path(data).expanduser()
+    return user_path(data)

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from eanet.data.imageset import ImageSet
 from eanet.errors import EanetError, unknown_name
+from eanet.files import user_path
 
 TEST_FRACTION = 0.2
 
@@ -51,7 +52,7 @@ class DataOptions:
         if self.split_seed < 0:
             raise EanetError(f"split_seed must be 0 or more, not {self.split_seed}")
         if self.data_dir is not None:
-            object.__setattr__(self, "data_dir", Path(self.data_dir).expanduser())
+            object.__setattr__(self, "data_dir", user_path(self.data_dir))
 
 
 @dataclass(frozen=True)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Generator, Iterable, Iterator, Sequence, Sized
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from glob import glob
 from itertools import islice
 from pathlib import Path
+from threading import Lock
 from typing import Any, BinaryIO, Literal, TypeVar
 
 import numpy as np
@@ -22,7 +23,8 @@ from eanet.data.decode import decode_image
 from eanet.data.layout import list_images
 from eanet.data.parallel import in_parallel
 from eanet.device import resolve_device
-from eanet.errors import EanetError, WrongArgumentError
+from eanet.errors import EanetError, InvalidAnswersError, WrongArgumentError
+from eanet.files import user_path
 from eanet.models import Classifier, load_model
 
 BATCH_SIZE = 16  # per thread: small, so that its data fit in the CPU cache and memory is bounded
@@ -47,6 +49,35 @@ class Prediction:
         """Keep only the classes at least as probable as ``threshold``, possibly none."""
         count = sum(probability >= threshold for probability in self.probabilities)
         return Prediction(self.classes[:count], self.probabilities[:count])
+
+
+class _Threads:
+    """PyTorch's number of threads, which calls under way at the same time change and restore."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._calls = 0
+        self._count = 1
+
+    @contextmanager
+    def lent(self) -> Iterator[int]:
+        """Yield the number before any call; at the end, set it anew.
+
+        It is also the default of new threads, which a call under way may have set to 1.
+        """
+        with self._lock:
+            if not self._calls:
+                self._count = torch.get_num_threads()
+            self._calls += 1
+        try:
+            yield self._count
+        finally:
+            with self._lock:
+                self._calls -= 1
+                torch.set_num_threads(self._count)
+
+
+_THREADS = _Threads()
 
 
 class Predictor:
@@ -112,20 +143,17 @@ class Predictor:
         If threads shared every operation instead, each would wait for the slowest hundreds of times
         per batch and keep its core busy waiting, which is worst when a core has other work.
         """
-        threads = torch.get_num_threads()
         size = BATCH_SIZE
-        if isinstance(images, Sized):
-            size = max(1, min(size, -(-len(images) // threads)))  # a share for every thread
         # Threads decode paths; open files and images are decoded here, as one may occur twice.
         ready = ((i, i if isinstance(i, str | Path) else self._decode(i)) for i in images)
         work = partial(self._answer, top=top)
-        batches = in_parallel(work, _batches(ready, size), threads, ahead=2 * threads)
-        try:
-            for batch in batches:
-                yield from batch
-        finally:
-            batches.close()
-            torch.set_num_threads(threads)  # for new threads, whose default `_answer` changed
+        with _THREADS.lent() as threads:
+            if isinstance(images, Sized):
+                size = max(1, min(size, -(-len(images) // threads)))  # a share for every thread
+            batches = in_parallel(work, _batches(ready, size), threads, ahead=2 * threads)
+            with closing(batches):
+                for batch in batches:
+                    yield from batch
 
     def _answer(
         self, batch: list[tuple[T, str | Path | Pixels]], top: int
@@ -166,6 +194,8 @@ class Predictor:
         with torch.autocast(self.device, torch.bfloat16, enabled=self.precision == "bf16"):
             logits = self.model(batch)  # (B, K)
         probabilities = logits.float().softmax(dim=1)  # (B, K)
+        if not probabilities.isfinite().all():
+            raise InvalidAnswersError
         values, indices = probabilities.topk(min(top, len(self.classes)), dim=1)
         return [
             Prediction(tuple(self.classes[i] for i in order), tuple(row))
@@ -186,11 +216,12 @@ def find_images(arguments: Sequence[str], listing: Iterable[str] = ()) -> list[P
     """
     found: list[Path] = []
     for argument in arguments:
-        path = Path(argument).expanduser()
+        path = user_path(argument)
         if not argument:
             raise WrongArgumentError("the name of an image is empty")  # as a path: this folder
         if argument == "-":
-            found += [Path(line.strip()) for line in listing if line.strip()]
+            names = (line.rstrip("\r\n") for line in listing)
+            found += [Path(name) for name in names if name]
         elif os.path.lexists(path):  # a broken link is reported when it is read
             found += _images_at(path)
         elif matches := sorted(glob(str(path), recursive=True)):  # noqa: PTH207 (any root)

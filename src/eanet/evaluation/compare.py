@@ -15,6 +15,7 @@ from eanet.evaluation.compare_runs import Run, is_run
 from eanet.evaluation.compare_table import Rows, rows, write_models, write_runs
 from eanet.evaluation.compare_training import CONDITIONS, train_all
 from eanet.evaluation.compare_words import caption, conclusion, notes
+from eanet.files import user_path
 from eanet.models.registry import models as known_models
 from eanet.models.registry import read_name
 
@@ -77,7 +78,7 @@ def compare(
         KeyboardInterrupt: after Ctrl-C; the same call resumes where it stopped.
     """
     chosen = list(dict.fromkeys(str(name) for name in names))
-    folder = None if output is None else Path(output)
+    folder = None if output is None else user_path(output)
     found = [name for name in chosen if _is_run(name)]
     if not chosen:
         raise WrongArgumentError("name the models or runs to compare")

@@ -14,7 +14,7 @@ import yaml
 
 from eanet.config import TrainSettings, parse_yaml, read_text
 from eanet.console import notice
-from eanet.data.sources import data_name, load_dataset
+from eanet.data.sources import check_outside, data_name, load_dataset
 from eanet.data.splits import Dataset
 from eanet.device import resolve_device
 from eanet.errors import EanetError, WrongArgumentError
@@ -70,6 +70,7 @@ def train_all(
     settings, choices = decide(located(TrainSettings.resolve(**given, model=models[0])))
     tell(choices)
     folder = output or _folder(settings)
+    check_outside(folder, settings.data)
     settings = _agree(folder, settings, models)
     with alone(folder):
         runs, failures = _train_each(models, seeds, folder, settings)

@@ -15,7 +15,7 @@ from eanet.console import progress_bar
 from eanet.data.batches import in_order
 from eanet.data.imageset import ImageSet
 from eanet.device import keep_freed_memory
-from eanet.errors import EanetError
+from eanet.errors import EanetError, InvalidAnswersError
 from eanet.evaluation.calibration import Reliability
 from eanet.evaluation.classes import ClassFigures, class_figures, macro_averages
 from eanet.evaluation.intervals import wilson
@@ -147,10 +147,7 @@ def evaluate(
     model = model.to(device).eval()
     logits = np.concatenate(list(_logits(model, images, device)))
     if not np.isfinite(logits).all():
-        raise EanetError(
-            "the model's answers are infinite or NaN: its weights are damaged, or its training "
-            "diverged; train it again"
-        )
+        raise InvalidAnswersError
     return Evaluation(logits, images.labels, classes, label_smoothing)
 
 

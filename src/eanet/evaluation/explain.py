@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from eanet.errors import EanetError, WrongArgumentError, unknown_name
+from eanet.errors import InvalidAnswersError, WrongArgumentError, unknown_name
 from eanet.evaluation.explain_regions import Regions, rate_regions
 from eanet.models import Classifier
 
@@ -106,7 +106,7 @@ def explain(
     with torch.inference_mode():
         probabilities = model(image.unsqueeze(0)).float().softmax(dim=1)[0]
     if not probabilities.isfinite().all():
-        raise EanetError("the model's answers are infinite or NaN: train it again")
+        raise InvalidAnswersError
     predicted = int(probabilities.argmax())
     label = predicted if class_name is None else model.classes.index(class_name)
     return Explanation(

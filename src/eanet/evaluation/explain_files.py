@@ -16,7 +16,7 @@ from eanet.data.decode import UnreadableImageError, decode_image
 from eanet.data.parallel import in_parallel
 from eanet.evaluation.explain import explain
 from eanet.evaluation.explain_picture import plot_explanation
-from eanet.files import readable
+from eanet.files import readable, user_path
 from eanet.models import Classifier
 
 
@@ -67,7 +67,7 @@ def explain_files(
 
 def explain_folder(where: str | Path) -> Path:
     """Return the default folder for pictures: in the run directory, or in the current one."""
-    path = Path(where)
+    path = user_path(where)
     return path / "explain" if path.is_dir() else Path("explain")
 
 

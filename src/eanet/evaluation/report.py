@@ -23,7 +23,7 @@ from eanet.evaluation.plots import (
 )
 from eanet.evaluation.selection import Selection, Split, select_images
 from eanet.evaluation.tables import write_classes, write_metrics, write_predictions
-from eanet.files import check_writable
+from eanet.files import check_writable, user_path
 from eanet.models import Classifier, load_model, save_model
 from eanet.models.weights import find_model, read_description
 from eanet.training.run_directory import SETTINGS, RunDirectory, data_options
@@ -69,8 +69,9 @@ def write_report(
             there are no validation images apart from those of the report.
     """
     model = load_model(where)
-    path = Path(where)
-    check_writable(_base(path) if output is None else Path(output))
+    path = user_path(where)
+    output = None if output is None else user_path(output)
+    check_writable(_base(path) if output is None else output)
     run = RunDirectory.open(path) if (path / SETTINGS).is_file() else None
     asked, settings = run.read_settings() if run is not None else (None, None)
     options = replace(
@@ -85,7 +86,7 @@ def write_report(
             f"{where} does not say what it was trained on; name the images with --data"
         )
     chosen = select_images(data, split, options, run)
-    folder = Path(output) if output is not None else _folder(path, chosen)
+    folder = output if output is not None else _folder(path, chosen)
     if (folder / SETTINGS).is_file() and folder.resolve() != path.resolve():
         raise EanetError(f"{folder} holds another run; name another folder with --output")
     validation = _for_calibration(chosen) if calibrate else None

@@ -21,7 +21,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
 from eanet.errors import EanetError, WrongArgumentError, unknown_name
-from eanet.files import replacing, write_json
+from eanet.files import replacing, user_path, write_json
 from eanet.models.classifier import Classifier
 from eanet.models.registry import create_model
 
@@ -94,7 +94,7 @@ def locate_model(where: str | Path) -> str:
 def _path(where: str | Path) -> Path:
     if not str(where):
         raise WrongArgumentError("the name of the model is empty")  # Path("") is this folder
-    return Path(where).expanduser()
+    return user_path(where)
 
 
 def read_description(path: Path) -> dict[str, Any]:

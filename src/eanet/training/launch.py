@@ -12,7 +12,7 @@ from lightning_fabric import Fabric
 from eanet.config import Recipe, ResolvedSettings, TrainSettings
 from eanet.console import notice
 from eanet.data.batches import default_batch_size, derive_seed
-from eanet.data.sources import load_dataset, locate
+from eanet.data.sources import check_outside, load_dataset, locate
 from eanet.data.splits import Dataset
 from eanet.device import resolve_device
 from eanet.files import alone
@@ -45,6 +45,7 @@ def launch(settings: TrainSettings) -> RunDirectory:
     began = time.monotonic()
     if settings.model is not None:
         read_name(settings.model)  # report a wrong name before reading the data
+    check_outside(settings.output, settings.data)
     settings = with_architecture(located(settings))
     if settings.teacher is not None:
         find_model(settings.teacher)  # likewise
@@ -86,7 +87,7 @@ def located(settings: TrainSettings) -> TrainSettings:
     """Return the settings with absolute paths, to resume and evaluate the run from any folder."""
     found: dict[str, str | Path] = {"data": locate(settings.data)}
     if settings.data_dir is not None:
-        found["data_dir"] = settings.data_dir.expanduser().resolve()
+        found["data_dir"] = settings.data_dir.resolve()
     for name in MODELS:
         if (where := getattr(settings, name)) is not None:
             found[name] = locate_model(where)
