@@ -8,6 +8,7 @@ import torch
 
 from eanet.device import (
     device_or_other,
+    find_compiler,
     has_bf16,
     has_compiler,
     keep_compiled,
@@ -59,7 +60,26 @@ def test_bf16_that_the_processor_only_emulates_does_not_count(
     assert not has_bf16("mps")
 
 
-def test_a_compiler_is_looked_for_where_it_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_compiling_needs_pythons_headers_and_the_compiler_that_pytorch_calls(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.delenv("CXX", raising=False)
+    monkeypatch.setattr("eanet.device.COMPILER", "g++")
+    monkeypatch.setattr("sysconfig.get_path", lambda name: str(tmp_path))
+    monkeypatch.setattr("shutil.which", lambda name: name)
+    assert not has_compiler("cpu")
+    (tmp_path / "Python.h").touch()
+    assert has_compiler("cpu")
+    monkeypatch.setattr("shutil.which", lambda name: name if name == "clang++" else None)
+    assert find_compiler() == "clang++"
+    assert not has_compiler("cpu")
+
+
+def test_a_compiler_is_looked_for_where_it_is_named(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "Python.h").touch()
+    monkeypatch.setattr("sysconfig.get_path", lambda name: str(tmp_path))
     monkeypatch.setattr("shutil.which", lambda name: name if name == "my-c++" else None)
     assert not has_compiler("cpu")
     monkeypatch.setenv("CXX", "my-c++")

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 
+from eanet.cli import main
 from eanet.console import notice
 from eanet.errors import EanetError, unknown_name
 from eanet.files import alone, check_writable, replacing, user_path
@@ -14,6 +15,15 @@ def test_an_unknown_name_is_answered_with_the_nearest_one() -> None:
     error = unknown_name("model", "vti", ["vit", "keras_vit", "keras_eanet"])
     assert str(error) == "unknown model 'vti'; did you mean 'vit'?"
     assert error.exit_code == 2
+
+
+def test_of_several_processes_each_says_what_went_wrong(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for rank, said in (("0", "eanet: error: "), ("1", "eanet: error: process 1: ")):
+        monkeypatch.setenv("RANK", rank)
+        assert main(["evaluate", "./gone"]) == 1
+        assert capsys.readouterr().err.startswith(f"{said}no such run or model file: ./gone")
 
 
 def test_a_name_like_no_other_is_answered_with_all_of_them() -> None:

@@ -27,6 +27,14 @@ def notice(message: str) -> None:
     console.print(message, markup=False, soft_wrap=True)
 
 
+def report(error: str) -> None:
+    """Print an error; of several processes, each does, since any may be the only one to fail."""
+    rank = os.environ.get("RANK", "0")
+    process = f"process {rank}: " if rank != "0" else ""
+    line = f"eanet: error: {process}{error}"
+    Console(stderr=True).print(line, markup=False, highlight=False, emoji=False, soft_wrap=True)
+
+
 @cache
 def notice_once(message: str) -> None:
     """Like `notice`, but print each message only once per process."""

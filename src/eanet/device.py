@@ -6,6 +6,8 @@ import ctypes
 import os
 import platform
 import shutil
+import sys
+import sysconfig
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -18,6 +20,7 @@ from eanet.console import notice_once
 from eanet.errors import EanetError
 from eanet.files import cache_dir
 
+COMPILER = "clang++" if sys.platform == "darwin" else "g++"  # of torch.compile, unless CXX says
 M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4  # from glibc's malloc.h
 
 Device = Literal["cpu", "cuda", "mps"]
@@ -109,7 +112,9 @@ def find_compiler() -> str | None:
 
 
 def has_compiler(device: Device) -> bool:
-    """Whether `torch.compile` has what it needs: a C++ compiler on CPUs, Triton on CUDA."""
-    if device == "cpu":
-        return find_compiler() is not None
+    """Whether `torch.compile` has what it needs: a compiler, Python's headers; Triton on CUDA."""
+    if not Path(sysconfig.get_path("include"), "Python.h").is_file():
+        return False
+    if device == "cpu":  # it looks for no other
+        return shutil.which(os.environ.get("CXX", COMPILER)) is not None
     return device == "cuda" and has_triton()

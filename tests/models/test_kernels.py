@@ -157,6 +157,24 @@ def map_of_self_attention(scores: Tensor, dropout: Dropout) -> Tensor:
     return fused_self_attention(scores, unit, unit, dropout)
 
 
+@pytest.mark.parametrize("tokens", [4, 64])  # computed one by one, and as vectors
+def test_small_weights_of_a_softmax_are_as_accurate_as_large_ones(tokens):
+    scores = -torch.linspace(0.001, 86, 64 * 64).view(-1, 1, tokens, tokens)
+    scores[..., 0] = 0
+    expected = scores.double().softmax(dim=-1)
+    found = map_of_self_attention(scores, Dropout()).double()
+    assert ((found - expected) / expected).abs().max() < 6e-7  # 5 units in the last place
+
+
+@pytest.mark.parametrize("cpu", ["Features\t: fp asimd", "CPU part\t: 0xd40", "flags\t: sse"])
+def test_machines_that_share_a_cache_are_told_apart_by_their_processors(cpu, tmp_path, monkeypatch):
+    monkeypatch.setattr(kernels, "CPUINFO", tmp_path / "cpuinfo")
+    kernels.CPUINFO.write_text(f"processor\t: 0\n{cpu}\n")
+    one = kernels._processor()
+    kernels.CPUINFO.write_text(f"processor\t: 0\n{cpu} and more\n")
+    assert kernels._processor() != one
+
+
 @pytest.mark.parametrize("function", [double_normalize, map_of_self_attention])
 def test_the_gradient_passes_where_the_values_did(function):
     torch.manual_seed(0)

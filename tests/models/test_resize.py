@@ -32,6 +32,11 @@ def test_a_size_whose_own_patch_differs_is_reached_with_the_models_patch():
     assert resize_model(model, 64).embedding.grid == 16
 
 
+def test_a_model_keeps_its_type():
+    larger = resize_model(create_model("eanet_tiny", depth=1).double(), 64)
+    assert {p.dtype for p in larger.parameters()} == {torch.float64}
+
+
 def test_the_same_grid_changes_nothing():
     weights = create_model("vit", depth=1).state_dict()
     assert torch.equal(resize_positions(weights, 16)[POSITION], weights[POSITION])

@@ -31,7 +31,7 @@ def test_operations_are_counted_on_the_model_and_grow_with_the_images():
     [
         ("auto", True, 1e15, True, "1,000.0 TFLOP ahead, enough to pay for a minute"),
         ("auto", True, 1e12, False, "1.0 TFLOP ahead, too little to pay for a minute"),
-        ("auto", False, 1e15, False, "no compiler for cpu"),
+        ("auto", False, 1e15, False, "no compiler or no Python.h for cpu"),
         ("off", True, 1e15, False, "as asked"),
         ("on", True, 0, True, "as asked"),
     ],
@@ -48,7 +48,7 @@ def test_compiles_where_it_pays_and_says_why(
 def test_compiling_without_a_compiler_says_what_is_missing(monkeypatch):
     monkeypatch.setattr(engine, "has_compiler", lambda device: False)
     with pytest.raises(
-        EanetError, match=r"needs a C\+\+ compiler .* none for mps; use --compile off"
+        EanetError, match=r"needs Python's headers .* not found for mps; use --compile off"
     ):
         engine.decide_compile(TrainSettings(compile="on"), "mps", 0)
 

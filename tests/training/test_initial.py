@@ -92,6 +92,7 @@ def test_the_architecture_is_that_of_the_trained_model_and_dropout_is_the_runs(
     assert settings.model == MODEL
     assert settings.dropout == 0.1
     assert settled(small, model="eanet_nano") == settled(small, model=MODEL) == settled(small)
+    assert settled(small, model=f"{MODEL},mixing=external") == settled(small)
 
 
 @pytest.mark.parametrize("model", ["vit", "eanet_nano:depth=2", "eanet_nano:heads=2"])

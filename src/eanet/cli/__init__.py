@@ -20,7 +20,7 @@ from eanet.cli import (
     train,
 )
 from eanet.cli.parser import Commands, Parser
-from eanet.console import notice
+from eanet.console import notice, report
 from eanet.errors import EanetError
 
 COMPILER = ("torch._dynamo", "torch._inductor")
@@ -54,7 +54,7 @@ def _run(arguments: Sequence[str] | None) -> int:
     except EanetError as error:
         if options.debug:
             raise
-        notice(f"eanet: error: {error}")
+        report(str(error))
         return error.exit_code
     except KeyboardInterrupt as stop:
         if not stop.args:  # with arguments, the reason has already been printed
@@ -70,7 +70,7 @@ def _run(arguments: Sequence[str] | None) -> int:
             reason = (
                 f"{str(error).strip().splitlines()[0]}; --compile off does without the compiler"
             )
-        notice(f"eanet: error: {kind.__name__}: {reason} (--debug shows where)")
+        report(f"{kind.__name__}: {reason} (--debug shows where)")
         return 1
 
 

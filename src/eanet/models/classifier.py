@@ -132,6 +132,7 @@ class Classifier(
     def _from_pretrained(cls, *, model_id: str, **options: Any) -> Classifier:
         from eanet.models.weights import load_from_hub, load_model
 
+        options.pop("config", None)  # the file of the weights describes the model
         if Path(model_id).is_dir():
             return load_model(model_id)
         return load_from_hub(model_id, **options)

@@ -45,7 +45,8 @@ static inline number narrow(float x) { return x; }
 #endif
 
 // exp(x) for x <= 0, in operations that all have a vector form: a polynomial times 2**n. Accurate
-// to 2 units in the last place (coefficients of Cephes' expf), or to 4e-6 for results in bfloat16.
+// to 3 units in the last place (coefficients of Cephes' expf), or to 4e-6 for results in bfloat16
+// and on processors without fused multiply-add.
 static inline float exponential(float x) {
     x = x < -87.0f ? -87.0f : x;
 #if BFLOAT16
@@ -59,7 +60,11 @@ static inline float exponential(float x) {
     p = p * f + 0.99999928f;
 #else
     float n = std::rint(x * 1.44269504f);
+#if defined(__FMA__) || defined(__ARM_FEATURE_FMA)  // what the compiler may not reorder
+    float f = std::fma(n, 2.12194440e-4f, std::fma(n, -0.693359375f, x));
+#else
     float f = x - n * 0.693359375f + n * 2.12194440e-4f;
+#endif
     float p = 1.9875691500e-4f;
     p = p * f + 1.3981999507e-3f;
     p = p * f + 8.3334519073e-3f;

@@ -24,6 +24,8 @@ FLAGS = (
     # What is needed to vectorise a sum, without affecting infinities and NaN.
     *("-fno-math-errno", "-fno-trapping-math", "-fno-signed-zeros", "-fassociative-math"),
 )
+CPUINFO = Path("/proc/cpuinfo")
+FEATURES = ("model name", "flags", "CPU implementer", "CPU part", "CPU variant", "Features")
 NUMBERS = {torch.float32: 0, torch.bfloat16: 1}  # supported types, and their value of BFLOAT16
 
 
@@ -55,8 +57,8 @@ def load(**macros: int) -> ctypes.CDLL | None:
 def _processor() -> str:
     """Return what the compiler's ``native`` depends on: machines may share a cache folder."""
     with suppress(OSError):
-        lines = Path("/proc/cpuinfo").read_text("utf-8").splitlines()
-        return "".join(line for line in lines[:30] if line.startswith(("model name", "flags")))
+        lines = CPUINFO.read_text("utf-8").splitlines()
+        return "".join(line for line in lines[:30] if line.startswith(FEATURES))
     return platform.processor()
 
 

@@ -83,6 +83,15 @@ def read_settings(name: str, given: Mapping[str, Any]) -> dict[str, Any]:
     Raises:
         EanetError: an unknown setting, or a value that it does not accept.
     """
+    return _read(name, given).model_dump(exclude_unset=True)
+
+
+def all_settings(name: str, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Like `read_settings`, with the defaults of what is not given."""
+    return _read(name, given).model_dump()
+
+
+def _read(name: str, given: Mapping[str, Any]) -> Settings:
     signature = inspect.signature(_MODELS[name].build, eval_str=True)
     known: dict[str, Any] = {
         p.name: (_at_least_1(p.annotation), p.default)
@@ -90,7 +99,7 @@ def read_settings(name: str, given: Mapping[str, Any]) -> dict[str, Any]:
         if p.kind is p.KEYWORD_ONLY
     }
     settings: type[Settings] = create_settings(name, __base__=Settings, **known)
-    return settings.parse(given, name).model_dump(exclude_unset=True)
+    return settings.parse(given, name)
 
 
 def _at_least_1(annotation: Any) -> Any:

@@ -33,7 +33,7 @@ def resize_positions(weights: Mapping[str, Tensor], grid: int) -> dict[str, Tens
 
 
 def resize_model(model: Classifier, image_size: int) -> Classifier:
-    """Return a copy of a model for square images of another size, in pixels.
+    """Return a copy of a model, on its device, for square images of another size, in pixels.
 
     The patch size stays the same, so the number of tokens changes with the image size.
 
@@ -49,5 +49,6 @@ def resize_model(model: Classifier, image_size: int) -> Classifier:
         in_channels=config.in_channels,
         **settings,
     )
+    resized.to(model.head.weight)  # device and type
     resized.load_state_dict(resize_positions(model.state_dict(), resized.embedding.grid))
     return resized.train(model.training)

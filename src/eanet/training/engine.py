@@ -50,10 +50,10 @@ def decide_compile(settings: TrainSettings, device: Device, operations: float) -
     if not has_compiler(device):
         if settings.compile == "on":
             raise EanetError(
-                "--compile on needs a C++ compiler (g++ or clang++) on processors or Triton on "
-                f"CUDA, and there is none for {device}; use --compile off"
+                "--compile on needs Python's headers (python3-dev) and, on processors, g++ (on "
+                f"macOS clang++) or, on CUDA, Triton: not found for {device}; use --compile off"
             )
-        return False, f"no compiler for {device}"
+        return False, f"no compiler or no Python.h for {device}"
     if settings.compile == "on":
         return True, "as asked"
     if settings.minutes is None:

@@ -9,7 +9,7 @@ from eanet.console import notice
 from eanet.data.sources import natural_size
 from eanet.errors import EanetError, WrongArgumentError
 from eanet.models import Classifier, create_model, load_model, resize_positions
-from eanet.models.registry import read_name, write_name
+from eanet.models.registry import all_settings, read_name, write_name
 from eanet.models.weights import model_digest
 from eanet.training.run_directory import CHECKPOINT, MODELS, RunDirectory
 
@@ -33,7 +33,7 @@ def with_architecture(settings: TrainSettings) -> TrainSettings:
     own = {name: value for name, value in config.settings.items() if name not in RECIPE}
     if settings.model is not None:
         name, asked = read_name(settings.model)
-        if name != config.name or not asked.items() <= own.items():
+        if name != config.name or not asked.items() <= all_settings(name, own).items():
             raise WrongArgumentError(
                 f"{settings.init} is {write_name(config.name, own)}, not {settings.model}: leave "
                 "out --model or --init"
