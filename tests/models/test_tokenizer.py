@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import copy
+
 import pytest
 import torch
 from torch import nn
 
+from eanet.device import has_compiler
 from eanet.models.depthwise import DepthwiseConvolution, NormalizedDepthwiseConvolution
 from eanet.models.tokenizer import ConvTokenizer, patch_size_for
 
@@ -76,3 +79,36 @@ def test_in_evaluation_one_convolution_does_what_it_and_the_norm_do():
     ours = torch.autograd.grad(layer(x).square().sum(), list(layer.parameters()))
     theirs = torch.autograd.grad(norm(convolution(x)).square().sum(), list(layer.parameters()))
     torch.testing.assert_close(ours, theirs, atol=1e-5, rtol=1e-4)
+
+
+def results(call, layer, x, autocast):
+    """What a layer computes in training, all gradients, and what it remembers."""
+    x = x.detach().requires_grad_()
+    with torch.autocast("cpu", torch.bfloat16, enabled=autocast):
+        y = call(x)
+    y.backward(torch.linspace(-1, 1, y.numel(), dtype=y.dtype).view_as(y))
+    return [y, x.grad, *(p.grad for p in layer.parameters()), *layer.buffers()]
+
+
+@pytest.mark.skipif(not has_compiler("cpu"), reason="no C++ compiler here")
+@pytest.mark.parametrize("autocast", [False, True])
+@pytest.mark.parametrize("make", [NormalizedDepthwiseConvolution, DepthwiseConvolution])
+@pytest.mark.parametrize(("side", "dim"), [(5, 6), (1, 3), (4, 1)])
+def test_a_compiled_depthwise_convolution_trains_as_otherwise(make, side, dim, autocast):
+    torch.manual_seed(0)
+    layer = make(dim)
+    for parameter in layer.parameters():
+        torch.nn.init.normal_(parameter)
+    same = copy.deepcopy(layer)
+    x = 2 * torch.randn(3, side**2, dim) + 1
+    ours = results(torch.compile(same, dynamic=False, fullgraph=True), same, x, autocast)
+    theirs = results(layer, layer, x, autocast)
+    rtol = 0.02 if autocast else 1e-5
+    torch.testing.assert_close(ours, theirs, atol=rtol, rtol=rtol)
+
+
+def test_the_operators_keep_pytorchs_rules_for_operators():
+    x, kernel = torch.randn(2, 9, 4, requires_grad=True), torch.randn(4, 1, 3, 3)
+    torch.library.opcheck(torch.ops.eanet.depthwise.default, (x, kernel.requires_grad_()))
+    rows, weight, bias = (torch.randn(*shape, requires_grad=True) for shape in ((8, 4), (4,), (4,)))
+    torch.library.opcheck(torch.ops.eanet.batch_norm.default, (rows, weight, bias, 1e-5))

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import math
-from typing import cast
+from typing import Any, cast
 
+import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from eanet.models.batch_norm import TokenBatchNorm
+from eanet.models.tracing import autocast_type, is_compiled_on_cpu
 
 
 class DepthwiseConvolution(nn.Conv2d):
@@ -37,12 +40,11 @@ class DepthwiseConvolution(nn.Conv2d):
 
     def convolve(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         """Convolve as `forward` does, with another weight and bias of the same shapes."""
-        side = math.isqrt(x.shape[1])
-        # Viewed as (B, dim, H, W), tokens are already in channels-last order, the fast one on CPUs.
-        maps = x.unflatten(1, (side, side)).permute(0, 3, 1, 2)  # (B, dim, H, W)
-        convolved = self._conv_forward(maps, weight, bias)
-        tokens: Tensor = convolved.permute(0, 2, 3, 1).flatten(1, 2)  # (B, N, dim)
-        return tokens
+        if not is_compiled_on_cpu(x):
+            return _convolve(x, weight, bias)
+        working = autocast_type(x)
+        y = cast(Tensor, _depthwise(x.to(working), weight.to(working)))
+        return y if bias is None else y + bias.to(working)
 
 
 class NormalizedDepthwiseConvolution(nn.Sequential):
@@ -67,3 +69,63 @@ class NormalizedDepthwiseConvolution(nn.Sequential):
         scale = norm.weight * (variance + norm.eps).rsqrt()  # (dim,)
         weight = convolution.weight * scale.view(-1, 1, 1, 1)  # (dim, 1, 3, 3)
         return convolution.convolve(x, weight, norm.bias - mean * scale)
+
+
+def _convolve(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    convolved = F.conv2d(_maps(x), weight, bias, padding=1, groups=len(weight))  # (B, dim, H, W)
+    return _tokens(convolved)
+
+
+def _maps(x: Tensor) -> Tensor:
+    side = math.isqrt(x.shape[1])
+    # Viewed as (B, dim, H, W), tokens are already in channels-last order, the fast one on CPUs.
+    grid = x.unflatten(1, (side, side))  # (B, N, dim) -> (B, H, W, dim)
+    return cast(Tensor, grid.permute(0, 3, 1, 2))
+
+
+def _tokens(maps: Tensor) -> Tensor:
+    tokens: Tensor = maps.permute(0, 2, 3, 1).flatten(1, 2)  # (B, dim, H, W) -> (B, N, dim)
+    return tokens.contiguous()
+
+
+# A custom operator: torch.compile would bring everything into channels-first order for the backward
+# pass, which takes eight times as long on a CPU (benchmarks/operations.py).
+_depthwise = torch.library.custom_op(
+    "eanet::depthwise",
+    _convolve,
+    mutates_args=(),
+    schema="(Tensor x, Tensor weight) -> Tensor",
+)
+
+
+@_depthwise.register_fake
+def _(x: Tensor, weight: Tensor) -> Tensor:
+    return torch.empty_like(x, memory_format=torch.contiguous_format)
+
+
+@torch.library.custom_op("eanet::depthwise_backward", mutates_args=())
+def _depthwise_backward(upstream: Tensor, x: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the gradients of ``x`` and ``weight``."""
+    stride = padding = dilation = (1, 1)
+    maps, kernel, _ = torch.ops.aten.convolution_backward(
+        *(_maps(upstream), _maps(x), weight, None),
+        *(stride, padding, dilation, False, (0, 0), len(weight)),
+        (True, True, False),
+    )
+    return _tokens(maps), kernel.contiguous()
+
+
+@_depthwise_backward.register_fake
+def _(upstream: Tensor, x: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
+    return torch.empty_like(x, memory_format=torch.contiguous_format), torch.empty_like(weight)
+
+
+def _keep(ctx: Any, inputs: tuple[Tensor, Tensor], output: Tensor) -> None:
+    ctx.save_for_backward(*inputs)
+
+
+def _differentiate(ctx: Any, upstream: Tensor) -> tuple[Tensor, Tensor]:
+    return cast(tuple[Tensor, Tensor], _depthwise_backward(upstream, *ctx.saved_tensors))
+
+
+_depthwise.register_autograd(_differentiate, setup_context=_keep)

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from eanet.models import kernels
 from eanet.models.dropout import Dropout
-from eanet.models.tracing import is_traced, needs_gradient
+from eanet.models.tracing import autocast_type, is_traced, needs_gradient
 
 GROUP_BYTES = 2**20  # of the map, per group and thread: the L2 cache of many processors
 
@@ -27,7 +27,7 @@ def can_fuse(x: Tensor, heads: int, slots: int) -> bool:
     """Return whether `fused_attention` supports these tokens, in autocast's type if that is on."""
     if x.device.type != "cpu" or torch.compiler.is_exporting():
         return False
-    number = kernels.NUMBERS.get(_working_type(x))
+    number = kernels.NUMBERS.get(autocast_type(x))
     return number is not None and _is_built(number, heads, slots)
 
 
@@ -52,15 +52,11 @@ def fused_attention(x: Tensor, w_in: Tensor, w_out: Tensor, heads: int, dropout:
     Returns:
         ``(B, N, d)``, in autocast's type if that is on.
     """
-    working = _working_type(x)
+    working = autocast_type(x)
     x, w_in, w_out = (t.to(working) for t in (x, w_in, w_out))
     attend = _attend if is_traced(x, w_in, w_out) else _compute
     kept = needs_gradient(x, w_in, w_out)
     return cast(Tensor, attend(x, w_in, w_out, heads, *dropout.draw(), kept)[0])
-
-
-def _working_type(x: Tensor) -> torch.dtype:
-    return torch.get_autocast_dtype("cpu") if torch.is_autocast_enabled("cpu") else x.dtype
 
 
 def _compute(

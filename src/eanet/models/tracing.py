@@ -18,3 +18,14 @@ def is_traced(*inputs: Tensor) -> bool:
     takes as long as importing the rest of PyTorch and which prediction does not need.
     """
     return needs_gradient(*inputs) or torch.compiler.is_compiling()
+
+
+def is_compiled_on_cpu(x: Tensor) -> bool:
+    """Return whether `torch.compile` generates code for a CPU from what is computed with ``x``."""
+    compiled = torch.compiler.is_compiling() and not torch.compiler.is_exporting()
+    return compiled and x.device.type == "cpu"
+
+
+def autocast_type(x: Tensor) -> torch.dtype:
+    """Return the type for matrix products with ``x`` on a CPU: autocast's if that is on."""
+    return torch.get_autocast_dtype("cpu") if torch.is_autocast_enabled("cpu") else x.dtype
