@@ -3,8 +3,8 @@
     python benchmarks/operations.py
 
 One thread, compiled, CPU time of forward and backward pass: medians of 15 calls after 2 to warm up.
-Shapes are those of ``keras_eanet``, ``keras_vit`` and the tokenizer of ``eanet_tiny``, with 32
-images of 32 x 32, 8 for self-attention; bfloat16, except for the images.
+Shapes are those of ``keras_eanet``, ``keras_vit`` and ``eanet_tiny``, with 32 images of 32 x 32, 8
+for self-attention; bfloat16 where the processor has it, else float32; images always in float32.
 """
 
 from __future__ import annotations
@@ -13,20 +13,24 @@ import statistics
 import time
 from collections.abc import Callable
 from functools import partial
+from typing import cast
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from eanet.data.augment.geometry import resample
-from eanet.device import keep_freed_memory
+from eanet.device import has_bf16, keep_freed_memory
+from eanet.models.batch_norm import TokenBatchNorm
 from eanet.models.block import GELU
+from eanet.models.depthwise import DepthwiseConvolution
 from eanet.models.double_normalization import double_normalize
 from eanet.models.dropout import Dropout
 from eanet.models.fused_self_attention import fused_self_attention
 from eanet.models.max_pooling import MaxPooling
 
 CALLS, WARM_UP = 15, 2
+DTYPE = torch.bfloat16 if has_bf16("cpu") else torch.float32
 
 
 def plain_double_normalize(logits: Tensor) -> Tensor:
@@ -41,6 +45,17 @@ def plain_resample(images: Tensor, grid: Tensor) -> Tensor:
 
 def plain_max_pool(maps: Tensor) -> Tensor:
     return F.max_pool2d(maps, 3, stride=2, padding=1)
+
+
+def plain_depthwise(tokens: Tensor, weight: Tensor) -> Tensor:
+    maps = tokens.unflatten(1, (8, 8)).permute(0, 3, 1, 2)  # (B, d, 8, 8)
+    convolved = F.conv2d(maps, weight, padding=1, groups=len(weight))
+    return convolved.permute(0, 2, 3, 1).flatten(1, 2)  # (B, N, d)
+
+
+def plain_batch_norm(tokens: Tensor, mean: Tensor, variance: Tensor, *affine: Tensor) -> Tensor:
+    rows = tokens.flatten(0, 1)  # (B * N, d)
+    return F.batch_norm(rows, mean, variance, *affine, training=True).view_as(tokens)
 
 
 def milliseconds(call: Callable[[], object]) -> float:
@@ -79,12 +94,20 @@ def main() -> None:
     for _ in range(20):  # until freed blocks are large enough to be reused
         ones()
     others = [milliseconds(ones)]
-    plain_drop, drop, none = torch.nn.Dropout(0.2).train(), Dropout(0.2).train(), Dropout()
-    qkv = tuple(torch.randn(8, 4, 256, 64).bfloat16().requires_grad_() for _ in range(3))
-    maps = torch.randn(32, 256, 16, 16).bfloat16().requires_grad_()
-    tokens = torch.randn(32, 256, 64).bfloat16().requires_grad_()
+    gelu, plain_drop, drop, none = (
+        GELU(),
+        torch.nn.Dropout(0.2).train(),
+        Dropout(0.2).train(),
+        Dropout(),
+    )
+    qkv = tuple(torch.randn(8, 4, 256, 64).to(DTYPE).requires_grad_() for _ in range(3))
+    maps = torch.randn(32, 256, 16, 16).to(DTYPE).requires_grad_()
+    tokens = torch.randn(32, 256, 64).to(DTYPE).requires_grad_()
+    hidden = torch.randn(32, 64, 192).to(DTYPE).requires_grad_()
+    convolution, norm = DepthwiseConvolution(192, bias=False).to(DTYPE), TokenBatchNorm(192)
+    running = cast(Tensor, norm.running_mean), cast(Tensor, norm.running_var)
     images = torch.rand(32, 3, 32, 32) * 255
-    pixels = torch.randn(32, 48, 32, 32).to(torch.bfloat16, memory_format=torch.channels_last)
+    pixels = torch.randn(32, 48, 32, 32).to(DTYPE, memory_format=torch.channels_last)
     pixels.requires_grad_()
     grid = torch.rand(32, 32, 32, 2) * 2 - 1
     pairs: list[tuple[str, Callable[..., Tensor], Callable[..., Tensor], tuple[Tensor, ...]]] = [
@@ -108,8 +131,20 @@ def main() -> None:
             tuple(t.detach() for t in qkv),
         ),
         ("dropout 0.2 of tokens", plain_drop, drop, (tokens,)),
-        ("GELU", torch.nn.GELU(approximate="tanh"), GELU(), (tokens,)),
+        ("GELU", torch.nn.GELU(approximate="tanh"), gelu, (tokens,)),
         ("max pooling of a feature map", plain_max_pool, MaxPooling(), (pixels,)),
+        (
+            "depthwise convolution of tokens",
+            plain_depthwise,
+            lambda x, weight: convolution.convolve(x, weight, None),
+            (hidden, convolution.weight),
+        ),
+        (
+            "batch normalisation, GELU, dropout 0.2",
+            lambda x, *affine: drop(gelu(plain_batch_norm(x, *running, *affine))),
+            lambda x, *_: drop(gelu(norm(x))),
+            (hidden, norm.weight, norm.bias),
+        ),
         ("resampling, forward alone", plain_resample, resample, (images, grid)),
     ]
     for name, plain, own, inputs in pairs:

@@ -149,6 +149,23 @@ def test_images_are_copied_into_the_folders_of_their_classes(
     assert len(list((out / "uncertain").iterdir())) == 36
 
 
+def test_copies_among_the_images_are_not_classified_again(
+    trained: eanet.TrainingResult, photos: Path, tmp_path: Path, capsys: Capture
+) -> None:
+    inbox = tmp_path / "inbox"
+    shutil.copytree(photos / "red", inbox)
+    arguments = ["predict", str(trained.path), "--copy-to", str(inbox / "sorted")]
+    told = []
+    for _ in range(2):
+        assert main([*arguments, str(inbox)]) == 0
+        told.append(capsys.readouterr())
+    assert told[0] == told[1]
+    assert len(told[0].out.splitlines()) == 12
+    assert main([*arguments, str(inbox / "sorted")]) == 1
+    error = f"eanet: error: all images are in {inbox / 'sorted'}: copy them to another folder\n"
+    assert capsys.readouterr().err.endswith(error)
+
+
 def test_an_archive_is_unpacked_and_each_image_in_it_answered(
     trained: eanet.TrainingResult, photos: Path, tmp_path: Path, capsys: Capture
 ) -> None:

@@ -84,7 +84,7 @@ def run(options: argparse.Namespace) -> int:
     import torch
 
     from eanet.deploy.predictor import find_images, load
-    from eanet.deploy.sorting import copy_into
+    from eanet.deploy.sorting import copy_into, originals
     from eanet.device import keep_freed_memory, warn_of_emulation
     from eanet.models.weights import DEFAULT_MODEL
 
@@ -103,6 +103,8 @@ def run(options: argparse.Namespace) -> int:
     if machine.threads is not None:
         torch.set_num_threads(machine.threads)
     paths = find_images(images, sys.stdin)
+    if options.copy_to:
+        paths = originals(paths, options.copy_to)
     if model is None:
         notice(
             f"no model named before the images: using {DEFAULT_MODEL}, with "

@@ -6,9 +6,23 @@ import filecmp
 import os
 import re
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 from eanet.errors import EanetError
+
+
+def originals(images: Sequence[Path], folder: Path) -> list[Path]:
+    """Return the images outside ``folder``, since those in it are copies made before.
+
+    Raises:
+        EanetError: there are none.
+    """
+    real = folder.resolve()
+    outside = [image for image in images if not image.parent.resolve().is_relative_to(real)]
+    if images and not outside:
+        raise EanetError(f"all images are in {folder}: copy them to another folder")
+    return outside
 
 
 def copy_into(folder: Path, name: str, image: Path) -> Path:
