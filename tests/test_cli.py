@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -236,6 +237,49 @@ def test_a_compiler_that_fails_is_told_in_its_first_line(
     monkeypatch.setattr("eanet.api.train", fail)
     told = "--compile off does without the compiler (--debug shows where)"
     assert refused("train") == (1, f"InductorError: g++: no such header; {told}")
+
+
+def test_an_unexpected_error_of_a_file_names_it(
+    refused: Callable[..., tuple[int, str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(**_: object) -> None:
+        raise PermissionError(13, "Permission denied", "/locked/a.png")
+
+    monkeypatch.setattr("eanet.api.train", fail)
+    assert refused("train") == (1, "cannot read or write /locked/a.png: Permission denied")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
+@pytest.mark.parametrize("arguments", ["recipes default", "models"])
+def test_an_output_that_is_full_is_one_line(arguments: str) -> None:
+    with Path("/dev/full").open("wb") as full:
+        result = python("-m eanet", *arguments.split(), stdout=full)
+    assert result.returncode == 1
+    assert result.stderr.startswith(b"eanet: error: ")
+    assert b"No space left on device" in result.stderr
+    assert result.stderr.count(b"\n") == 1
+
+
+def test_a_closed_output_is_no_error() -> None:
+    command = [sys.executable, "-m", "eanet", "recipes"]
+    result = subprocess.run(
+        ["sh", "-c", shlex.join(command) + " >&-"], capture_output=True, check=False
+    )
+    assert (result.returncode, result.stderr) == (0, b"")
+
+
+def test_names_that_the_output_cannot_show_are_escaped(tmp_path: Path, photos: Path) -> None:
+    folder = tmp_path / "p"
+    shutil.copytree(photos / "red", folder / "日本")
+    shutil.copytree(photos / "blue", folder / "blue")
+    result = subprocess.run(
+        [sys.executable, "-m", "eanet", "datasets", str(folder)],
+        capture_output=True,
+        check=False,
+        env={**os.environ, "PYTHONIOENCODING": "latin-1"},
+    )
+    assert result.returncode == 0
+    assert rb"\u65e5\u672c" in result.stdout
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["recipes", "default"], ["models"], ["predict"]])

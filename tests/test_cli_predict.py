@@ -106,6 +106,19 @@ def test_what_is_neither_a_model_nor_an_image_is_not_taken_for_an_image(
     assert refused("predict", "gone.jpg") == (1, "no such image or folder: gone.jpg")
 
 
+def test_json_is_valid_whatever_the_name_of_the_file(
+    trained: eanet.TrainingResult, photos: Path, tmp_path: Path, capfdbinary
+) -> None:
+    for name in (b"caf\xe9.png", "日本.png".encode()):
+        image = tmp_path / os.fsdecode(name)
+        shutil.copy(photos / "red" / "00.png", image)
+        assert main(["predict", str(trained.path), str(image), "--format", "json"]) == 0
+        sys.stdout.flush()
+        line = capfdbinary.readouterr().out
+        assert json.loads(line)["image"] == str(image)
+        assert (name in line) == (name != b"caf\xe9.png")
+
+
 def test_below_the_threshold_an_answer_is_uncertain_in_every_format(
     trained: eanet.TrainingResult, photos: Path, capsys: Capture
 ) -> None:

@@ -79,9 +79,12 @@ def test_none_unsets_what_the_recipe_sets(unset: str | None) -> None:
 
 
 def test_strings_are_read_as_what_the_setting_wants() -> None:
-    settings = TrainSettings.resolve(epochs="3", ema="0.99", flip="true", output="a/b")
+    settings = TrainSettings.resolve(
+        epochs="3", ema="0.99", flip="true", output="a/b", data=Path("photos")
+    )
     assert (settings.epochs, settings.ema, settings.flip) == (3, 0.99, True)
     assert settings.output == Path("a/b")
+    assert settings.data == "photos"
 
 
 @pytest.mark.parametrize(

@@ -114,7 +114,10 @@ class Recipe(AugmentSettings):
         None, gt=0, lt=1, description="decay of a weight average, which is validated and saved"
     )
     patience: int | None = Field(
-        None, ge=1, description="stop after this many epochs without a better validation accuracy"
+        None,
+        ge=1,
+        description="stop after this many epochs in which neither the validation accuracy nor, at "
+        "the same accuracy, the loss improves",
     )
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
+COMPILER = ("torch._dynamo", "torch._inductor")
+
 
 class EanetError(Exception):
     """A problem that the user can fix; the message is one line that says what to do."""
@@ -21,11 +23,20 @@ class WrongArgumentError(EanetError):
 class InvalidAnswersError(EanetError):
     """A model whose answers are not finite."""
 
-    def __init__(self) -> None:
-        super().__init__(
-            "the model's answers are infinite or NaN: its weights are damaged, or its training "
-            "diverged; train it again"
-        )
+    def __init__(
+        self,
+        message: str = "the model's answers are infinite or NaN: its weights are damaged, or its "
+        "training diverged; train it again",
+    ) -> None:
+        super().__init__(message)  # passed on, since exceptions are pickled with their arguments
+
+
+def describe(error: Exception) -> str:
+    """Describe an error that nobody expected in one line, with a remedy if the compiler failed."""
+    kind, reason = type(error), " ".join(str(error).split())
+    if kind.__module__.startswith(COMPILER):  # the other lines are pages of generated code
+        reason = f"{str(error).strip().splitlines()[0]}; --compile off does without the compiler"
+    return f"{kind.__name__}: {reason}"
 
 
 def unknown_name(kind: str, name: str, known: Iterable[str]) -> WrongArgumentError:

@@ -57,8 +57,14 @@ class Settings(BaseModel):
 
 
 def _plain(value: Any, field: FieldInfo) -> Any:
-    """``None`` for "none" where allowed; booleans as text, so that none is taken for a number."""
+    """``None`` for "none" where allowed; booleans as text, so that none is taken for a number.
+
+    Paths become text where a setting takes a name or a path.
+    """
+    annotation = field.annotation
+    if isinstance(value, Path) and Path not in (annotation, *get_args(annotation)):
+        return str(value)
     if isinstance(value, bool):
         return str(value).lower()
-    unsets = value == "none" and type(None) in get_args(field.annotation)
+    unsets = value == "none" and type(None) in get_args(annotation)
     return None if unsets else value

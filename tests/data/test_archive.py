@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import bz2
+import gzip
 import io
+import lzma
 import os
 import stat
 import tarfile
@@ -161,6 +164,36 @@ def test_a_damaged_archive_is_one_line(tmp_path, cache, ending, damage):
         unpack(path)
     assert "\n" not in str(caught.value)
     assert list(cache.iterdir()) == []
+
+
+@pytest.mark.parametrize("ending", [".tar", ".tar.gz", ".tar.bz2", ".tar.xz"])
+@pytest.mark.parametrize("place", [0, 3])
+def test_a_damaged_header_in_a_tar_does_not_end_it_silently(tmp_path, ending, place):
+    path = write_archive(tmp_path / f"pets{ending}", PETS)
+    opener = {".tar": open, ".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}[path.suffix]
+    with opener(path, "rb") as file:
+        content = bytearray(file.read())
+    content[place * 1024] ^= 255  # each image takes a block after its header
+    with opener(path, "wb") as file:
+        file.write(content)
+    with pytest.raises(EanetError, match=r"pets\S+ is damaged or no archive: \S"):
+        unpack(path)
+
+
+def test_the_checksum_of_a_compressed_tar_is_checked(tmp_path):
+    path = write_archive(tmp_path / "pets.tgz", PETS)
+    path.write_bytes(path.read_bytes()[:-8] + bytes(8))
+    with pytest.raises(EanetError, match=r"damaged or no archive: CRC check failed"):
+        unpack(path)
+
+
+def test_a_zip_without_its_beginning_or_with_a_damaged_name_is_one_line(tmp_path):
+    path = write_archive(tmp_path / "pets.zip", {"ü.png": png(), "noise.png": os.urandom(9000)})
+    content = path.read_bytes()
+    for damaged in (content[5000:], content.replace("ü".encode(), b"\xff\xff")):
+        path.write_bytes(damaged)
+        with pytest.raises(EanetError, match=r"pets\.zip is damaged or no archive: \S"):
+            unpack(path)
 
 
 def test_a_changed_byte_in_a_zip_is_found_by_its_checksum(tmp_path):

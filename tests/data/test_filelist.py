@@ -52,6 +52,15 @@ def test_columns_go_by_the_names_that_people_give_them(write, tmp_path, head, na
     assert images(file) == {"train": {"cat": [tmp_path / "a, b.jpg"]}}
 
 
+def test_dots_lead_out_of_the_folder_itself_and_not_of_a_link_to_it(write, tmp_path):
+    (tmp_path / "project" / "lists").mkdir(parents=True)
+    (tmp_path / "project" / "img").mkdir()
+    write("path,label\n../img/1.jpg,cat\n../img/../img/2.jpg,cat\n", "project/lists/t.csv")
+    (tmp_path / "link").symlink_to(tmp_path / "project" / "lists")
+    found = images(tmp_path / "link" / "t.csv")["train"]["cat"]
+    assert found == [tmp_path / "project" / "img" / name for name in ("1.jpg", "2.jpg")]
+
+
 def test_other_columns_are_left_alone_and_path_goes_before_image(write, tmp_path):
     file = write("id,image,label,path,note\n1,x,cat,y.jpg\n")
     assert images(file) == {"train": {"cat": [tmp_path / "y.jpg"]}}
@@ -77,6 +86,7 @@ def test_splits_go_by_the_names_that_folders_may_have(write, tmp_path):
         ("path,label\na.jpg", "line 2: no label$"),
         ("path,label\n\n ,cat", "line 3: no path$"),
         ("path,label\na.jpg,", "line 2: no label$"),
+        ("path,label\na\0.jpg,cat", r"line 2: 'a\x00.jpg' is not a path"),
         ("path,label,split\na.jpg,cat,tset", "line 2: unknown split 'tset'; did you mean 'test'?"),
         ("path,label,split\na.jpg,cat,test", "lists no training images"),
         ("path,label", "lists no training images"),

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import io
 import warnings
 from pathlib import Path
@@ -175,6 +176,23 @@ def test_what_is_skipped_or_ignored_is_noted_with_its_name_and_reason(root):
         "ignored 3 files of other kinds (.db, .txt, no extension)",
     )
     assert load_image_files(root, OPTIONS).notes == splits.notes  # from the cache, too
+
+
+def test_a_failing_drive_is_not_remembered_as_a_damaged_image(root, monkeypatch):
+    for name in ("a/1.png", "a/2.png", "b/1.png"):
+        add(root / name)
+    read = Image.open
+
+    def fail(file, *rest):
+        if Path(file).name == "2.png":
+            raise OSError(errno.EIO, "Input/output error")
+        return read(file, *rest)
+
+    monkeypatch.setattr(Image, "open", fail)
+    with pytest.raises(EanetError, match=r"cannot read .*2\.png \(Input/output error\): run again"):
+        load_image_files(root, OPTIONS)
+    monkeypatch.setattr(Image, "open", read)
+    assert len(load_image_files(root, OPTIONS).train) == 3
 
 
 def test_of_many_skipped_images_five_are_named(root):

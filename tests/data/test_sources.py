@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from eanet.data.sources import DataOptions, data_name, load_dataset, sources
+from eanet.data.sources import DataOptions, data_name, load_dataset, locate, sources
 from eanet.errors import EanetError
 
 
@@ -58,6 +58,16 @@ def test_an_archive_of_any_name_gives_a_name_to_write():
     path = Path(os.fsdecode(b"phot\xf6s.zip"))
     path.touch()
     assert data_name(path) == "phot\\xf6s"
+
+
+def test_a_linked_list_or_archive_is_named_and_placed_as_its_link(tmp_path):
+    (tmp_path / "blob").write_bytes(b"")
+    (tmp_path / "photos.zip").symlink_to(tmp_path / "blob")
+    assert locate(tmp_path / "photos.zip") == str(tmp_path / "photos.zip")
+    assert data_name(tmp_path / "photos.zip") == "photos"
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "folder")
+    assert locate(tmp_path / "link") == str(tmp_path / "folder")
 
 
 def test_a_typo_names_the_nearest_source_and_says_that_no_folder_exists():

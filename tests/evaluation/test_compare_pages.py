@@ -101,6 +101,9 @@ def test_pairs_are_the_seeds_that_both_models_have() -> None:
     assert by_settings(runs)[1].difference.seeds == 2
     assert by_settings([*runs[:3], runs[-1]])[1].difference is None
     assert by_settings([runs[0], runs[-1]])[1].difference.seeds == 1, "one of each: whatever seed"
+    failures = [Failure("vit", 1, "it diverged"), Failure("keras_mlp", 0, "it diverged")]
+    left = by_model(["vit", "keras_mlp"], [runs[0], runs[3]], failures)
+    assert left[1].difference is None, "one of each is left, of different seeds"
 
 
 def test_a_model_none_of_whose_runs_has_ended_stays_in_the_table_with_its_reason() -> None:
@@ -113,7 +116,9 @@ def test_a_model_none_of_whose_runs_has_ended_stays_in_the_table_with_its_reason
         "vit, seed 1 failed: it was killed",
         "keras_mlp, seed 0 failed: it diverged",
     ]
-    assert conclusion(entries).startswith("There are no two models with runs of the same seed")
+    assert conclusion(entries) == (
+        "No other model has a run of the same seed as vit: nothing is compared."
+    )
     with pytest.raises(EanetError, match="every run failed; the first: it diverged"):
         by_model(["keras_mlp"], [], failures[:1])
 
@@ -166,8 +171,7 @@ def test_columns_without_figures_are_left_out() -> None:
             "vit:depth=1; with one seed each, this compares these trained networks on images like "
             "the test images, not the models with other seeds.",
         ),
-        (make_entries([0.8]), "There are no two models with runs of the same seed, so nothing is "
-         "compared."),
+        (make_entries([0.8]), "There is only one model, so nothing is compared."),
     ],
 )  # fmt: skip
 def test_the_conclusion_says_what_follows_and_what_does_not(

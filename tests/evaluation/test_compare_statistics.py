@@ -73,7 +73,12 @@ def test_seeds_that_agree_by_chance_are_not_certain() -> None:
 def test_the_same_answers_show_nothing() -> None:
     same = np.random.default_rng(0).random((3, 50)) < 0.8
     found = over_seeds(same, same)
-    assert (found.mean, found.low, found.high, found.p) == (0, 0, 0, 1)
+    assert (found.mean, found.low, found.high, found.p) == (0, None, None, 1)
+
+
+def test_one_image_is_no_certainty() -> None:
+    found = over_seeds(np.ones((3, 1), dtype=bool), np.zeros((3, 1), dtype=bool))
+    assert (found.mean, found.low, found.high, found.p) == (-1, None, None, 1)
 
 
 @pytest.mark.parametrize("seeds", [2, 3, 5])

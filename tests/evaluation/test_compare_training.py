@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 import shutil
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
@@ -13,7 +14,7 @@ import pytest
 import torch
 
 import eanet
-from eanet.errors import EanetError, WrongArgumentError
+from eanet.errors import EanetError, InvalidAnswersError, WrongArgumentError
 from eanet.evaluation import compare_training as module
 from eanet.evaluation.compare_runs import ANSWERS, Run, keep_peak, read_peak
 from eanet.files import alone
@@ -236,6 +237,12 @@ def test_wrong_names_are_one_line(
     cut = shutil.copytree(run, tmp_path / "cut")  # and looked at all the same
     config = (cut / "config.yaml").read_text().replace("epochs: 1", "epochs: 2")
     (cut / "config.yaml").write_text(config)
+    patient = shutil.copytree(run, tmp_path / "patient")
+    config = (cut / "config.yaml").read_text().replace("patience: null", "patience: 3")
+    (patient / "config.yaml").write_text(config)
+    state = RunDirectory(patient).read_checkpoint()
+    state["progress"]["finished"] = False
+    RunDirectory(patient).write_checkpoint(state)
     for arguments, settings, message in [
         ([], {}, "name the models or runs to compare"),
         ([SMALL], {"seeds": 0}, "--seeds takes 1 or more"),
@@ -249,6 +256,7 @@ def test_wrong_names_are_one_line(
         ([run], {"output": made.path}, "holds runs of its own; name another folder"),
         ([unfinished], {}, f"resume with: eanet train --resume '{unfinished}'"),
         ([cut], {}, f"resume with: eanet train --resume {cut}"),
+        ([patient], {}, f"resume with: eanet train --resume {patient}"),
     ]:
         with pytest.raises(EanetError) as caught:
             eanet.compare(*arguments, **settings)
@@ -256,6 +264,26 @@ def test_wrong_names_are_one_line(
         assert "\n" not in str(caught.value)
     with pytest.raises(WrongArgumentError, match="patch"):
         eanet.compare("vit:patch=1", output=tmp_path / "c")
+    state["progress"]["finished"] = True  # stopped early
+    RunDirectory(patient).write_checkpoint(state)
+    assert eanet.compare(patient, output=tmp_path / "early").table
+
+
+def test_finished_runs_may_be_below_home(
+    made: eanet.Comparison, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(made.path))
+    found = eanet.compare(*(f"~/{name}" for name in names(made)), output=tmp_path)
+    assert found.table == made.table
+
+
+def test_a_reason_is_one_line_that_says_what_to_do() -> None:
+    answers = pickle.loads(pickle.dumps(InvalidAnswersError()))  # as from another process
+    assert "infinite or NaN" in module._reason(answers)
+    kind = type("InductorError", (RuntimeError,), {"__module__": "torch._inductor.exc"})
+    failed = module._reason(kind("C++ compile error\n" + "generated code\n" * 500))
+    assert failed.endswith("; --compile off does without the compiler")
+    assert "generated" not in failed
 
 
 def test_the_peak_of_the_process_that_took_most_is_kept(tmp_path: Path) -> None:

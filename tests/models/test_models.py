@@ -11,7 +11,7 @@ from safetensors.torch import save_file
 
 from eanet import Classifier, EanetError, create_model, load_model, save_model
 from eanet.models import SelfAttention, models, weights
-from eanet.models.weights import CONFIG, WEIGHTS
+from eanet.models.weights import CONFIG, WEIGHTS, describe
 
 NAMES = [entry.name for entry in models()]
 every_model = pytest.mark.parametrize("name", NAMES)
@@ -213,6 +213,18 @@ def test_a_file_that_is_no_model_is_named(tmp_path):
         load_model(tmp_path)
     with pytest.raises(EanetError, match=r"no model\.safetensors in"):
         load_model(tmp_path.parent)
+
+
+@pytest.mark.parametrize(
+    "newer", [{"name": "eanet_huge"}, {"settings": {"convs": 1}}, {"image_size": "32"}]
+)
+def test_a_model_of_another_version_is_named(tmp_path, newer):
+    model = create_model("vit", depth=1)
+    path = save_model(model, str(tmp_path))
+    metadata = {"eanet": json.dumps(describe(model) | newer)}
+    save_file(model.state_dict(), path, metadata)
+    with pytest.raises(EanetError, match=f"^{path} holds a model that this version of eanet can"):
+        load_model(tmp_path)
     with pytest.raises(EanetError, match="no such run or model file"):
         load_model(tmp_path / "missing.safetensors")
 

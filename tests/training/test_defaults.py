@@ -79,6 +79,7 @@ def test_another_model_or_no_weights_mean_training_from_scratch(
 def test_small_images_are_not_blown_up_nor_taken_for_photographs() -> None:
     small = values(Facts(images=500, classes=10, side=30))
     assert (small["image_size"], small["recipe"]) == (32, "default")
+    assert small["flip"] is False, "b and d, p and q"
 
 
 def test_what_was_given_wins_and_is_not_commented_on(photos: Path, capsys) -> None:
@@ -88,7 +89,7 @@ def test_what_was_given_wins_and_is_not_commented_on(photos: Path, capsys) -> No
     assert settings.rotation == 0.03  # the recipe's
     tell(choices)
     told = capsys.readouterr().err.splitlines()
-    assert [line.split("  ")[1] for line in told[1:]] == ["image size", "recipe"]
+    assert [line.split("  ")[1] for line in told[1:]] == ["image size", "recipe", "flip"]
     assert told[1] == "  image size  16       about as large as the images"
     assert decide(settings) == (settings, ())
     tell([])

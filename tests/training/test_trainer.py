@@ -324,12 +324,17 @@ def test_the_best_model_by_validation_is_kept(tmp_path, monkeypatch):
     assert len(kept) == 2
     assert len(run.read_history()) == 4  # two epochs of patience after the second
     assert run.read_checkpoint()["progress"]["best_epoch"] == 2
+    assert run.read_checkpoint()["progress"]["finished"] is True
 
 
 def test_patience_holds_in_a_resumed_run(tmp_path, monkeypatch):
     told = iter([{"loss": 1.0, "accuracy": a, "top5": 1.0} for a in (0.5, 0.4)])
     monkeypatch.setattr(trainer_module, "score", lambda *_, **__: next(told))
     run = launch(settings(tmp_path, epochs=9, patience=1))
+    assert len(resume(run.path).read_history()) == 2
+    state = run.read_checkpoint()
+    del state["progress"]["finished"]  # as in checkpoints of earlier versions
+    run.write_checkpoint(state)
     assert len(resume(run.path).read_history()) == 2
 
 
@@ -393,6 +398,23 @@ def test_small_sets_get_small_batches_and_digits_are_not_mirrored(tmp_path):
     assert resolved.batch_size == 64
     assert resolved.flip is False
     assert (resolved.device, resolved.precision, resolved.compile) == ("cpu", "fp32", "off")
+
+
+def test_a_batch_is_no_larger_than_the_set(tmp_path, capsys):
+    run = launch(settings(tmp_path, epochs=1, batch_size=5000))
+    count = run.read_config()["data"]["images"]["train"]
+    assert run.read_settings()[1].batch_size == count < 5000
+    assert f"batch size {count}\n" in capsys.readouterr().err
+
+
+def test_a_run_of_another_version_is_not_resumed(plain, tmp_path):
+    for key in ("model", "progress"):
+        run = RunDirectory(shutil.copytree(plain.path, tmp_path / key))
+        state = run.read_checkpoint()
+        state[key]["new"] = torch.zeros(1)
+        run.write_checkpoint(state)
+        with pytest.raises(EanetError, match="begun by another version of eanet: start a new run"):
+            resume(run.path)
 
 
 def test_long_runs_save_between_epochs(tmp_path, monkeypatch):

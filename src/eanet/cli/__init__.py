@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import codecs
 import io
 import os
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 from eanet import __version__
 from eanet.cli import (
@@ -21,9 +23,7 @@ from eanet.cli import (
 )
 from eanet.cli.parser import Commands, Parser
 from eanet.console import notice, report
-from eanet.errors import EanetError
-
-COMPILER = ("torch._dynamo", "torch._inductor")
+from eanet.errors import EanetError, describe
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -32,15 +32,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         0 done, 1 failed, 2 wrong arguments, 130 interrupted.
     """
+    if sys.stdout is None:  # closed by the caller
+        sys.stdout = Path(os.devnull).open("w")  # noqa: SIM115 (for the rest of the process)
     for stream in (sys.stdin, sys.stdout):
         if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="surrogateescape")  # for file names that are not UTF-8
+            # File names need not be UTF-8, and the output may be unable to show all others.
+            is_limited = stream is sys.stdout and codecs.lookup(stream.encoding).name != "utf-8"
+            stream.reconfigure(errors="backslashreplace" if is_limited else "surrogateescape")
     try:
         code = _run(arguments)
         sys.stdout.flush()
-    except BrokenPipeError:  # the reader of our output, such as `head`, has gone
+    except OSError as error:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for the flush at exit
-        return 0
+        if isinstance(error, BrokenPipeError):  # the reader of our output, such as `head`, has gone
+            return 0
+        report(f"cannot write to standard output: {error.strerror}")
+        return 1
     return code
 
 
@@ -65,12 +72,10 @@ def _run(arguments: Sequence[str] | None) -> int:
     except Exception as error:
         if options.debug:
             raise
-        kind, reason = type(error), " ".join(str(error).split())
-        if kind.__module__.startswith(COMPILER):  # the other lines are pages of generated code
-            reason = (
-                f"{str(error).strip().splitlines()[0]}; --compile off does without the compiler"
-            )
-        report(f"{kind.__name__}: {reason} (--debug shows where)")
+        if isinstance(error, OSError) and error.filename and error.strerror:
+            report(f"cannot read or write {error.filename}: {error.strerror}")
+        else:
+            report(f"{describe(error)} (--debug shows where)")
         return 1
 
 

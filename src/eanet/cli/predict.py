@@ -178,7 +178,8 @@ def _write_line(path: Path, answer: list[tuple[str, float]]) -> None:
 def _write_json(path: Path, answer: list[tuple[str, float]]) -> None:
     named = [{"class": name, "probability": round(p, 6)} for name, p in answer]
     line = {"image": str(path), "predictions": named}
-    sys.stdout.write(json.dumps(line, ensure_ascii=False) + "\n")
+    is_text = str(path).isprintable()  # bytes that are not UTF-8 have to be escaped
+    sys.stdout.write(json.dumps(line, ensure_ascii=not is_text) + "\n")
 
 
 def _write_csv(path: Path, answer: list[tuple[str, float]]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import lzma
 import os
 import stat
@@ -29,7 +30,7 @@ MOST_GROWTH = 100
 _CHUNK_BYTES = 1 << 20
 _DAMAGED = (
     *(zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, OSError, EOFError),
-    *(NotImplementedError, RuntimeError),  # unknown compression, encryption
+    *(NotImplementedError, RuntimeError, ValueError),  # unknown compression, encryption, names
 )
 
 Member = tuple[str, Callable[[], IO[bytes] | None]]
@@ -71,7 +72,7 @@ def unpack(archive: Path) -> Path:
         try:
             _extract(archive, folder / "files")
         except _DAMAGED as error:
-            if isinstance(error, OSError) and error.errno:
+            if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):
                 raise  # an error of the disk, not of the archive
             reason = " ".join(str(error).split())
             raise EanetError(f"{archive} is damaged or no archive: {reason}") from error
@@ -124,6 +125,12 @@ def _tar_members(file: BinaryIO) -> Iterator[Member]:
         for member in opened:
             if member.isreg():
                 yield member.name, partial(opened.extractfile, member)
+        # A damaged header ends the loop as the end of the archive does: with blocks of zeros.
+        opened.fileobj.seek(opened.offset)
+        if opened.fileobj.read(tarfile.BLOCKSIZE).strip(b"\0"):
+            raise tarfile.ReadError(f"unexpected data at byte {opened.offset:,}")
+        while opened.fileobj.read(_CHUNK_BYTES):
+            pass  # to its end, where the checksum is
 
 
 def _target(archive: Path, name: str, folder: Path) -> Path | None:

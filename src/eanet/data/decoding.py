@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -20,6 +21,12 @@ from eanet.data.layout import Listing
 from eanet.data.parallel import in_parallel
 from eanet.errors import EanetError
 
+# Errors of a drive, a network or the system, and not of a file.
+PASSING = (
+    *(errno.EIO, errno.EMFILE, errno.ENFILE),
+    *(errno.ESTALE, errno.ETIMEDOUT, errno.ENOTCONN, errno.EHOSTDOWN),
+)
+
 
 @dataclass(frozen=True)
 class Decoded:
@@ -34,7 +41,7 @@ def decode_listing(split: str, listing: Listing, classes: tuple[str, ...], size:
     """Decode the files of a split to ``size`` x ``size`` pixels, or read them from the cache.
 
     Raises:
-        EanetError: no file can be read, or the disk is full.
+        EanetError: no file can be read, the disk is full, or a drive or network fails.
     """
     files = [file for name in classes for file in listing.images.get(name, [])]
     counts = [len(listing.images.get(name, [])) for name in classes]
@@ -85,4 +92,9 @@ def _try_read(file: Path, size: int) -> tuple[NDArray[np.uint8], Original] | str
     try:
         return read_image(file, size)
     except UnreadableImageError as error:
+        cause = error.__cause__
+        if isinstance(cause, OSError) and cause.errno in PASSING:  # not to be cached as damaged
+            raise EanetError(
+                f"cannot read {file} ({error.reason}): run again, or remove the file"
+            ) from error
         return error.reason

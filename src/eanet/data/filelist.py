@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import os
 from collections.abc import Iterator, Sequence
 from importlib import import_module
 from pathlib import Path
@@ -43,7 +42,9 @@ def read_list(file: Path) -> Layout:
         for name, cell in row.items():
             if not cell:
                 raise EanetError(f"{file}, {where}: no {name}")
-        path, label = Path(os.path.normpath(file.parent / row["path"])), row["label"]
+        if "\0" in row["path"]:
+            raise EanetError(f"{file}, {where}: {_short(row['path'])} is not a path")
+        path, label = _without_dots(file.parent / row["path"]), row["label"]
         first, other = labels.setdefault(path, (where, label))
         if other != label:
             raise EanetError(
@@ -60,6 +61,11 @@ def read_list(file: Path) -> Layout:
         {split: Listing(file, dict(sorted(found.items())), []) for split, found in splits.items()},
         [],
     )
+
+
+def _without_dots(path: Path) -> Path:
+    """Remove ``..``, so that one file has one path; links to folders are followed for that."""
+    return path.parent.resolve() / path.name if ".." in path.parts else path
 
 
 def _read_csv(file: Path) -> Iterator[Row]:

@@ -100,9 +100,12 @@ def holds_class(root: Path, folder: Path) -> bool:
     Raises:
         EanetError: as in `read_folder`.
     """
-    if not root.is_dir():
-        return False
-    places = [place.resolve() for place in _split_folders(root)[0].values()]
+    try:
+        if not root.is_dir():
+            return False
+        places = [place.resolve() for place in _split_folders(root)[0].values()]
+    except OSError as error:
+        raise EanetError(f"cannot read {root} ({error.strerror})") from error
     return any(folder.resolve().is_relative_to(place) for place in places)
 
 

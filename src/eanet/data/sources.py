@@ -97,7 +97,7 @@ def data_name(data: str | Path) -> str:
     text = str(data)
     if text in _SOURCES:
         return text
-    path = user_path(text).resolve()
+    path = _absolute(user_path(text))
     if is_archive(path):
         return readable(archive_stem(path))
     return readable(path.stem if is_list(path) else path.name)
@@ -106,7 +106,12 @@ def data_name(data: str | Path) -> str:
 def locate(data: str | Path) -> str:
     """Make an existing path absolute, so that it is valid anywhere; leave names as they are."""
     path, text = _path(data), str(data)
-    return text if text in _SOURCES or not path.exists() else str(path.resolve())
+    return text if text in _SOURCES or not path.exists() else str(_absolute(path))
+
+
+def _absolute(path: Path) -> Path:
+    """Resolve links, except of a file itself: its name and place say how to read it."""
+    return path.resolve() if path.is_dir() else path.parent.resolve() / path.name
 
 
 def check_outside(folder: Path, data: str | Path) -> None:

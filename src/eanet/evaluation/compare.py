@@ -97,12 +97,12 @@ def compare(
     folder = folder or _folder(chosen)
     if (folder / CONDITIONS).is_file() or is_run(folder):
         raise EanetError(f"{folder} holds runs of its own; name another folder with --output")
-    return _write(by_settings([Run.read(Path(name)) for name in chosen]), folder)
+    return _write(by_settings([Run.read(user_path(name)) for name in chosen]), folder)
 
 
 def _is_run(name: str) -> bool:
     """Whether ``name`` is a run directory. Model names take precedence; ``./vit`` is the folder."""
-    return name not in {entry.name for entry in known_models()} and is_run(Path(name))
+    return name not in {entry.name for entry in known_models()} and is_run(user_path(name))
 
 
 def _check(name: str) -> None:
@@ -110,7 +110,7 @@ def _check(name: str) -> None:
     try:
         read_name(name)
     except WrongArgumentError as error:
-        if Path(name).exists():
+        if user_path(name).exists():
             raise EanetError(f"{name} is neither a run directory nor a model") from error
         if "/" in name:
             raise EanetError(f"no such run directory: {name}") from error
@@ -118,7 +118,7 @@ def _check(name: str) -> None:
 
 
 def _folder(names: Sequence[str]) -> Path:
-    few = [Path(name).resolve().name for name in names[:3]]
+    few = [user_path(name).resolve().name for name in names[:3]]
     more = [f"and-{len(names) - 3}-more"] if len(names) > 3 else []
     return Path("runs") / "-".join(["compare", *few, *more])
 

@@ -179,8 +179,9 @@ def _compared_with(first: Entry, entry: Entry) -> Entry:
 
 
 def _pairs(first: Entry, entry: Entry) -> list[tuple[Run, Run]]:
-    """Pair runs of the same seed; single runs are paired whatever their seeds."""
-    if len(first.runs) == len(entry.runs) == 1:
+    """Pair runs of the same seed; runs that were meant to be single, whatever their seeds."""
+    failures = first.failures or entry.failures
+    if len(first.runs) == len(entry.runs) == 1 and not failures:
         return [(first.runs[0], entry.runs[0])]
     by_seed = {run.settings.seed: run for run in first.runs}
     seeds = [(by_seed.get(run.settings.seed), run) for run in entry.runs]

@@ -110,9 +110,7 @@ class Run:
         """
         run = RunDirectory.open(path)
         settings, history = run.read_settings()[1], run.read_history()
-        may_end_early = settings.minutes is not None or settings.patience is not None
-        is_cut = len(history) < settings.epochs and not may_end_early
-        if is_cut or not (path / "metrics.json").is_file():
+        if not (_is_finished(run, settings, history) and (path / "metrics.json").is_file()):
             command = f"eanet train --resume {shlex.quote(str(path))}"
             raise EanetError(f"{path} is not finished; resume with: {command}")
         answers = Answers.read(path) or _ask(run)
@@ -147,6 +145,13 @@ class Run:
 def is_run(path: Path) -> bool:
     """Whether ``path`` is a run directory."""
     return (path / SETTINGS).is_file()
+
+
+def _is_finished(run: RunDirectory, settings: TrainSettings, history: Sequence[Any]) -> bool:
+    if settings.minutes is None and settings.patience is None:
+        return len(history) >= settings.epochs
+    state = run.read_checkpoint()  # may be deleted to save space once the run is finished
+    return state is None or state["progress"].get("finished") is not False
 
 
 def _ask(run: RunDirectory) -> Answers:

@@ -19,8 +19,9 @@ class Difference:
 
     Attributes:
         mean: over the seeds and test images.
-        low: lower end of the 95 % confidence interval; None for a single seed.
-        high: upper end; None for a single seed.
+        low: lower end of the 95 % confidence interval; None for a single seed, and if the
+            difference is the same on every image.
+        high: upper end; None likewise.
         p: probability of a difference at least this large if there is none.
         seeds: number of pairs of runs.
     """
@@ -94,7 +95,7 @@ def over_seeds(first: Right, other: Right) -> Difference:
     of_images = seeds * float(((by_image - mean) ** 2).sum()) / max(images - 1, 1)
     of_seeds, of_images = max(of_seeds, of_rest), max(of_images, of_rest)
     if not (square := of_seeds + of_images - of_rest):  # one difference on every image
-        return Difference(mean, mean, mean, float(mean == 0), seeds)
+        return Difference(mean, None, None, mcnemar(first[0], other[0]), seeds)
     error = math.sqrt(square / gains.size)
     freedom = (seeds - 1) * (square / of_seeds) ** 2 if of_seeds else math.inf
     reach = float(t.ppf(0.5 + CONFIDENCE / 2, freedom)) * error

@@ -17,12 +17,12 @@ from eanet.console import notice
 from eanet.data.sources import check_outside, data_name, load_dataset
 from eanet.data.splits import Dataset
 from eanet.device import resolve_device
-from eanet.errors import EanetError, WrongArgumentError
+from eanet.errors import EanetError, WrongArgumentError, describe
 from eanet.evaluation.compare_runs import Answers, Run, is_run, keep_peak
 from eanet.evaluation.measuring import peak_memory
 from eanet.evaluation.own_process import in_own_process
 from eanet.evaluation.report import write_report
-from eanet.files import alone, replacing
+from eanet.files import alone, check_writable, replacing
 from eanet.models.weights import model_digest
 from eanet.training.defaults import decide, tell
 from eanet.training.engine import decide_compile, training_operations
@@ -71,6 +71,7 @@ def train_all(
     tell(choices)
     folder = output or _folder(settings)
     check_outside(folder, settings.data)
+    check_writable(folder)
     settings = _agree(folder, settings, models)
     with alone(folder):
         runs, failures = _train_each(models, seeds, folder, settings)
@@ -200,5 +201,4 @@ def _reason(error: Exception) -> str:
     """Return one line on why a run failed."""
     if isinstance(error, BrokenProcessPool):
         return "its process was killed, probably out of memory; try a smaller --batch-size"
-    text = " ".join(str(error).split())
-    return text if isinstance(error, EanetError) else f"{type(error).__name__}: {text}"
+    return str(error) if isinstance(error, EanetError) else describe(error)

@@ -16,8 +16,10 @@ def conclusion(entries: Sequence[Entry]) -> str:
     """State what may be concluded and what not, in one sentence."""
     first, *others = entries
     compared = [entry for entry in others if entry.difference is not None]
+    if not others:
+        return "There is only one model, so nothing is compared."
     if not compared:
-        return "There are no two models with runs of the same seed, so nothing is compared."
+        return f"No other model has a run of the same seed as {first.name}: nothing is compared."
     parts = []
     for verb, chosen in (
         ("better", [e for e in compared if _shown(e) > 0]),

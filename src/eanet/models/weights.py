@@ -52,9 +52,9 @@ def describe(model: Classifier) -> dict[str, Any]:
     }
 
 
-def save_model(model: Classifier, directory: Path) -> Path:
+def save_model(model: Classifier, directory: str | Path) -> Path:
     """Write weights and configuration into ``directory``; each file is replaced atomically."""
-    description = describe(model)
+    directory, description = user_path(directory), describe(model)
     tensors = {k: v.detach().cpu().contiguous() for k, v in model.state_dict().items()}
     path = directory / WEIGHTS
     with replacing(path) as partial:
@@ -128,13 +128,18 @@ def load_model(where: str | Path) -> Classifier:
     path = find_model(where)
     with _opened(path) as (file, description):
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    model = create_model(
-        description["name"],
-        classes=description["classes"],
-        image_size=description["image_size"],
-        in_channels=description["in_channels"],
-        **description["settings"],
-    )
+    try:
+        model = create_model(
+            description["name"],
+            classes=description["classes"],
+            image_size=description["image_size"],
+            in_channels=description["in_channels"],
+            **description["settings"],
+        )
+    except (EanetError, TypeError, ValueError) as error:
+        raise EanetError(
+            f"{path} holds a model that this version of eanet cannot build ({error})"
+        ) from error
     try:
         model.load_state_dict(tensors)
     except RuntimeError as error:

@@ -15,7 +15,7 @@ from eanet.data.batches import default_batch_size, derive_seed
 from eanet.data.sources import check_outside, load_dataset, locate
 from eanet.data.splits import Dataset
 from eanet.device import resolve_device
-from eanet.files import alone
+from eanet.files import alone, check_writable
 from eanet.models import Classifier, create_model
 from eanet.models.registry import read_name
 from eanet.models.weights import find_model, locate_model
@@ -46,6 +46,7 @@ def launch(settings: TrainSettings) -> RunDirectory:
     if settings.model is not None:
         read_name(settings.model)  # report a wrong name before reading the data
     check_outside(settings.output, settings.data)
+    check_writable(settings.output)
     settings = with_architecture(located(settings))
     if settings.teacher is not None:
         find_model(settings.teacher)  # likewise
@@ -60,7 +61,7 @@ def launch(settings: TrainSettings) -> RunDirectory:
     teacher = find_teacher(chosen, dataset)
     model = fresh_model(chosen, dataset)
     resolved = resolve(chosen, dataset, model, teacher)
-    check_shares(min(resolved.batch_size, len(dataset.train)), fabric)
+    check_shares(resolved.batch_size, fabric)
     search = None
     if chosen.learning_rate == "find":
         search = range_test(resolved, dataset.train, fabric, model, teacher)
@@ -181,7 +182,7 @@ def resolve(
     """Resolve all open settings and print a summary; a rate yet to be found is the default."""
     train = dataset.train
     device = resolve_device(settings.device)
-    batch_size = settings.batch_size or default_batch_size(len(train))
+    batch_size = min(settings.batch_size or default_batch_size(len(train)), len(train))
     compiled, why = compiling(settings, dataset, model, teacher)
     rate = settings.learning_rate
     choices = {

@@ -24,6 +24,7 @@ class State:
         spent: seconds used so far; only in runs limited by minutes.
         prepared: ``spent`` after the very first step, which includes compiling.
         validating: seconds that the last validation took; only in runs limited by minutes.
+        finished: whether there is nothing left to train; None in checkpoints of earlier versions.
     """
 
     epoch: int = 0
@@ -37,3 +38,4 @@ class State:
     spent: float = 0.0
     prepared: float | None = None
     validating: float | None = None
+    finished: bool | None = None

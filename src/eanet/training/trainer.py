@@ -90,11 +90,16 @@ class Trainer:
             if self.fabric.is_global_zero:
                 self.run.rewrite_history([])  # the run was killed before its first checkpoint
             return
-        self.model.load_state_dict(state["model"])
-        self.updates.optimizer.load_state_dict(state["optimizer"])
-        if self.average is not None:
-            self.average.load_state_dict(state["average"])
-        self.state = State(**state["progress"])
+        try:
+            self.model.load_state_dict(state["model"])
+            self.updates.optimizer.load_state_dict(state["optimizer"])
+            if self.average is not None:
+                self.average.load_state_dict(state["average"])
+            self.state = State(**state["progress"])
+        except (KeyError, RuntimeError, TypeError, ValueError) as error:
+            raise EanetError(
+                f"{self.run.path} was begun by another version of eanet: start a new run"
+            ) from error
         if self.fabric.is_global_zero:
             self.run.rewrite_history(self.state.history)
         else:  # the saved sums cover all processes, so only the first keeps them
@@ -151,11 +156,15 @@ class Trainer:
             enabled=self.fabric.is_global_zero,
         )
         with stop_requests() as stop, display, self._events or nullcontext():
-            while not (self.budget.is_over or self._out_of_patience()):
+            if self.state.finished is None:
+                self.state.finished = self._is_finished()
+            while not self.state.finished:
                 self._train_epoch(display, stop)
                 self._end_epoch(display)
                 if self._agreed(stop.requested):
                     self._interrupt()
+            if not self.budget.is_over:
+                notice(f"stopped early: no improvement since epoch {self.state.best_epoch}")
 
     def _train_epoch(self, display: TrainingProgress, stop: StopRequest) -> None:
         """Take the remaining steps of an epoch, or as many as there is time for."""
@@ -218,6 +227,7 @@ class Trainer:
         state.history.append(row)
         state.epoch, state.step, state.seconds = state.epoch + 1, 0, 0.0
         state.sums = torch.zeros_like(state.sums)
+        state.finished = self._is_finished()
         if self.fabric.is_global_zero:
             self.run.append_history(row)
             if self._events is not None:
@@ -246,14 +256,14 @@ class Trainer:
         state.best_epoch = state.epoch + 1
         return True
 
-    def _out_of_patience(self) -> bool:
+    def _is_finished(self) -> bool:
+        """Whether the run ends after this epoch, by its budget or out of patience."""
+        if self.budget.is_over:
+            return True
         patience = self.settings.patience
         if patience is None or self.dataset.validation is None:
             return False
-        if self.state.epoch - self.state.best_epoch < patience:
-            return False
-        notice(f"stopped early: no improvement since epoch {self.state.best_epoch}")
-        return True
+        return self.state.epoch - self.state.best_epoch >= patience
 
     def _interrupt(self) -> None:
         try:
