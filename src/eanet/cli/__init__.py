@@ -39,6 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             # File names need not be UTF-8, and the output may be unable to show all others.
             is_limited = stream is sys.stdout and codecs.lookup(stream.encoding).name != "utf-8"
             stream.reconfigure(errors="backslashreplace" if is_limited else "surrogateescape")
+    code = 0
     try:
         code = _run(arguments)
         sys.stdout.flush()
@@ -46,8 +47,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for the flush at exit
         if isinstance(error, BrokenPipeError):  # the reader of our output, such as `head`, has gone
             return 0
-        report(f"cannot write to standard output: {error.strerror}")
-        return 1
+        if code == 0:  # else that has been reported
+            report(f"cannot write to standard output: {error.strerror}")
+        return code or 1
     return code
 
 
