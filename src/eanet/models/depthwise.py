@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from eanet.models.batch_norm import TokenBatchNorm
-from eanet.models.tracing import autocast_type, is_compiled_on_cpu
+from eanet.models.tracing import autocast_type, is_compiled_on_cpu, needs_gradient
 
 
 class DepthwiseConvolution(nn.Conv2d):
@@ -40,7 +40,7 @@ class DepthwiseConvolution(nn.Conv2d):
 
     def convolve(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         """Convolve as `forward` does, with another weight and bias of the same shapes."""
-        if not is_compiled_on_cpu(x):
+        if not (is_compiled_on_cpu(x) and needs_gradient(x, weight)):
             return _convolve(x, weight, bias)
         working = autocast_type(x)
         y = cast(Tensor, _depthwise(x.to(working), weight.to(working)))
