@@ -47,8 +47,8 @@ def _compute(x: Tensor, weight: Tensor, bias: Tensor, eps: float) -> tuple[Tenso
     return torch.native_batch_norm(x, weight, bias, None, None, True, 0.0, eps)
 
 
-# A custom operator: the code that torch.compile generates for the backward pass sums down columns,
-# which takes several times as long on a CPU (benchmarks/operations.py).
+# A custom operator: the code that torch.compile generates for the backward pass sums down columns
+# and computes anew what follows the norm, which takes longer on a CPU (benchmarks/operations.py).
 _batch_norm = torch.library.custom_op("eanet::batch_norm", _compute, mutates_args=())
 
 

@@ -89,7 +89,7 @@ def _tokens(maps: Tensor) -> Tensor:
 
 
 # A custom operator: torch.compile would bring everything into channels-first order for the backward
-# pass, which takes eight times as long on a CPU (benchmarks/operations.py).
+# pass, which takes several times as long on a CPU (benchmarks/operations.py).
 _depthwise = torch.library.custom_op(
     "eanet::depthwise",
     _convolve,

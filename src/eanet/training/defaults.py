@@ -66,7 +66,7 @@ def choose(facts: Facts | str, device: Device, *, scratch: bool = False) -> tupl
             model,
             Choice("image_size", size, "about as large as the images"),
             Choice("recipe", "default", "light augmentation: small images may hold characters"),
-            Choice("flip", False, "and a mirrored character may be another one"),
+            Choice("flip", False, "a mirrored character may be another one"),
         )
     if facts.images <= FEW and not scratch:
         return (
