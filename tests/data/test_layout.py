@@ -8,7 +8,8 @@ from types import SimpleNamespace
 import pytest
 from PIL import Image
 
-from eanet.data.layout import image_extensions, list_images, read_folder
+from eanet.data.layout import holds_class, image_extensions, list_images, read_folder
+from eanet.errors import EanetError
 
 
 def touch(*paths: Path) -> None:
@@ -88,3 +89,12 @@ def test_photographs_of_iphones_count_where_their_plugin_is_installed(monkeypatc
         image_extensions.cache_clear()
         assert ".heic" in image_extensions()
     image_extensions.cache_clear()
+
+
+def test_an_unreadable_folder_is_one_line_where_its_classes_are_asked_for(tmp_path, monkeypatch):
+    def refuse(_):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "iterdir", refuse)
+    with pytest.raises(EanetError, match=r"cannot read .* \(Permission denied\)"):
+        holds_class(tmp_path, tmp_path / "a")

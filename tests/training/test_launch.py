@@ -16,7 +16,7 @@ from eanet.models import create_model, save_model
 from eanet.models.operations import multiply_adds
 from eanet.models.registry import read_name
 from eanet.training.engine import training_operations
-from eanet.training.launch import fresh_model, located
+from eanet.training.launch import fresh_model, launch, located
 from eanet.training.teacher import Teacher
 from eanet.training.updates import check_shares
 
@@ -44,6 +44,15 @@ def test_models_are_found_from_home_and_an_empty_name_is_none(
     assert settings.init == str(tmp_path / "model.safetensors")
     with pytest.raises(EanetError, match="the name of the model is empty"):
         located(TrainSettings.resolve(teacher=""))
+
+
+def test_an_output_that_cannot_be_written_is_refused_before_the_images_are_read(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "file").touch()
+    settings = TrainSettings.resolve(data="nowhere", output=tmp_path / "file" / "runs")
+    with pytest.raises(EanetError, match=r"cannot write to .*file/runs"):
+        launch(settings)
 
 
 def test_batches_that_processes_cannot_share_are_refused() -> None:

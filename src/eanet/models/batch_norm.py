@@ -29,11 +29,11 @@ class TokenBatchNorm(nn.BatchNorm1d):
         if not (self.training and is_compiled_on_cpu(x)):
             return super().forward(rows).view_as(x)
         y, mean, inverse_std = _batch_norm(rows, self.weight, self.bias, self.eps)
-        self._follow(len(rows), mean, inverse_std)
+        self._update_statistics(len(rows), mean, inverse_std)
         return cast(Tensor, y.view_as(x))
 
     @torch.no_grad()
-    def _follow(self, count: int, mean: Tensor, inverse_std: Tensor) -> None:
+    def _update_statistics(self, count: int, mean: Tensor, inverse_std: Tensor) -> None:
         """Move the running statistics towards those of a batch of ``count`` tokens."""
         momentum = cast(float, self.momentum)
         unbiased = (inverse_std**-2 - self.eps) * (count / (count - 1))
