@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from textwrap import shorten
 from typing import Any, Self, get_args
 
 from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
@@ -53,7 +54,8 @@ class Settings(BaseModel):
                 for e in error.errors()
                 if e["loc"][0] == name
             )
-            raise WrongArgumentError(f"{source}{name}={values[name]}: {reason}") from error
+            given = shorten(str(values[name]), 80, placeholder="...")
+            raise WrongArgumentError(f"{source}{name}={given}: {reason}") from error
 
 
 def _plain(value: Any, field: FieldInfo) -> Any:

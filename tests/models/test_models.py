@@ -152,8 +152,10 @@ def test_exports_with_any_batch(name):
 def test_hub_methods_save_and_load(tmp_path):
     model = create_model("vit", num_classes=3, depth=1).eval()
     model.save_pretrained(tmp_path)
-    loaded = Classifier.from_pretrained(tmp_path)
-    assert torch.equal(loaded(images(1)), model(images(1)))
+    for where in (tmp_path, tmp_path / WEIGHTS):
+        loaded = Classifier.from_pretrained(where, local_files_only=True)
+        assert torch.equal(loaded(images(1)), model(images(1)))
+    assert Classifier.from_pretrained("eanet_tiny_cifar100").config.name == "eanet_tiny"
 
 
 def test_a_model_on_the_hub_is_loaded_by_its_name(tmp_path, monkeypatch):
@@ -173,7 +175,7 @@ def test_a_model_on_the_hub_is_loaded_by_its_name(tmp_path, monkeypatch):
     monkeypatch.setattr("huggingface_hub.hub_mixin.hf_hub_download", download)
     assert load_model("owner/name").config.name == "vit"
     assert Classifier.from_pretrained("owner/name", revision="main").config.name == "vit"
-    assert asked == [("owner/name", name) for name in (WEIGHTS, CONFIG, WEIGHTS)]
+    assert asked == [("owner/name", WEIGHTS)] * 2
     with pytest.raises(EanetError, match=r"loading it from the Hub failed \(no connection\)"):
         load_model("someone/else")
 
@@ -193,6 +195,8 @@ def test_images_of_another_shape_are_refused():
         ({"name": "vit", "num_classes": 3, "classes": ["a"]}, "but 1 are named"),
         ({"name": "vit", "heads": 5}, "heads=5 must divide dim=64"),
         ({"name": "vit", "normalization": ((0,), (1,))}, "3 means"),
+        ({"name": "vit", "image_size": (32, 32)}, "images are square, one number will do"),
+        ({"name": "vit", "classes": "cat"}, "classes='cat': a list of names"),
     ],
 )
 def test_wrong_arguments_are_named(options, message):

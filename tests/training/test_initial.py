@@ -14,7 +14,7 @@ from safetensors.torch import load_file
 import eanet
 from eanet import Classifier, EanetError, create_model, load_model, save_model
 from eanet.config import TrainSettings
-from eanet.models import resize_model
+from eanet.models import adapt_model
 from eanet.training.initial import begin_with, with_architecture, with_scale
 from eanet.training.launch import launch, resume
 from eanet.training.run_directory import CHECKPOINT, RunDirectory
@@ -79,7 +79,9 @@ def test_one_unknown_class_takes_a_new_head_and_leaves_all_else(small: Path) -> 
 
 def test_at_another_size_positions_are_resampled(small: Path) -> None:
     larger = begun(small, image_size=28, patch_size=2)
-    assert torch.equal(larger(pixels(28)), resize_model(load_model(small), 28)(pixels(28)))
+    assert torch.equal(
+        larger(pixels(28)), adapt_model(load_model(small), image_size=28)(pixels(28))
+    )
 
 
 # The settings

@@ -63,6 +63,10 @@ class ImageSet:
     def __len__(self) -> int:
         return len(self.images)
 
+    def __getitem__(self, index: int) -> tuple[NDArray[np.uint8], int]:
+        """Return an image, (3, H, H), and its label, as a `torch.utils.data.DataLoader` asks."""
+        return np.ascontiguousarray(self.images[index].transpose(2, 0, 1)), int(self.labels[index])
+
     @property
     def image_size(self) -> int:
         """Height and width in pixels."""

@@ -26,6 +26,7 @@ from eanet.device import resolve_device
 from eanet.errors import EanetError, InvalidAnswersError, WrongArgumentError
 from eanet.files import user_path
 from eanet.models import Classifier, load_model
+from eanet.models.weights import check_head
 
 BATCH_SIZE = 16  # per thread: small, so that its data fit in the CPU cache and memory is bounded
 T = TypeVar("T")
@@ -84,10 +85,13 @@ class Predictor:
     """A trained classifier with its image preprocessing.
 
     Args:
-        model: the classifier.
+        model: the classifier; it is moved to the device and put into evaluation mode.
         device: where to compute; ``auto`` takes a GPU if available.
         precision: ``fp32``, as in evaluation, or ``bf16``: faster if the processor supports it,
             with probabilities that differ by up to 0.01.
+
+    Raises:
+        EanetError: the model does not take RGB images, or its head does not fit its classes.
     """
 
     def __init__(
@@ -96,6 +100,9 @@ class Predictor:
         device: str = "auto",
         precision: Literal["fp32", "bf16"] = "fp32",
     ) -> None:
+        check_head(model)
+        if model.config.in_channels != 3:
+            raise EanetError(f"the model takes {model.config.in_channels}-channel images, not RGB")
         self.device = resolve_device(device)
         self.precision = precision
         self.model = model.to(self.device).eval()
@@ -265,7 +272,4 @@ def load(
     Raises:
         EanetError: there is no such model, or it does not take RGB images.
     """
-    model = load_model(where)
-    if model.config.in_channels != 3:
-        raise EanetError(f"{where} takes {model.config.in_channels}-channel images, not RGB")
-    return Predictor(model, device, precision)
+    return Predictor(load_model(where), device, precision)

@@ -2,10 +2,10 @@
 
 from eanet.models import family as family  # registers its models
 from eanet.models import keras_example as keras_example  # likewise
+from eanet.models.adapt import adapt_model, adapt_weights
 from eanet.models.classifier import Classifier, ModelConfig
 from eanet.models.external_attention import ExternalAttention, ExternalAttention2d
 from eanet.models.registry import ModelEntry, create_model, models
-from eanet.models.resize import resize_model, resize_positions
 from eanet.models.self_attention import SelfAttention
 from eanet.models.weights import load_model, save_model
 
@@ -16,10 +16,10 @@ __all__ = [
     "ModelConfig",
     "ModelEntry",
     "SelfAttention",
+    "adapt_model",
+    "adapt_weights",
     "create_model",
     "load_model",
     "models",
-    "resize_model",
-    "resize_positions",
     "save_model",
 ]

@@ -10,6 +10,7 @@ from typing import Any, cast
 from huggingface_hub import ModelHubMixin
 from torch import Tensor, nn
 
+from eanet.files import user_path
 from eanet.models.attention_maps import AttentionMaps
 from eanet.models.block import Block
 from eanet.models.embedding import Normalization, PatchEmbedding
@@ -25,7 +26,7 @@ class ModelConfig:
     image_size: int
     in_channels: int
     classes: tuple[str, ...]
-    settings: dict[str, Any] = field(default_factory=dict)
+    settings: dict[str, Any] = field(default_factory=dict, hash=False)
     """Settings given for the named architecture; its defaults apply to the others."""
 
 
@@ -115,7 +116,8 @@ class Classifier(
                 f"{self.config.name} takes images (B, {self.config.in_channels}, {size}, {size}), "
                 f"not {tuple(images.shape)}"
             )
-        tokens: Tensor = self.embedding(self.normalization(images))
+        normalized = self.normalization(images).to(self.embedding.position.dtype)
+        tokens: Tensor = self.embedding(normalized)
         return tokens
 
     def forward(self, images: Tensor) -> Tensor:
@@ -129,10 +131,13 @@ class Classifier(
         save_model(self, save_directory)
 
     @classmethod
-    def _from_pretrained(cls, *, model_id: str, **options: Any) -> Classifier:
-        from eanet.models.weights import load_from_hub, load_model
+    def from_pretrained(
+        cls, pretrained_model_name_or_path: str | Path, **options: Any
+    ) -> Classifier:
+        """Load a model as `load_model` does; ``options`` are those of `hf_hub_download`."""
+        from eanet.models.weights import bundled_models, load_from_hub, load_model
 
-        options.pop("config", None)  # the file of the weights describes the model
-        if Path(model_id).is_dir():
-            return load_model(model_id)
-        return load_from_hub(model_id, **options)
+        where = pretrained_model_name_or_path
+        if user_path(where).exists() or str(where) in bundled_models():
+            return load_model(where)
+        return load_from_hub(str(where), **options)

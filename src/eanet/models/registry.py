@@ -136,8 +136,12 @@ def create_model(
         **settings: of the architecture, such as ``depth``; its defaults apply to the others.
 
     Raises:
-        EanetError: an unknown name or setting, or sizes that do not fit each other.
+        EanetError: an unknown name or setting, or values that do not fit.
     """
+    if not isinstance(image_size, int):
+        raise WrongArgumentError(f"image_size={image_size}: images are square, one number will do")
+    if isinstance(classes, str):
+        raise WrongArgumentError(f"classes={classes!r}: a list of names is needed, not one text")
     name, own = read_name(name)
     settings = own | read_settings(name, settings)
     if classes is None:

@@ -22,6 +22,7 @@ from safetensors.torch import save
 
 from eanet.errors import EanetError, WrongArgumentError, unknown_name
 from eanet.files import replacing, user_path, write_json
+from eanet.models.adapt import adapt_model
 from eanet.models.classifier import Classifier
 from eanet.models.registry import create_model
 
@@ -53,7 +54,15 @@ def describe(model: Classifier) -> dict[str, Any]:
 
 
 def save_model(model: Classifier, directory: str | Path) -> Path:
-    """Write weights and configuration into ``directory``; each file is replaced atomically."""
+    """Write weights and configuration into ``directory``; each file is replaced atomically.
+
+    Raises:
+        EanetError: `load_model` could not load what would be written, or it cannot be written.
+    """
+    model = getattr(model, "_orig_mod", model)  # what `torch.compile` wraps
+    if not isinstance(model, Classifier):
+        raise WrongArgumentError(f"only a Classifier can be saved, not a {type(model).__name__}")
+    check_head(model)
     directory, description = user_path(directory), describe(model)
     tensors = {k: v.detach().cpu().contiguous() for k, v in model.state_dict().items()}
     path = directory / WEIGHTS
@@ -61,6 +70,16 @@ def save_model(model: Classifier, directory: str | Path) -> Path:
         partial.write_bytes(save(tensors, {"format": "pt", "eanet": json.dumps(description)}))
     write_json(directory / CONFIG, description)
     return path
+
+
+def check_head(model: Classifier) -> None:
+    """Raise an `EanetError` if a replaced head does not fit the names of the classes."""
+    outputs, count = model.head.out_features, len(model.classes)
+    if outputs != count:
+        raise EanetError(
+            f"the head has {outputs} outputs, but the model names {count} classes; to change "
+            "them, load_model(..., classes=[...]) makes a new head"
+        )
 
 
 def find_model(where: str | Path) -> Path:
@@ -114,18 +133,24 @@ def model_digest(where: str | Path) -> str:
     return hashlib.sha256(find_model(where).read_bytes()).hexdigest()
 
 
-def load_model(where: str | Path) -> Classifier:
+def load_model(where: str | Path, **changes: Any) -> Classifier:
     """Load a model, in evaluation mode, on the CPU.
 
     Args:
         where: a run directory, a ``.safetensors`` file, the name of a model that comes with the
             package (see `bundled_models`), or that of a repository on the Hugging Face Hub
             (``owner/name``). An existing path of this name takes precedence over the other two.
+        **changes: to fine-tune it: ``classes`` or ``num_classes``, ``image_size``, ``dropout`` or
+            ``drop_path``, as in `adapt_model`.
 
     Raises:
         EanetError: there is no model, or it was not written by this project.
     """
-    path = find_model(where)
+    model = _load(find_model(where))
+    return adapt_model(model, **changes) if changes else model
+
+
+def _load(path: Path) -> Classifier:
     with _opened(path) as (file, description):
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     try:

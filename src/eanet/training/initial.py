@@ -8,12 +8,11 @@ from eanet.config import TrainSettings
 from eanet.console import notice
 from eanet.data.sources import natural_size
 from eanet.errors import EanetError, WrongArgumentError
-from eanet.models import Classifier, create_model, load_model, resize_positions
+from eanet.models import Classifier, adapt_weights, create_model, load_model
 from eanet.models.registry import all_settings, read_name, write_name
 from eanet.models.weights import model_digest
 from eanet.training.run_directory import CHECKPOINT, MODELS, RunDirectory
 
-HEAD = ("head.weight", "head.bias")
 RECIPE = ("dropout", "drop_path")  # model settings that each run sets for itself
 
 
@@ -63,25 +62,14 @@ def with_scale(settings: TrainSettings, asked: int | None) -> TrainSettings:
 
 
 def begin_with(model: Classifier, where: str | Path) -> None:
-    """Load the weights of a trained model into one of the same architecture.
-
-    The trained position embeddings are resampled. The trained normalisation is kept, since the
-    weights were learned with it. The trained head is kept if it knows all the classes by name;
-    otherwise the new head is.
+    """Load trained weights as `adapt_weights` does, and say so.
 
     Args:
         model: model with fresh weights, for its own classes and image size.
         where: see `load_model`.
     """
     trained = load_model(where)
-    state = resize_positions(trained.state_dict(), model.embedding.grid)
-    keeps_head = set(model.classes) <= set(trained.classes)
-    if keeps_head:
-        rows = [trained.classes.index(name) for name in model.classes]
-        state |= {name: state[name][rows] for name in HEAD}
-    else:
-        state |= {name: model.state_dict()[name] for name in HEAD}
-    model.load_state_dict(state)
+    keeps_head = adapt_weights(trained, model)
     grid, size = model.embedding.grid, trained.config.image_size
     notice(
         f"starts from the weights of {where} ({size} x {size} pixels, {len(trained.classes)} "

@@ -1,13 +1,13 @@
-"""Models at another image size than they were made for."""
+"""Models for other images and classes than they were made for."""
 
 from __future__ import annotations
 
 import pytest
 import torch
 
-from eanet import create_model
-from eanet.models import resize_model, resize_positions
-from eanet.models.resize import POSITION
+from eanet import EanetError, create_model, load_model, save_model
+from eanet.models import adapt_model
+from eanet.models.adapt import POSITION, resize_positions
 
 
 @pytest.mark.parametrize("name", ["eanet_tiny", "keras_eanet"])
@@ -15,7 +15,7 @@ def test_a_model_of_another_size_keeps_all_but_its_positions(name):
     torch.manual_seed(0)
     mean_std = ((1.0, 2.0, 3.0), (4.0, 5.0, 6.0))
     model = create_model(name, classes=["a", "b"], depth=1, normalization=mean_std).eval()
-    larger = resize_model(model, 48)
+    larger = adapt_model(model, image_size=48)
     assert larger.config.image_size == 48
     assert larger.classes == model.classes
     assert not larger.training
@@ -29,12 +29,37 @@ def test_a_model_of_another_size_keeps_all_but_its_positions(name):
 def test_a_size_whose_own_patch_differs_is_reached_with_the_models_patch():
     model = create_model("eanet_tiny", depth=1)
     assert create_model("eanet_tiny", image_size=64, depth=1).embedding.patch_size == 8
-    assert resize_model(model, 64).embedding.grid == 16
+    assert adapt_model(model, image_size=64).embedding.grid == 16
 
 
 def test_a_model_keeps_its_type():
-    larger = resize_model(create_model("eanet_tiny", depth=1).double(), 64)
+    larger = adapt_model(create_model("eanet_tiny", depth=1).double(), image_size=64)
     assert {p.dtype for p in larger.parameters()} == {torch.float64}
+
+
+def test_classes_that_the_head_knows_by_name_keep_their_outputs():
+    model = create_model("keras_eanet", classes=["a", "b", "c"], depth=1).eval()
+    pixels = torch.randint(256, (2, 3, 32, 32), dtype=torch.uint8)
+    fewer = adapt_model(model, classes=["c", "a"])
+    assert fewer.classes == ("c", "a")
+    torch.testing.assert_close(fewer(pixels), model(pixels)[:, [2, 0]])
+
+
+def test_a_loaded_model_gets_a_new_head_and_rates_to_fine_tune_it(tmp_path):
+    save_model(create_model("eanet_tiny", classes=["a", "b"], depth=1), tmp_path)
+    trained = load_model(tmp_path)
+    model = load_model(tmp_path, classes=["b", "c"], image_size=48, dropout=0.1, drop_path=0.2)
+    assert model.config.settings["dropout"] == 0.1
+    assert model.config.settings["drop_path"] == 0.2
+    assert model(torch.zeros(1, 3, 48, 48)).shape == (1, 2)
+    assert not torch.equal(model.head.weight, trained.head.weight)
+    body = model.blocks.state_dict()
+    assert all(torch.equal(body[n], x) for n, x in trained.blocks.state_dict().items())
+    again = load_model(save_model(model, tmp_path / "own"))
+    assert again.classes == ("b", "c")
+    assert load_model(tmp_path, num_classes=5).classes[4] == "class 4"
+    with pytest.raises(EanetError, match="a dropout probability is at least 0 and below 1, not 2"):
+        load_model(tmp_path, dropout=2)
 
 
 def test_the_same_grid_changes_nothing():
