@@ -61,11 +61,11 @@ class NormalizedDepthwiseConvolution(nn.Sequential):
     def forward(self, x: Tensor) -> Tensor:
         """Map tokens ``(B, N, dim)`` to ``(B, N, dim)``."""
         convolution, norm = cast(tuple[DepthwiseConvolution, TokenBatchNorm], tuple(self))
-        if self.training:
+        mean, variance = norm.running_mean, norm.running_var
+        if norm.training or mean is None or variance is None:
             normalized: Tensor = norm(convolution(x))
             return normalized
         # In evaluation the norm is a fixed affine map: one convolution does both.
-        mean, variance = cast(Tensor, norm.running_mean), cast(Tensor, norm.running_var)
         scale = norm.weight * (variance + norm.eps).rsqrt()  # (dim,)
         weight = convolution.weight * scale.view(-1, 1, 1, 1)  # (dim, 1, 3, 3)
         return convolution.convolve(x, weight, norm.bias - mean * scale)

@@ -10,10 +10,11 @@ from typing import Any, cast
 
 import torch
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
 from eanet.models import kernels
 from eanet.models.dropout import Dropout, scaled_mask
-from eanet.models.tracing import is_traced
+from eanet.models.tracing import is_traced, is_transformed
 
 c_int64, c_uint64 = ctypes.c_int64, ctypes.c_uint64
 
@@ -30,10 +31,13 @@ def double_normalize(logits: Tensor, dropout: Dropout | None = None) -> Tensor:
 
     Returns:
         ``(B, N, h, S)`` in the type of ``logits``; without dropout, each token's weights over its
-        slots sum to 1.
+        slots sum to 1. Differentiable once, except with `torch.func`.
     """
+    if is_transformed():
+        a = _forward(logits)[0]
+        return a if dropout is None else cast(Tensor, dropout(a))
     if logits.device.type != "cpu" or torch.compiler.is_exporting():
-        a: Tensor = _DoubleNormalize.apply(logits)  # type: ignore[no-untyped-call]
+        a = cast(Tensor, _DoubleNormalize.apply(logits))  # type: ignore[no-untyped-call]
         return a if dropout is None else cast(Tensor, dropout(a))
     normalize = _normalize_and_drop if is_traced(logits) else _compute
     return cast(Tensor, normalize(logits, *(dropout or Dropout()).draw())[0])
@@ -75,6 +79,7 @@ class _DoubleNormalize(torch.autograd.Function):
         return a
 
     @staticmethod
+    @once_differentiable  # r is no constant, as a second derivative would take it to be
     def backward(ctx: Any, gradient: Tensor) -> Tensor:
         return _backward(gradient, *ctx.saved_tensors).to(gradient.dtype)
 

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from eanet.models import kernels
+from eanet.models.tracing import is_transformed
 
 LEVELS = 256  # values of a byte
 PIECE = 2**15
@@ -68,7 +69,7 @@ def _(seed: Tensor, count: int) -> Tensor:
     return seed.new_empty(count, dtype=torch.uint8)
 
 
-class Dropout(nn.Module):
+class Dropout(nn.Dropout):
     """`torch.nn.Dropout` (Srivastava et al., 2014), with bytes drawn in bulk on CPUs.
 
     The bytes follow PyTorch's default generator, as the draws of `torch.nn.Dropout` do.
@@ -86,7 +87,11 @@ class Dropout(nn.Module):
         if not 0 <= p < 1:
             raise ValueError(f"a dropout probability is at least 0 and below 1, not {p}")
         self.p = p
-        self.threshold = min(max(round(p * LEVELS), 1), LEVELS - 1)
+
+    @property
+    def threshold(self) -> int:
+        """Number of the 256 values of a byte for which an entry is dropped."""
+        return min(max(round(self.p * LEVELS), 1), LEVELS - 1)
 
     def draw(self) -> tuple[Tensor, int]:
         """Return a seed of shape () and a threshold in 256ths, for operators with dropout inside.
@@ -101,7 +106,7 @@ class Dropout(nn.Module):
         """Drop or scale entries of ``x``, of any shape; return it unchanged outside training."""
         if not (self.training and self.p):
             return x
-        if x.device.type != "cpu":
+        if x.device.type != "cpu" or is_transformed():
             return F.dropout(x, self.p)
         seed = torch.randint(2**62, ())
         drawn = random_bytes(seed, x.numel()).view(x.shape)

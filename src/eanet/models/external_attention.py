@@ -6,6 +6,9 @@ Tasks", arXiv 2105.02358, section 3.2 (attention, double normalisation) and 3.3 
 
 from __future__ import annotations
 
+from typing import cast
+
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -34,7 +37,7 @@ class ExternalAttention(nn.Module):
         coefficient: inner width as a multiple of ``dim``, c.
         all_biases: give ``W_q``, ``M_k`` and ``M_v`` biases, to match the parameter counts and
             weights of the published code. Those of ``W_q`` and ``M_k`` are constant over tokens and
-            cancel in the normalisation, so they are neither computed nor trained.
+            cancel in the normalisation, so they are not trained.
         dropout: probability of dropping an entry of the attention map.
         output_dropout: probability of dropping an entry of the result.
 
@@ -80,12 +83,11 @@ class ExternalAttention(nn.Module):
     def logits(self, x: Tensor) -> Tensor:
         """Return how well each token ``(B, N, dim)`` fits each slot: ``(B, N, h, S)``."""
         self._check(x)
-        if self.weights_first:
+        if self._multiplies_weights():
             logits: Tensor = F.linear(x, self._w_in()).unflatten(-1, (self.heads, self.slots))
             return logits  # (B, N, h, S)
-        q = F.linear(x, self.query.weight)
-        q = q.unflatten(-1, (self.heads, self.head_dim))  # (B, N, h, c*d/h)
-        return F.linear(q, self.key_memory.weight)  # (B, N, h, S)
+        q = self.query(x).unflatten(-1, (self.heads, self.head_dim))  # (B, N, h, c*d/h)
+        return cast(Tensor, self.key_memory(q))  # (B, N, h, S)
 
     def attention(self, x: Tensor) -> Tensor:
         """Return the attention of each token ``(B, N, dim)`` to each slot: ``(B, N, h, S)``."""
@@ -113,7 +115,7 @@ class ExternalAttention(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map tokens ``(B, N, dim)`` to ``(B, N, dim)``."""
-        if not self.weights_first:
+        if not self._multiplies_weights():
             a = double_normalize(self.logits(x), self.dropout)  # (B, N, h, S)
             y = self.output(self.value_memory(a).flatten(2))  # (B, N, c*d) -> (B, N, d)
         elif can_fuse(x, self.heads, self.slots):
@@ -125,6 +127,14 @@ class ExternalAttention(nn.Module):
             y = F.linear(a.flatten(2), self._w_out(), self._bias())  # (B, N, h*S) -> (B, N, d)
         dropped: Tensor = self.output_dropout(y)
         return dropped
+
+    def _multiplies_weights(self) -> bool:
+        """Return whether neighbouring weights are multiplied before the tokens.
+
+        Layers that were replaced, as LoRA and quantisation do, are called one by one.
+        """
+        layers = (self.query, self.key_memory, self.value_memory, self.output)
+        return self.weights_first and all(type(layer) is nn.Linear for layer in layers)
 
     def _check(self, x: Tensor) -> None:
         if x.ndim != 3 or x.shape[-1] != self.dim:
@@ -161,4 +171,6 @@ class ExternalAttention2d(ExternalAttention):
     def forward(self, x: Tensor) -> Tensor:
         """Apply attention with every pixel of ``(B, C, H, W)`` as a token."""
         tokens = super().forward(x.flatten(2).mT)  # (B, C, H, W) -> (B, H*W, C)
-        return tokens.mT.reshape(x.shape)  # (B, C, H, W)
+        maps: Tensor = tokens.mT.unflatten(2, x.shape[2:])  # (B, C, H, W), in channels-last order
+        is_last = x.is_contiguous(memory_format=torch.channels_last)
+        return maps if is_last else maps.contiguous()

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from eanet.models import kernels
 from eanet.models.dropout import Dropout
-from eanet.models.tracing import autocast_type, is_traced, needs_gradient
+from eanet.models.tracing import autocast_type, is_traced, is_transformed, needs_gradient
 
 GROUP_BYTES = 2**20  # of the map, per group and thread: the L2 cache of many processors
 
@@ -25,7 +25,7 @@ c_int64, c_uint64 = ctypes.c_int64, ctypes.c_uint64
 
 def can_fuse(x: Tensor, heads: int, slots: int) -> bool:
     """Return whether `fused_attention` supports these tokens, in autocast's type if that is on."""
-    if x.device.type != "cpu" or torch.compiler.is_exporting():
+    if x.device.type != "cpu" or torch.compiler.is_exporting() or is_transformed():
         return False
     number = kernels.NUMBERS.get(autocast_type(x))
     return number is not None and _is_built(number, heads, slots)

@@ -30,12 +30,14 @@ class HeadwiseExternalAttention(ExternalAttention):
         super().__init__(
             dim, heads, slots, coefficient, dropout=dropout, output_dropout=output_dropout
         )
-        self.weights_first = True
         self.key_memory = nn.Linear(self.head_dim, heads * slots, bias=False)
         self.value_memory = nn.Linear(heads * slots, self.head_dim, bias=False)
         for weight, dim_of_heads in ((self.key_memory.weight, 0), (self.value_memory.weight, 1)):
             for memory in weight.chunk(heads, dim_of_heads):
                 nn.init.xavier_uniform_(memory)
+
+    def _multiplies_weights(self) -> bool:
+        return True
 
     def _w_in(self) -> Tensor:
         w_q = self.query.weight.view(self.heads, self.head_dim, self.dim)  # (h, c*d/h, d)

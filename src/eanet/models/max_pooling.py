@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from eanet.models.tracing import is_traced
+from eanet.models.tracing import is_compiled_on_cpu
 
 WINDOW, STRIDE, PADDING, DILATION = (3, 3), (2, 2), (1, 1), (1, 1)
 
@@ -18,7 +18,7 @@ class MaxPooling(nn.Module):
 
     def forward(self, maps: Tensor) -> Tensor:
         """Map ``(B, C, H, W)`` to ``(B, C, ceil(H / 2), ceil(W / 2))``."""
-        pool = _max_pool if is_traced(maps) else _compute
+        pool = _max_pool if is_compiled_on_cpu(maps) else _compute
         return cast(Tensor, pool(maps)[0])
 
 

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from eanet.models.attention_maps import AttentionMaps
 from eanet.models.dropout import Dropout
 from eanet.models.fused_self_attention import fused_self_attention
+from eanet.models.tracing import is_transformed
 
 # Tokens from which PyTorch's attention without dropout is faster on a CPU.
 OWN_BELOW = 1024
@@ -90,7 +91,7 @@ class SelfAttention(nn.Module):
 
     def _prefers_own(self, q: Tensor) -> bool:
         """Return whether to use `fused_self_attention`, where PyTorch's attention is slower."""
-        if q.device.type != "cpu" or torch.compiler.is_exporting():
+        if q.device.type != "cpu" or torch.compiler.is_exporting() or is_transformed():
             return False
         if self.training and self.dropout.p:
             return True

@@ -56,7 +56,8 @@ class ConvTokenizer(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Map normalised images ``(B, C, H, W)`` to tokens ``(B, N, d)``, in row-major order."""
-        maps = images.contiguous(memory_format=torch.channels_last)
+        # Channels-last, in a form that `torch.func` supports.
+        maps = images.permute(0, 2, 3, 1).contiguous().permute(0, 3, 1, 2)
         tokens: Tensor = self.stages(maps).flatten(2).mT  # (B, d, g, g) -> (B, N, d)
         return tokens + self.position
 

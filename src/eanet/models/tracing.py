@@ -1,9 +1,10 @@
-"""Whether a custom operator has to be called, or its plain function will do."""
+"""Whether to call a custom operator, its plain function, or formulas that PyTorch can transform."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor
+from torch.autograd import forward_ad
 
 
 def needs_gradient(*inputs: Tensor) -> bool:
@@ -12,12 +13,27 @@ def needs_gradient(*inputs: Tensor) -> bool:
 
 
 def is_traced(*inputs: Tensor) -> bool:
-    """Return whether autograd or the compiler follows the computation, which takes an operator.
+    """Return whether autograd, a compiler or a counter follows the computation.
 
-    Otherwise its plain function does: the first call of an operator imports the compiler, which
-    takes as long as importing the rest of PyTorch and which prediction does not need.
+    It then takes an operator. Otherwise its plain function does: the first call of an operator
+    imports the compiler, which takes as long as importing the rest of PyTorch and which prediction
+    does not need.
     """
-    return needs_gradient(*inputs) or torch.compiler.is_compiling()
+    if needs_gradient(*inputs) or torch.compiler.is_compiling():
+        return True
+    # Neither has a public query: `torch.jit.trace`; fake tensors and counters of operations.
+    return torch._C._is_tracing() or bool(torch._C._len_torch_dispatch_stack())
+
+
+def is_transformed() -> bool:
+    """Return whether `torch.func` or forward-mode differentiation transforms the computation.
+
+    Custom operators support neither.
+    """
+    if torch.compiler.is_compiling():
+        return False
+    functional = torch._C._functorch.peek_interpreter_stack() is not None  # no public query either
+    return functional or forward_ad._current_level >= 0
 
 
 def is_compiled_on_cpu(x: Tensor) -> bool:

@@ -1,0 +1,221 @@
+"""What users of PyTorch do with any module, they can do with these models."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.autograd import forward_ad
+from torch.func import functional_call, grad, jvp, vmap
+from torch.utils.data import DataLoader
+from torch.utils.flop_counter import FlopCounterMode
+
+from eanet import (
+    EanetError,
+    ExternalAttention,
+    ExternalAttention2d,
+    Predictor,
+    create_model,
+    load_dataset,
+    load_model,
+    save_model,
+)
+from eanet.models.batch_norm import TokenBatchNorm
+from eanet.models.depthwise import NormalizedDepthwiseConvolution
+from eanet.models.double_normalization import _DoubleNormalize
+from eanet.models.dropout import Dropout
+
+NAMES = ["eanet_tiny", "keras_eanet", "vit", "eanet_tiny:mixing=written", "eanet_tiny:heads=1"]
+every_model = pytest.mark.parametrize("name", NAMES)
+
+
+def tiny(name: str) -> tuple[nn.Module, Tensor]:
+    torch.manual_seed(0)
+    model = create_model(name, num_classes=4, image_size=16, depth=2).eval()
+    return model, torch.randint(256, (2, 3, 16, 16), dtype=torch.uint8)
+
+
+@every_model
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float64])
+def test_a_model_of_another_type_answers_nearly_the_same(name, dtype):
+    model, pixels = tiny(name)
+    expected = model(pixels)
+    found = model.to(dtype)(pixels)
+    assert found.dtype == dtype
+    torch.testing.assert_close(found.float(), expected, atol=0.05, rtol=0)
+
+
+@every_model
+@pytest.mark.filterwarnings("ignore")  # of tracing, on shapes and on being old
+def test_a_traced_model_holds_all_of_its_operations(name):
+    model, pixels = tiny(name)
+    with torch.no_grad():
+        traced = torch.jit.trace(model, pixels, check_trace=False)
+        assert torch.equal(traced(255 - pixels), model(255 - pixels))
+
+
+@every_model
+def test_a_model_of_fake_tensors_gives_a_shape(name):
+    model, _ = tiny(name)
+    with torch.no_grad(), FakeTensorMode(allow_non_fake_inputs=True):
+        assert model(torch.empty(2, 3, 16, 16)).shape == (2, 4)
+
+
+def test_operations_are_counted_alike_with_and_without_gradients():
+    model, pixels = tiny("keras_eanet")
+    counts = []
+    for enabled in (True, False):
+        with torch.set_grad_enabled(enabled), FlopCounterMode(display=False) as counter:
+            model(pixels)
+        counts.append(counter.get_total_flops())
+    assert counts[0] == counts[1]
+
+
+@every_model
+@pytest.mark.parametrize("training", [False, True])
+@pytest.mark.filterwarnings("ignore:There is a performance drop")
+def test_torch_func_differentiates_by_image(name, training):
+    model, pixels = tiny(f"{name},dropout=0.2" if ":" in name else f"{name}:dropout=0.2")
+    for layer in model.modules():  # whose statistics no transform may change
+        if isinstance(layer, Dropout):
+            layer.train(training)
+    parameters = dict(model.named_parameters())
+
+    def loss(weights: dict[str, Tensor], image: Tensor) -> Tensor:
+        return functional_call(model, weights, (image[None],)).square().sum()
+
+    found = vmap(grad(loss), (None, 0), randomness="different")(parameters, pixels.float())
+    assert all(g.shape == (2, *parameters[n].shape) for n, g in found.items())
+    if not training:
+        model(pixels[:1]).square().sum().backward()
+        for n, parameter in parameters.items():
+            if parameter.grad is not None:
+                torch.testing.assert_close(found[n][0], parameter.grad, atol=1e-5, rtol=1e-3)
+
+
+@pytest.mark.parametrize("coefficient", [1, 4])  # weights multiplied last, and first
+def test_forward_mode_is_the_slope_along_a_direction(coefficient):
+    torch.manual_seed(0)
+    layer = ExternalAttention(16, 4, 64, coefficient).requires_grad_(False)
+    x, direction = torch.randn(2, 2, 9, 16).unbind()
+    exact, a, b = copy.deepcopy(layer).double(), x.double(), 1e-6 * direction.double()
+    expected = ((exact(a + b) - exact(a - b)) / 2e-6).float()
+    with forward_ad.dual_level():
+        tangent = forward_ad.unpack_dual(layer(forward_ad.make_dual(x, direction))).tangent
+    torch.testing.assert_close(tangent, expected, atol=1e-5, rtol=1e-4)
+    torch.testing.assert_close(jvp(layer, (x,), (direction,))[1], tangent)
+
+
+def test_a_second_derivative_off_cpus_is_refused_rather_than_wrong():
+    logits = torch.randn(2, 5, 2, 3, requires_grad=True)
+    (first,) = torch.autograd.grad(
+        _DoubleNormalize.apply(logits).square().sum(), logits, create_graph=True
+    )
+    with pytest.raises(RuntimeError):
+        torch.autograd.grad(first.square().sum(), logits)
+
+
+class LowRank(nn.Module):
+    """A layer with an update of low rank beside it, as peft wraps it."""
+
+    def __init__(self, base: nn.Linear) -> None:
+        super().__init__()
+        self.base_layer = base
+        self.down = nn.Linear(base.in_features, 1, bias=False)
+        self.up = nn.Linear(1, base.out_features, bias=False)
+
+    @property
+    def weight(self) -> Tensor:
+        return self.base_layer.weight
+
+    @property
+    def bias(self) -> Tensor | None:
+        return self.base_layer.bias
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.base_layer(x) + self.up(self.down(x))
+
+
+@pytest.mark.parametrize("name", ["query", "key_memory", "value_memory", "output"])
+def test_a_layer_that_is_replaced_is_called(name):
+    torch.manual_seed(0)
+    attention, x = ExternalAttention(16, 4, 8), torch.randn(2, 9, 16)
+    before = attention(x)
+    setattr(attention, name, LowRank(getattr(attention, name)))
+    after = attention(x)
+    assert not torch.allclose(after, before, atol=1e-3)
+    after.sum().backward()
+    assert getattr(attention, name).up.weight.grad.abs().max() > 0
+    nn.init.zeros_(getattr(attention, name).up.weight)
+    torch.testing.assert_close(attention(x), before)
+
+
+def test_a_norm_put_back_into_training_learns_the_statistics():
+    layer, x = NormalizedDepthwiseConvolution(8).eval(), 3 + torch.randn(4, 9, 8)
+    layer[1].train()
+    layer(x)
+    assert layer[1].num_batches_tracked == 1
+    norm = layer.eval()[1]
+    norm.running_mean = norm.running_var = None  # as TENT does
+    torch.testing.assert_close(layer(x).mean((0, 1)), torch.zeros(8), atol=1e-5, rtol=0)
+
+
+def test_a_norm_that_averages_over_all_batches_does_so_when_compiled():
+    norm, x = TokenBatchNorm(8).train(), 3 + torch.randn(4, 9, 8)
+    norm.momentum = None  # as torch.optim.swa_utils.update_bn does
+    torch.compile(norm, backend="eager")(x)
+    torch.testing.assert_close(norm.running_mean, x.mean((0, 1)))
+
+
+def test_dropout_is_found_and_changed_like_that_of_pytorch():
+    layer = Dropout(0.0).train()
+    assert isinstance(layer, nn.Dropout)
+    layer.p = 0.5
+    assert layer(torch.ones(10_000)).eq(0).float().mean().item() == pytest.approx(0.5, abs=0.05)
+
+
+def test_a_feature_map_keeps_its_order_in_memory():
+    layer, maps = ExternalAttention2d(8, 2, 4), torch.randn(2, 8, 5, 3)
+    assert layer(maps).is_contiguous()
+    last = maps.contiguous(memory_format=torch.channels_last)
+    assert layer(last).is_contiguous(memory_format=torch.channels_last)
+    torch.testing.assert_close(layer(last), layer(maps))
+
+
+def test_a_compiled_model_is_saved_as_the_model_it_wraps(tmp_path):
+    model, pixels = tiny("vit")
+    save_model(torch.compile(model), tmp_path)
+    assert torch.equal(load_model(tmp_path)(pixels), model(pixels))
+    with pytest.raises(EanetError, match="only a Classifier can be saved, not a Linear"):
+        save_model(nn.Linear(1, 1), tmp_path)
+
+
+def test_a_replaced_head_that_the_class_names_do_not_fit_is_refused(tmp_path):
+    model, _ = tiny("vit")
+    model.head = nn.Linear(model.head.in_features, 3)
+    for use in (Predictor, lambda m: save_model(m, tmp_path)):
+        with pytest.raises(EanetError, match=r"3 outputs, but the model names 4 classes; .*load_m"):
+            use(model)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_copy_is_equal_and_its_description_has_a_hash():
+    model, pixels = tiny("keras_eanet")
+    for copied in (copy.deepcopy(model), pickle.loads(pickle.dumps(model))):
+        assert torch.equal(copied(pixels), model(pixels))
+        assert hash(copied.config) == hash(model.config)
+
+
+def test_images_go_from_a_loader_into_a_loop_of_ones_own():
+    data = load_dataset("digits").train
+    model = create_model("eanet_nano:dim=16,depth=1", classes=data.classes, image_size=8)
+    images, labels = next(iter(DataLoader(data, batch_size=32)))
+    assert images.dtype == torch.uint8
+    loss = nn.functional.cross_entropy(model(images), labels)
+    loss.backward()
+    assert torch.equal(labels, torch.from_numpy(data.labels[:32]))
+    assert torch.equal(images[5], torch.from_numpy(data.images[5]).permute(2, 0, 1))
