@@ -91,6 +91,16 @@ def test_a_list_that_is_piped_has_one_line_for_each_name(
     assert err == ""
 
 
+def test_the_settings_of_a_model_are_listed_as_they_are_given(capsys: Capture) -> None:
+    assert main(["models", "eanet_tiny:mixing=self,conv=off"]) == 0
+    lines = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert lines[0] == ["setting", "value"]
+    assert ["mixing", "self"] in lines
+    assert ["conv", "false"] in lines
+    assert ["attention_blocks", "1"] in lines
+    assert lines[-1][1] == "parameters"
+
+
 def test_a_list_fits_the_window_of_a_terminal(
     monkeypatch: pytest.MonkeyPatch, capsys: Capture
 ) -> None:

@@ -23,7 +23,9 @@ class AugmentSettings(Settings):
     """How training images are augmented; everything but ``flip`` is off by default."""
 
     flip: bool | None = Field(
-        None, description="mirror half of the images; unset: on, except for digits"
+        None,
+        description="mirror half of the images; unset: on, except for digits and for images of "
+        "your own below 48 pixels",
     )
     translate: float = Field(
         0.0, ge=0, lt=1, description="padded random crop: +- this fraction of the side"
@@ -136,7 +138,7 @@ class TrainSettings(MachineSettings, Recipe):
     init: str | Path | None = Field(
         None,
         description="begin with the weights of a trained model: run directory, model file, "
-        "bundled model or Hub id; none: random; unset: what suits the images",
+        "bundled model or Hub id; none: random; unset: what suits the images; with --model: random",
     )
     teacher: str | Path | None = Field(
         None,

@@ -63,17 +63,22 @@ def test_few_photographs_begin_with_trained_weights(device: str) -> None:
         ({"init": "eanet_tiny_cifar100"}, "finetune"),
         ({"init": "none"}, "photos"),
         ({"model": "vit"}, "photos"),
+        ({"recipe": "finetune"}, "finetune"),
+        ({"recipe": "default"}, "default"),
     ],
 )
 def test_another_model_or_no_weights_mean_training_from_scratch(
-    tmp_path: Path, given: dict[str, str], recipe: str
+    tmp_path: Path, given: dict[str, str], recipe: str, capsys
 ) -> None:
     for name in ("a", "b"):
         (tmp_path / name).mkdir()
         Image.new("RGB", (90, 60)).save(tmp_path / name / "1.png")
-    settings, _ = decide(located(TrainSettings.resolve(data=str(tmp_path), **given)))
+    settings, choices = decide(located(TrainSettings.resolve(data=str(tmp_path), **given)))
     assert settings.recipe == recipe
     assert (settings.init is not None) == (recipe == "finetune")
+    tell(choices)
+    said = "--init eanet_tiny_cifar100 would begin with pretrained weights"
+    assert (said in capsys.readouterr().err) == (settings.init is None and "init" not in given)
 
 
 def test_small_images_are_not_blown_up_nor_taken_for_photographs() -> None:

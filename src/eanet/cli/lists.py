@@ -14,8 +14,15 @@ from eanet.errors import unknown_name
 
 def add(commands: Commands) -> None:
     """Declare the command."""
-    commands.add(
-        "models", _models, "list the architectures and the bundled trained models", "eanet models"
+    listed = commands.add(
+        "models",
+        _models,
+        "list the architectures and the bundled trained models, or the settings of one",
+        "eanet models",
+        "eanet models eanet_tiny",
+    )
+    listed.add_argument(
+        "name", nargs="?", help="architecture whose settings to list, with changes or without"
     )
     made = commands.add(
         "recipes",
@@ -27,10 +34,19 @@ def add(commands: Commands) -> None:
     made.add_argument("name", nargs="?", help="recipe to print")
 
 
-def _models(_: argparse.Namespace) -> None:
+def _models(options: argparse.Namespace) -> None:
     from eanet.models import create_model, models
+    from eanet.models.registry import all_settings, read_name, write_value
     from eanet.models.weights import bundled_models
 
+    if options.name is not None:
+        model, settings = create_model(options.name), all_settings(*read_name(options.name))
+        print_table(("setting", "value"), [(s, write_value(v)) for s, v in settings.items()])
+        size = model.config.image_size
+        stdout().print(
+            f"{model.num_parameters:,} parameters for 100 classes of {size} x {size} colour images"
+        )
+        return
     rows = [(m.name, f"{create_model(m.name).num_parameters:,}", m.summary) for m in models()]
     print_table(("model", "parameters", "what it is"), rows)
     stdout().print("parameters: for 100 classes of 32 x 32 colour images")

@@ -69,12 +69,14 @@ def read_name(text: str) -> tuple[str, dict[str, Any]]:
 
 def write_name(name: str, settings: Mapping[str, Any]) -> str:
     """Format a model's name and settings as `read_name` parses them."""
-    words = {None: "none", True: "true", False: "false"}
-    pairs = ",".join(
-        f"{key}={words[value] if value is None or isinstance(value, bool) else value}"
-        for key, value in settings.items()
-    )
+    pairs = ",".join(f"{key}={write_value(value)}" for key, value in settings.items())
     return f"{name}:{pairs}" if pairs else name
+
+
+def write_value(value: Any) -> str:
+    """Format the value of a setting as `read_name` parses it."""
+    words = {None: "none", True: "true", False: "false"}
+    return words[value] if value is None or isinstance(value, bool) else str(value)
 
 
 def read_settings(name: str, given: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Defaults for model, recipe, image size, epochs and batch size that were left open."""
+"""Defaults for the settings that were left open: what suits the images."""
 
 from __future__ import annotations
 
@@ -41,6 +41,7 @@ NAMED: Mapping[str, tuple[Choice, ...]] = {
 PHOTOGRAPH = 48  # pixels of the shorter side; anything smaller is an icon, character or thumbnail
 SIZES: Mapping[Device, int] = {"cpu": 64, "mps": 96, "cuda": 128}
 FEW = 5000  # photographs
+FINE_TUNING = "finetune"
 LEAST_BATCH = 32
 FEWEST_EPOCHS, MOST_EPOCHS = 30, 300
 
@@ -73,12 +74,15 @@ def choose(facts: Facts | str, device: Device, *, scratch: bool = False) -> tupl
             Choice("init", DEFAULT_MODEL, "few photographs: pretrained weights do better"),
             Choice("model", "eanet_tiny", "matches these weights"),
             Choice("image_size", 64, "the fastest size with enough detail"),
-            Choice("recipe", "finetune", "short: the weights only adapt"),
+            Choice("recipe", FINE_TUNING, "short: the weights only adapt"),
         )
+    why_scratch = f"--init {DEFAULT_MODEL} would begin with pretrained weights"
+    random = (Choice("init", "none", why_scratch),) if facts.images <= FEW else ()
     epochs = min(MOST_EPOCHS, max(FEWEST_EPOCHS, round(4700 / sqrt(facts.images) / 10) * 10))
     batch_size = max(LEAST_BATCH, default_batch_size(facts.images))
     size = SIZES[device]
     return (
+        *random,
         model,
         Choice("image_size", size, f"the fastest size with enough detail, for {device}"),
         Choice("recipe", "photos", "photographs: strong augmentation adds variety"),
@@ -91,14 +95,16 @@ def decide(settings: TrainSettings) -> tuple[TrainSettings, tuple[Choice, ...]]:
     """Return the settings with every open one chosen, and these choices.
 
     Epochs are chosen only together with the recipe: a recipe that was asked for has its own.
+    Pretrained weights are chosen only if neither another model nor another recipe was asked for.
 
     Raises:
         EanetError: the images cannot be found.
     """
     facts = settings.data if settings.data in NAMED else look(own_images(settings.data))
     given = settings.given()
-    asked = {name for name, value in given.items() if value is not None}
-    scratch = settings.init is None and ("init" in given or settings.model is not None)
+    asked = {name for name, value in given.items() if value is not None or name == "init"}
+    other = settings.model is not None or settings.recipe not in (None, FINE_TUNING)
+    scratch = settings.init is None and ("init" in given or other)
     if asked & {"recipe", "minutes"}:
         asked.add("epochs")
     choices = choose(facts, resolve_device(settings.device), scratch=scratch)
