@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from eanet.api import TrainingResult, compare, explain, resume, train
-    from eanet.data.sources import load_dataset
+    from eanet.api import TrainingResult, compare, explain, load_dataset, resume, train
     from eanet.deploy.predictor import Prediction, Predictor, load
     from eanet.errors import EanetError
     from eanet.evaluation.benchmark import benchmark
@@ -42,7 +41,7 @@ _HOMES = {
     "explain": "eanet.api",
     "import_keras": "eanet.models.keras_import",
     "load": "eanet.deploy.predictor",
-    "load_dataset": "eanet.data.sources",
+    "load_dataset": "eanet.api",
     "load_model": "eanet.models",
     "resume": "eanet.api",
     "save_model": "eanet.models",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +13,7 @@ from eanet.files import user_path
 from eanet.machine import MachineSettings
 
 if TYPE_CHECKING:
+    from eanet.data.splits import Dataset
     from eanet.evaluation.compare import Comparison
 
 MACHINE = tuple(MachineSettings.model_fields)  # what a resumed run may change
@@ -35,6 +36,8 @@ class TrainingResult:
 
 def train(data: str | Path = "digits", **settings: Any) -> TrainingResult:
     """Train a classifier, evaluate it on the test images and draw the figures.
+
+    Seeds PyTorch's generator and sets its number of threads if ``threads`` is given, for good.
 
     Args:
         data: ``digits``, ``cifar10``, ``cifar100``, a folder, a list or an archive of images.
@@ -97,6 +100,31 @@ def compare(
     return compare_all(names, seeds=seeds, output=output, **settings)
 
 
+def load_dataset(data: str | Path = "digits", **options: Any) -> Dataset:
+    """Load the images of a data set, for a loop of one's own.
+
+    Args:
+        data: as for `train`.
+        **options: ``image_size``, ``data_dir``, ``validation_fraction``, ``validation_split`` or
+            ``split_seed``, as in `train`; see `eanet.data.splits.DataOptions`.
+
+    Returns:
+        The data set, with ``train``, ``validation`` (None if there is none) and ``test``, each an
+        `eanet.data.imageset.ImageSet`, which a `torch.utils.data.DataLoader` takes.
+
+    Raises:
+        EanetError: there is no such data set or option, or the images cannot be loaded.
+    """
+    from eanet.data.sources import load_dataset as load_splits
+    from eanet.data.splits import DataOptions
+
+    known = [field.name for field in fields(DataOptions)]
+    for name in options:
+        if name not in known:
+            raise unknown_name("option", name, known)
+    return load_splits(data, DataOptions(**options))
+
+
 def explain(
     run: str | Path,
     images: str | Path | Sequence[str | Path],
@@ -110,7 +138,7 @@ def explain(
     """Draw what a model attends to and bases its answers on: one picture per image.
 
     Args:
-        run: a run directory, a model file or a Hub id.
+        run: a run directory, a model file, a bundled model or a Hub id.
         images: one or several files, folders, archives or patterns.
         output: folder for the pictures, in which nothing is overwritten; unless given, ``explain``
             in the run directory, or ``./explain`` if ``run`` is not a folder.

@@ -211,11 +211,13 @@ def test_a_copy_is_equal_and_its_description_has_a_hash():
 
 
 def test_images_go_from_a_loader_into_a_loop_of_ones_own():
-    data = load_dataset("digits").train
-    model = create_model("eanet_nano:dim=16,depth=1", classes=data.classes, image_size=8)
+    data = load_dataset("digits", image_size=12).train
+    model = create_model("eanet_nano:dim=16,depth=1", classes=data.classes, image_size=12)
     images, labels = next(iter(DataLoader(data, batch_size=32)))
     assert images.dtype == torch.uint8
     loss = nn.functional.cross_entropy(model(images), labels)
     loss.backward()
+    with pytest.raises(EanetError, match="did you mean 'image_size'"):
+        load_dataset("digits", imagesize=12)
     assert torch.equal(labels, torch.from_numpy(data.labels[:32]))
     assert torch.equal(images[5], torch.from_numpy(data.images[5]).permute(2, 0, 1))

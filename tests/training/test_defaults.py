@@ -76,6 +76,7 @@ def test_another_model_or_no_weights_mean_training_from_scratch(
     settings, choices = decide(located(TrainSettings.resolve(data=str(tmp_path), **given)))
     assert settings.recipe == recipe
     assert (settings.init is not None) == (recipe == "finetune")
+    assert all(getattr(settings, choice.setting) == choice.value for choice in choices)
     tell(choices)
     said = "--init eanet_tiny_cifar100 would begin with pretrained weights"
     assert (said in capsys.readouterr().err) == (settings.init is None and "init" not in given)

@@ -22,7 +22,7 @@ def add(commands: Commands) -> None:
         "compare",
         run,
         "train models under the same conditions, or take finished runs, and compare them",
-        "eanet compare keras_eanet keras_vit vit --data cifar100 --seeds 3",
+        "eanet compare keras_eanet keras_mlp vit --data digits --seeds 3",
         "eanet compare eanet_tiny eanet_tiny:mixing=none --data path/to/photos --epochs 20",
         "eanet compare runs/digits-keras_eanet runs/digits-vit",
     )

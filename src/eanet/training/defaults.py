@@ -12,6 +12,7 @@ from eanet.data.batches import default_batch_size
 from eanet.data.facts import Facts, look
 from eanet.data.sources import own_images
 from eanet.device import Device, resolve_device
+from eanet.models.registry import write_value
 from eanet.models.weights import DEFAULT_MODEL
 
 
@@ -19,7 +20,7 @@ class Choice(NamedTuple):
     """The value of one setting, and the reason in a few words."""
 
     setting: str
-    value: str | int
+    value: str | int | None
     reason: str
 
 
@@ -77,7 +78,7 @@ def choose(facts: Facts | str, device: Device, *, scratch: bool = False) -> tupl
             Choice("recipe", FINE_TUNING, "short: the weights only adapt"),
         )
     why_scratch = f"--init {DEFAULT_MODEL} would begin with pretrained weights"
-    random = (Choice("init", "none", why_scratch),) if facts.images <= FEW else ()
+    random = (Choice("init", None, why_scratch),) if facts.images <= FEW else ()
     epochs = min(MOST_EPOCHS, max(FEWEST_EPOCHS, round(4700 / sqrt(facts.images) / 10) * 10))
     batch_size = max(LEAST_BATCH, default_batch_size(facts.images))
     size = SIZES[device]
@@ -120,6 +121,6 @@ def tell(choices: Sequence[Choice]) -> None:
     if not choices:
         return
     notice("chosen for these images; options you give override them:")
-    wide = max(len(str(choice.value)) for choice in choices)
+    wide = max(len(write_value(choice.value)) for choice in choices)
     for setting, value, reason in choices:
-        notice(f"  {setting.replace('_', ' '):<10}  {value!s:<{wide}}  {reason}")
+        notice(f"  {setting.replace('_', ' '):<10}  {write_value(value):<{wide}}  {reason}")
