@@ -57,7 +57,11 @@ def test_a_loaded_model_gets_a_new_head_and_rates_to_fine_tune_it(tmp_path):
     assert all(torch.equal(body[n], x) for n, x in trained.blocks.state_dict().items())
     again = load_model(save_model(model, tmp_path / "own"))
     assert again.classes == ("b", "c")
-    assert load_model(tmp_path, num_classes=5).classes[4] == "class 4"
+    unnamed = load_model(tmp_path, num_classes=5)
+    assert unnamed.classes[4] == "class 4"
+    again = adapt_model(unnamed, num_classes=3).head.weight
+    assert not torch.equal(again, unnamed.head.weight[:3]), "another class 0"
+    assert torch.equal(adapt_model(unnamed, image_size=48).head.weight, unnamed.head.weight)
     with pytest.raises(EanetError, match="a dropout probability is at least 0 and below 1, not 2"):
         load_model(tmp_path, dropout=2)
 

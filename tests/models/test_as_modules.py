@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.autograd import forward_ad
 from torch.func import functional_call, grad, jvp, vmap
+from torch.nn.utils import prune
 from torch.utils.data import DataLoader
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -24,10 +25,13 @@ from eanet import (
     load_model,
     save_model,
 )
+from eanet.models import SelfAttention, self_attention
 from eanet.models.batch_norm import TokenBatchNorm
 from eanet.models.depthwise import NormalizedDepthwiseConvolution
 from eanet.models.double_normalization import _DoubleNormalize
 from eanet.models.dropout import Dropout
+from eanet.models.headwise_memory import HeadwiseExternalAttention
+from eanet.models.written_memory import WrittenExternalAttention
 
 NAMES = ["eanet_tiny", "keras_eanet", "vit", "eanet_tiny:mixing=written", "eanet_tiny:heads=1"]
 every_model = pytest.mark.parametrize("name", NAMES)
@@ -55,7 +59,8 @@ def test_a_traced_model_holds_all_of_its_operations(name):
     model, pixels = tiny(name)
     with torch.no_grad():
         traced = torch.jit.trace(model, pixels, check_trace=False)
-        assert torch.equal(traced(255 - pixels), model(255 - pixels))
+        torch.testing.assert_close(traced(255 - pixels), model(255 - pixels))
+    assert "eanet::" not in str(traced.inlined_graph), "needs eanet to be loaded"
 
 
 @every_model
@@ -65,14 +70,19 @@ def test_a_model_of_fake_tensors_gives_a_shape(name):
         assert model(torch.empty(2, 3, 16, 16)).shape == (2, 4)
 
 
-def test_operations_are_counted_alike_with_and_without_gradients():
-    model, pixels = tiny("keras_eanet")
-    counts = []
-    for enabled in (True, False):
-        with torch.set_grad_enabled(enabled), FlopCounterMode(display=False) as counter:
-            model(pixels)
-        counts.append(counter.get_total_flops())
-    assert counts[0] == counts[1]
+def test_fake_tensors_are_safe_outside_their_mode():
+    with FakeTensorMode():
+        layer, x = ExternalAttention(16, 4, 8).requires_grad_(False), torch.empty(2, 9, 16)
+    assert layer(x).shape == (2, 9, 16)
+
+
+@pytest.mark.parametrize("grad", [True, False])
+def test_operations_are_counted_inside_the_attention(grad):
+    layer, x = ExternalAttention(16, 4, 8), torch.randn(2, 9, 16)
+    with torch.set_grad_enabled(grad), FlopCounterMode(display=False) as counter:
+        layer(x)
+    weights = 2 * 4 * 16 * 8 * 16  # on either side: heads, slots, inner width of a head, width
+    assert counter.get_total_flops() == 2 * (weights + 2 * 9 * 2 * 16 * 4 * 8)
 
 
 @every_model
@@ -140,10 +150,14 @@ class LowRank(nn.Module):
         return self.base_layer(x) + self.up(self.down(x))
 
 
-@pytest.mark.parametrize("name", ["query", "key_memory", "value_memory", "output"])
-def test_a_layer_that_is_replaced_is_called(name):
+LAYERS = pytest.mark.parametrize("name", ["query", "key_memory", "value_memory", "output"])
+
+
+@LAYERS
+@pytest.mark.parametrize("kind", [ExternalAttention, WrittenExternalAttention])
+def test_a_layer_that_is_replaced_is_called(kind, name):
     torch.manual_seed(0)
-    attention, x = ExternalAttention(16, 4, 8), torch.randn(2, 9, 16)
+    attention, x = kind(16, 4, 8), torch.randn(2, 9, 16)
     before = attention(x)
     setattr(attention, name, LowRank(getattr(attention, name)))
     after = attention(x)
@@ -152,6 +166,50 @@ def test_a_layer_that_is_replaced_is_called(name):
     assert getattr(attention, name).up.weight.grad.abs().max() > 0
     nn.init.zeros_(getattr(attention, name).up.weight)
     torch.testing.assert_close(attention(x), before)
+
+
+@LAYERS
+def test_a_layer_with_a_hook_is_called(name):
+    torch.manual_seed(0)
+    attention, x = ExternalAttention(16, 4, 8), torch.randn(2, 9, 16)
+    layer, seen = getattr(attention, name), []
+    layer.register_forward_hook(lambda *_: seen.append(name))
+    attention(x)
+    assert seen == [name]
+    layer.register_full_backward_hook(lambda *_: seen.append("gradient"))
+    attention(x).sum().backward()
+    assert seen == [name, name, "gradient"]
+    prune.l1_unstructured(layer, "weight", 0.3)
+    for _ in range(2):  # pruned weights are computed anew by each call
+        attention(x).sum().backward()
+
+
+def test_layers_that_can_only_be_used_as_weights_are_not_replaced_in_silence():
+    attention = HeadwiseExternalAttention(16, 4, 8)
+    attention.output = LowRank(attention.output)
+    with pytest.raises(TypeError, match="cannot be replaced"):
+        attention(torch.randn(2, 9, 16))
+
+
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize(("index", "other"), [(0, nn.Identity), (1, nn.LayerNorm)])
+def test_a_replaced_convolution_or_norm_is_called(index, other, training):
+    layer, x = NormalizedDepthwiseConvolution(8).train(training), torch.randn(2, 9, 8)
+    layer[index] = other(8)
+    torch.testing.assert_close(layer(x), layer[1](layer[0](x)))
+
+
+@pytest.mark.parametrize("own", [True, False])
+def test_dropout_alone_can_be_put_into_training(own, monkeypatch):
+    torch.manual_seed(0)
+    monkeypatch.setattr(self_attention, "needs_formulas", lambda *_: not own)
+    attention, x = SelfAttention(16, 4, dropout=0.5).eval(), torch.randn(2, 9, 16)
+    certain = attention(x)
+    attention.dropout.train()
+    assert not torch.allclose(attention(x), certain)
+    attention.train()
+    attention.dropout.eval()
+    torch.testing.assert_close(attention(x), certain)
 
 
 def test_a_norm_put_back_into_training_learns_the_statistics():
@@ -169,6 +227,10 @@ def test_a_norm_that_averages_over_all_batches_does_so_when_compiled():
     norm.momentum = None  # as torch.optim.swa_utils.update_bn does
     torch.compile(norm, backend="eager")(x)
     torch.testing.assert_close(norm.running_mean, x.mean((0, 1)))
+    norm.momentum, norm.running_mean, norm.running_var = 0.1, None, None
+    torch.testing.assert_close(
+        torch.compile(norm, backend="eager")(x).mean((0, 1)), torch.zeros(8), atol=1e-5, rtol=0
+    )
 
 
 def test_dropout_is_found_and_changed_like_that_of_pytorch():
@@ -192,6 +254,16 @@ def test_a_compiled_model_is_saved_as_the_model_it_wraps(tmp_path):
     assert torch.equal(load_model(tmp_path)(pixels), model(pixels))
     with pytest.raises(EanetError, match="only a Classifier can be saved, not a Linear"):
         save_model(nn.Linear(1, 1), tmp_path)
+    assert load_model(tmp_path).classes == model.classes
+
+
+def test_what_could_not_be_loaded_is_not_saved(tmp_path):
+    model, pixels = tiny("vit")
+    model.head = nn.Sequential(nn.Dropout(), nn.Linear(model.head.in_features, 4))
+    assert Predictor(model).model(pixels).shape == (2, 4)
+    with pytest.raises(EanetError, match=r"no longer vit: its head\.\S* was added, removed or"):
+        save_model(model, tmp_path)
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_replaced_head_that_the_class_names_do_not_fit_is_refused(tmp_path):

@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from eanet.device import find_compiler
+from eanet.models import fused_self_attention as fused_self_attention_module
 from eanet.models import kernels
 from eanet.models.double_normalization import _normalize_and_drop, double_normalize
 from eanet.models.dropout import Dropout, random_bytes
@@ -73,15 +74,51 @@ def test_double_normalisation(shape, threshold, dtype, monkeypatch):
 @pytest.mark.parametrize("dtype", TYPES)
 @pytest.mark.parametrize("threshold", [0, 51])
 @pytest.mark.parametrize("shape", [(8, 33, 33), (5, 1, 1), (3, 256, 256)])
-def test_map_of_self_attention(shape, threshold, dtype, monkeypatch):
+@pytest.mark.parametrize("kept", [True, False])
+def test_map_of_self_attention(kept, shape, threshold, dtype, monkeypatch):
     assert kernels.load(BFLOAT16=kernels.NUMBERS[dtype])
     torch.manual_seed(0)
     scores, upstream = (3 * torch.randn(shape)).to(dtype), torch.randn(shape).to(dtype)
     unit = torch.eye(shape[-1], dtype=dtype).expand(shape)
     ours, expected = both(
-        lambda leaf: _self_attend(leaf, unit, unit, SEED, threshold), scores, upstream, monkeypatch
+        lambda leaf: _self_attend(leaf, unit, unit, SEED, threshold, kept),
+        scores,
+        upstream,
+        monkeypatch,
     )
+    assert len(ours[1]) == (shape[0] if kept else 0)
     assert_close(ours, expected, dtype)
+
+
+@pytest.mark.parametrize("built", [True, False])
+@pytest.mark.parametrize("tokens", [8, 9])  # random words per row: 1, 2
+def test_neither_groups_of_heads_nor_keeping_the_map_make_a_difference(tokens, built, monkeypatch):
+    if not built:
+        monkeypatch.setattr(kernels, "load", lambda **_: None)
+    torch.manual_seed(0)
+    q, k, v = (torch.randn(7, tokens, 4, requires_grad=True) for _ in "qkv")
+    found = []
+    for size in (2**20, 2 * tokens**2 * 4 // torch.get_num_threads()):  # all heads, and two
+        monkeypatch.setattr(fused_self_attention_module, "GROUP_BYTES", size)
+        for kept in (True, False):
+            y, _ = _self_attend(q, k, v, SEED, 128, kept)
+            found.append([y, *torch.autograd.grad(y.square().sum(), (q, k, v))])
+    for other in found[1:]:
+        torch.testing.assert_close(other, found[0])
+
+
+@pytest.mark.parametrize("kept", [True, False])
+def test_large_maps_are_not_kept(kept, monkeypatch):
+    map_bytes = 2 * 3 * 9**2 * 4
+    monkeypatch.setattr(fused_self_attention_module, "KEPT_BYTES", map_bytes - (not kept))
+    *qkv, upstream = (torch.randn(2, 3, 9, 4, requires_grad=i < 3) for i in range(4))
+    saved: list[int] = []
+    with torch.autograd.graph.saved_tensors_hooks(
+        lambda t: (saved.append(t.numel() * t.element_size()), t)[1], lambda t: t
+    ):
+        y = fused_self_attention(*qkv, Dropout())
+    assert (map_bytes in saved) is kept
+    y.backward(upstream)
 
 
 def test_self_attention_is_that_of_pytorch():
@@ -244,7 +281,7 @@ def test_several_threads_compute_what_one_does(dtype):
 
     def compute() -> list[Tensor]:
         attended = _attend(x, w_in, w_out, 4, SEED, 51, True)[0]
-        seen = _self_attend(q, k, v, SEED, 51)[0]
+        seen = _self_attend(q, k, v, SEED, 51, True)[0]
         map_ = _normalize_and_drop(logits, SEED, 51)[0]
         loss = sum(y.float().square().sum() for y in (attended, seen, map_))
         gradients = torch.autograd.grad(loss, leaves)

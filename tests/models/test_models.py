@@ -155,7 +155,8 @@ def test_hub_methods_save_and_load(tmp_path):
     for where in (tmp_path, tmp_path / WEIGHTS):
         loaded = Classifier.from_pretrained(where, local_files_only=True)
         assert torch.equal(loaded(images(1)), model(images(1)))
-    assert Classifier.from_pretrained("eanet_tiny_cifar100").config.name == "eanet_tiny"
+    bundled = Classifier.from_pretrained("eanet_tiny_cifar100", num_classes=3, token=False)
+    assert (bundled.config.name, len(bundled.classes)) == ("eanet_tiny", 3)
 
 
 def test_a_model_on_the_hub_is_loaded_by_its_name(tmp_path, monkeypatch):

@@ -78,7 +78,7 @@ def test_another_model_or_no_weights_mean_training_from_scratch(
     assert (settings.init is not None) == (recipe == "finetune")
     assert all(getattr(settings, choice.setting) == choice.value for choice in choices)
     tell(choices)
-    said = "--init eanet_tiny_cifar100 would begin with pretrained weights"
+    said = "as you named a model or recipe; otherwise pretrained weights"
     assert (said in capsys.readouterr().err) == (settings.init is None and "init" not in given)
 
 

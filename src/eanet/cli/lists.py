@@ -17,12 +17,14 @@ def add(commands: Commands) -> None:
     listed = commands.add(
         "models",
         _models,
-        "list the architectures and the bundled trained models, or the settings of one",
+        "list the architectures and the bundled trained models, or the settings of an architecture",
         "eanet models",
         "eanet models eanet_tiny",
     )
     listed.add_argument(
-        "name", nargs="?", help="architecture whose settings to list, with changes or without"
+        "name",
+        nargs="?",
+        help="ARCHITECTURE or ARCHITECTURE:SETTING=VALUE,..., to list its settings",
     )
     made = commands.add(
         "recipes",

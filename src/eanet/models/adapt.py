@@ -33,7 +33,7 @@ def resize_positions(weights: Mapping[str, Tensor], grid: int) -> dict[str, Tens
     return {**weights, POSITION: maps.squeeze(0).flatten(1).mT.to(position.dtype)}
 
 
-def adapt_weights(trained: Classifier, model: Classifier) -> bool:
+def adapt_weights(trained: Classifier, model: Classifier, *, new_head: bool = False) -> bool:
     """Load the weights of a trained model into one of the same architecture.
 
     The trained position embeddings are resampled. The trained normalisation is kept, since the
@@ -43,12 +43,13 @@ def adapt_weights(trained: Classifier, model: Classifier) -> bool:
     Args:
         trained: not changed.
         model: for its own classes and image size, with the patch size of ``trained``.
+        new_head: keep the new head in any case.
 
     Returns:
         Whether the trained head was kept.
     """
     state = resize_positions(trained.state_dict(), model.embedding.grid)
-    keeps_head = set(model.classes) <= set(trained.classes)
+    keeps_head = not new_head and set(model.classes) <= set(trained.classes)
     if keeps_head:
         rows = [trained.classes.index(name) for name in model.classes]
         state |= {name: state[name][rows] for name in HEAD}
@@ -73,9 +74,9 @@ def adapt_model(
     See `adapt_weights` for what is kept of the weights.
 
     Args:
-        model: not changed; the copy is on its device and in its mode.
+        model: not changed; the copy is on its device and in its mode, with nothing frozen.
         classes: names of the classes; the model's own unless ``num_classes`` is given.
-        num_classes: number of unnamed classes.
+        num_classes: number of unnamed classes, for which the head is new.
         image_size: side of the square images, in pixels; the model's own unless given.
         dropout: rate of dropout; the model's own unless given.
         drop_path: rate of stochastic depth; the model's own unless given.
@@ -95,5 +96,5 @@ def adapt_model(
         **settings | {name: rate for name, rate in rates.items() if rate is not None},
     )
     adapted.to(model.head.weight)  # device and type
-    adapt_weights(model, adapted)
+    adapt_weights(model, adapted, new_head=classes is None and num_classes is not None)
     return adapted.train(model.training)

@@ -26,17 +26,17 @@ class TokenBatchNorm(nn.BatchNorm1d):
     def forward(self, x: Tensor) -> Tensor:
         """Map tokens ``(B, N, dim)`` to ``(B, N, dim)``."""
         rows = x.flatten(0, 1)  # (B * N, dim)
-        if not (self.training and self.momentum and is_compiled_on_cpu(x)):
+        follows = self.momentum is not None and self.running_mean is not None
+        if not (self.training and follows and is_compiled_on_cpu(x)):
             return super().forward(rows).view_as(x)
         y, mean, inverse_std = _batch_norm(rows, self.weight, self.bias, self.eps)
-        self._update_statistics(len(rows), mean, inverse_std, self.momentum)
+        self._update_statistics(len(rows), mean, inverse_std)
         return cast(Tensor, y.view_as(x))
 
     @torch.no_grad()
-    def _update_statistics(
-        self, count: int, mean: Tensor, inverse_std: Tensor, momentum: float
-    ) -> None:
+    def _update_statistics(self, count: int, mean: Tensor, inverse_std: Tensor) -> None:
         """Move the running statistics towards those of a batch of ``count`` tokens."""
+        momentum = cast(float, self.momentum)
         unbiased = (inverse_std**-2 - self.eps) * (count / (count - 1))
         cast(Tensor, self.running_mean).lerp_(mean, momentum)
         cast(Tensor, self.running_var).lerp_(unbiased, momentum)

@@ -10,7 +10,6 @@ from typing import Any, cast
 from huggingface_hub import ModelHubMixin
 from torch import Tensor, nn
 
-from eanet.files import user_path
 from eanet.models.attention_maps import AttentionMaps
 from eanet.models.block import Block
 from eanet.models.embedding import Normalization, PatchEmbedding
@@ -134,10 +133,7 @@ class Classifier(
     def from_pretrained(
         cls, pretrained_model_name_or_path: str | Path, **options: Any
     ) -> Classifier:
-        """Load a model as `load_model` does; ``options`` are those of `hf_hub_download`."""
-        from eanet.models.weights import bundled_models, load_from_hub, load_model
+        """Load a model; ``options`` are those of `load_model` and `hf_hub_download`."""
+        from eanet.models.weights import load_pretrained
 
-        where = pretrained_model_name_or_path
-        if user_path(where).exists() or str(where) in bundled_models():
-            return load_model(where)
-        return load_from_hub(str(where), **options)
+        return load_pretrained(pretrained_model_name_or_path, **options)

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from eanet.models.batch_norm import TokenBatchNorm
-from eanet.models.tracing import autocast_type, is_compiled_on_cpu, needs_gradient
+from eanet.models.tracing import autocast_type, is_compiled_on_cpu, is_plain, needs_gradient
 
 
 class DepthwiseConvolution(nn.Conv2d):
@@ -61,11 +61,12 @@ class NormalizedDepthwiseConvolution(nn.Sequential):
     def forward(self, x: Tensor) -> Tensor:
         """Map tokens ``(B, N, dim)`` to ``(B, N, dim)``."""
         convolution, norm = cast(tuple[DepthwiseConvolution, TokenBatchNorm], tuple(self))
-        mean, variance = norm.running_mean, norm.running_var
-        if norm.training or mean is None or variance is None:
+        plain = is_plain(convolution, DepthwiseConvolution) and is_plain(norm, TokenBatchNorm)
+        if norm.training or not plain or norm.running_mean is None:
             normalized: Tensor = norm(convolution(x))
             return normalized
         # In evaluation the norm is a fixed affine map: one convolution does both.
+        mean, variance = norm.running_mean, cast(Tensor, norm.running_var)
         scale = norm.weight * (variance + norm.eps).rsqrt()  # (dim,)
         weight = convolution.weight * scale.view(-1, 1, 1, 1)  # (dim, 1, 3, 3)
         return convolution.convolve(x, weight, norm.bias - mean * scale)

@@ -14,7 +14,7 @@ from torch.autograd.function import once_differentiable
 
 from eanet.models import kernels
 from eanet.models.dropout import Dropout, scaled_mask
-from eanet.models.tracing import is_traced, is_transformed
+from eanet.models.tracing import is_traced, needs_formulas
 
 c_int64, c_uint64 = ctypes.c_int64, ctypes.c_uint64
 
@@ -33,7 +33,7 @@ def double_normalize(logits: Tensor, dropout: Dropout | None = None) -> Tensor:
         ``(B, N, h, S)`` in the type of ``logits``; without dropout, each token's weights over its
         slots sum to 1. Differentiable once, except with `torch.func`.
     """
-    if is_transformed():
+    if needs_formulas(logits):
         a = _forward(logits)[0]
         return a if dropout is None else cast(Tensor, dropout(a))
     if logits.device.type != "cpu" or torch.compiler.is_exporting():
@@ -160,8 +160,8 @@ def _kernel(x: Tensor) -> ctypes.CDLL | None:
 
 def _arguments(x: Tensor, seed: Tensor, threshold: int) -> tuple[Any, ...]:
     images, tokens = x.shape[:2]
-    drawn = c_uint64(int(seed))
-    return c_int64(images), c_int64(tokens), c_int64(0), drawn, threshold, torch.get_num_threads()
+    shape = c_int64(images), c_int64(tokens)
+    return *shape, c_uint64(int(seed)), threshold, torch.get_num_threads()
 
 
 def _mask(a: Tensor, seed: Tensor, threshold: int) -> Tensor:

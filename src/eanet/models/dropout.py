@@ -16,9 +16,10 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from eanet.models import kernels
-from eanet.models.tracing import is_transformed
+from eanet.models.tracing import needs_formulas
 
 LEVELS = 256  # values of a byte
+GOLDEN = 0x9E3779B97F4A7C15  # step of the kernels' counter
 PIECE = 2**15
 
 
@@ -40,6 +41,15 @@ def random_bytes(seed: Tensor, count: int) -> Tensor:
     return drawn
 
 
+def advance(seed: Tensor, rows: int, width: int) -> Tensor:
+    """Return the seed that draws for a map what ``seed`` draws for it after other ``rows``.
+
+    So a map may be processed in groups of rows, each ``width`` entries long.
+    """
+    step = rows * -(-width // 8) * GOLDEN % 2**64
+    return seed + (step if step < 2**63 else step - 2**64)  # which wraps around
+
+
 def scaled_mask(like: Tensor, width: int, seed: Tensor, threshold: int) -> Tensor:
     """Return the kernels' dropout mask: 0 with probability ``threshold / 256``, else the scale.
 
@@ -57,7 +67,7 @@ def _random_words(seed: int, count: int) -> NDArray[np.uint64]:
     words = np.empty(count, np.uint64)
     for begin in range(0, count, PIECE):
         z = np.arange(begin + 1, min(begin + PIECE, count) + 1, dtype=np.uint64)
-        z = z * np.uint64(0x9E3779B97F4A7C15) + np.uint64(seed)
+        z = z * np.uint64(GOLDEN) + np.uint64(seed % 2**64)
         z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
         z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
         words[begin : begin + PIECE] = z ^ (z >> np.uint64(31))
@@ -106,7 +116,7 @@ class Dropout(nn.Dropout):
         """Drop or scale entries of ``x``, of any shape; return it unchanged outside training."""
         if not (self.training and self.p):
             return x
-        if x.device.type != "cpu" or is_transformed():
+        if x.device.type != "cpu" or needs_formulas(x):
             return F.dropout(x, self.p)
         seed = torch.randint(2**62, ())
         drawn = random_bytes(seed, x.numel()).view(x.shape)

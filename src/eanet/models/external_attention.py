@@ -16,6 +16,7 @@ from eanet.models.attention_maps import AttentionMaps
 from eanet.models.double_normalization import double_normalize
 from eanet.models.dropout import Dropout
 from eanet.models.fused_attention import can_fuse, fused_attention
+from eanet.models.tracing import is_plain
 
 
 class ExternalAttention(nn.Module):
@@ -129,12 +130,9 @@ class ExternalAttention(nn.Module):
         return dropped
 
     def _multiplies_weights(self) -> bool:
-        """Return whether neighbouring weights are multiplied before the tokens.
-
-        Layers that were replaced, as LoRA and quantisation do, are called one by one.
-        """
+        """Return whether neighbouring weights are multiplied before the tokens."""
         layers = (self.query, self.key_memory, self.value_memory, self.output)
-        return self.weights_first and all(type(layer) is nn.Linear for layer in layers)
+        return self.weights_first and all(is_plain(layer, nn.Linear) for layer in layers)
 
     def _check(self, x: Tensor) -> None:
         if x.ndim != 3 or x.shape[-1] != self.dim:

@@ -15,8 +15,8 @@ import torch
 from torch import Tensor
 
 from eanet.models import kernels
-from eanet.models.dropout import Dropout
-from eanet.models.tracing import autocast_type, is_traced, is_transformed, needs_gradient
+from eanet.models.dropout import Dropout, advance
+from eanet.models.tracing import autocast_type, is_traced, needs_formulas, needs_gradient
 
 GROUP_BYTES = 2**20  # of the map, per group and thread: the L2 cache of many processors
 
@@ -25,7 +25,7 @@ c_int64, c_uint64 = ctypes.c_int64, ctypes.c_uint64
 
 def can_fuse(x: Tensor, heads: int, slots: int) -> bool:
     """Return whether `fused_attention` supports these tokens, in autocast's type if that is on."""
-    if x.device.type != "cpu" or torch.compiler.is_exporting() or is_transformed():
+    if x.device.type != "cpu" or torch.compiler.is_exporting() or needs_formulas(x):
         return False
     number = kernels.NUMBERS.get(autocast_type(x))
     return number is not None and _is_built(number, heads, slots)
@@ -67,7 +67,6 @@ def _compute(
     images, tokens, width = *x.shape[:2], len(w_in)
     kernel = _kernel(x, heads, width)
     y, (a, sums) = torch.empty_like(x), _kept(x, w_in, heads, kept)
-    random = c_uint64(int(seed)), threshold, torch.get_num_threads()
     w_in, w_out = w_in.mT, w_out.mT
     size = _group(x, width)
     buffer = x.new_empty(size * tokens, width)
@@ -75,11 +74,12 @@ def _compute(
         here = slice(first, first + size)
         rows = x[here].flatten(0, 1)  # (b*N, d)
         logits = torch.mm(rows, w_in, out=buffer[: len(rows)])  # (b*N, h*S)
-        shape = c_int64(len(rows) // tokens), c_int64(tokens), c_int64(first)
         whole = a[here].flatten(0, 1) if kept else logits  # (b*N, h*S)
         tensors = (kernels.pointer(t) for t in (logits, whole, logits))
         of_sums = kernels.pointer(sums[here]) if kept else None
-        kernel.normalize_forward(*tensors, of_sums, *shape, *random)
+        kernel.normalize_forward(
+            *tensors, of_sums, *_arguments(x[here], width, first, seed, threshold)
+        )
         left = logits if threshold else whole  # (b*N, h*S)
         torch.mm(left, w_out, out=y[here].view(rows.shape))
     return y, a, sums
@@ -121,7 +121,6 @@ def _attend_backward(
     # In single precision, as they are summed over groups; that of w_in is transposed.
     of_w_in = x.new_zeros(w_in.mT.shape, dtype=torch.float32)  # (d, h*S)
     of_w_out = x.new_zeros(w_out.shape, dtype=torch.float32)  # (d, h*S)
-    random = c_uint64(int(seed)), threshold, torch.get_num_threads()
     size = _group(x, width)
     buffers = x.new_empty(2, size * tokens, width)
     for first in range(0, images, size):
@@ -129,9 +128,8 @@ def _attend_backward(
         rows, of_y = x[here].flatten(0, 1), upstream[here].flatten(0, 1)  # (b*N, d)
         g = torch.mm(of_y, w_out, out=buffers[0, : len(rows)])  # (b*N, h*S)
         left = buffers[1, : len(rows)] if threshold else a[here].flatten(0, 1)  # (b*N, h*S)
-        shape = c_int64(len(rows) // tokens), c_int64(tokens), c_int64(first)
         tensors = (kernels.pointer(t) for t in (g, a[here], sums[here], g, left))
-        kernel.normalize_backward(*tensors, *shape, *random)
+        kernel.normalize_backward(*tensors, *_arguments(x[here], width, first, seed, threshold))
         torch.mm(g, w_in, out=of_x[here].view(rows.shape))
         of_w_in += torch.mm(rows.mT, g)
         of_w_out += torch.mm(of_y.mT, left)
@@ -166,6 +164,13 @@ def _kernel(x: Tensor, heads: int, width: int) -> ctypes.CDLL:
     kernel = kernels.load(BFLOAT16=number, HEADS=heads, SLOTS=width // heads)
     assert kernel is not None  # checked by can_fuse
     return kernel
+
+
+def _arguments(x: Tensor, width: int, first: int, seed: Tensor, threshold: int) -> tuple[Any, ...]:
+    """Return the last arguments of the kernels, for images ``x`` of a batch from ``first`` on."""
+    images, tokens = x.shape[:2]
+    drawn = c_uint64(int(advance(seed, first * tokens, width)))
+    return c_int64(images), c_int64(tokens), drawn, threshold, torch.get_num_threads()
 
 
 def _group(x: Tensor, width: int) -> int:

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from eanet.models.external_attention import ExternalAttention
+from eanet.models.tracing import is_plain
 
 
 class HeadwiseExternalAttention(ExternalAttention):
@@ -15,6 +16,9 @@ class HeadwiseExternalAttention(ExternalAttention):
     multiplied first, before the tokens, because the memories of the heads then form one matrix.
 
     Takes the arguments of `ExternalAttention`, except ``all_biases``.
+
+    Raises:
+        TypeError: one of its layers was replaced, or has hooks, which would not be called.
     """
 
     def __init__(
@@ -37,6 +41,9 @@ class HeadwiseExternalAttention(ExternalAttention):
                 nn.init.xavier_uniform_(memory)
 
     def _multiplies_weights(self) -> bool:
+        layers = (self.query, self.key_memory, self.value_memory, self.output)
+        if not all(is_plain(layer, nn.Linear) for layer in layers):
+            raise TypeError("layers of HeadwiseExternalAttention cannot be replaced or have hooks")
         return True
 
     def _w_in(self) -> Tensor:

@@ -99,10 +99,23 @@ static inline void drop_row(const float *row, float scale, const uint64_t *words
 
 #ifndef HEADS
 
-// Writes the softmax over each row of scores (rows, width) to map and, if threshold > 0, the map
-// after dropout with probability threshold / 256 to dropped, which may alias scores.
-extern "C" void softmax_forward(const number *scores, number *map, number *dropped, int64_t rows,
-                                int64_t width, uint64_t seed, int threshold, int threads) {
+// Writes the exponentials of a row, less their maximum, to e; returns the inverse of their sum.
+static inline float exponentials(const number *row, int64_t width, float *e) {
+    float top = -INFINITY, sum = 0;
+#pragma omp simd reduction(max : top)
+    for (int64_t c = 0; c < width; c++) top = widen(row[c]) > top ? widen(row[c]) : top;
+#pragma omp simd reduction(+ : sum)
+    for (int64_t c = 0; c < width; c++) {
+        e[c] = exponential(widen(row[c]) - top);
+        sum += e[c];
+    }
+    return 1.0f / sum;
+}
+
+// Replaces each row of scores (rows, width) by its softmax, after dropout with probability
+// threshold / 256; writes that before dropout to map unless null.
+extern "C" void softmax_forward(number *scores, number *map, int64_t rows, int64_t width,
+                                uint64_t seed, int threshold, int threads) {
     const float kept = 256.0f / float(256 - threshold);
 #pragma omp parallel num_threads(threads)
     {
@@ -110,32 +123,26 @@ extern "C" void softmax_forward(const number *scores, number *map, number *dropp
         std::vector<uint64_t> words(words_of(width));
 #pragma omp for
         for (int64_t row = 0; row < rows; row++) {
-            const number *in = scores + row * width;
-            float top = -INFINITY, sum = 0;
-#pragma omp simd reduction(max : top)
-            for (int64_t c = 0; c < width; c++) top = widen(in[c]) > top ? widen(in[c]) : top;
-#pragma omp simd reduction(+ : sum)
-            for (int64_t c = 0; c < width; c++) {
-                e[c] = exponential(widen(in[c]) - top);
-                sum += e[c];
-            }
-            const float scale = 1.0f / sum;
+            number *s = scores + row * width;
+            const float scale = exponentials(s, width, e.data());
+            if (map)
 #pragma omp simd
-            for (int64_t c = 0; c < width; c++) map[row * width + c] = narrow(e[c] * scale);
+                for (int64_t c = 0; c < width; c++) map[row * width + c] = narrow(e[c] * scale);
             if (threshold) {
                 random_row(seed, row, width, words.data());
-                drop_row(e.data(), scale * kept, words.data(), threshold, width,
-                         dropped + row * width);
+                drop_row(e.data(), scale * kept, words.data(), threshold, width, s);
+            } else {
+#pragma omp simd
+                for (int64_t c = 0; c < width; c++) s[c] = narrow(e[c] * scale);
             }
         }
     }
 }
 
-// Writes the gradient (rows, width) of the scores and, if threshold > 0, the map after dropout to
-// dropped. upstream is the gradient of the map after dropout; gradient may alias it.
-extern "C" void softmax_backward(const number *upstream, const number *map, number *gradient,
-                                 number *dropped, int64_t rows, int64_t width, uint64_t seed,
-                                 int threshold, int threads) {
+// Replaces scores (rows, width) as softmax_forward does, and upstream, the gradient of that, by the
+// gradient of the scores. If the map is given, what is in scores does not matter.
+extern "C" void softmax_backward(number *scores, const number *map, number *upstream, int64_t rows,
+                                 int64_t width, uint64_t seed, int threshold, int threads) {
     const float kept = 256.0f / float(256 - threshold);
 #pragma omp parallel num_threads(threads)
     {
@@ -143,26 +150,31 @@ extern "C" void softmax_backward(const number *upstream, const number *map, numb
         std::vector<uint64_t> words(words_of(width));
 #pragma omp for
         for (int64_t row = 0; row < rows; row++) {
-            const number *in = upstream + row * width;
+            number *s = scores + row * width, *u = upstream + row * width;
+            if (map) {
 #pragma omp simd
-            for (int64_t c = 0; c < width; c++) a[c] = widen(map[row * width + c]);
+                for (int64_t c = 0; c < width; c++) a[c] = widen(map[row * width + c]);
+            } else {
+                const float scale = exponentials(s, width, a.data());
+#pragma omp simd
+                for (int64_t c = 0; c < width; c++) a[c] *= scale;
+            }
             if (threshold) {
                 random_row(seed, row, width, words.data());
-                drop_row(a.data(), kept, words.data(), threshold, width, dropped + row * width);
+                drop_row(a.data(), kept, words.data(), threshold, width, s);
                 const uint8_t *bytes = reinterpret_cast<const uint8_t *>(words.data());
 #pragma omp simd
                 for (int64_t c = 0; c < width; c++)
-                    g[c] = bytes[c] < threshold ? 0 : widen(in[c]) * kept;
+                    g[c] = bytes[c] < threshold ? 0 : widen(u[c]) * kept;
             } else {
 #pragma omp simd
-                for (int64_t c = 0; c < width; c++) g[c] = widen(in[c]);
+                for (int64_t c = 0; c < width; c++) s[c] = narrow(a[c]), g[c] = widen(u[c]);
             }
             float inner = 0;
 #pragma omp simd reduction(+ : inner)
             for (int64_t c = 0; c < width; c++) inner += a[c] * g[c];
 #pragma omp simd
-            for (int64_t c = 0; c < width; c++)
-                gradient[row * width + c] = narrow(a[c] * (g[c] - inner));
+            for (int64_t c = 0; c < width; c++) u[c] = narrow(a[c] * (g[c] - inner));
         }
     }
 }
@@ -188,11 +200,11 @@ static float careful(const number *logits, const float *top, const float *scale,
 
 // Writes the map (B, N, h, S) of logits (B, N, h, S), an image at a time, which stays in cache; its
 // divisors to sums (B, N, h), which may be null; and if threshold > 0, the map after dropout with
-// probability threshold / 256 to dropped (B, N, h, S). first_image counts from the beginning of the
-// batch that the random numbers belong to. map and dropped (written last) may alias logits.
+// probability threshold / 256 to dropped (B, N, h, S). map and dropped (written last) may alias
+// logits.
 extern "C" void normalize_forward(const number *logits, number *map, number *dropped, float *sums,
-                                  int64_t images, int64_t tokens, int64_t first_image,
-                                  uint64_t seed, int threshold, int threads) {
+                                  int64_t images, int64_t tokens, uint64_t seed, int threshold,
+                                  int threads) {
     const float kept = 256.0f / float(256 - threshold);
 #pragma omp parallel num_threads(threads)
     {
@@ -241,7 +253,7 @@ extern "C" void normalize_forward(const number *logits, number *map, number *dro
 #pragma omp simd
                 for (int c = 0; c < WIDTH; c++) map[row * WIDTH + c] = narrow(weights[c]);
                 if (threshold) {
-                    random_row(seed, first_image * tokens + row, WIDTH, words);
+                    random_row(seed, row, WIDTH, words);
                     drop_row(weights, kept, words, threshold, WIDTH, dropped + row * WIDTH);
                 }
             }
@@ -253,8 +265,7 @@ extern "C" void normalize_forward(const number *logits, number *map, number *dro
 // dropped unless null. upstream is the gradient of the map after dropout; gradient may alias it.
 extern "C" void normalize_backward(const number *upstream, const number *map, const float *sums,
                                    number *gradient, number *dropped, int64_t images,
-                                   int64_t tokens, int64_t first_image, uint64_t seed,
-                                   int threshold, int threads) {
+                                   int64_t tokens, uint64_t seed, int threshold, int threads) {
     const float kept = 256.0f / float(256 - threshold);
 #pragma omp parallel num_threads(threads)
     {
@@ -273,7 +284,7 @@ extern "C" void normalize_backward(const number *upstream, const number *map, co
                     g[c] = widen(upstream[row * WIDTH + c]);
                 }
                 if (threshold) {
-                    random_row(seed, first_image * tokens + row, WIDTH, words);
+                    random_row(seed, row, WIDTH, words);
                     const uint8_t *bytes = reinterpret_cast<const uint8_t *>(words);
 #pragma omp simd
                     for (int c = 0; c < WIDTH; c++) g[c] = bytes[c] < threshold ? 0 : g[c] * kept;

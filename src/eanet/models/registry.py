@@ -6,6 +6,7 @@ import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from numbers import Integral
 from typing import Annotated, Any
 
 from pydantic import Field
@@ -140,7 +141,7 @@ def create_model(
     Raises:
         EanetError: an unknown name or setting, or values that do not fit.
     """
-    if not isinstance(image_size, int):
+    if not isinstance(image_size, Integral):
         raise WrongArgumentError(f"image_size={image_size}: images are square, one number will do")
     if isinstance(classes, str):
         raise WrongArgumentError(f"classes={classes!r}: a list of names is needed, not one text")
@@ -155,7 +156,7 @@ def create_model(
     build = _MODELS[name].build
     config = ModelConfig(
         name=name,
-        image_size=image_size,
+        image_size=int(image_size),
         in_channels=in_channels,
         classes=tuple(classes),
         settings=settings,

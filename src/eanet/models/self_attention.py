@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from eanet.models.attention_maps import AttentionMaps
 from eanet.models.dropout import Dropout
 from eanet.models.fused_self_attention import fused_self_attention
-from eanet.models.tracing import is_transformed
+from eanet.models.tracing import needs_formulas
 
 # Tokens from which PyTorch's attention without dropout is faster on a CPU.
 OWN_BELOW = 1024
@@ -67,7 +67,9 @@ class SelfAttention(nn.Module):
         if self._prefers_own(q):
             y = fused_self_attention(q * self.head_dim**-0.5, k, v, self.dropout)  # (B, h, N, k)
         else:
-            y = F.scaled_dot_product_attention(q, k, v, dropout_p=self.dropout.p * self.training)
+            y = F.scaled_dot_product_attention(
+                q, k, v, dropout_p=self.dropout.p * self.dropout.training
+            )
         y = self.output(y.transpose(1, 2).flatten(2))  # (B, h, N, k) -> (B, N, h*k) -> (B, N, d)
         dropped: Tensor = self.output_dropout(y)
         return dropped
@@ -91,9 +93,9 @@ class SelfAttention(nn.Module):
 
     def _prefers_own(self, q: Tensor) -> bool:
         """Return whether to use `fused_self_attention`, where PyTorch's attention is slower."""
-        if q.device.type != "cpu" or torch.compiler.is_exporting() or is_transformed():
+        if q.device.type != "cpu" or torch.compiler.is_exporting() or needs_formulas(q):
             return False
-        if self.training and self.dropout.p:
+        if self.dropout.training and self.dropout.p:
             return True
         return q.shape[2] < OWN_BELOW and (self.training or q.dtype == torch.bfloat16)
 

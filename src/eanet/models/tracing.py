@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.autograd import forward_ad
 
 
@@ -13,27 +13,43 @@ def needs_gradient(*inputs: Tensor) -> bool:
 
 
 def is_traced(*inputs: Tensor) -> bool:
-    """Return whether autograd, a compiler or a counter follows the computation.
+    """Return whether autograd or the compiler follows the computation, which takes an operator.
 
-    It then takes an operator. Otherwise its plain function does: the first call of an operator
-    imports the compiler, which takes as long as importing the rest of PyTorch and which prediction
-    does not need.
+    Otherwise its plain function does: the first call of an operator imports the compiler, which
+    takes as long as importing the rest of PyTorch and which prediction does not need.
     """
-    if needs_gradient(*inputs) or torch.compiler.is_compiling():
-        return True
-    # Neither has a public query: `torch.jit.trace`; fake tensors and counters of operations.
-    return torch._C._is_tracing() or bool(torch._C._len_torch_dispatch_stack())
+    return needs_gradient(*inputs) or torch.compiler.is_compiling()
 
 
-def is_transformed() -> bool:
-    """Return whether `torch.func` or forward-mode differentiation transforms the computation.
+def needs_formulas(*inputs: Tensor) -> bool:
+    """Return whether anything else follows it, which takes tensor operations that PyTorch knows.
 
-    Custom operators support neither.
+    That is `torch.func`, forward-mode differentiation, `torch.jit.trace`, counters of operations
+    and other dispatch modes, and tensors without memory of their own, such as fake ones.
     """
     if torch.compiler.is_compiling():
         return False
-    functional = torch._C._functorch.peek_interpreter_stack() is not None  # no public query either
-    return functional or forward_ad._current_level >= 0
+    return (  # none of which has a public query
+        torch._C._functorch.peek_interpreter_stack() is not None
+        or forward_ad._current_level >= 0
+        or torch._C._is_tracing()
+        or torch._C._len_torch_dispatch_stack() > 0
+        or any(type(tensor) not in (Tensor, nn.Parameter) for tensor in inputs)
+    )
+
+
+def is_plain(layer: nn.Module, kind: type[nn.Module]) -> bool:
+    """Return whether a layer's weights may be used instead of calling it.
+
+    They may not if it has been replaced, as LoRA and quantisation do, or has hooks.
+    """
+    hooks = (
+        layer._forward_pre_hooks,
+        layer._forward_hooks,
+        layer._backward_pre_hooks,
+        layer._backward_hooks,
+    )
+    return type(layer) is kind and not any(hooks)
 
 
 def is_compiled_on_cpu(x: Tensor) -> bool:

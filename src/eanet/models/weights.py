@@ -7,15 +7,17 @@ that file is enough. No pickle is ever opened. Some trained models come with the
 from __future__ import annotations
 
 import hashlib
+import inspect
 import json
 import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import torch
 from huggingface_hub import hf_hub_download
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
@@ -65,6 +67,18 @@ def save_model(model: Classifier, directory: str | Path) -> Path:
     check_head(model)
     directory, description = user_path(directory), describe(model)
     tensors = {k: v.detach().cpu().contiguous() for k, v in model.state_dict().items()}
+    with torch.device("meta"):  # shapes alone
+        expected = _build(description).state_dict()
+    for name in tensors.keys() | expected.keys():
+        if (
+            name not in tensors
+            or name not in expected
+            or tensors[name].shape != expected[name].shape
+        ):
+            raise EanetError(
+                f"the network is no longer {model.config.name}: its {name} was added, removed or "
+                "replaced, so load_model could not load it; save model.state_dict() instead"
+            )
     path = directory / WEIGHTS
     with replacing(path) as partial:
         partial.write_bytes(save(tensors, {"format": "pt", "eanet": json.dumps(description)}))
@@ -74,7 +88,8 @@ def save_model(model: Classifier, directory: str | Path) -> Path:
 
 def check_head(model: Classifier) -> None:
     """Raise an `EanetError` if a replaced head does not fit the names of the classes."""
-    outputs, count = model.head.out_features, len(model.classes)
+    count = len(model.classes)
+    outputs = getattr(model.head, "out_features", count)
     if outputs != count:
         raise EanetError(
             f"the head has {outputs} outputs, but the model names {count} classes; to change "
@@ -154,13 +169,7 @@ def _load(path: Path) -> Classifier:
     with _opened(path) as (file, description):
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     try:
-        model = create_model(
-            description["name"],
-            classes=description["classes"],
-            image_size=description["image_size"],
-            in_channels=description["in_channels"],
-            **description["settings"],
-        )
+        model = _build(description)
     except (EanetError, TypeError, ValueError) as error:
         raise EanetError(
             f"{path} holds a model that this version of eanet cannot build ({error})"
@@ -172,9 +181,26 @@ def _load(path: Path) -> Classifier:
     return model.eval()
 
 
-def load_from_hub(model_id: str, **options: Any) -> Classifier:
-    """Load a model from the Hugging Face Hub; ``options`` are those of `hf_hub_download`."""
-    return load_model(_find_on_hub(model_id, **options))
+def _build(description: Mapping[str, Any]) -> Classifier:
+    return create_model(
+        description["name"],
+        classes=description["classes"],
+        image_size=description["image_size"],
+        in_channels=description["in_channels"],
+        **description["settings"],
+    )
+
+
+def load_pretrained(where: str | Path, **options: Any) -> Classifier:
+    """Load a model; ``options`` are those of `load_model` and of `hf_hub_download`.
+
+    The latter are ignored if the model is not on the Hub.
+    """
+    known = inspect.signature(adapt_model).parameters
+    changes = {name: options.pop(name) for name in known if name in options}
+    if options and not (_path(where).exists() or str(where) in bundled_models()):
+        where = _find_on_hub(str(where), **options)
+    return load_model(where, **changes)
 
 
 def _find_on_hub(model_id: str, **options: Any) -> Path:

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from eanet.models.double_normalization import double_normalize
 from eanet.models.external_attention import ExternalAttention
+from eanet.models.tracing import is_plain
 
 
 class WrittenExternalAttention(ExternalAttention):
@@ -65,5 +66,10 @@ class WrittenExternalAttention(ExternalAttention):
         """Return the value memory after the image has written to it: ``(B, h, S, c*d/h)``."""
         values = self.value(x).unflatten(-1, (self.heads, self.head_dim))  # (B, N, h, c*d/h)
         gathered = torch.einsum("bnhs,bnhk->bhsk", logits.softmax(dim=1), values)
-        memory: Tensor = self.value_memory.weight.T + self.gate.unsqueeze(-1) * gathered
+        if is_plain(self.value_memory, nn.Linear):
+            learned = self.value_memory.weight.T  # (S, c*d/h)
+        else:  # what each slot by itself gives
+            one_hot = torch.eye(self.slots, dtype=gathered.dtype, device=gathered.device)
+            learned = self.value_memory(one_hot)
+        memory: Tensor = learned + self.gate.unsqueeze(-1) * gathered
         return memory

@@ -77,8 +77,8 @@ def choose(facts: Facts | str, device: Device, *, scratch: bool = False) -> tupl
             Choice("image_size", 64, "the fastest size with enough detail"),
             Choice("recipe", FINE_TUNING, "short: the weights only adapt"),
         )
-    why_scratch = f"--init {DEFAULT_MODEL} would begin with pretrained weights"
-    random = (Choice("init", None, why_scratch),) if facts.images <= FEW else ()
+    why = "as you named a model or recipe; otherwise pretrained weights"
+    random = (Choice("init", None, why),) if facts.images <= FEW else ()
     epochs = min(MOST_EPOCHS, max(FEWEST_EPOCHS, round(4700 / sqrt(facts.images) / 10) * 10))
     batch_size = max(LEAST_BATCH, default_batch_size(facts.images))
     size = SIZES[device]
