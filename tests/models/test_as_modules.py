@@ -250,7 +250,9 @@ def test_a_feature_map_keeps_its_order_in_memory():
 
 def test_a_compiled_model_is_saved_as_the_model_it_wraps(tmp_path):
     model, pixels = tiny("vit")
+    drawn = torch.get_rng_state()
     save_model(torch.compile(model), tmp_path)
+    assert torch.equal(torch.get_rng_state(), drawn)
     assert torch.equal(load_model(tmp_path)(pixels), model(pixels))
     with pytest.raises(EanetError, match="only a Classifier can be saved, not a Linear"):
         save_model(nn.Linear(1, 1), tmp_path)

@@ -67,7 +67,7 @@ def save_model(model: Classifier, directory: str | Path) -> Path:
     check_head(model)
     directory, description = user_path(directory), describe(model)
     tensors = {k: v.detach().cpu().contiguous() for k, v in model.state_dict().items()}
-    with torch.device("meta"):  # shapes alone
+    with torch.random.fork_rng(devices=[]):  # only shapes matter; nothing is drawn from the caller
         expected = _build(description).state_dict()
     for name in tensors.keys() | expected.keys():
         if (
