@@ -3,9 +3,9 @@
 `torch.nn.functional.scaled_dot_product_attention` has no fused form with dropout on CPUs, and its
 fallback spends most of a training step drawing random numbers. In bfloat16 its fused form is slower
 as well (``benchmarks/operations.py``). The maps are by far the largest tensors of a model. Here
-each is processed while it is in cache, and dropout is drawn anew in the backward pass. So are
-large maps, which therefore take no memory; small ones are kept, since that is faster. Dao et al.,
-2022, "FlashAttention", arXiv 2205.14135.
+each is processed while it is in cache. The backward pass draws the dropout anew; it also computes
+large maps anew, which then take no memory, while small ones are kept, since that is faster. Tiles
+and recomputing follow Dao et al., 2022, "FlashAttention", arXiv 2205.14135.
 """
 
 from __future__ import annotations

@@ -21,6 +21,7 @@ import torch
 from huggingface_hub import hf_hub_download
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
+from torch import Tensor
 
 from eanet.errors import EanetError, WrongArgumentError, unknown_name
 from eanet.files import replacing, user_path, write_json
@@ -69,21 +70,21 @@ def save_model(model: Classifier, directory: str | Path) -> Path:
     tensors = {k: v.detach().cpu().contiguous() for k, v in model.state_dict().items()}
     with torch.random.fork_rng(devices=[]):  # only shapes matter; nothing is drawn from the caller
         expected = _build(description).state_dict()
-    for name in tensors.keys() | expected.keys():
-        if (
-            name not in tensors
-            or name not in expected
-            or tensors[name].shape != expected[name].shape
-        ):
-            raise EanetError(
-                f"the network is no longer {model.config.name}: its {name} was added, removed or "
-                "replaced, so load_model could not load it; save model.state_dict() instead"
-            )
+    if changed := _shapes(tensors) ^ _shapes(expected):
+        name, _ = min(changed)
+        raise EanetError(
+            f"the network is no longer {model.config.name}: its {name} was added, removed or "
+            "replaced, so load_model could not load it; save model.state_dict() instead"
+        )
     path = directory / WEIGHTS
     with replacing(path) as partial:
         partial.write_bytes(save(tensors, {"format": "pt", "eanet": json.dumps(description)}))
     write_json(directory / CONFIG, description)
     return path
+
+
+def _shapes(state: Mapping[str, Tensor]) -> set[tuple[str, tuple[int, ...]]]:
+    return {(name, tuple(tensor.shape)) for name, tensor in state.items()}
 
 
 def check_head(model: Classifier) -> None:
