@@ -154,7 +154,9 @@ LAYERS = pytest.mark.parametrize("name", ["query", "key_memory", "value_memory",
 
 
 @LAYERS
-@pytest.mark.parametrize("kind", [ExternalAttention, WrittenExternalAttention])
+@pytest.mark.parametrize(
+    "kind", [ExternalAttention, HeadwiseExternalAttention, WrittenExternalAttention]
+)
 def test_a_layer_that_is_replaced_is_called(kind, name):
     torch.manual_seed(0)
     attention, x = kind(16, 4, 8), torch.randn(2, 9, 16)
@@ -169,26 +171,47 @@ def test_a_layer_that_is_replaced_is_called(kind, name):
 
 
 @LAYERS
-def test_a_layer_with_a_hook_is_called(name):
+@pytest.mark.parametrize("kind", [ExternalAttention, HeadwiseExternalAttention])
+def test_a_layer_with_a_hook_is_called(kind, name):
     torch.manual_seed(0)
-    attention, x = ExternalAttention(16, 4, 8), torch.randn(2, 9, 16)
-    layer, seen = getattr(attention, name), []
-    layer.register_forward_hook(lambda *_: seen.append(name))
-    attention(x)
-    assert seen == [name]
-    layer.register_full_backward_hook(lambda *_: seen.append("gradient"))
-    attention(x).sum().backward()
-    assert seen == [name, name, "gradient"]
+    attention, x = kind(16, 4, 8), torch.randn(2, 9, 16)
+    layer, seen, before = getattr(attention, name), [], attention(x)
+    for register in (
+        layer.register_forward_hook,
+        layer.register_forward_pre_hook,
+        layer.register_full_backward_hook,
+        layer.register_full_backward_pre_hook,
+    ):
+        handle = register(lambda *_: seen.append(name))
+        y = attention(x)
+        y.sum().backward()
+        handle.remove()
+        assert seen.pop() == name
+        torch.testing.assert_close(y, before)
+    layer.forward = lambda x: 0 * nn.Linear.forward(layer, x)  # as offloading patches it
+    assert not torch.allclose(attention(x), before, atol=1e-3)
+    del layer.forward
     prune.l1_unstructured(layer, "weight", 0.3)
     for _ in range(2):  # pruned weights are computed anew by each call
         attention(x).sum().backward()
 
 
-def test_layers_that_can_only_be_used_as_weights_are_not_replaced_in_silence():
-    attention = HeadwiseExternalAttention(16, 4, 8)
-    attention.output = LowRank(attention.output)
-    with pytest.raises(TypeError, match="cannot be replaced"):
-        attention(torch.randn(2, 9, 16))
+@pytest.mark.parametrize("weights_first", [True, False])
+@pytest.mark.parametrize("kind", [ExternalAttention, WrittenExternalAttention, SelfAttention])
+def test_dropout_that_is_replaced_or_has_a_hook_is_called(kind, weights_first):
+    torch.manual_seed(0)
+    attention, x = kind(16, 4), torch.randn(2, 9, 16)
+    attention.weights_first = weights_first
+    seen: list[Tensor] = []
+    expected = attention(x)
+    handle = attention.dropout.register_forward_hook(lambda *_: seen.append(_[2]))
+    torch.testing.assert_close(attention(x), expected)
+    assert seen[0].shape in ((2, 9, 4, 64), (2, 4, 9, 9))
+    handle.remove()
+    attention.dropout = nn.Dropout(0.5)
+    assert not torch.allclose(attention(x), expected)
+    attention.dropout = nn.Identity()
+    torch.testing.assert_close(attention(x), expected)
 
 
 @pytest.mark.parametrize("training", [True, False])
@@ -270,7 +293,7 @@ def test_what_could_not_be_loaded_is_not_saved(tmp_path):
 
 def test_a_replaced_head_that_the_class_names_do_not_fit_is_refused(tmp_path):
     model, _ = tiny("vit")
-    model.head = nn.Linear(model.head.in_features, 3)
+    model.head = nn.Sequential(nn.Dropout(), nn.Linear(model.head.in_features, 3))
     for use in (Predictor, lambda m: save_model(m, tmp_path)):
         with pytest.raises(EanetError, match=r"3 outputs, but the model names 4 classes; .*load_m"):
             use(model)

@@ -143,6 +143,16 @@ def test_self_attention_in_bfloat16_is_near_that_in_float32(training):
     torch.testing.assert_close(found.float(), layer(x), atol=2e-2, rtol=0)
 
 
+def test_the_gradient_may_be_asked_for_under_autocast():
+    torch.manual_seed(0)
+    qkv = [torch.randn(2, 3, 9, 4, requires_grad=True) for _ in "qkv"]
+    y = fused_self_attention(*qkv, Dropout())
+    expected = torch.autograd.grad(y.sum(), qkv, retain_graph=True)
+    with torch.autocast("cpu", torch.bfloat16):
+        torch.testing.assert_close(torch.autograd.grad(y.sum(), qkv), expected)
+        assert fused_self_attention(*qkv, Dropout()).dtype == torch.bfloat16
+
+
 @pytest.mark.parametrize("built", [True, False])
 def test_what_dropout_left_of_self_attention_is_left_in_the_gradient_of_its_values(
     built, monkeypatch

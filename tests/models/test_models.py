@@ -157,6 +157,8 @@ def test_hub_methods_save_and_load(tmp_path):
         assert torch.equal(loaded(images(1)), model(images(1)))
     bundled = Classifier.from_pretrained("eanet_tiny_cifar100", num_classes=3, token=False)
     assert (bundled.config.name, len(bundled.classes)) == ("eanet_tiny", 3)
+    with pytest.raises(EanetError, match="did you mean 'num_classes'"):
+        Classifier.from_pretrained("eanet_tiny_cifar100", num_clases=3)
 
 
 def test_a_model_on_the_hub_is_loaded_by_its_name(tmp_path, monkeypatch):

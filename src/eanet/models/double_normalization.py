@@ -14,7 +14,7 @@ from torch.autograd.function import once_differentiable
 
 from eanet.models import kernels
 from eanet.models.dropout import Dropout, scaled_mask
-from eanet.models.tracing import is_traced, needs_formulas
+from eanet.models.tracing import is_plain, is_traced, needs_formulas
 
 c_int64, c_uint64 = ctypes.c_int64, ctypes.c_uint64
 
@@ -33,6 +33,8 @@ def double_normalize(logits: Tensor, dropout: Dropout | None = None) -> Tensor:
         ``(B, N, h, S)`` in the type of ``logits``; without dropout, each token's weights over its
         slots sum to 1. Differentiable once, except with `torch.func`.
     """
+    if dropout is not None and not is_plain(dropout, Dropout):
+        return cast(Tensor, dropout(double_normalize(logits)))
     if needs_formulas(logits):
         a = _forward(logits)[0]
         return a if dropout is None else cast(Tensor, dropout(a))

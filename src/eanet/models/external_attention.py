@@ -88,7 +88,7 @@ class ExternalAttention(nn.Module):
             logits: Tensor = F.linear(x, self._w_in()).unflatten(-1, (self.heads, self.slots))
             return logits  # (B, N, h, S)
         q = self.query(x).unflatten(-1, (self.heads, self.head_dim))  # (B, N, h, c*d/h)
-        return cast(Tensor, self.key_memory(q))  # (B, N, h, S)
+        return self._match(q)  # (B, N, h, S)
 
     def attention(self, x: Tensor) -> Tensor:
         """Return the attention of each token ``(B, N, dim)`` to each slot: ``(B, N, h, S)``."""
@@ -118,8 +118,8 @@ class ExternalAttention(nn.Module):
         """Map tokens ``(B, N, dim)`` to ``(B, N, dim)``."""
         if not self._multiplies_weights():
             a = double_normalize(self.logits(x), self.dropout)  # (B, N, h, S)
-            y = self.output(self.value_memory(a).flatten(2))  # (B, N, c*d) -> (B, N, d)
-        elif can_fuse(x, self.heads, self.slots):
+            y = self.output(self._read(a).flatten(2))  # (B, N, c*d) -> (B, N, d)
+        elif is_plain(self.dropout, Dropout) and can_fuse(x, self.heads, self.slots):
             self._check(x)
             y = fused_attention(x, self._w_in(), self._w_out(), self.heads, self.dropout)
             y = y + self._bias().to(y.dtype)
@@ -128,6 +128,14 @@ class ExternalAttention(nn.Module):
             y = F.linear(a.flatten(2), self._w_out(), self._bias())  # (B, N, h*S) -> (B, N, d)
         dropped: Tensor = self.output_dropout(y)
         return dropped
+
+    def _match(self, q: Tensor) -> Tensor:
+        """Map the queries of each head ``(B, N, h, c*d/h)`` to logits ``(B, N, h, S)``."""
+        return cast(Tensor, self.key_memory(q))
+
+    def _read(self, a: Tensor) -> Tensor:
+        """Map attention ``(B, N, h, S)`` to what it reads of the memory: ``(B, N, h, c*d/h)``."""
+        return cast(Tensor, self.value_memory(a))
 
     def _multiplies_weights(self) -> bool:
         """Return whether neighbouring weights are multiplied before the tokens."""

@@ -3,9 +3,10 @@
 `torch.nn.functional.scaled_dot_product_attention` has no fused form with dropout on CPUs, and its
 fallback spends most of a training step drawing random numbers. In bfloat16 its fused form is slower
 as well (``benchmarks/operations.py``). The maps are by far the largest tensors of a model. Here
-each is processed while it is in cache. The backward pass draws the dropout anew; it also computes
-large maps anew, which then take no memory, while small ones are kept, since that is faster. Tiles
-and recomputing follow Dao et al., 2022, "FlashAttention", arXiv 2205.14135.
+they are processed in groups of whole heads, which stay in cache up to some 700 tokens. The backward
+pass draws the dropout anew; it also computes large maps anew, of which no more than a group is then
+in memory, while small ones are kept, since that is faster. Groups and recomputing follow Dao et
+al., 2022, "FlashAttention", arXiv 2205.14135.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from torch import Tensor
 
 from eanet.models import kernels
 from eanet.models.dropout import Dropout, advance, scaled_mask
-from eanet.models.tracing import is_traced, needs_gradient
+from eanet.models.tracing import autocast_type, is_traced, needs_gradient
 
 GROUP_BYTES = 2**20  # of the maps, per group and thread: the L2 cache of many processors
 KEPT_BYTES = 2**28  # of the maps of a batch, at most, that a layer keeps
@@ -39,8 +40,8 @@ def fused_self_attention(q: Tensor, k: Tensor, v: Tensor, dropout: Dropout) -> T
     Returns:
         ``(B, h, N, k)``.
     """
-    heads = q.shape[:2]
-    q, k, v = (t.flatten(0, 1) for t in (q, k, v))  # (B, h, N, k) -> (B*h, N, k)
+    heads, working = q.shape[:2], autocast_type(q)
+    q, k, v = (t.flatten(0, 1).to(working) for t in (q, k, v))  # (B, h, N, k) -> (B*h, N, k)
     attend = _self_attend if is_traced(q, k, v) else _compute
     small = len(q) * q.shape[1] ** 2 * q.element_size() <= KEPT_BYTES
     y, _ = attend(q, k, v, *dropout.draw(), small and needs_gradient(q, k, v))
@@ -54,7 +55,7 @@ def _compute(
     q, k, v = q.contiguous(), k.contiguous(), v.contiguous()
     y, a = torch.empty_like(v), _kept(q, kept)
     for here, drawn in _groups(q, seed):
-        scores = q[here] @ k[here].mT  # (m, N, N)
+        scores = _product(q[here], k[here].mT)  # (m, N, N)
         left = _softmax(scores, a[here] if kept else None, drawn, threshold)
         torch.bmm(left, v[here], out=y[here])
     return y, a
@@ -85,8 +86,8 @@ def _self_attend_backward(
     upstream, q, k, v = (t.contiguous() for t in (upstream, q, k, v))
     of_q, of_k, of_v = (torch.empty_like(t) for t in (q, k, v))
     for here, drawn in _groups(q, seed):
-        g = upstream[here] @ v[here].mT  # (m, N, N)
-        scores = torch.empty_like(g) if len(a) else q[here] @ k[here].mT  # (m, N, N)
+        g = _product(upstream[here], v[here].mT)  # (m, N, N)
+        scores = torch.empty_like(g) if len(a) else _product(q[here], k[here].mT)  # (m, N, N)
         left, g = _softmax_backward(scores, a[here] if len(a) else None, g, drawn, threshold)
         torch.bmm(g, k[here], out=of_q[here])
         torch.bmm(g.mT, q[here], out=of_k[here])
@@ -115,12 +116,20 @@ _self_attend.register_autograd(_differentiate, setup_context=_keep)
 
 
 def _groups(q: Tensor, seed: Tensor) -> Iterator[tuple[slice, Tensor]]:
-    """Divide the maps of ``q`` into groups that fit in cache; yield where each is, and its seed."""
+    """Divide the maps of ``q`` into groups that fit in cache, if one does.
+
+    Yields where each is, and its seed.
+    """
     tokens = q.shape[1]
     each = tokens**2 * q.element_size()
     size = max(1, torch.get_num_threads() * GROUP_BYTES // each)
     for first in range(0, len(q), size):
         yield slice(first, first + size), advance(seed, first * tokens, tokens)
+
+
+def _product(a: Tensor, b: Tensor) -> Tensor:
+    """Multiply matrices in their own type, whatever autocast says when the gradient is computed."""
+    return torch.bmm(a, b, out=a.new_empty(len(a), a.shape[1], b.shape[2]))
 
 
 def _softmax(scores: Tensor, a: Tensor | None, seed: Tensor, threshold: int) -> Tensor:
@@ -136,7 +145,7 @@ def _softmax(scores: Tensor, a: Tensor | None, seed: Tensor, threshold: int) -> 
         return (whole * _mask(scores, seed, threshold)).to(scores.dtype)
     tensors = kernels.pointer(scores), None if a is None else kernels.pointer(a)
     kernel.softmax_forward(*tensors, *_arguments(scores, seed, threshold))
-    return scores
+    return scores if a is None or threshold else a
 
 
 def _softmax_backward(
@@ -161,7 +170,7 @@ def _softmax_backward(
     of_map = None if a is None else kernels.pointer(a)
     tensors = kernels.pointer(scores), of_map, kernels.pointer(upstream)
     kernel.softmax_backward(*tensors, *_arguments(scores, seed, threshold))
-    return scores, upstream
+    return scores if a is None or threshold else a, upstream
 
 
 def _kernel(x: Tensor) -> ctypes.CDLL | None:

@@ -6,7 +6,6 @@ import torch
 from torch import Tensor, nn
 
 from eanet.models.external_attention import ExternalAttention
-from eanet.models.tracing import is_plain
 
 
 class HeadwiseExternalAttention(ExternalAttention):
@@ -16,9 +15,6 @@ class HeadwiseExternalAttention(ExternalAttention):
     multiplied first, before the tokens, because the memories of the heads then form one matrix.
 
     Takes the arguments of `ExternalAttention`, except ``all_biases``.
-
-    Raises:
-        TypeError: one of its layers was replaced, or has hooks, which would not be called.
     """
 
     def __init__(
@@ -34,17 +30,22 @@ class HeadwiseExternalAttention(ExternalAttention):
         super().__init__(
             dim, heads, slots, coefficient, dropout=dropout, output_dropout=output_dropout
         )
+        self.weights_first = True
         self.key_memory = nn.Linear(self.head_dim, heads * slots, bias=False)
         self.value_memory = nn.Linear(heads * slots, self.head_dim, bias=False)
         for weight, dim_of_heads in ((self.key_memory.weight, 0), (self.value_memory.weight, 1)):
             for memory in weight.chunk(heads, dim_of_heads):
                 nn.init.xavier_uniform_(memory)
 
-    def _multiplies_weights(self) -> bool:
-        layers = (self.query, self.key_memory, self.value_memory, self.output)
-        if not all(is_plain(layer, nn.Linear) for layer in layers):
-            raise TypeError("layers of HeadwiseExternalAttention cannot be replaced or have hooks")
-        return True
+    def _match(self, q: Tensor) -> Tensor:
+        logits = self.key_memory(q).unflatten(-1, (self.heads, self.slots))  # (B, N, h, h, S)
+        own: Tensor = logits.diagonal(dim1=2, dim2=3).mT  # (B, N, S, h) -> (B, N, h, S)
+        return own
+
+    def _read(self, a: Tensor) -> Tensor:
+        own = torch.diag_embed(a.mT).permute(0, 1, 3, 4, 2)  # (B, N, S, h, h) -> (B, N, h, h, S)
+        read: Tensor = self.value_memory(own.flatten(3))  # (B, N, h, h*S) -> (B, N, h, c*d/h)
+        return read
 
     def _w_in(self) -> Tensor:
         w_q = self.query.weight.view(self.heads, self.head_dim, self.dim)  # (h, c*d/h, d)

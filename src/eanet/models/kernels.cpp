@@ -113,7 +113,7 @@ static inline float exponentials(const number *row, int64_t width, float *e) {
 }
 
 // Replaces each row of scores (rows, width) by its softmax, after dropout with probability
-// threshold / 256; writes that before dropout to map unless null.
+// threshold / 256. Writes that before dropout to map unless null; without dropout, to it alone.
 extern "C" void softmax_forward(number *scores, number *map, int64_t rows, int64_t width,
                                 uint64_t seed, int threshold, int threads) {
     const float kept = 256.0f / float(256 - threshold);
@@ -131,7 +131,7 @@ extern "C" void softmax_forward(number *scores, number *map, int64_t rows, int64
             if (threshold) {
                 random_row(seed, row, width, words.data());
                 drop_row(e.data(), scale * kept, words.data(), threshold, width, s);
-            } else {
+            } else if (!map) {
 #pragma omp simd
                 for (int64_t c = 0; c < width; c++) s[c] = narrow(e[c] * scale);
             }
@@ -140,7 +140,8 @@ extern "C" void softmax_forward(number *scores, number *map, int64_t rows, int64
 }
 
 // Replaces scores (rows, width) as softmax_forward does, and upstream, the gradient of that, by the
-// gradient of the scores. If the map is given, what is in scores does not matter.
+// gradient of the scores. If the map is given, what is in scores does not matter, and without
+// dropout they stay so.
 extern "C" void softmax_backward(number *scores, const number *map, number *upstream, int64_t rows,
                                  int64_t width, uint64_t seed, int threshold, int threads) {
     const float kept = 256.0f / float(256 - threshold);
@@ -168,7 +169,10 @@ extern "C" void softmax_backward(number *scores, const number *map, number *upst
                     g[c] = bytes[c] < threshold ? 0 : widen(u[c]) * kept;
             } else {
 #pragma omp simd
-                for (int64_t c = 0; c < width; c++) s[c] = narrow(a[c]), g[c] = widen(u[c]);
+                for (int64_t c = 0; c < width; c++) g[c] = widen(u[c]);
+                if (!map)
+#pragma omp simd
+                    for (int64_t c = 0; c < width; c++) s[c] = narrow(a[c]);
             }
             float inner = 0;
 #pragma omp simd reduction(+ : inner)

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from eanet.models.attention_maps import AttentionMaps
 from eanet.models.dropout import Dropout
 from eanet.models.fused_self_attention import fused_self_attention
-from eanet.models.tracing import needs_formulas
+from eanet.models.tracing import is_plain, needs_formulas
 
 # Tokens from which PyTorch's attention without dropout is faster on a CPU.
 OWN_BELOW = 1024
@@ -64,7 +64,10 @@ class SelfAttention(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Map tokens ``(B, N, dim)`` to ``(B, N, dim)``."""
         q, k, v = self._qkv(x)
-        if self._prefers_own(q):
+        if not is_plain(self.dropout, Dropout):
+            a = (q * self.head_dim**-0.5 @ k.mT).softmax(dim=-1)  # (B, h, N, N)
+            y = self.dropout(a) @ v  # (B, h, N, k)
+        elif self._prefers_own(q):
             y = fused_self_attention(q * self.head_dim**-0.5, k, v, self.dropout)  # (B, h, N, k)
         else:
             y = F.scaled_dot_product_attention(

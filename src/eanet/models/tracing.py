@@ -41,7 +41,8 @@ def needs_formulas(*inputs: Tensor) -> bool:
 def is_plain(layer: nn.Module, kind: type[nn.Module]) -> bool:
     """Return whether a layer's weights may be used instead of calling it.
 
-    They may not if it has been replaced, as LoRA and quantisation do, or has hooks.
+    They may not if it or its ``forward`` was replaced, as LoRA, quantisation and offloading do, or
+    if it has hooks.
     """
     hooks = (
         layer._forward_pre_hooks,
@@ -49,7 +50,7 @@ def is_plain(layer: nn.Module, kind: type[nn.Module]) -> bool:
         layer._backward_pre_hooks,
         layer._backward_hooks,
     )
-    return type(layer) is kind and not any(hooks)
+    return type(layer) is kind and "forward" not in layer.__dict__ and not any(hooks)
 
 
 def is_compiled_on_cpu(x: Tensor) -> bool:

@@ -21,7 +21,7 @@ import torch
 from huggingface_hub import hf_hub_download
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
-from torch import Tensor
+from torch import Tensor, nn
 
 from eanet.errors import EanetError, WrongArgumentError, unknown_name
 from eanet.files import replacing, user_path, write_json
@@ -33,6 +33,7 @@ WEIGHTS = "model.safetensors"
 CONFIG = "config.json"
 _DESCRIBED = {"name", "image_size", "in_channels", "classes", "settings"}
 BUNDLED = Path(__file__).parents[1] / "weights"
+_HUB_OPTIONS = tuple(inspect.signature(hf_hub_download).parameters)
 DEFAULT_MODEL = "eanet_tiny_cifar100"
 """The bundled model that classifies images if none is named."""
 
@@ -90,10 +91,10 @@ def _shapes(state: Mapping[str, Tensor]) -> set[tuple[str, tuple[int, ...]]]:
 def check_head(model: Classifier) -> None:
     """Raise an `EanetError` if a replaced head does not fit the names of the classes."""
     count = len(model.classes)
-    outputs = getattr(model.head, "out_features", count)
-    if outputs != count:
+    outputs = [m.out_features for m in model.head.modules() if isinstance(m, nn.Linear)][-1:]
+    if outputs not in ([], [count]):
         raise EanetError(
-            f"the head has {outputs} outputs, but the model names {count} classes; to change "
+            f"the head has {outputs[0]} outputs, but the model names {count} classes; to change "
             "them, load_model(..., classes=[...]) makes a new head"
         )
 
@@ -198,6 +199,9 @@ def load_pretrained(where: str | Path, **options: Any) -> Classifier:
     The latter are ignored if the model is not on the Hub.
     """
     known = inspect.signature(adapt_model).parameters
+    for name in options:
+        if name not in known and name not in _HUB_OPTIONS:
+            raise unknown_name("option", name, [*known, *_HUB_OPTIONS])
     changes = {name: options.pop(name) for name in known if name in options}
     if options and not (_path(where).exists() or str(where) in bundled_models()):
         where = _find_on_hub(str(where), **options)
