@@ -21,8 +21,8 @@ from safetensors.torch import load_file, save
 from eanet.config import read_text
 from eanet.data.sources import load_dataset
 from eanet.errors import EanetError
-from eanet.evaluation.evaluate import evaluate
 from eanet.files import replacing
+from eanet.metrics.evaluation import evaluate
 from eanet.models import Classifier, load_model, weights
 from eanet.training.run_directory import RunDirectory, data_options
 

@@ -26,9 +26,9 @@ from comparison import BF16, EANET, FIGURES, TRAINING, Key, fastest_keras, overa
 from eanet_step import settings
 from performance_page import generated, replace_generated, target_table
 
+from eanet.benchmarking.measuring import describe
 from eanet.console import notice
 from eanet.errors import EanetError
-from eanet.evaluation.measuring import describe
 from eanet.files import replacing, write_json
 
 HERE = Path(__file__).resolve().parent

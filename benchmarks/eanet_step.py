@@ -22,12 +22,12 @@ import numpy as np
 import torch
 from torch import nn
 
+from eanet.benchmarking.measuring import Spread, durations, synchronizer
+from eanet.benchmarking.models import Workload, measure_model, prepare, resolve
+from eanet.benchmarking.settings import BenchmarkSettings
 from eanet.data.augment import Augmentation
 from eanet.data.batches import Batches, take
 from eanet.data.imageset import ImageSet
-from eanet.evaluation.benchmark import Workload, measure_model, prepare, resolve
-from eanet.evaluation.benchmark_settings import BenchmarkSettings
-from eanet.evaluation.measuring import Spread, durations, synchronizer
 
 MODELS = {"eanet": "keras_eanet", "vit": "keras_vit"}
 DTYPES = {"bf16": torch.bfloat16, "fp32": torch.float32}

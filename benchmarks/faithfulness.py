@@ -29,9 +29,9 @@ from torch import Tensor
 
 from eanet import Classifier, load_model
 from eanet.data.batches import take
-from eanet.evaluation.explain_regions import hide, rate_regions
-from eanet.evaluation.selection import select_images
+from eanet.explanation.occlusion import hide, rate_regions
 from eanet.models.tokenizer import patch_size_for
+from eanet.report.selection import select_images
 from eanet.training.run_directory import RunDirectory, data_options
 
 STEPS = 16

@@ -95,7 +95,7 @@ def fastest(calls: dict[str, Callable[[], Any]], seconds: float) -> tuple[str, l
 
 
 def spread(values: list[float]) -> dict[str, float]:
-    """Return median, 5th and 95th percentile, as `eanet.evaluation.measuring.Spread` does."""
+    """Return median, 5th and 95th percentile, as `eanet.benchmarking.measuring.Spread` does."""
     import numpy as np
 
     low, median, high = (float(v) for v in np.percentile(values, (5, 50, 95)))

@@ -24,10 +24,10 @@ from eanet.device import has_bf16, keep_freed_memory
 from eanet.models.batch_norm import TokenBatchNorm
 from eanet.models.block import GELU
 from eanet.models.depthwise import DepthwiseConvolution
-from eanet.models.double_normalization import double_normalize
 from eanet.models.dropout import Dropout
-from eanet.models.fused_self_attention import fused_self_attention
 from eanet.models.max_pooling import MaxPooling
+from eanet.ops.double_normalization import double_normalize
+from eanet.ops.self_attention import fused_self_attention
 
 CALLS, WARM_UP = 15, 2
 DTYPE = torch.bfloat16 if has_bf16("cpu") else torch.float32

@@ -19,7 +19,7 @@ import torch._inductor.config as inductor
 from eanet_step import MODELS, settings
 from torch.profiler import ProfilerActivity, profile
 
-from eanet.evaluation.benchmark import prediction, prepare, training_step
+from eanet.benchmarking.models import prediction, prepare, training_step
 
 # Kinds of work by what the name of an event contains; the first match counts.
 KINDS = (

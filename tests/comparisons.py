@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
+from eanet.comparison.entries import Entry, by_settings
+from eanet.comparison.runs import Answers, Run
 from eanet.config import TrainSettings
-from eanet.evaluation.compare_entries import Entry, by_settings
-from eanet.evaluation.compare_runs import Answers, Run
 
 CONFIG = {
     "data": {

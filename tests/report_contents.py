@@ -11,8 +11,8 @@ import numpy as np
 from pictures import history
 
 from eanet.data.imageset import ImageSet
-from eanet.evaluation.contents import Contents, Training
-from eanet.evaluation.evaluate import Evaluation
+from eanet.metrics.evaluation import Evaluation
+from eanet.report.contents import Contents, Training
 
 
 def make_contents(

@@ -15,9 +15,9 @@ from comparisons import make_entries, make_run
 
 import eanet
 from eanet.cli import main
-from eanet.evaluation.compare_entries import by_model
-from eanet.evaluation.compare_runs import ANSWERS
-from eanet.evaluation.compare_training import Failure
+from eanet.comparison.entries import by_model
+from eanet.comparison.runs import ANSWERS
+from eanet.comparison.training import Failure
 
 Capture = pytest.CaptureFixture[str]
 QUICK = ["--epochs", "12", "--precision", "fp32", "--threads", "1", "--recipe", "default"]

@@ -7,12 +7,11 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from eanet.api import TrainingResult, compare, explain, load_dataset, resume, train
+    from eanet.benchmarking.models import benchmark
+    from eanet.benchmarking.tokens import benchmark_tokens
+    from eanet.comparison.compare import Comparison
     from eanet.deploy.predictor import Prediction, Predictor, load
     from eanet.errors import EanetError
-    from eanet.evaluation.benchmark import benchmark
-    from eanet.evaluation.benchmark_tokens import benchmark_tokens
-    from eanet.evaluation.compare import Comparison
-    from eanet.evaluation.report import write_report as evaluate
     from eanet.models import (
         Classifier,
         ExternalAttention,
@@ -22,22 +21,23 @@ if TYPE_CHECKING:
         save_model,
     )
     from eanet.models.keras_import import import_keras
+    from eanet.report.report import write_report as evaluate
 
 # Where each public name lives. Loaded on first use, so that `eanet --help` need not wait for torch.
 _HOMES = {
     "Classifier": "eanet.models",
-    "Comparison": "eanet.evaluation.compare",
+    "Comparison": "eanet.comparison.compare",
     "EanetError": "eanet.errors",
     "ExternalAttention": "eanet.models",
     "ExternalAttention2d": "eanet.models",
     "Prediction": "eanet.deploy.predictor",
     "Predictor": "eanet.deploy.predictor",
     "TrainingResult": "eanet.api",
-    "benchmark": "eanet.evaluation.benchmark",
-    "benchmark_tokens": "eanet.evaluation.benchmark_tokens",
+    "benchmark": "eanet.benchmarking.models",
+    "benchmark_tokens": "eanet.benchmarking.tokens",
     "compare": "eanet.api",
     "create_model": "eanet.models",
-    "evaluate": "eanet.evaluation.report:write_report",
+    "evaluate": "eanet.report.report:write_report",
     "explain": "eanet.api",
     "import_keras": "eanet.models.keras_import",
     "load": "eanet.deploy.predictor",

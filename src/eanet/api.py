@@ -13,8 +13,8 @@ from eanet.files import user_path
 from eanet.machine import MachineSettings
 
 if TYPE_CHECKING:
+    from eanet.comparison.compare import Comparison
     from eanet.data.splits import Dataset
-    from eanet.evaluation.compare import Comparison
 
 MACHINE = tuple(MachineSettings.model_fields)  # what a resumed run may change
 
@@ -95,7 +95,7 @@ def compare(
         EanetError: anything that the caller can fix, in one line.
         KeyboardInterrupt: after Ctrl-C; the same call resumes.
     """
-    from eanet.evaluation.compare import compare as compare_all
+    from eanet.comparison.compare import compare as compare_all
 
     return compare_all(names, seeds=seeds, output=output, **settings)
 
@@ -154,7 +154,7 @@ def explain(
         EanetError: there is no such model, image, class or layer.
     """
     from eanet.deploy.predictor import find_images, load
-    from eanet.evaluation.explain_files import explain_files, explain_folder
+    from eanet.explanation.files import explain_files, explain_folder
 
     several = [images] if isinstance(images, str | Path) else images
     model = load(run, device).model
@@ -167,7 +167,7 @@ def _finish(path: Path, device: str | int | None = None) -> TrainingResult:
     """Evaluate in the first process; the others of a distributed run return empty results."""
     from torch import distributed
 
-    from eanet.evaluation.report import write_report
+    from eanet.report.report import write_report
 
     if distributed.is_available() and distributed.is_initialized() and distributed.get_rank() > 0:
         return TrainingResult(path, {}, ())

@@ -13,8 +13,8 @@ import torch
 import eanet
 from eanet.cli import main
 from eanet.errors import EanetError
-from eanet.evaluation.report import write_report
 from eanet.models import load_model, weights
+from eanet.report.report import write_report
 
 
 @pytest.fixture

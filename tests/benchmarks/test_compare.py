@@ -12,8 +12,8 @@ import pytest
 from comparison_records import spread
 from step_profile import REST, by_kind
 
+from eanet.benchmarking.measuring import Spread
 from eanet.errors import EanetError
-from eanet.evaluation.measuring import Spread
 
 
 @pytest.fixture

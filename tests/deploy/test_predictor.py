@@ -20,7 +20,7 @@ from eanet.data.decode import decode_image
 from eanet.data.imageset import ImageSet
 from eanet.deploy.predictor import BATCH_SIZE, Prediction, Predictor, find_images, load
 from eanet.errors import EanetError, WrongArgumentError
-from eanet.evaluation.evaluate import evaluate
+from eanet.metrics.evaluation import evaluate
 from eanet.models import create_model, save_model
 
 

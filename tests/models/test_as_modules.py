@@ -28,10 +28,10 @@ from eanet import (
 from eanet.models import SelfAttention, self_attention
 from eanet.models.batch_norm import TokenBatchNorm
 from eanet.models.depthwise import NormalizedDepthwiseConvolution
-from eanet.models.double_normalization import _DoubleNormalize
 from eanet.models.dropout import Dropout
 from eanet.models.headwise_memory import HeadwiseExternalAttention
 from eanet.models.written_memory import WrittenExternalAttention
+from eanet.ops.double_normalization import _DoubleNormalize
 
 NAMES = ["eanet_tiny", "keras_eanet", "vit", "eanet_tiny:mixing=written"]
 every_model = pytest.mark.parametrize("name", NAMES)

@@ -10,8 +10,8 @@ from torch import Tensor, nn
 
 from eanet import ExternalAttention, ExternalAttention2d
 from eanet.device import find_compiler, has_compiler
-from eanet.models import fused_attention
-from eanet.models.double_normalization import double_normalize
+from eanet.ops import external_attention as fused_attention
+from eanet.ops.double_normalization import double_normalize
 
 
 def two_step_normalize(logits: Tensor) -> Tensor:

@@ -14,8 +14,8 @@ import torch
 
 from eanet import EanetError, console, create_model, device
 from eanet.config import TrainSettings
+from eanet.interruption import stop_requests
 from eanet.training import engine
-from eanet.training.interruption import stop_requests
 
 
 def test_operations_are_counted_on_the_model_and_grow_with_the_images():

@@ -13,7 +13,7 @@ from lightning_fabric import Fabric
 import eanet
 from eanet import EanetError
 from eanet.config import ResolvedSettings, TrainSettings
-from eanet.evaluation.range_test import plot_range_test
+from eanet.plots.lr_search import plot_range_test
 from eanet.training import lr_search
 from eanet.training.launch import launch
 from eanet.training.lr_search import SEARCH, RangeTest, range_test

@@ -13,7 +13,7 @@ import torch
 from safetensors.torch import load_file
 
 from eanet.data.sources import load_dataset
-from eanet.evaluation.evaluate import evaluate
+from eanet.metrics.evaluation import evaluate
 from eanet.models import load_model
 from eanet.training.run_directory import CHECKPOINT, RunDirectory, data_options
 

@@ -19,8 +19,8 @@ from safetensors.torch import load_file
 from eanet import Classifier, EanetError
 from eanet.config import TrainSettings
 from eanet.data.sources import load_dataset
-from eanet.evaluation.evaluate import evaluate
 from eanet.files import alone
+from eanet.metrics.evaluation import evaluate
 from eanet.models import ModelConfig, load_model, registry
 from eanet.models.family import eanet
 from eanet.training import trainer as trainer_module

@@ -6,10 +6,10 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from eanet.benchmarking.settings import BenchmarkSettings
 from eanet.cli.output import print_table, stdout
 from eanet.cli.parser import Commands, add_settings, given
 from eanet.errors import WrongArgumentError
-from eanet.evaluation.benchmark_settings import BenchmarkSettings
 
 
 def add(commands: Commands) -> None:
@@ -41,8 +41,8 @@ def run(options: argparse.Namespace) -> None:
 
 
 def _tokens(options: argparse.Namespace, settings: dict[str, Any]) -> tuple[Path, ...]:
-    from eanet.evaluation.benchmark_tokens import benchmark_tokens
-    from eanet.evaluation.measuring import short
+    from eanet.benchmarking.measuring import short
+    from eanet.benchmarking.tokens import benchmark_tokens
 
     if options.models or settings.keys() & {"image_size", "batch_size"}:
         raise WrongArgumentError("--tokens takes no model, --image-size or --batch-size")
@@ -65,8 +65,8 @@ def _tokens(options: argparse.Namespace, settings: dict[str, Any]) -> tuple[Path
 
 
 def _models(options: argparse.Namespace, settings: dict[str, Any]) -> tuple[Path, ...]:
-    from eanet.evaluation.benchmark import benchmark
-    from eanet.evaluation.measuring import short
+    from eanet.benchmarking.measuring import short
+    from eanet.benchmarking.models import benchmark
 
     if "dim" in settings:
         raise WrongArgumentError("--dim needs --tokens")

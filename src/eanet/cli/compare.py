@@ -11,7 +11,7 @@ from eanet.config import TrainSettings
 from eanet.files import user_path
 
 if TYPE_CHECKING:
-    from eanet.evaluation.compare_table import Rows
+    from eanet.comparison.table import Rows
 
 OWN = ("model", "seed", "init", "output", "name")  # set by the comparison itself
 
@@ -69,7 +69,7 @@ def run(options: argparse.Namespace) -> int:
 
 def _print_models(table: Rows, width: int) -> None:
     """Print the table; in a narrow window, scores and costs as two tables."""
-    from eanet.evaluation.compare_table import COSTS
+    from eanet.comparison.table import COSTS
 
     model, *heads = table[0]
     taken = sum(max(len(head), *(len(row[head]) for row in table)) + 2 for head in heads)

@@ -141,8 +141,8 @@ def _print_problems(found: Overview) -> None:
 
 def _write(found: Overview, settings: TrainSettings, folder: Path) -> None:
     from eanet.data.overview import write_problems
-    from eanet.evaluation.class_sheet import plot_classes
-    from eanet.evaluation.preview import plot_preview
+    from eanet.plots.class_sheet import plot_classes
+    from eanet.plots.preview import plot_preview
 
     train, title = found.splits.train, f"{found.name} (train)"
     flip = found.splits.mirrorable if settings.flip is None else settings.flip

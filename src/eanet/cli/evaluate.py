@@ -49,7 +49,7 @@ def add(commands: Commands) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Run the command."""
-    from eanet.evaluation.report import write_report
+    from eanet.report.report import write_report
 
     report = write_report(
         options.model,

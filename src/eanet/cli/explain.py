@@ -56,7 +56,7 @@ def add(commands: Commands) -> None:
 def run(options: argparse.Namespace) -> int:
     """Run the command."""
     from eanet.deploy.predictor import find_images, load
-    from eanet.evaluation.explain_files import explain_files, explain_folder
+    from eanet.explanation.files import explain_files, explain_folder
 
     model = load(options.model, options.device or "auto").model
     paths = find_images(options.images, sys.stdin)

@@ -14,7 +14,7 @@ from rich.table import Table
 
 def show_metrics(metrics: dict[str, float | int], files: Iterable[Path]) -> None:
     """Print the scores of a model and the files written."""
-    from eanet.evaluation.intervals import note_of_few
+    from eanet.metrics.intervals import note_of_few
 
     out, m = stdout(), metrics
     smoothing = m["label_smoothing"]

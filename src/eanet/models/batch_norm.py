@@ -7,7 +7,7 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
-from eanet.models.tracing import is_compiled_on_cpu
+from eanet.ops.dispatch import is_compiled_on_cpu
 
 
 class TokenBatchNorm(nn.BatchNorm1d):

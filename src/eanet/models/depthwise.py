@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from eanet.models.batch_norm import TokenBatchNorm
-from eanet.models.tracing import autocast_type, is_compiled_on_cpu, is_plain, needs_gradient
+from eanet.ops.dispatch import autocast_type, is_compiled_on_cpu, is_plain, needs_gradient
 
 
 class DepthwiseConvolution(nn.Conv2d):

@@ -15,8 +15,8 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from eanet.models import kernels
-from eanet.models.tracing import needs_formulas
+from eanet.ops import kernels
+from eanet.ops.dispatch import needs_formulas
 
 LEVELS = 256  # values of a byte
 GOLDEN = 0x9E3779B97F4A7C15  # step of the kernels' counter

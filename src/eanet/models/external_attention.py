@@ -13,10 +13,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from eanet.models.attention_maps import AttentionMaps
-from eanet.models.double_normalization import double_normalize
 from eanet.models.dropout import Dropout
-from eanet.models.fused_attention import can_fuse, fused_attention
-from eanet.models.tracing import is_plain
+from eanet.ops.dispatch import is_plain
+from eanet.ops.double_normalization import double_normalize
+from eanet.ops.external_attention import can_fuse, fused_attention
 
 
 class ExternalAttention(nn.Module):

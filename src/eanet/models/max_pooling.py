@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from eanet.models.tracing import is_compiled_on_cpu
+from eanet.ops.dispatch import is_compiled_on_cpu
 
 WINDOW, STRIDE, PADDING, DILATION = (3, 3), (2, 2), (1, 1), (1, 1)
 

@@ -11,8 +11,8 @@ from torch import Tensor, nn
 
 from eanet.models.attention_maps import AttentionMaps
 from eanet.models.dropout import Dropout
-from eanet.models.fused_self_attention import fused_self_attention
-from eanet.models.tracing import is_plain, needs_formulas
+from eanet.ops.dispatch import is_plain, needs_formulas
+from eanet.ops.self_attention import fused_self_attention
 
 # Tokens from which PyTorch's attention without dropout is faster on a CPU.
 OWN_BELOW = 1024

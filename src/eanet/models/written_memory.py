@@ -12,9 +12,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from eanet.models.double_normalization import double_normalize
 from eanet.models.external_attention import ExternalAttention
-from eanet.models.tracing import is_plain
+from eanet.ops.dispatch import is_plain
+from eanet.ops.double_normalization import double_normalize
 
 
 class WrittenExternalAttention(ExternalAttention):

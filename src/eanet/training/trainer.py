@@ -16,10 +16,10 @@ from eanet.config import ResolvedSettings
 from eanet.console import notice
 from eanet.data.splits import Dataset
 from eanet.errors import EanetError
+from eanet.interruption import StopRequest, stop_requests
 from eanet.models import Classifier, save_model
 from eanet.training.budget import Budget
 from eanet.training.ema import averaged
-from eanet.training.interruption import StopRequest, stop_requests
 from eanet.training.optimizer import set_step
 from eanet.training.progress import TrainingProgress
 from eanet.training.run_directory import RunDirectory

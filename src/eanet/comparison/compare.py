@@ -1,0 +1,139 @@
+"""Compare models under the same conditions: table, page, and what may be concluded."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from eanet.comparison.entries import Entry, by_model, by_settings
+from eanet.comparison.page import write_markdown, write_page
+from eanet.comparison.plots import has_curves, plot_parameters, plot_progress
+from eanet.comparison.runs import Run, is_run
+from eanet.comparison.table import Rows, rows, write_models, write_runs
+from eanet.comparison.training import CONDITIONS, train_all
+from eanet.comparison.words import caption, conclusion, notes
+from eanet.errors import EanetError, WrongArgumentError
+from eanet.files import user_path
+from eanet.models.registry import models as known_models
+from eanet.models.registry import read_name
+
+SEEDS = 3
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Several models, each with its runs, and the files they were written to.
+
+    Attributes:
+        path: the folder.
+        entries: the models, in the order given.
+        files: the tables, pictures and page.
+    """
+
+    path: Path
+    entries: tuple[Entry, ...]
+    files: tuple[Path, ...]
+
+    @property
+    def table(self) -> Rows:
+        """One row per model: text by column heading."""
+        return rows(self.entries)
+
+    @property
+    def conclusion(self) -> str:
+        """What may be concluded and what not, in one sentence."""
+        return conclusion(self.entries)
+
+    @property
+    def caption(self) -> str:
+        """How the figures of the table were obtained."""
+        return caption(self.entries)
+
+    @property
+    def notes(self) -> list[str]:
+        """Failed runs, and conditions that differed."""
+        return notes(self.entries)
+
+
+def compare(
+    names: Sequence[str | Path],
+    *,
+    seeds: int | None = None,
+    output: str | Path | None = None,
+    **settings: Any,
+) -> Comparison:
+    """Train models under the same conditions and compare them, or compare finished runs.
+
+    Args:
+        names: names of models, or run directories.
+        seeds: number of runs per model, with the seeds 0, 1, ...; 3 by default.
+        output: folder for the runs and the comparison. By default it is named after the data and
+            the recipe, or after the runs. With the same settings, it is resumed.
+        **settings: fields of `TrainSettings`, for all runs.
+
+    Raises:
+        EanetError: anything that the caller can fix, in one line.
+        KeyboardInterrupt: after Ctrl-C; the same call resumes where it stopped.
+    """
+    chosen = list(dict.fromkeys(str(name) for name in names))
+    folder = None if output is None else user_path(output)
+    found = [name for name in chosen if _is_run(name)]
+    if not chosen:
+        raise WrongArgumentError("name the models or runs to compare")
+    if not found:
+        for name in chosen:
+            _check(name)
+        if (count := SEEDS if seeds is None else seeds) < 1:
+            raise WrongArgumentError("--seeds takes 1 or more")
+        runs, failures, folder = train_all(chosen, count, folder, **settings)
+        return _write(by_model(chosen, runs, failures), folder)
+    if found != chosen:
+        other = next(name for name in chosen if name not in found)
+        raise WrongArgumentError(f"{found[0]} is a run and {other} is not; compare like with like")
+    if given := [*settings, *(["seeds"] if seeds is not None else [])]:
+        raise WrongArgumentError(f"finished runs take no settings; leave out {', '.join(given)}")
+    folder = folder or _folder(chosen)
+    if (folder / CONDITIONS).is_file() or is_run(folder):
+        raise EanetError(f"{folder} holds runs of its own; name another folder with --output")
+    return _write(by_settings([Run.read(user_path(name)) for name in chosen]), folder)
+
+
+def _is_run(name: str) -> bool:
+    """Whether ``name`` is a run directory. Model names take precedence; ``./vit`` is the folder."""
+    return name not in {entry.name for entry in known_models()} and is_run(user_path(name))
+
+
+def _check(name: str) -> None:
+    """Raise an `EanetError` unless ``name`` is a known model."""
+    try:
+        read_name(name)
+    except WrongArgumentError as error:
+        if user_path(name).exists():
+            raise EanetError(f"{name} is neither a run directory nor a model") from error
+        if "/" in name:
+            raise EanetError(f"no such run directory: {name}") from error
+        raise
+
+
+def _folder(names: Sequence[str]) -> Path:
+    few = [user_path(name).resolve().name for name in names[:3]]
+    more = [f"and-{len(names) - 3}-more"] if len(names) > 3 else []
+    return Path("runs") / "-".join(["compare", *few, *more])
+
+
+def _write(entries: Sequence[Entry], folder: Path) -> Comparison:
+    data = next(run.config["data"]["name"] for entry in entries for run in entry.runs)
+    title = f"{' and '.join(e.name for e in entries) if len(entries) < 3 else 'Models'} on {data}"
+    pictures = [plot_parameters(entries, folder / "parameters.png", title=title)]
+    if has_curves(entries):
+        pictures.insert(0, plot_progress(entries, folder / "curves.png", title=title))
+    files = (
+        write_models(entries, folder / "comparison.csv"),
+        write_runs(entries, folder / "runs.csv"),
+        *pictures,
+        write_markdown(entries, folder / "comparison.md", title=title, pictures=pictures),
+        write_page(entries, folder / "comparison.html", title=title),
+    )
+    return Comparison(folder, tuple(entries), files)

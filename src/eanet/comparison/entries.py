@@ -1,0 +1,188 @@
+"""The models of a comparison: their runs, and how each model differs from the first."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from eanet.comparison.runs import Run
+from eanet.comparison.statistics import Difference, difference
+from eanet.comparison.training import Failure
+from eanet.errors import EanetError
+from eanet.training.run_directory import MODELS
+
+# Settings specific to one run, or irrelevant to training; data are compared by fingerprint.
+ASIDE = {"model", "seed", "output", "name", "data", "data_dir", "tensorboard"}
+
+
+@dataclass(frozen=True, eq=False)
+class Entry:
+    """A model with its runs.
+
+    Attributes:
+        name: of the model or, if that is ambiguous, of its first run directory.
+        runs: one per seed; empty if all have failed.
+        failures: the runs that failed.
+        difference: in top-1 from the first entry; None for the first, or if no runs can be paired.
+    """
+
+    name: str
+    runs: tuple[Run, ...]
+    failures: tuple[Failure, ...] = ()
+    difference: Difference | None = None
+
+    @property
+    def parameters(self) -> int:
+        """Number of learned or loaded values."""
+        return self.runs[0].answers.parameters
+
+    @property
+    def multiply_adds(self) -> int:
+        """Per image, forward pass only."""
+        return self.runs[0].answers.multiply_adds
+
+    @property
+    def seconds(self) -> float:
+        """Mean time per run."""
+        return float(np.mean([run.seconds for run in self.runs]))
+
+    @property
+    def images_per_second(self) -> float:
+        """Training throughput, as the median over the runs."""
+        return float(np.median([run.images_per_second for run in self.runs]))
+
+    @property
+    def peak_memory(self) -> int | None:
+        """Highest peak of any run in bytes; None if it was not measured."""
+        return max((run.peak_memory for run in self.runs if run.peak_memory), default=None)
+
+    def mean(self, figure: str) -> float:
+        """Return the mean of ``top1`` or ``top5`` over the seeds, as a fraction."""
+        return float(np.mean([getattr(run, figure) for run in self.runs]))
+
+    def deviation(self, figure: str) -> float | None:
+        """Return the standard deviation over the seeds; None for a single seed."""
+        found = [getattr(run, figure) for run in self.runs]
+        return float(np.std(found, ddof=1)) if len(found) > 1 else None
+
+
+def by_model(
+    models: Sequence[str], runs: Iterable[Run], failures: Sequence[Failure]
+) -> list[Entry]:
+    """Group runs into one entry per trained model.
+
+    Raises:
+        EanetError: all runs of all models have failed.
+    """
+    grouped: dict[str, list[Run]] = {model: [] for model in models}
+    for run in runs:
+        grouped[run.model].append(run)
+    if not any(grouped.values()):
+        raise EanetError(f"every run failed; the first: {failures[0].reason}")
+    return _compared(
+        Entry(model, tuple(found), tuple(f for f in failures if f.model == model))
+        for model, found in grouped.items()
+    )
+
+
+def by_settings(runs: Sequence[Run]) -> list[Entry]:
+    """Group runs by model and recipe: those that differ only in the seed become one entry.
+
+    Raises:
+        EanetError: the runs were tested on different images.
+    """
+    for run in runs[1:]:
+        if run.answers.test_images != runs[0].answers.test_images:
+            raise EanetError(
+                f"{runs[0].path} and {run.path} were tested on different images; only runs on the "
+                "same data, split and image size can be compared"
+            )
+    grouped: list[list[Run]] = []
+    for run in runs:
+        for group in grouped:
+            is_alike = _alike(run) == _alike(group[0])
+            if is_alike and run.settings.seed not in (other.settings.seed for other in group):
+                group.append(run)
+                break
+        else:
+            grouped.append([run])
+    count = Counter(group[0].model for group in grouped)
+    paths = shortest([run.path for run in runs])
+    return _compared(
+        Entry(group[0].model if count[group[0].model] == 1 else paths[group[0].path], tuple(group))
+        for group in grouped
+    )
+
+
+def shortest(paths: Sequence[Path]) -> dict[Path, str]:
+    """Map each path to the fewest trailing parts that distinguish it from the others."""
+    whole = {path: path.resolve().parts for path in paths}
+    names = {}
+    for path, parts in whole.items():
+        others = {tail for other, tail in whole.items() if other != path}
+        count = 1
+        while count < len(parts) and any(tail[-count:] == parts[-count:] for tail in others):
+            count += 1
+        names[path] = str(Path(*parts[-count:]))
+    return names
+
+
+def _alike(run: Run) -> tuple[str, dict[str, Any]]:
+    return run.model, _circumstances(run)
+
+
+def _circumstances(run: Run) -> dict[str, Any]:
+    """Return everything that runs should have in common to be comparable."""
+    environment = run.config.get("environment", {})
+    machine = {key: environment.get(key) for key in ("processor", "gpu", "eanet", "torch")}
+    settings = run.settings.model_dump(mode="json", exclude=ASIDE)
+    # By hash, since another path may hold the same model, and the same path another model.
+    models = {name: run.config.get(name, {}).get("sha256", "")[:8] or None for name in MODELS}
+    return settings | models | machine | {"images": run.config["data"]["fingerprint"]}
+
+
+def apart(entries: Iterable[Entry]) -> dict[str, list[str]]:
+    """Return what differs between runs besides model and seed, with the values found."""
+    values: dict[str, list[str]] = defaultdict(list)
+    for entry in entries:
+        for run in entry.runs:
+            for key, value in _circumstances(run).items():
+                if str(value) not in values[key]:
+                    values[key].append(str(value))
+    return {key: found for key, found in values.items() if len(found) > 1}
+
+
+def differing(entries: Iterable[Entry]) -> list[str]:
+    """Describe what `apart` returns in words, such as "epochs 10, 20"."""
+    return [
+        "training images" if key == "images" else f"{key.replace('_', ' ')} {', '.join(found)}"
+        for key, found in apart(entries).items()
+    ]
+
+
+def _compared(made: Iterable[Entry]) -> list[Entry]:
+    """Add to each entry its difference from the first."""
+    first, *others = made
+    return [first, *(_compared_with(first, entry) for entry in others)]
+
+
+def _compared_with(first: Entry, entry: Entry) -> Entry:
+    if pairs := _pairs(first, entry):
+        ours, theirs = (np.stack([pair[i].answers.right[1] for pair in pairs]) for i in (0, 1))
+        return replace(entry, difference=difference(ours, theirs))
+    return entry
+
+
+def _pairs(first: Entry, entry: Entry) -> list[tuple[Run, Run]]:
+    """Pair runs of the same seed; runs that were meant to be single, whatever their seeds."""
+    failures = first.failures or entry.failures
+    if len(first.runs) == len(entry.runs) == 1 and not failures:
+        return [(first.runs[0], entry.runs[0])]
+    by_seed = {run.settings.seed: run for run in first.runs}
+    seeds = [(by_seed.get(run.settings.seed), run) for run in entry.runs]
+    return [(one, other) for one, other in seeds if one is not None]

@@ -1,0 +1,177 @@
+"""What a comparison needs to know about each run, read from its directory."""
+
+from __future__ import annotations
+
+import base64
+import json
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from eanet.config import TrainSettings
+from eanet.data.sources import load_dataset
+from eanet.device import device_or_other
+from eanet.errors import EanetError
+from eanet.files import write_json
+from eanet.metrics.evaluation import Evaluation, evaluate
+from eanet.models import load_model
+from eanet.models.operations import multiply_adds
+from eanet.training.run_directory import SETTINGS, RunDirectory, data_options
+
+ANSWERS = "answers.json"
+TOP = (1, 5)
+
+
+@dataclass(frozen=True, eq=False)
+class Answers:
+    """Cost of a run's model, and which of the test images it classifies correctly.
+
+    Attributes:
+        test_images: their fingerprint.
+        parameters: number of parameters of the model.
+        multiply_adds: per image, forward pass only; see `multiply_adds`.
+        right: by k, whether the class of each image is among the k most probable ones, (n,).
+    """
+
+    test_images: str
+    parameters: int
+    multiply_adds: int
+    right: Mapping[int, NDArray[np.bool_]]
+
+    @classmethod
+    def of(cls, run: Path, test_images: str, evaluation: Evaluation) -> Answers:
+        """Collect the answers of a run from the evaluation of its model on its test images."""
+        model = load_model(run)
+        right = {k: evaluation.among(k) for k in TOP}
+        return cls(test_images, model.num_parameters, multiply_adds(model.eval()), right)
+
+    @classmethod
+    def read(cls, run: Path) -> Answers | None:
+        """Read the answers from a run directory; None if it has none."""
+        if not (run / ANSWERS).is_file():
+            return None
+        kept = json.loads((run / ANSWERS).read_text("utf-8"))
+        right = {k: _unpack(kept[f"top{k}"], kept["images"]) for k in TOP}
+        return cls(kept["test_images"], kept["parameters"], kept["multiply_adds"], right)
+
+    def write(self, run: Path) -> None:
+        """Write the answers to the run directory."""
+        content = {
+            "test_images": self.test_images,
+            "parameters": self.parameters,
+            "multiply_adds": self.multiply_adds,
+            "images": len(self.right[1]),
+            **{f"top{k}": _pack(right) for k, right in self.right.items()},
+        }
+        write_json(run / ANSWERS, content)
+
+
+def _pack(right: NDArray[np.bool_]) -> str:
+    return base64.b64encode(np.packbits(right).tobytes()).decode("ascii")
+
+
+def _unpack(text: str, count: int) -> NDArray[np.bool_]:
+    packed = np.frombuffer(base64.b64decode(text), dtype=np.uint8)
+    return np.unpackbits(packed, count=count).astype(bool)
+
+
+@dataclass(frozen=True, eq=False)
+class Run:
+    """A finished run.
+
+    Attributes:
+        path: its directory.
+        config: as in ``config.yaml``.
+        settings: with every automatic choice made.
+        history: one row per epoch.
+        answers: on the test images.
+        peak_memory: of the training process, in bytes; None if it was not measured.
+    """
+
+    path: Path
+    config: Mapping[str, Any]
+    settings: TrainSettings
+    history: Sequence[Mapping[str, float]]
+    answers: Answers
+    peak_memory: int | None
+
+    @classmethod
+    def read(cls, path: Path) -> Run:
+        """Read a finished run; evaluate its model if the directory has no answers.
+
+        Raises:
+            EanetError: there is no run, it is not finished, or its images have changed since.
+        """
+        run = RunDirectory.open(path)
+        settings, history = run.read_settings()[1], run.read_history()
+        if not (_is_finished(run, settings, history) and (path / "metrics.json").is_file()):
+            command = f"eanet train --resume {shlex.quote(str(path))}"
+            raise EanetError(f"{path} is not finished; resume with: {command}")
+        answers = Answers.read(path) or _ask(run)
+        return cls(path, run.read_config(), settings, history, answers, read_peak(path))
+
+    @property
+    def model(self) -> str:
+        """Name of the architecture, with its settings."""
+        return str(self.settings.model)
+
+    @property
+    def top1(self) -> float:
+        """Accuracy on the test images."""
+        return float(self.answers.right[1].mean())
+
+    @property
+    def top5(self) -> float:
+        """Fraction of the test images whose class is among the five most probable ones."""
+        return float(self.answers.right[5].mean())
+
+    @cached_property
+    def seconds(self) -> float:
+        """Time of training and validation, in seconds."""
+        return sum(row["seconds"] for row in self.history)
+
+    @cached_property
+    def images_per_second(self) -> float:
+        """Training throughput in the median epoch; the first may include compiling."""
+        return float(np.median([row["images_per_second"] for row in self.history]))
+
+
+def is_run(path: Path) -> bool:
+    """Whether ``path`` is a run directory."""
+    return (path / SETTINGS).is_file()
+
+
+def _is_finished(run: RunDirectory, settings: TrainSettings, history: Sequence[Any]) -> bool:
+    if settings.minutes is None and settings.patience is None:
+        return len(history) >= settings.epochs
+    state = run.read_checkpoint()  # may be deleted to save space once the run is finished
+    return state is None or state["progress"].get("finished") is not False
+
+
+def _ask(run: RunDirectory) -> Answers:
+    asked, settings = run.read_settings()
+    dataset = load_dataset(settings.data, data_options(settings))
+    run.check_data(dataset)
+    evaluation = evaluate(load_model(run.path), dataset.test, device=device_or_other(asked.device))
+    return Answers.of(run.path, dataset.test.fingerprint(), evaluation)
+
+
+PEAK = "peak_memory.json"
+
+
+def read_peak(run: Path) -> int | None:
+    """Return the highest peak in bytes of all processes that trained a run; None if unknown."""
+    if not (run / PEAK).is_file():
+        return None
+    return int(json.loads((run / PEAK).read_text("utf-8"))["bytes"])
+
+
+def keep_peak(run: Path, peak: int) -> None:
+    """Record the peak of one more process that trained a run."""
+    write_json(run / PEAK, {"bytes": max(peak, read_peak(run) or 0)})

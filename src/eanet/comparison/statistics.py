@@ -1,0 +1,103 @@
+"""Compare models statistically by their answers on the same test images."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from eanet.metrics.intervals import CONFIDENCE
+
+Right = NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Difference:
+    """How much the accuracy of one model exceeds that of another, as a fraction.
+
+    Attributes:
+        mean: over the seeds and test images.
+        low: lower end of the 95 % confidence interval; None for a single seed, and if the
+            difference is the same on every image.
+        high: upper end; None likewise.
+        p: probability of a difference at least this large if there is none.
+        seeds: number of pairs of runs.
+    """
+
+    mean: float
+    low: float | None
+    high: float | None
+    p: float
+    seeds: int
+
+    @property
+    def is_shown(self) -> bool:
+        """Whether the difference is significant at 5 %."""
+        return self.p < 1 - CONFIDENCE
+
+
+def difference(first: Right, other: Right) -> Difference:
+    """Compare paired runs of two models: a single pair by `mcnemar`, more by `over_seeds`.
+
+    Args:
+        first: (seeds, images), whether the first model's run of a seed is right on an image.
+        other: (seeds, images) of the other model, in the same order.
+    """
+    if len(first) == 1:
+        mean = float(other.mean() - first.mean())
+        return Difference(mean, None, None, mcnemar(first[0], other[0]), 1)
+    return over_seeds(first, other)
+
+
+def mcnemar(first: Right, other: Right) -> float:
+    """Return the two-sided p-value of McNemar's exact test that two networks are equally accurate.
+
+    McNemar (1947), "Note on the Sampling Error of the Difference Between Correlated Proportions or
+    Percentages", with the binomial distribution itself. Images that both or neither get right tell
+    nothing; of the rest, each network should get half right. The test is about these two networks
+    on other images like these, not about the models with other seeds.
+
+    Args:
+        first: (images,).
+        other: (images,).
+    """
+    from scipy.stats import binomtest
+
+    won, lost = int((other & ~first).sum()), int((first & ~other).sum())
+    return float(binomtest(won, won + lost).pvalue) if won + lost else 1.0
+
+
+def over_seeds(first: Right, other: Right) -> Difference:
+    """Return the mean difference, its t interval and p-value, for new seeds and new images.
+
+    Seeds and images are random effects of a two-way layout without replication: Hillis (2007), "A
+    comparison of denominator degrees of freedom methods for multiple observer ROC analysis", with
+    seeds for observers. Without an effect of the images, this is the paired t interval over seeds.
+    With one, the images add to the variance; otherwise, three seeds that happen to agree would be
+    certain of what a few images decide. No variance is taken to be below 0, that of the seeds
+    included, which keeps the test at its 5 % for as few as two seeds.
+
+    Args:
+        first: (seeds, images), of two or more seeds.
+        other: (seeds, images).
+    """
+    from scipy.stats import t
+
+    gains = other.astype(float) - first  # (seeds, images): -1, 0 or 1
+    seeds, images = gains.shape
+    by_seed, by_image, mean = gains.mean(axis=1), gains.mean(axis=0), float(gains.mean())
+    rest = gains - by_seed[:, None] - by_image + mean
+    # Mean squares
+    of_rest = float((rest**2).sum()) / max((seeds - 1) * (images - 1), 1)
+    of_seeds = images * float(((by_seed - mean) ** 2).sum()) / (seeds - 1)
+    of_images = seeds * float(((by_image - mean) ** 2).sum()) / max(images - 1, 1)
+    of_seeds, of_images = max(of_seeds, of_rest), max(of_images, of_rest)
+    if not (square := of_seeds + of_images - of_rest):  # one difference on every image
+        return Difference(mean, None, None, mcnemar(first[0], other[0]), seeds)
+    error = math.sqrt(square / gains.size)
+    freedom = (seeds - 1) * (square / of_seeds) ** 2 if of_seeds else math.inf
+    reach = float(t.ppf(0.5 + CONFIDENCE / 2, freedom)) * error
+    p = 2 * float(t.sf(abs(mean) / error, freedom))
+    return Difference(mean, mean - reach, mean + reach, p, seeds)

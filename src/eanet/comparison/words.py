@@ -1,0 +1,107 @@
+"""Explain in words what the figures of a comparison mean and what may be concluded."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from eanet.comparison.entries import Entry, differing
+
+
+def signed(share: float) -> str:
+    """Format a difference of accuracies in percentage points, such as +1.20 or -0.35."""
+    return f"{100 * share:+.2f}"
+
+
+def conclusion(entries: Sequence[Entry]) -> str:
+    """State what may be concluded and what not, in one sentence."""
+    first, *others = entries
+    compared = [entry for entry in others if entry.difference is not None]
+    if not others:
+        return "There is only one model, so nothing is compared."
+    if not compared:
+        return f"No other model has a run of the same seed as {first.name}: nothing is compared."
+    parts = []
+    for verb, chosen in (
+        ("better", [e for e in compared if _shown(e) > 0]),
+        ("worse", [e for e in compared if _shown(e) < 0]),
+    ):
+        if chosen:
+            by = _join([f"{e.name} ({signed(_mean(e))} points)" for e in chosen], "and")
+            parts.append(f"{by} {_be(chosen)} {verb} than {first.name}")
+    if open_ := [entry.name for entry in compared if not _shown(entry)]:
+        parts.append(
+            f"no difference is shown between {first.name} and {_join(open_, 'or')}, which does not "
+            "mean that there is none"
+        )
+    seeds = max(entry.difference.seeds for entry in compared if entry.difference is not None)
+    if seeds == 1:
+        limit = (
+            "with one seed each, this compares these trained networks on images like the test "
+            "images, not the models with other seeds"
+        )
+    else:
+        limit = "this holds for these data and this recipe, not for others"
+    text = "; ".join([*parts, limit]) + "."
+    return text[0].upper() + text[1:] if parts[0].startswith("no difference") else text
+
+
+def _mean(entry: Entry) -> float:
+    return entry.difference.mean if entry.difference is not None else 0.0
+
+
+def _shown(entry: Entry) -> float:
+    """Return the difference, or 0 if it is not significant."""
+    return _mean(entry) if entry.difference is not None and entry.difference.is_shown else 0.0
+
+
+def _be(entries: Sequence[Entry]) -> str:
+    return "is" if len(entries) == 1 else "are"
+
+
+def _join(names: Sequence[str], word: str) -> str:
+    *most, last = names
+    return f"{', '.join(most)} {word} {last}" if most else last
+
+
+def caption(entries: Sequence[Entry]) -> str:
+    """State how the figures of the table were obtained, and by which test."""
+    first, *others = entries
+    runs = next(entry.runs for entry in entries if entry.runs)
+    images = len(runs[0].answers.right[1])
+    text = [
+        f"Top-1 and top-5 in % of the same {images:,} test images, with the weights each run kept."
+    ]
+    if (seeds := max(len(entry.runs) for entry in entries)) > 1:
+        text.append(f"Means of {seeds} seeds ± standard deviation.")
+    pairs = {entry.difference.seeds for entry in others if entry.difference is not None}
+    if pairs:
+        text.append(f"Difference: top-1 minus that of {first.name}, in points.")
+    if 1 in pairs:
+        text.append("p of one seed: McNemar's exact test on the answers to the same images.")
+    if pairs - {1}:
+        text.append(
+            "In parentheses, its 95% t interval; p is of the t test. Both are over seeds: runs of "
+            "the same seed are paired, and seeds and test images both count as random."
+        )
+    if len(others) > 1 and pairs:
+        text.append(
+            "The tests are not corrected for their number: of 20 between equals, one finds a "
+            "difference."
+        )
+    text.append(
+        "Training time includes validation and compiling; images/s is that of the median epoch; "
+        "memory is the peak of the process that trains, or of its tensors on a GPU."
+    )
+    return " ".join(text)
+
+
+def notes(entries: Sequence[Entry]) -> list[str]:
+    """List what else to know: failed runs, and conditions that differed."""
+    found = [
+        f"{failure.model}, seed {failure.seed} failed: {failure.reason}"
+        for entry in entries
+        for failure in entry.failures
+    ]
+    if others := differing(entries):
+        found.append(f"The runs differ in more than their models: {'; '.join(others)}.")
+    return found

@@ -1,1 +1,0 @@
-"""Evaluation: metrics, reports, comparisons and benchmarks."""

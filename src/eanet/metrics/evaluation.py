@@ -1,0 +1,181 @@
+"""Evaluate a model on an image set."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+
+from eanet.console import progress_bar
+from eanet.data.batches import in_order
+from eanet.data.imageset import ImageSet
+from eanet.device import keep_freed_memory
+from eanet.errors import EanetError, InvalidAnswersError
+from eanet.metrics.calibration import Reliability
+from eanet.metrics.classes import ClassFigures, class_figures, macro_averages
+from eanet.metrics.intervals import wilson
+from eanet.models import Classifier
+from eanet.models.registry import unnamed_classes
+
+BATCH_SIZE = 256
+
+
+@dataclass(frozen=True, eq=False)
+class Evaluation:
+    """A model's answers on an image set.
+
+    Attributes:
+        logits: (n, K).
+        labels: (n,).
+        classes: the K names.
+        label_smoothing: used in ``loss``.
+    """
+
+    logits: NDArray[np.float32]
+    labels: NDArray[np.int64]
+    classes: tuple[str, ...]
+    label_smoothing: float = 0.0
+
+    @cached_property
+    def probabilities(self) -> NDArray[np.float32]:
+        """Softmax of the logits, (n, K)."""
+        return torch.from_numpy(self.logits).softmax(dim=1).numpy()
+
+    @cached_property
+    def predicted(self) -> NDArray[np.int64]:
+        """The most probable class of each image, (n,)."""
+        return np.asarray(self.logits.argmax(axis=1), dtype=np.int64)
+
+    @property
+    def loss(self) -> float:
+        """Mean cross-entropy, with the training's label smoothing."""
+        return self._cross_entropy(self.label_smoothing)
+
+    def top(self, k: int) -> float:
+        """Return the fraction of images whose class is among the ``k`` most probable ones."""
+        return int(self.among(k).sum()) / len(self.labels)
+
+    def among(self, k: int) -> NDArray[np.bool_]:
+        """Return whether the class of each image is among the ``k`` most probable ones, (n,)."""
+        best = torch.from_numpy(self.logits).topk(min(k, len(self.classes)), dim=1).indices
+        return best.eq(torch.from_numpy(self.labels).unsqueeze(1)).any(dim=1).numpy()
+
+    def confusion(self) -> NDArray[np.int64]:
+        """Count images by true class (row) and predicted class (column), (K, K)."""
+        matrix = np.zeros((len(self.classes),) * 2, dtype=np.int64)
+        np.add.at(matrix, (self.labels, self.predicted), 1)
+        return matrix
+
+    @cached_property
+    def by_class(self) -> list[ClassFigures]:
+        """Precision, recall and F1 of each class."""
+        return class_figures(self.labels, self.predicted, self.classes)
+
+    @cached_property
+    def reliability(self) -> Reliability:
+        """Accuracy by confidence."""
+        return Reliability.of(self.probabilities, self.labels)
+
+    @property
+    def nll(self) -> float:
+        """Mean negative log-likelihood of the true classes: cross-entropy without smoothing."""
+        return self._cross_entropy(0.0)
+
+    def _cross_entropy(self, label_smoothing: float) -> float:
+        logits, labels = torch.from_numpy(self.logits), torch.from_numpy(self.labels)
+        return F.cross_entropy(logits, labels, label_smoothing=label_smoothing).item()
+
+    def metrics(self) -> dict[str, float | int]:
+        """Return all metrics by name.
+
+        Accuracies, precision, recall and calibration error are fractions; ``_low`` and ``_high``
+        are the ends of 95 % confidence intervals.
+        """
+        images = len(self.labels)
+        found: dict[str, float | int] = {
+            "images": images,
+            "classes": len(self.classes),
+            "loss": self.loss,
+            "label_smoothing": self.label_smoothing,
+        }
+        for k in (1, 5):
+            low, high = wilson(int(self.among(k).sum()), images)
+            found |= {f"top{k}": self.top(k), f"top{k}_low": low, f"top{k}_high": high}
+        precision, recall, f1 = macro_averages(self.by_class)
+        return found | {
+            "macro_precision": precision,
+            "macro_recall": recall,
+            "macro_f1": f1,
+            "nll": self.nll,
+            "ece": self.reliability.error,
+        }
+
+
+def evaluate(
+    model: Classifier,
+    images: ImageSet,
+    *,
+    device: str = "cpu",
+    label_smoothing: float = 0.0,
+) -> Evaluation:
+    """Run a model on every image of a set, in float32.
+
+    Raises:
+        EanetError: the set is empty, or its image size or classes are not those of the model; or
+            the model does not take colour images or its answers are not finite.
+    """
+    if not len(images):
+        raise EanetError("there are no images to evaluate on")
+    size = model.config.image_size
+    if images.image_size != size:
+        raise EanetError(
+            f"the images have a side of {images.image_size} pixels, the model takes {size}"
+        )
+    if model.config.in_channels != 3:
+        raise EanetError(
+            f"the model was made with in_channels={model.config.in_channels}, not for the colour "
+            "images of the data"
+        )
+    classes = match_classes(model.classes, images.classes)
+    if device == "cpu":
+        keep_freed_memory()
+    model = model.to(device).eval()
+    logits = np.concatenate(list(_logits(model, images, device)))
+    if not np.isfinite(logits).all():
+        raise InvalidAnswersError
+    return Evaluation(logits, images.labels, classes, label_smoothing)
+
+
+@torch.inference_mode()
+def _logits(model: Classifier, images: ImageSet, device: str) -> Iterator[NDArray[np.float32]]:
+    """Yield logits ``(B, K)`` batch by batch."""
+    with progress_bar() as bar:
+        for pixels, _ in bar.track(
+            in_order(images, BATCH_SIZE), -(-len(images) // BATCH_SIZE), description="evaluating"
+        ):
+            yield model(pixels.to(device)).float().cpu().numpy()
+
+
+def match_classes(known: tuple[str, ...], found: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the class names, if a model and a data set agree on them and their order.
+
+    A model without names for its classes takes those of the data.
+
+    Raises:
+        EanetError: they do not agree.
+    """
+    if known == found:
+        return known
+    if known == unnamed_classes(len(found)):
+        return found
+    differing = sorted(set(known) ^ set(found))
+    why = f"such as {differing[0]!r}" if differing else "their order differs"
+    raise EanetError(
+        f"the data's {len(found)} classes are not the model's {len(known)} "
+        f"({why}); evaluate on data with the classes it was trained on"
+    )

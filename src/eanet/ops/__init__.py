@@ -1,0 +1,1 @@
+"""Operators and their kernels: what layers compute with."""

@@ -1,0 +1,70 @@
+"""Run calls in their own process, which is stopped when this one is."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import threading
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import suppress
+from functools import partial
+from typing import ParamSpec, TypeVar
+
+from eanet.interruption import when_interrupted
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+def in_own_process(call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """Run a call in a fresh process with its own peak memory; return or raise what it does.
+
+    Each Ctrl-C or SIGTERM reaches the call as one Ctrl-C, however it was sent.
+
+    Raises:
+        KeyboardInterrupt: once the call has ended after one of them.
+        BrokenProcessPool: the process was killed, usually for lack of memory.
+    """
+    context = multiprocessing.get_context("spawn")
+    is_stopped = False
+    with ProcessPoolExecutor(1, mp_context=context, initializer=_live_apart) as process:
+        pid = process.submit(os.getpid).result()
+
+        def pass_on() -> None:
+            nonlocal is_stopped
+            is_stopped = True
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGINT)
+
+        with when_interrupted(pass_on):
+            work = process.submit(_interruptibly, partial(call, *args, **kwargs))
+            try:
+                found = work.result()
+            except BrokenProcessPool:
+                if not is_stopped:
+                    raise
+        if is_stopped:
+            raise KeyboardInterrupt
+        return found
+
+
+def _live_apart() -> None:
+    """Detach from the terminal, whose Ctrl-C the parent passes on, and end with the parent."""
+    os.setsid()
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # no traceback while still importing
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _interruptibly(call: Callable[[], T]) -> T:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    return call()
+
+
+def _end_with_parent() -> None:
+    """Wait until the parent has ended, even if killed, then stop this process by SIGTERM."""
+    if (parent := multiprocessing.parent_process()) is not None:
+        parent.join()
+        os.kill(os.getpid(), signal.SIGTERM)

@@ -1,0 +1,86 @@
+"""The contents of a report, independent of its format."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from eanet.data.imageset import ImageSet
+from eanet.metrics.calibration import Reliability
+from eanet.metrics.evaluation import Evaluation
+from eanet.training.lr_search import SEARCH, RangeTest
+from eanet.training.run_directory import RunDirectory
+
+
+@dataclass(frozen=True)
+class Training:
+    """What a run directory says about its training.
+
+    Attributes:
+        config: as in ``config.yaml``.
+        history: one row per epoch.
+        search: for the learning rate, if there was one.
+    """
+
+    config: Mapping[str, Any]
+    history: Sequence[Mapping[str, float]]
+    search: RangeTest | None = None
+
+    @classmethod
+    def of(cls, run: RunDirectory) -> Training:
+        """Read from a run directory."""
+        search = run.path / SEARCH
+        found = RangeTest.read(search) if search.is_file() else None
+        return cls(run.read_config(), run.read_history(), found)
+
+    @property
+    def environment(self) -> Mapping[str, Any]:
+        """Machine, versions and date, as far as they were recorded."""
+        found: Mapping[str, Any] = self.config.get("environment", {})
+        return found
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """Settings of the run, with every automatic choice made."""
+        return {**self.config["settings"], **self.config["resolved"]}
+
+    @property
+    def best_epoch(self) -> int | None:
+        """Epoch whose weights were kept: highest validation accuracy, then lowest loss."""
+        rows = [row for row in self.history if "val_accuracy" in row]
+        if not rows:
+            return None
+        return int(max(rows, key=lambda row: (row["val_accuracy"], -row["val_loss"]))["epoch"])
+
+
+@dataclass(frozen=True)
+class Contents:
+    """Everything that a report contains.
+
+    Attributes:
+        model: name of the architecture.
+        data: name of the data set.
+        split: which of its images were evaluated.
+        images: these images.
+        evaluation: of the model in its current state.
+        metrics: of the evaluation, and of the calibration if there was one.
+        training: None unless the model comes from a run.
+        before: evaluation before calibration; None if the model was not calibrated.
+        can_calibrate: whether there are other images to fit a temperature on.
+    """
+
+    model: str
+    data: str
+    split: str
+    images: ImageSet
+    evaluation: Evaluation
+    metrics: Mapping[str, float | int]
+    training: Training | None = None
+    before: Evaluation | None = None
+    can_calibrate: bool = False
+
+    @property
+    def reliability_before(self) -> Reliability | None:
+        """Reliability before calibration; None if the model was not calibrated."""
+        return None if self.before is None else self.before.reliability

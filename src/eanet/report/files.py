@@ -1,0 +1,55 @@
+"""The figures of a report as files: ``metrics.json``, ``classes.csv``, ``predictions.csv``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from eanet.files import write_csv, write_json
+from eanet.metrics.classes import ClassFigures
+from eanet.metrics.evaluation import Evaluation
+from eanet.plots.confusion import most_confused
+from eanet.report.contents import Contents
+
+PAIRS = 20  # of confused classes
+
+
+def write_metrics(contents: Contents, path: Path) -> Path:
+    """Write model, data and split, the metrics, and the most confused classes as JSON."""
+    evaluation = contents.evaluation
+    pairs = most_confused(evaluation.confusion(), evaluation.classes, PAIRS)
+    content = {
+        "model": contents.model,
+        "data": contents.data,
+        "split": contents.split,
+        **contents.metrics,
+        "most_confused": [
+            {"true": true, "predicted": predicted, "images": images}
+            for true, predicted, images in pairs
+        ],
+    }
+    return write_json(path, content)
+
+
+def write_classes(figures: Sequence[ClassFigures], path: Path) -> Path:
+    """Write one row per class, in order; undefined figures are empty cells."""
+    rows = ((row.name, row.support, row.precision, row.recall, row.f1) for row in figures)
+    cells = (["" if value != value else value for value in row] for row in rows)
+    return write_csv(path, ("class", "images", "precision", "recall", "f1"), cells)
+
+
+def write_predictions(evaluation: Evaluation, files: Sequence[Path], path: Path) -> Path:
+    """Write one row per image: file, true and predicted class, and the latter's probability.
+
+    Args:
+        evaluation: of the n images.
+        files: the n files.
+        path: the CSV file to write.
+    """
+    names = evaluation.classes
+    best = evaluation.probabilities.max(axis=1).tolist()
+    answers = zip(
+        files, evaluation.labels.tolist(), evaluation.predicted.tolist(), best, strict=True
+    )
+    rows = ((str(file), names[true], names[found], f"{p:.6f}") for file, true, found, p in answers)
+    return write_csv(path, ("image", "true", "predicted", "probability"), rows)

@@ -1,0 +1,111 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.stats import t, ttest_rel
+
+from eanet.comparison.statistics import difference, mcnemar, over_seeds
+
+
+def answers(*counts: int) -> tuple[np.ndarray, np.ndarray]:
+    """Of images that both, only the first, only the other, and neither are right on."""
+    first = np.repeat([True, True, False, False], counts)
+    other = np.repeat([True, False, True, False], counts)
+    return first, other
+
+
+def test_mcnemar_is_the_tail_of_a_fair_coin_over_the_images_one_alone_is_right_on() -> None:
+    # Of 10 such images 2 or fewer: (1 + 10 + 45) / 1024, on both sides.
+    assert mcnemar(*answers(50, 2, 8, 7)) == pytest.approx(2 * 56 / 1024)
+    assert mcnemar(*answers(5, 2, 8, 0)) == mcnemar(*answers(50, 8, 2, 7))
+    assert mcnemar(*answers(9, 0, 0, 3)) == 1
+
+
+def test_one_pair_of_runs_has_no_interval() -> None:
+    first, other = answers(50, 2, 8, 40)
+    found = difference(first[None], other[None])
+    assert (found.mean, found.low, found.high, found.seeds) == (
+        pytest.approx(0.06),
+        None,
+        None,
+        1,
+    )
+    assert not found.is_shown
+    assert difference(*(side[None] for side in answers(50, 2, 18, 30))).is_shown
+
+
+def test_seeds_that_differ_more_than_images_explain_give_the_paired_t_test() -> None:
+    images, gained = 1000, [30, 50, 85, 20]
+    first, other = np.zeros((2, 4, images), dtype=bool)
+    for seed, count in enumerate(gained):  # no image is harder than another for both seeds
+        other[seed, (np.arange(count) + 250 * seed) % images] = True
+    found = over_seeds(first, other)
+    usual = ttest_rel(other.mean(axis=1), first.mean(axis=1))
+    low, high = usual.confidence_interval()
+    assert found.p == pytest.approx(usual.pvalue)
+    assert (found.low, found.high) == pytest.approx((low, high))
+    assert (found.mean, found.seeds) == (pytest.approx(np.mean(gained) / images), 4)
+
+
+def test_the_mean_squares_are_those_of_the_two_way_layout() -> None:
+    first = np.zeros((2, 4), dtype=bool)
+    other = np.array([[1, 1, 0, 0], [1, 1, 1, 0]], dtype=bool)
+    # Means 1/2 and 3/4, of images 1 1 1/2 0, of all 5/8. Squares: seeds 2 * 4 / 64 = 1/8;
+    # images 2 * (2 * 9 + 1 + 25) / 64 / 3 = 11/24; rest (15/8 - 1/8 - 11/8) / 3 = 1/8.
+    found = over_seeds(first, other)
+    square = 1 / 8 + 11 / 24 - 1 / 8
+    error, freedom = (square / 8) ** 0.5, (square / (1 / 8)) ** 2
+    assert found.mean == 5 / 8
+    assert found.p == pytest.approx(2 * t.sf(5 / 8 / error, freedom))
+    assert found.high - found.low == pytest.approx(2 * t.ppf(0.975, freedom) * error)
+
+
+def test_seeds_that_agree_by_chance_are_not_certain() -> None:
+    first, other = np.zeros((2, 3, 100), dtype=bool)
+    other[:, 7] = True  # one image, with every seed
+    found = over_seeds(first, other)
+    assert found.p > 0.3
+    assert found.low < 0 < 0.01 < found.high
+
+
+def test_the_same_answers_show_nothing() -> None:
+    same = np.random.default_rng(0).random((3, 50)) < 0.8
+    found = over_seeds(same, same)
+    assert (found.mean, found.low, found.high, found.p) == (0, None, None, 1)
+
+
+def test_one_image_is_no_certainty() -> None:
+    found = over_seeds(np.ones((3, 1), dtype=bool), np.zeros((3, 1), dtype=bool))
+    assert (found.mean, found.low, found.high, found.p) == (-1, None, None, 1)
+
+
+@pytest.mark.parametrize("seeds", [2, 3, 5])
+@pytest.mark.parametrize("images", [60, 500])
+def test_models_of_equal_worth_are_told_apart_in_5_percent_of_trials_at_most(
+    seeds: int, images: int
+) -> None:
+    random = np.random.default_rng(seeds * images)
+    trials, shown = 400, 0
+    for _ in range(trials):
+        ease = random.normal(2, 2, images)
+
+        def run(ease: np.ndarray = ease) -> np.ndarray:
+            own = ease + random.normal(0, 1, images) + random.normal(0, 0.3, (seeds, 1))
+            return random.random((seeds, images)) < 1 / (1 + np.exp(-own))
+
+        shown += difference(run(), run()).is_shown
+    assert shown / trials < 0.08  # 5 % and three standard errors
+
+
+@given(st.integers(0, 2**32), st.integers(1, 4), st.integers(1, 30))
+def test_exchanging_the_models_changes_the_sign_alone(seed: int, seeds: int, images: int) -> None:
+    one, other = np.random.default_rng(seed).random((2, seeds, images)) < 0.6
+    there, back = difference(one, other), difference(other, one)
+    assert there.mean == pytest.approx(-back.mean)
+    assert there.p == pytest.approx(back.p)
+    assert 0 <= there.p <= 1
+    if there.low is not None and there.high is not None:
+        assert there.low <= there.mean <= there.high
+        assert there.low == pytest.approx(-back.high)

@@ -1,0 +1,302 @@
+"""Comparisons that train: conditions, order, resuming, failures, and finished runs."""
+
+from __future__ import annotations
+
+import json
+import pickle
+import shutil
+from concurrent.futures.process import BrokenProcessPool
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+import eanet
+from eanet.comparison import training as module
+from eanet.comparison.runs import ANSWERS, Run, keep_peak, read_peak
+from eanet.errors import EanetError, InvalidAnswersError, WrongArgumentError
+from eanet.files import alone
+from eanet.training.run_directory import RunDirectory
+
+SMALL, SMALLER = "vit:depth=1,dim=16", "vit:depth=1,dim=8"
+QUICK: dict[str, Any] = {
+    "recipe": "default",
+    "epochs": 1,
+    "image_size": 8,
+    "precision": "fp32",
+    "threads": 1,
+    "compile": "off",
+}
+
+
+@pytest.fixture(autouse=True)
+def here(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Runs are trained in this process, which saves the start of others; what was trained."""
+    threads, trained = torch.get_num_threads(), []
+
+    def call(do: Any, settings: Any) -> Any:
+        trained.append(settings.name)
+        return do(settings)
+
+    monkeypatch.setattr(module, "in_own_process", call)
+    yield trained
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> eanet.Comparison:
+    """Two models with two seeds each."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "in_own_process", lambda do, settings: do(settings))
+        return eanet.compare(
+            SMALL, SMALLER, seeds=2, output=tmp_path_factory.mktemp("c") / "both", **QUICK
+        )
+
+
+def names(comparison: eanet.Comparison) -> list[str]:
+    return [run.path.name for entry in comparison.entries for run in entry.runs]
+
+
+def test_a_comparison_has_a_run_for_each_model_and_seed(made: eanet.Comparison) -> None:
+    assert names(made) == [
+        "vit-depth=1-dim=16-seed0",
+        "vit-depth=1-dim=16-seed1",
+        "vit-depth=1-dim=8-seed0",
+        "vit-depth=1-dim=8-seed1",
+    ]
+    assert {file.name for file in made.files} == {
+        "comparison.csv",
+        "comparison.md",
+        "comparison.html",
+        "runs.csv",
+        "curves.png",
+        "parameters.png",
+    }
+    assert all(file.is_file() for file in made.files)
+    assert made.conclusion in (made.path / "comparison.md").read_text("utf-8")
+    assert made.notes == []
+    assert made.table[1]["model"] == SMALLER
+    assert "t interval" in made.caption
+
+
+def test_the_answers_that_are_kept_are_those_of_the_report(made: eanet.Comparison) -> None:
+    for entry in made.entries:
+        for run in entry.runs:
+            metrics = json.loads((run.path / "metrics.json").read_text())
+            assert (run.top1, run.top5) == pytest.approx((metrics["top1"], metrics["top5"]))
+            assert run.peak_memory is not None
+            assert run.peak_memory > 2**26
+    first, other = made.entries
+    assert first.difference is None
+    assert other.difference is not None
+    assert other.difference.mean == pytest.approx(other.mean("top1") - first.mean("top1"))
+
+
+def test_the_same_command_trains_what_is_missing_alone(
+    made: eanet.Comparison, tmp_path: Path, here: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = shutil.copytree(made.path, tmp_path / "copy")
+    lost, half = folder / "vit-depth=1-dim=8-seed0", folder / "vit-depth=1-dim=16-seed1"
+    shutil.rmtree(lost)
+    lost.mkdir()  # killed before it had written a thing
+    (lost / ".partial-config.yaml").touch()
+    (half / ANSWERS).unlink()  # killed before it was judged
+    again = eanet.compare(SMALL, SMALLER, seeds=2, output=folder, **QUICK)
+    assert here == [lost.name, half.name]
+    assert "run 2 of 4: vit:depth=1,dim=8, seed 0\n" in (err := capsys.readouterr().err)
+    assert "run 1 of 4: vit:depth=1,dim=16, seed 0: already done\n" in err
+    assert "run 3 of 4: vit:depth=1,dim=16, seed 1: resuming\n" in err
+    for one, other in zip(made.entries, again.entries, strict=True):
+        for run, twin in zip(one.runs, other.runs, strict=True):
+            assert np.array_equal(run.answers.right[1], twin.answers.right[1])
+
+
+def test_a_seed_more_goes_on_with_the_others(
+    made: eanet.Comparison, tmp_path: Path, here: list[str]
+) -> None:
+    folder = shutil.copytree(made.path, tmp_path / "copy")
+    found = eanet.compare(SMALL, seeds=3, output=folder, **QUICK)
+    assert here == ["vit-depth=1-dim=16-seed2"]
+    assert len(found.entries[0].runs) == 3
+
+
+def test_two_comparisons_do_not_share_a_folder_at_once(made: eanet.Comparison) -> None:
+    with alone(made.path), pytest.raises(EanetError, match="another process is using"):
+        eanet.compare(SMALL, seeds=2, output=made.path, **QUICK)
+
+
+def test_a_folder_with_other_settings_or_things_is_refused(
+    made: eanet.Comparison, tmp_path: Path, here: list[str]
+) -> None:
+    with pytest.raises(EanetError, match=r"holds a comparison with epochs 1, not 2; name another"):
+        eanet.compare(SMALL, seeds=2, output=made.path, **{**QUICK, "epochs": 2})
+    (tmp_path / "photo.jpg").touch()
+    with pytest.raises(EanetError, match="holds no comparison; name another folder with --output"):
+        eanet.compare(SMALL, output=tmp_path, **QUICK)
+    folder = shutil.copytree(made.path, tmp_path / "copy")
+    (folder / "vit-depth=1-dim=16-seed2").mkdir()
+    (folder / "vit-depth=1-dim=16-seed2" / "notes.txt").touch()
+    found = eanet.compare(SMALL, seeds=3, output=folder, **QUICK)
+    assert "is in the way: it is not a run directory" in found.notes[0]
+    text = (folder / "comparison.yaml").read_text()
+    print_ = text.split("fingerprint: ")[1].strip()
+    (folder / "comparison.yaml").write_text(text.replace(print_, "0" * 64))
+    with pytest.raises(EanetError, match=r"the images are no longer those that .* was begun with"):
+        eanet.compare(SMALL, seeds=2, output=folder, **QUICK)
+
+
+def test_a_teacher_is_known_before_and_stays_the_same(
+    made: eanet.Comparison, trained: eanet.TrainingResult, tmp_path: Path
+) -> None:
+    folder = tmp_path / "c"
+    with pytest.raises(EanetError, match=r"lacks 10 of these 10 classes, such as 0;"):
+        eanet.compare(SMALL, seeds=1, output=folder, teacher=trained.path, **QUICK)
+    assert not folder.exists() or not any(folder.iterdir())
+    runs = made.path / names(made)[0], made.path / names(made)[1]
+    teacher = shutil.copytree(runs[0], tmp_path / "teacher")
+    eanet.compare(SMALL, seeds=1, output=folder, teacher=teacher, **QUICK)
+    shutil.copy(runs[1] / "model.safetensors", teacher)
+    with pytest.raises(EanetError, match=r"the teacher is no longer the model that \S+ was begun"):
+        eanet.compare(SMALL, seeds=2, output=folder, teacher=teacher, **QUICK)
+
+
+def test_a_run_that_fails_leaves_the_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def call(do: Any, settings: Any) -> Any:
+        if settings.seed == 1:
+            raise BrokenProcessPool
+        if settings.model == SMALLER:
+            raise RuntimeError("out\n of memory")
+        return do(settings)
+
+    monkeypatch.setattr(module, "in_own_process", call)
+    found = eanet.compare(SMALLER, SMALL, seeds=2, output=tmp_path / "c", **QUICK)
+    assert names(found) == ["vit-depth=1-dim=16-seed0"]
+    assert found.notes == [
+        f"{SMALLER}, seed 0 failed: RuntimeError: out of memory",
+        f"{SMALLER}, seed 1 failed: its process was killed, probably out of memory; "
+        "try a smaller --batch-size",
+        f"{SMALL}, seed 1 failed: its process was killed, probably out of memory; "
+        "try a smaller --batch-size",
+    ]
+
+
+def test_all_runs_are_compiled_where_one_is_worth_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    works = []
+
+    def decide(settings: Any, device: str, operations: float) -> tuple[bool, str]:
+        works.append(operations)
+        return False, "for a test"
+
+    monkeypatch.setattr(module, "decide_compile", decide)
+    monkeypatch.setattr(module, "in_own_process", lambda *_: pytest.fail("nothing to train"))
+    auto = {**QUICK, "compile": "auto"}
+    for name, models in (("a", [SMALL]), ("b", [SMALLER]), ("c", [SMALLER, SMALL])):
+        with pytest.raises(BaseException, match="nothing to train"):
+            eanet.compare(*models, output=tmp_path / name, **auto)
+    assert works[1] < works[0] == works[2]
+    assert "compile: 'off'\n" in (tmp_path / "c" / "comparison.yaml").read_text()
+
+
+# Finished runs
+
+
+def test_finished_runs_are_compared_as_they_are(made: eanet.Comparison, tmp_path: Path) -> None:
+    folder = shutil.copytree(made.path, tmp_path / "copy")
+    paths = [folder / name for name in names(made)]
+    for path in paths[:2]:
+        (path / ANSWERS).unlink()  # as in runs of `eanet train`
+    found = eanet.compare(*paths, output=tmp_path / "out")
+    assert found.table == made.table
+    assert not (paths[0] / ANSWERS).exists(), "a run that was named is only read"
+    assert found.path == tmp_path / "out"
+
+
+def test_the_folder_of_finished_runs_is_named_after_them(
+    made: eanet.Comparison, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    paths = [made.path / name for name in names(made)]
+    few = eanet.compare(paths[0], paths[2])
+    assert few.path == Path("runs/compare-vit-depth=1-dim=16-seed0-vit-depth=1-dim=8-seed0")
+    assert "McNemar" in few.caption
+    assert eanet.compare(*paths).path.name.endswith("-seed0-and-1-more")
+
+
+def test_wrong_names_are_one_line(
+    made: eanet.Comparison, trained: eanet.TrainingResult, tmp_path: Path
+) -> None:
+    run = made.path / names(made)[0]
+    unfinished = shutil.copytree(run, tmp_path / "not finished")
+    (unfinished / "metrics.json").unlink()
+    cut = shutil.copytree(run, tmp_path / "cut")  # and looked at all the same
+    config = (cut / "config.yaml").read_text().replace("epochs: 1", "epochs: 2")
+    (cut / "config.yaml").write_text(config)
+    patient = shutil.copytree(run, tmp_path / "patient")
+    config = (cut / "config.yaml").read_text().replace("patience: null", "patience: 3")
+    (patient / "config.yaml").write_text(config)
+    state = RunDirectory(patient).read_checkpoint()
+    state["progress"]["finished"] = False
+    RunDirectory(patient).write_checkpoint(state)
+    for arguments, settings, message in [
+        ([], {}, "name the models or runs to compare"),
+        ([SMALL], {"seeds": 0}, "--seeds takes 1 or more"),
+        (["vti"], {}, "unknown model 'vti'; did you mean 'vit'?"),
+        ([tmp_path], {}, "is neither a run directory nor a model"),
+        (["runs/gone"], {}, "no such run directory: runs/gone"),
+        ([run, SMALL], {}, "is a run and vit:depth=1,dim=16 is not; compare like with like"),
+        ([run], {"epochs": 2, "seeds": 1}, "finished runs take no settings; leave out epochs, se"),
+        ([SMALL], {"model": "vit", "seed": 3}, "leave out model, seed: a comparison trains"),
+        ([run, trained.path], {}, "were tested on different images"),
+        ([run], {"output": made.path}, "holds runs of its own; name another folder"),
+        ([unfinished], {}, f"resume with: eanet train --resume '{unfinished}'"),
+        ([cut], {}, f"resume with: eanet train --resume {cut}"),
+        ([patient], {}, f"resume with: eanet train --resume {patient}"),
+    ]:
+        with pytest.raises(EanetError) as caught:
+            eanet.compare(*arguments, **settings)
+        assert message in str(caught.value)
+        assert "\n" not in str(caught.value)
+    with pytest.raises(WrongArgumentError, match="patch"):
+        eanet.compare("vit:patch=1", output=tmp_path / "c")
+    state["progress"]["finished"] = True  # stopped early
+    RunDirectory(patient).write_checkpoint(state)
+    assert eanet.compare(patient, output=tmp_path / "early").table
+
+
+def test_finished_runs_may_be_below_home(
+    made: eanet.Comparison, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(made.path))
+    found = eanet.compare(*(f"~/{name}" for name in names(made)), output=tmp_path)
+    assert found.table == made.table
+
+
+def test_a_reason_is_one_line_that_says_what_to_do() -> None:
+    answers = pickle.loads(pickle.dumps(InvalidAnswersError()))  # as from another process
+    assert "infinite or NaN" in module._reason(answers)
+    kind = type("InductorError", (RuntimeError,), {"__module__": "torch._inductor.exc"})
+    failed = module._reason(kind("C++ compile error\n" + "generated code\n" * 500))
+    assert failed.endswith("; --compile off does without the compiler")
+    assert "generated" not in failed
+
+
+def test_the_peak_of_the_process_that_took_most_is_kept(tmp_path: Path) -> None:
+    assert read_peak(tmp_path) is None
+    for peak in (5, 9, 7):
+        keep_peak(tmp_path, peak)
+    assert read_peak(tmp_path) == 9
+
+
+def test_times_are_summed_and_the_median_epoch_is_the_rate(made: eanet.Comparison) -> None:
+    run = made.entries[0].runs[0]
+    history = RunDirectory(run.path).read_history()
+    assert run.seconds == sum(row["seconds"] for row in history)
+    three = [{**history[0], "images_per_second": rate} for rate in (1.0, 50.0, 60.0)]
+    other = Run(run.path, run.config, run.settings, three, run.answers, None)
+    assert other.images_per_second == 50

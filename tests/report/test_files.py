@@ -1,0 +1,47 @@
+from __future__ import annotations
+
+import csv
+import json
+import os
+from pathlib import Path
+
+import pytest
+from report_contents import make_contents
+
+from eanet.report.files import write_classes, write_metrics, write_predictions
+
+
+def read_csv(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="", encoding="utf-8", errors="surrogateescape") as file:
+        return list(csv.DictReader(file))
+
+
+def test_metrics_are_written_behind_what_they_are_about(tmp_path: Path) -> None:
+    contents = make_contents(["ant", "bee", "cat"])
+    written = json.loads(write_metrics(contents, tmp_path / "m.json").read_text())
+    assert list(written)[:3] == ["model", "data", "split"]
+    assert (written["model"], written["data"], written["split"]) == ("vit", "photos", "test")
+    assert {key: written[key] for key in contents.metrics} == contents.metrics
+    worst = written["most_confused"][0]
+    matrix, names = contents.evaluation.confusion(), contents.images.classes
+    assert matrix[names.index(worst["true"]), names.index(worst["predicted"])] == worst["images"]
+
+
+def test_classes_are_a_row_each_in_their_order(tmp_path: Path) -> None:
+    contents = make_contents(['a "b", c', "bee", "cat", "dog"], 3, wrong=0)
+    rows = read_csv(write_classes(contents.evaluation.by_class, tmp_path / "c.csv"))
+    assert [row["class"] for row in rows] == ['a "b", c', "bee", "cat", "dog"]
+    assert list(rows[0].values())[1:] == ["1", "1.0", "1.0", "1.0"]
+    assert list(rows[3].values())[1:] == ["0", "0.0", "", ""]
+
+
+def test_predictions_are_a_row_an_image_under_its_own_name(tmp_path: Path) -> None:
+    files = [Path("red") / os.fsdecode(b"caf\xe9,.png"), *(Path(f"{i}.png") for i in range(39))]
+    evaluation = make_contents(["ant", "bee"]).evaluation
+    rows = read_csv(write_predictions(evaluation, files, tmp_path / "p.csv"))
+    assert [row["image"] for row in rows] == [str(file) for file in files]
+    assert [row["true"] for row in rows] == ["ant", "bee"] * 20
+    wrong = sum(row["true"] != row["predicted"] for row in rows)
+    assert wrong / 40 == pytest.approx(1 - evaluation.top(1))
+    best = evaluation.probabilities.max(axis=1)
+    assert [float(row["probability"]) for row in rows] == pytest.approx(best.tolist(), abs=1e-6)
