@@ -153,7 +153,8 @@ def explain(
     Raises:
         EanetError: there is no such model, image, class or layer.
     """
-    from eanet.deploy.predictor import find_images, load
+    from eanet.data.find import find_images
+    from eanet.deploy.predictor import load
     from eanet.explanation.files import explain_files, explain_folder
 
     several = [images] if isinstance(images, str | Path) else images

@@ -55,7 +55,8 @@ def add(commands: Commands) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Run the command."""
-    from eanet.deploy.predictor import find_images, load
+    from eanet.data.find import find_images
+    from eanet.deploy.predictor import load
     from eanet.explanation.files import explain_files, explain_folder
 
     model = load(options.model, options.device or "auto").model

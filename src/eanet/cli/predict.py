@@ -83,7 +83,8 @@ def run(options: argparse.Namespace) -> int:
     """Run the command."""
     import torch
 
-    from eanet.deploy.predictor import find_images, load
+    from eanet.data.find import find_images
+    from eanet.deploy.predictor import load
     from eanet.deploy.sorting import copy_into, originals
     from eanet.device import keep_freed_memory, warn_of_emulation
     from eanet.models.weights import DEFAULT_MODEL

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Generator, Iterable, Iterator, Sequence, Sized
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from functools import partial
-from glob import glob
 from itertools import islice
 from pathlib import Path
 from threading import Lock
@@ -18,13 +16,10 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from eanet.data.archive import is_archive, unpack
 from eanet.data.decode import decode_image
-from eanet.data.layout import list_images
 from eanet.data.parallel import in_parallel
 from eanet.device import resolve_device
 from eanet.errors import EanetError, InvalidAnswersError, WrongArgumentError
-from eanet.files import user_path
 from eanet.models import Classifier, load_model
 from eanet.models.weights import check_head
 
@@ -208,43 +203,6 @@ class Predictor:
             Prediction(tuple(self.classes[i] for i in order), tuple(row))
             for row, order in zip(values.tolist(), indices.tolist(), strict=True)
         ]
-
-
-def find_images(arguments: Sequence[str], listing: Iterable[str] = ()) -> list[Path]:
-    """Return the image files that command-line arguments refer to.
-
-    Args:
-        arguments: files, folders (all images below them), archives (unpacked into the cache),
-            patterns such as ``photos/*.jpg``, and ``-`` for ``listing``.
-        listing: one path per line.
-
-    Raises:
-        EanetError: a path does not exist, or a folder or archive has no image.
-    """
-    found: list[Path] = []
-    for argument in arguments:
-        path = user_path(argument)
-        if not argument:
-            raise WrongArgumentError("the name of an image is empty")  # as a path: this folder
-        if argument == "-":
-            names = (line.rstrip("\r\n") for line in listing)
-            found += [Path(name) for name in names if name]
-        elif os.path.lexists(path):  # a broken link is reported when it is read
-            found += _images_at(path)
-        elif matches := sorted(glob(str(path), recursive=True)):  # noqa: PTH207 (any root)
-            found += [image for match in matches for image in _images_at(Path(match))]
-        else:
-            raise EanetError(f"no such image or folder: {argument}")
-    return found
-
-
-def _images_at(path: Path) -> list[Path]:
-    if not (path.is_dir() or is_archive(path)):
-        return [path]
-    inside = list_images(path if path.is_dir() else unpack(path))
-    if not inside:
-        raise EanetError(f"no image in {path}")
-    return inside
 
 
 def _checked(top: int) -> int:
