@@ -65,7 +65,7 @@ def test_a_call_is_told_to_stop_when_its_caller_is_killed(tmp_path: Path) -> Non
     file = tmp_path / "file"
     program = (
         f"import sys; sys.path.insert(0, {str(Path(__file__).parent)!r})\n"
-        "from test_own_process import in_own_process, wait_to_be_told\n"
+        "from test_process import in_own_process, wait_to_be_told\n"
         f"if __name__ == '__main__': in_own_process(wait_to_be_told, {str(file)!r})\n"
     )
     (tmp_path / "program.py").write_text(program)
