@@ -12,7 +12,6 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +23,7 @@ from eanet.errors import EanetError
 from eanet.files import replacing
 from eanet.metrics.evaluation import evaluate
 from eanet.models import Classifier, load_model, weights
-from eanet.training.run_directory import RunDirectory, data_options
+from eanet.training.run_directory import RunDirectory
 
 MOST_BYTES = 1_600_000  # it is part of every checkout and install
 SCORES = ("top1", "top5")
@@ -70,7 +69,7 @@ def training(run: RunDirectory, metrics: Mapping[str, float]) -> dict[str, Any]:
 def check(model: Classifier, run: RunDirectory, metrics: Mapping[str, float]) -> None:
     """Raise an `EanetError` unless the model scores what its run says, to the last digit."""
     settings = run.read_settings()[1]
-    options = replace(data_options(settings), image_size=model.config.image_size)
+    options = settings.model_copy(update={"image_size": model.config.image_size})
     scored = evaluate(model, load_dataset(settings.data, options).test).metrics()
     for key in SCORES:
         if scored[key] != metrics[key]:

@@ -19,7 +19,6 @@ from __future__ import annotations
 import argparse
 import math
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -32,7 +31,7 @@ from eanet.data.batches import take
 from eanet.explanation.occlusion import hide, rate_regions
 from eanet.models.tokenizer import patch_size_for
 from eanet.report.selection import select_images
-from eanet.training.run_directory import RunDirectory, data_options
+from eanet.training.run_directory import RunDirectory
 
 STEPS = 16
 SHARES = (0.1, 0.2)  # of the squares that are hidden
@@ -111,7 +110,7 @@ def measure(run: str, count: int, split: str) -> None:
     model = load_model(run).requires_grad_(False)
     directory = RunDirectory.open(Path(run))
     settings = directory.read_settings()[0]
-    loading = replace(data_options(settings), image_size=model.config.image_size)
+    loading = settings.model_copy(update={"image_size": model.config.image_size})
     chosen = select_images(settings.data, split, loading, directory).images
     drawn = np.sort(np.random.default_rng(0).permutation(len(chosen))[:count])
     images, _ = take(chosen.subset(drawn), slice(None))

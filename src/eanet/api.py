@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from eanet.config import TrainSettings
+from eanet.config import DataSettings, MachineSettings, TrainSettings
 from eanet.errors import WrongArgumentError, unknown_name
 from eanet.files import user_path
-from eanet.machine import MachineSettings
 
 if TYPE_CHECKING:
     from eanet.comparison.compare import Comparison
@@ -100,29 +99,24 @@ def compare(
     return compare_all(names, seeds=seeds, output=output, **settings)
 
 
-def load_dataset(data: str | Path = "digits", **options: Any) -> Dataset:
+def load_dataset(data: str | Path = "digits", **settings: Any) -> Dataset:
     """Load the images of a data set, for a loop of one's own.
 
     Args:
         data: as for `train`.
-        **options: ``image_size``, ``data_dir``, ``validation_fraction``, ``validation_split`` or
-            ``split_seed``, as in `train`; see `eanet.data.splits.DataOptions`.
+        **settings: any field of `eanet.config.DataSettings`: ``image_size``, ``data_dir``,
+            ``validation_fraction``, ``validation_split`` or ``split_seed``, as in `train`.
 
     Returns:
         The data set, with ``train``, ``validation`` (None if there is none) and ``test``, each an
         `eanet.data.imageset.ImageSet`, which a `torch.utils.data.DataLoader` takes.
 
     Raises:
-        EanetError: there is no such data set or option, or the images cannot be loaded.
+        EanetError: there is no such data set or setting, or the images cannot be loaded.
     """
     from eanet.data.sources import load_dataset as load_splits
-    from eanet.data.splits import DataOptions
 
-    known = [field.name for field in fields(DataOptions)]
-    for name in options:
-        if name not in known:
-            raise unknown_name("option", name, known)
-    return load_splits(data, DataOptions(**options))
+    return load_splits(data, DataSettings.parse(settings))
 
 
 def explain(

@@ -11,12 +11,50 @@ from pydantic import Field
 
 from eanet.errors import EanetError, WrongArgumentError, unknown_name
 from eanet.files import user_path
-from eanet.machine import MachineSettings
 from eanet.settings import Settings
 
 RECIPES = resources.files("eanet") / "recipes"
 
 LearningRate = Annotated[float, Field(gt=0)]
+
+
+class MachineSettings(Settings):
+    """Device, precision, compilation, threads: how fast an answer comes, not what it is."""
+
+    device: Literal["auto", "cpu", "cuda", "mps"] = Field("auto", description="where to compute")
+    precision: Literal["auto", "fp32", "bf16"] = Field(
+        "auto", description="auto: bf16 where the hardware has it"
+    )
+    compile: Literal["auto", "on", "off"] = Field(
+        "auto", description="auto: compile if the run is long enough"
+    )
+    threads: int | None = Field(None, ge=1, description="of the processor; unset: all cores")
+
+
+class ValidationSettings(Settings):
+    """The images to hold out of a data set without validation images; a recipe may set it."""
+
+    validation_fraction: float = Field(
+        0.1, ge=0, lt=1, description="of training images to hold out, if there are no others"
+    )
+    validation_split: Literal["stratified", "last"] = Field(
+        "stratified", description="hold out a share of each class, or the last images"
+    )
+
+
+class DataSettings(ValidationSettings):
+    """How a data set is loaded and split."""
+
+    image_size: int | None = Field(
+        None, ge=1, description="side of the images in pixels; unset: one that suits the images"
+    )
+    data_dir: Path | None = Field(
+        None,
+        description="where CIFAR is, or is downloaded to; unset: $EANET_DATA_DIR, or the cache",
+    )
+    split_seed: int = Field(
+        0, ge=0, description="of the splits; test images do not depend on --seed"
+    )
 
 
 class AugmentSettings(Settings):
@@ -63,7 +101,7 @@ class AugmentSettings(Settings):
         return bool(self.mixup or self.cutmix)
 
 
-class Recipe(AugmentSettings):
+class Recipe(AugmentSettings, ValidationSettings):
     """How a model is trained; ``recipes/NAME.yaml`` lists what differs from these defaults."""
 
     epochs: int = Field(50, ge=1, description="passes over the training images")
@@ -105,12 +143,6 @@ class Recipe(AugmentSettings):
         "off",
         description="for unequal classes: sample all equally often, or weight the loss",
     )
-    validation_fraction: float = Field(
-        0.1, ge=0, lt=1, description="of training images to hold out, if there are no others"
-    )
-    validation_split: Literal["stratified", "last"] = Field(
-        "stratified", description="hold out a share of each class, or the last images"
-    )
     clip_norm: float | None = Field(None, gt=0, description="largest norm of the gradient")
     ema: float | None = Field(
         None, gt=0, lt=1, description="decay of a weight average, which is validated and saved"
@@ -123,7 +155,7 @@ class Recipe(AugmentSettings):
     )
 
 
-class TrainSettings(MachineSettings, Recipe):
+class TrainSettings(MachineSettings, Recipe, DataSettings):
     """Everything that determines a run."""
 
     data: str = Field(
@@ -148,17 +180,7 @@ class TrainSettings(MachineSettings, Recipe):
     recipe: str | None = Field(
         None, description="a named recipe or a YAML file; unset: one that suits the images"
     )
-    image_size: int | None = Field(
-        None, ge=1, description="side of the images in pixels; unset: one that suits the images"
-    )
-    data_dir: Path | None = Field(
-        None,
-        description="where CIFAR is, or is downloaded to; unset: $EANET_DATA_DIR, or the cache",
-    )
     seed: int = Field(0, ge=0, description="of weights, order of images, augmentation, dropout")
-    split_seed: int = Field(
-        0, ge=0, description="of the splits; test images do not depend on --seed"
-    )
     output: Path = Field(Path("runs"), description="folder of the run directories")
     name: str | None = Field(None, description="of the run directory; unset: DATA-MODEL")
     tensorboard: bool = Field(False, description="write TensorBoard events into the run directory")

@@ -13,14 +13,14 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from eanet.config import DataSettings
 from eanet.data import archive as archive_module
 from eanet.data.archive import unpack
 from eanet.data.image_files import load_image_files
 from eanet.data.sources import load_source
-from eanet.data.splits import DataOptions
 from eanet.errors import EanetError
 
-OPTIONS = DataOptions(image_size=4)
+OPTIONS = DataSettings(image_size=4)
 
 
 @pytest.fixture(autouse=True)

@@ -8,9 +8,9 @@ import tarfile
 import numpy as np
 import pytest
 
+from eanet.config import DataSettings
 from eanet.data import cifar
 from eanet.data.cifar import load_cifar10, load_cifar100
-from eanet.data.splits import DataOptions
 from eanet.errors import EanetError
 
 
@@ -59,7 +59,7 @@ def nothing_is_downloaded(monkeypatch):
 
 
 def load(path):
-    return load_cifar100(DataOptions(data_dir=path))
+    return load_cifar100(DataSettings(data_dir=path))
 
 
 def test_the_archive_its_folder_and_the_variable_all_find_the_images(
@@ -90,7 +90,7 @@ def test_channels_rows_columns_labels_and_names_are_in_their_places(archive):
 
 def test_cifar10_joins_its_batches_in_order(tmp_path):
     pack(tmp_path / "cifar-10-python.tar.gz", "cifar-10-batches-py", members10())
-    splits = load_cifar10(DataOptions(data_dir=tmp_path))
+    splits = load_cifar10(DataSettings(data_dir=tmp_path))
     expected = [10 * n + i for n in range(1, 6) for i in range(4)]
     assert splits.train.images[:, 0, 0, 2].tolist() == expected
     assert splits.train.classes == ("airplane", "bird")

@@ -2,12 +2,12 @@ from __future__ import annotations
 
 import numpy as np
 
+from eanet.config import DataSettings
 from eanet.data.digits import load_digits
-from eanet.data.splits import DataOptions
 
 
 def test_the_digits_are_grey_images_of_the_whole_range():
-    splits = load_digits(DataOptions())
+    splits = load_digits(DataSettings())
     images = splits.train
     assert images.images.shape == (1797, 8, 8, 3)
     assert images.classes == tuple("0123456789")

@@ -2,9 +2,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from eanet.config import DataSettings
 from eanet.data.duplicates import find_duplicates
 from eanet.data.imageset import ImageSet
-from eanet.data.splits import DataOptions, SourceSplits, complete_splits
+from eanet.data.splits import SourceSplits, complete_splits
 
 
 def image_set(*levels: int) -> ImageSet:
@@ -28,9 +29,9 @@ def test_one_other_pixel_makes_another_image():
 
 def test_training_is_told_how_many_images_it_will_know_by_heart():
     own = SourceSplits(image_set(1, 2, 3, 4), image_set(1, 9), image_set(8, 4, 4, 7))
-    assert complete_splits("x", own, DataOptions()).notes == (
+    assert complete_splits("x", own, DataSettings()).notes == (
         "1 of the 2 validation images and 2 of the 4 test images have the same pixels as training "
         "images, which inflates the result; `eanet datasets` lists the copies",
     )
     own = SourceSplits(image_set(1, 1), image_set(8), image_set(8))
-    assert complete_splits("x", own, DataOptions()).notes == ()
+    assert complete_splits("x", own, DataSettings()).notes == ()

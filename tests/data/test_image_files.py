@@ -10,15 +10,15 @@ import pytest
 from PIL import Image
 from rich.console import Console
 
+from eanet.config import DataSettings
 from eanet.data import decoding
 from eanet.data.decode import decode_image, read_image
 from eanet.data.image_files import load_image_files
 from eanet.data.layout import list_images
 from eanet.data.sources import load_dataset
-from eanet.data.splits import DataOptions
 from eanet.errors import EanetError
 
-OPTIONS = DataOptions(image_size=4)
+OPTIONS = DataSettings(image_size=4)
 
 
 @pytest.fixture(autouse=True)
@@ -222,7 +222,7 @@ def test_a_second_load_decodes_nothing_until_a_file_changes(root, monkeypatch):
     add(root / "cats" / "2.png", 99)
     assert len(load_image_files(root, OPTIONS).train) == 5
     assert len(decoded) == 9
-    load_image_files(root, DataOptions(image_size=5))
+    load_image_files(root, DataSettings(image_size=5))
     assert len(decoded) == 14
 
 

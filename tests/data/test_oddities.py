@@ -3,11 +3,11 @@ from __future__ import annotations
 import pytest
 from PIL import Image
 
+from eanet.config import DataSettings
 from eanet.data.decode import Original, read_image
 from eanet.data.image_files import load_image_files
 from eanet.data.oddities import FEWEST, find_odd
 from eanet.data.overview import overview
-from eanet.data.splits import DataOptions
 
 USUAL = Original(400, 300, "JPEG", "RGB", animated=False, blank=False)
 
@@ -70,7 +70,7 @@ def test_odd_files_are_noted_before_training_and_listed_in_a_first_look(tmp_path
     Image.new("P", (256, 256), 3).save(root / "val" / "dogs" / "notFound.gif")
     told = "GIF, where nearly all are JPEG, a single colour"
     for _ in ("read", "from the cache"):
-        splits = load_image_files(root, DataOptions(image_size=8))
+        splits = load_image_files(root, DataSettings(image_size=8))
         (note,) = [note for note in splits.notes if "unlike" in note]
         assert note == f"1 image unlike the others, worth a look: val/dogs/notFound.gif ({told})"
     problems = list(overview("pets", splits).problems())

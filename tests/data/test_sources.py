@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from eanet.data.sources import DataOptions, data_name, load_dataset, locate, sources
+from eanet.config import DataSettings
+from eanet.data.sources import data_name, load_dataset, locate, sources
 from eanet.errors import EanetError
 
 
@@ -31,12 +32,12 @@ def test_every_source_has_its_own_name_and_one_line():
 
 
 def test_digits_come_with_all_splits_at_the_size_asked_for():
-    data = load_dataset("digits", DataOptions(image_size=16))
+    data = load_dataset("digits", DataSettings(image_size=16))
     assert data.name == "digits"
     for images in (data.train, data.validation, data.test):
         assert images.image_size == 16
     assert len(data.train) + len(data.validation) + len(data.test) == 1797
-    assert load_dataset("digits", DataOptions(validation_fraction=0)).validation is None
+    assert load_dataset("digits", DataSettings(validation_fraction=0)).validation is None
 
 
 @pytest.mark.parametrize("kind", [str, Path])
@@ -45,7 +46,7 @@ def test_a_folder_is_loaded_at_its_own_or_the_given_size(kind):
     data = load_dataset(kind(folder))
     assert (data.name, data.train.classes) == ("pets", ("cats", "dogs"))
     assert data.train.image_size == 64
-    assert load_dataset(kind(folder), DataOptions(image_size=5)).test.image_size == 5
+    assert load_dataset(kind(folder), DataSettings(image_size=5)).test.image_size == 5
 
 
 def test_a_name_wins_over_a_folder_unless_a_separator_is_written():
@@ -85,6 +86,6 @@ def test_a_missing_folder_and_a_file_are_told_apart():
 
 
 def test_the_test_images_depend_on_the_split_seed_alone():
-    a, b, c = (load_dataset("digits", DataOptions(split_seed=seed)).test for seed in (0, 0, 1))
+    a, b, c = (load_dataset("digits", DataSettings(split_seed=seed)).test for seed in (0, 0, 1))
     assert a.fingerprint() == b.fingerprint() != c.fingerprint()
     assert np.array_equal(a.labels, b.labels)

@@ -5,8 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from eanet.config import DataSettings
 from eanet.data.imageset import ImageSet
-from eanet.data.splits import DataOptions, SourceSplits, complete_splits, stratified_split
+from eanet.data.splits import SourceSplits, complete_splits, stratified_split
 from eanet.errors import EanetError
 
 
@@ -52,7 +53,7 @@ def test_another_seed_gives_another_split():
 
 def test_missing_splits_are_made_test_first_and_noted():
     images = numbered(np.repeat([0, 1], 50))
-    data = complete_splits("x", SourceSplits(images, notes=("own",)), DataOptions(split_seed=3))
+    data = complete_splits("x", SourceSplits(images, notes=("own",)), DataSettings(split_seed=3))
     assert [len(data.train), len(data.validation), len(data.test)] == [72, 8, 20]
     assert data.test.counts().tolist() == [10, 10]
     assert data.validation.counts().tolist() == [4, 4]
@@ -70,7 +71,7 @@ def test_missing_splits_are_made_test_first_and_noted():
 def test_the_test_images_do_not_depend_on_the_validation():
     images = SourceSplits(numbered(np.repeat([0, 1], 50)))
     tests = [
-        numbers(complete_splits("x", images, DataOptions(validation_fraction=f)).test)
+        numbers(complete_splits("x", images, DataSettings(validation_fraction=f)).test)
         for f in (0, 0.1, 0.5)
     ]
     assert tests[0] == tests[1] == tests[2]
@@ -78,21 +79,21 @@ def test_the_test_images_do_not_depend_on_the_validation():
 
 def test_own_splits_are_kept_as_they_are():
     own = SourceSplits(numbered([0, 1, 1]), numbered([0, 1], 10), numbered([0, 1], 20))
-    data = complete_splits("x", own, DataOptions(validation_fraction=0))
+    data = complete_splits("x", own, DataSettings(validation_fraction=0))
     assert (data.train, data.validation, data.test) == (own.train, own.validation, own.test)
     assert data.notes == ()
 
 
 def test_a_validation_fraction_of_nothing_means_no_validation():
     own = SourceSplits(numbered([0, 1, 1]), test=numbered([0, 1], 20))
-    data = complete_splits("x", own, DataOptions(validation_fraction=0))
+    data = complete_splits("x", own, DataSettings(validation_fraction=0))
     assert data.validation is None
     assert len(data.train) == 3
 
 
 def test_the_last_split_takes_the_last_images_in_their_order_as_keras_does():
     own = SourceSplits(numbered(np.arange(23) % 2), test=numbered([0, 1]))
-    options = DataOptions(validation_split="last", validation_fraction=0.1)
+    options = DataSettings(validation_split="last", validation_fraction=0.1)
     data = complete_splits("x", own, options)
     assert numbers(data.train) == list(range(20))  # floor(23 * 0.9)
     assert numbers(data.validation) == [20, 21, 22]
@@ -102,15 +103,15 @@ def test_the_last_split_takes_the_last_images_in_their_order_as_keras_does():
 def test_the_last_split_may_not_take_a_whole_class():
     own = SourceSplits(numbered([0] * 10 + [1] * 2), test=numbered([0, 1]))
     with pytest.raises(EanetError, match="'b' without training images; use 'stratified'"):
-        complete_splits("x", own, DataOptions(validation_split="last", validation_fraction=0.3))
+        complete_splits("x", own, DataSettings(validation_split="last", validation_fraction=0.3))
 
 
 def test_too_few_images_to_split_is_said():
     with pytest.raises(EanetError, match=r"too few training images \(2\) .* test: .* add images$"):
-        complete_splits("x", SourceSplits(numbered([0, 1])), DataOptions())
+        complete_splits("x", SourceSplits(numbered([0, 1])), DataSettings())
     tested = SourceSplits(numbered([0, 1]), test=numbered([0, 1]))
     with pytest.raises(EanetError, match=r"validation: .* or use --validation-fraction 0$"):
-        complete_splits("x", tested, DataOptions())
+        complete_splits("x", tested, DataSettings())
 
 
 @pytest.mark.parametrize(
@@ -120,13 +121,13 @@ def test_too_few_images_to_split_is_said():
         ({"validation_fraction": 1.0}, "validation_fraction"),
         ({"validation_fraction": -0.1}, "validation_fraction"),
         ({"validation_fraction": float("nan")}, "validation_fraction"),
-        ({"validation_split": "stratifed"}, "did you mean 'stratified'"),
+        ({"validation_split": "stratifed"}, "'stratified' or 'last'"),
         ({"split_seed": -1}, "split_seed"),
     ],
 )
 def test_wrong_options_are_refused(options, message):
     with pytest.raises(EanetError, match=message):
-        DataOptions(**options)
+        DataSettings.parse(options)
 
 
 def test_splits_of_a_mapped_set_are_made_on_disk_however_many_there_are(tmp_path, monkeypatch):
@@ -135,7 +136,7 @@ def test_splits_of_a_mapped_set_are_made_on_disk_however_many_there_are(tmp_path
     mapped = ImageSet(
         np.load(tmp_path / "images.npy", mmap_mode="r"), numbered([0, 1] * 10).labels, ("a", "b")
     )
-    made = complete_splits("x", SourceSplits(mapped), DataOptions())
+    made = complete_splits("x", SourceSplits(mapped), DataSettings())
     parts = (made.train, made.validation, made.test)
     assert all(isinstance(part.images, np.memmap) for part in parts)
     assert sorted(n for part in parts for n in numbers(part)) == list(range(20))

@@ -19,7 +19,7 @@ from eanet.metrics.evaluation import evaluate
 from eanet.models import create_model, load_model, save_model
 from eanet.report.contents import Training
 from eanet.report.report import Report, write_report
-from eanet.training.run_directory import SETTINGS, RunDirectory, data_options
+from eanet.training.run_directory import SETTINGS, RunDirectory
 
 PICTURES = {"confusion.png", "reliability.png", "samples.png"}
 TABLES = {"metrics.json", "classes.csv", "predictions.csv"}
@@ -200,7 +200,7 @@ def test_a_calibrated_run_predicts_what_its_report_tells(run: Path, photos: Path
 def test_the_temperature_is_that_of_the_validation_images(run: Path) -> None:
     model = load_model(run)
     settings, _ = RunDirectory.open(run).read_settings()
-    held_out = load_dataset(settings.data, data_options(settings)).validation
+    held_out = load_dataset(settings.data, settings).validation
     assert held_out is not None
     answers = evaluate(model, held_out)
     wanted = fit_temperature(answers.logits, answers.labels)

@@ -26,7 +26,7 @@ from eanet.models.family import eanet
 from eanet.training import trainer as trainer_module
 from eanet.training import updates as updates_module
 from eanet.training.launch import launch, resume
-from eanet.training.run_directory import SETTINGS, RunDirectory, data_options
+from eanet.training.run_directory import SETTINGS, RunDirectory
 from eanet.training.trainer import Trainer
 
 
@@ -354,7 +354,7 @@ def test_the_average_is_what_is_validated_and_kept(plain):
     average = {n.removeprefix("module."): t for n, t in state["average"].items()}
     assert all(torch.equal(tensor, average[name]) for name, tensor in weights(plain).items())
     _, own = plain.read_settings()
-    images = load_dataset(own.data, data_options(own)).validation
+    images = load_dataset(own.data, own).validation
     found = evaluate(load_model(plain.path), images, label_smoothing=own.label_smoothing)
     best = plain.read_history()[state["progress"]["best_epoch"] - 1]
     assert found.among(1).mean() == pytest.approx(best["val_accuracy"])

@@ -23,12 +23,11 @@ from eanet.benchmarking.measuring import (
 )
 from eanet.benchmarking.plots import plot_benchmark
 from eanet.benchmarking.settings import BenchmarkSettings
-from eanet.config import TrainSettings
+from eanet.config import MachineSettings, TrainSettings
 from eanet.console import notice
 from eanet.device import resolve_device
 from eanet.errors import EanetError
 from eanet.files import check_writable, write_json
-from eanet.machine import MachineSettings
 from eanet.models import Classifier, create_model, models
 from eanet.models.operations import multiply_adds
 from eanet.models.registry import read_name

@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from eanet.machine import MachineSettings
+from eanet.config import MachineSettings
 
 
 class BenchmarkSettings(MachineSettings):

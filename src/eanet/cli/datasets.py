@@ -67,7 +67,7 @@ def _list() -> None:
 
 def _look(options: argparse.Namespace) -> None:
     from eanet.data.overview import overview
-    from eanet.data.sources import DataOptions, check_outside, load_source
+    from eanet.data.sources import check_outside, load_source
     from eanet.training.defaults import decide
 
     if options.output:
@@ -76,9 +76,7 @@ def _look(options: argparse.Namespace) -> None:
     asked = {name: getattr(options, name) for name in SETTINGS}
     given = {name: value for name, value in asked.items() if value is not None}
     settings, _ = decide(TrainSettings.resolve(data=options.data, **given))
-    name, splits = load_source(
-        options.data, DataOptions(image_size=settings.image_size, data_dir=settings.data_dir)
-    )
+    name, splits = load_source(options.data, settings)
     for note in splits.notes:
         notice(note)
     found = overview(name, splits)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import inspect
 import types
 import typing
 from collections.abc import Callable
@@ -11,16 +12,24 @@ from typing import Any, Literal, NoReturn
 
 from pydantic.fields import FieldInfo
 
-from eanet.config import AugmentSettings, Recipe, TrainSettings
+from eanet.config import (
+    AugmentSettings,
+    DataSettings,
+    MachineSettings,
+    Recipe,
+    TrainSettings,
+    ValidationSettings,
+)
 from eanet.errors import unknown_name
-from eanet.machine import MachineSettings
 from eanet.settings import Settings
 
-RUN = {  # settings of a run that are not part of its recipe
-    name: field
-    for name, field in TrainSettings.model_fields.items()
-    if name not in Recipe.model_fields.keys() | MachineSettings.model_fields.keys()
-} | MachineSettings.model_fields
+
+def _declared(*classes: type[Settings]) -> dict[str, FieldInfo]:
+    """Fields that the classes declare themselves, without inherited ones, in this order."""
+    return {name: c.model_fields[name] for c in classes for name in inspect.get_annotations(c)}
+
+
+RUN = _declared(TrainSettings, DataSettings, MachineSettings)  # settings not part of the recipe
 
 SHORT = {"learning_rate": ("--lr",)}
 
@@ -121,10 +130,9 @@ def add_settings(parser: Any, fields: dict[str, FieldInfo], *, defaults: bool = 
 def add_recipe(parser: argparse.ArgumentParser) -> None:
     """Add the options that override settings of the recipe."""
     recipe = parser.add_argument_group("the recipe", "unset: the recipe's value; `none` clears it")
-    augmentation = AugmentSettings.model_fields
-    others = {n: field for n, field in Recipe.model_fields.items() if n not in augmentation}
-    add_settings(recipe, others)
-    add_settings(parser.add_argument_group("the recipe's augmentation"), augmentation)
+    add_settings(recipe, _declared(Recipe, ValidationSettings))
+    augmentation = parser.add_argument_group("the recipe's augmentation")
+    add_settings(augmentation, AugmentSettings.model_fields)
 
 
 def _alternatives(annotation: Any) -> tuple[Any, ...]:

@@ -15,10 +15,10 @@ from rich.progress import MofNCompleteColumn
 
 from eanet.cli.output import write_rows
 from eanet.cli.parser import RUN, Commands, add_settings
+from eanet.config import MachineSettings
 from eanet.console import ImagesPerSecond, notice, progress_bar
 from eanet.errors import EanetError, WrongArgumentError
 from eanet.files import check_writable, user_path
-from eanet.machine import MachineSettings
 
 UNCERTAIN = "uncertain"
 MACHINE = ("device", "threads")

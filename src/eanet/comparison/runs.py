@@ -22,7 +22,7 @@ from eanet.files import write_json
 from eanet.metrics.evaluation import Evaluation, evaluate
 from eanet.models import load_model
 from eanet.models.operations import multiply_adds
-from eanet.training.run_directory import SETTINGS, RunDirectory, data_options
+from eanet.training.run_directory import SETTINGS, RunDirectory
 
 ANSWERS = "answers.json"
 TOP = (1, 5)
@@ -156,7 +156,7 @@ def _is_finished(run: RunDirectory, settings: TrainSettings, history: Sequence[A
 
 def _ask(run: RunDirectory) -> Answers:
     asked, settings = run.read_settings()
-    dataset = load_dataset(settings.data, data_options(settings))
+    dataset = load_dataset(settings.data, settings)
     run.check_data(dataset)
     evaluation = evaluate(load_model(run.path), dataset.test, device=device_or_other(asked.device))
     return Answers.of(run.path, dataset.test.fingerprint(), evaluation)

@@ -27,7 +27,7 @@ from eanet.report.report import write_report
 from eanet.training.defaults import decide, tell
 from eanet.training.engine import decide_compile, training_operations
 from eanet.training.launch import find_teacher, fresh_model, launch, located, resume
-from eanet.training.run_directory import RunDirectory, data_fingerprint, data_options
+from eanet.training.run_directory import RunDirectory, data_fingerprint
 from eanet.training.teacher import Teacher
 
 CONDITIONS = "comparison.yaml"
@@ -150,7 +150,7 @@ def _folder(settings: TrainSettings) -> Path:
 
 def _agree(folder: Path, settings: TrainSettings, models: Sequence[str]) -> TrainSettings:
     """Return the settings of all runs, after checking that each can start and fits the folder."""
-    dataset = load_dataset(settings.data, data_options(settings))
+    dataset = load_dataset(settings.data, settings)
     teacher = find_teacher(settings, dataset)
     fingerprint = data_fingerprint(dataset)
     digest = None if settings.teacher is None else model_digest(settings.teacher)

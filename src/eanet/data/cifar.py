@@ -17,9 +17,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from eanet.config import DataSettings
 from eanet.data.download import download
 from eanet.data.imageset import ImageSet
-from eanet.data.splits import DataOptions, SourceSplits
+from eanet.data.splits import SourceSplits
 from eanet.errors import EanetError
 from eanet.files import cache_dir, user_path
 
@@ -77,18 +78,18 @@ _CIFAR100 = _Archive(
 )
 
 
-def load_cifar10(options: DataOptions) -> SourceSplits:
+def load_cifar10(settings: DataSettings) -> SourceSplits:
     """Load CIFAR-10: 50,000 training and 10,000 test images of 32 x 32 pixels in 10 classes."""
-    return _load(_CIFAR10, options)
+    return _load(_CIFAR10, settings)
 
 
-def load_cifar100(options: DataOptions) -> SourceSplits:
+def load_cifar100(settings: DataSettings) -> SourceSplits:
     """Load CIFAR-100, 100 fine labels: 50,000 training and 10,000 test images of 32 x 32 pixels."""
-    return _load(_CIFAR100, options)
+    return _load(_CIFAR100, settings)
 
 
-def _load(archive: _Archive, options: DataOptions) -> SourceSplits:
-    path = _locate(archive, options)
+def _load(archive: _Archive, settings: DataSettings) -> SourceSplits:
+    path = _locate(archive, settings)
     pickles: dict[str, dict[bytes, Any]] = {}
     unknown = []
     for name, data in _members(archive, path):
@@ -112,9 +113,9 @@ def _load(archive: _Archive, options: DataOptions) -> SourceSplits:
     return SourceSplits(train, test=test, notes=notes if unknown else ())
 
 
-def _locate(archive: _Archive, options: DataOptions) -> Path:
+def _locate(archive: _Archive, settings: DataSettings) -> Path:
     """Return the archive file or the folder extracted from it; download the archive if missing."""
-    own = options.data_dir or os.environ.get("EANET_DATA_DIR") or cache_dir()
+    own = settings.data_dir or os.environ.get("EANET_DATA_DIR") or cache_dir()
     base = user_path(own)
     if base.is_file() or (base / archive.meta).is_file():
         return base

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
+from eanet.config import DataSettings
 from eanet.data.imageset import ImageSet
-from eanet.data.splits import DataOptions, SourceSplits
+from eanet.data.splits import SourceSplits
 
 
-def load_digits(options: DataOptions) -> SourceSplits:
+def load_digits(settings: DataSettings) -> SourceSplits:
     """Load 1,797 grey images of 8 x 8 pixels in 10 classes, without predefined splits."""
     # A heavy import that no other data set needs.
     from sklearn.datasets import load_digits as bundled

@@ -7,12 +7,13 @@ from pathlib import Path
 
 import numpy as np
 
+from eanet.config import DataSettings
 from eanet.data.archive import is_archive, unpacked
 from eanet.data.decoding import Decoded, decode_listing
 from eanet.data.filelist import is_list, read_list
 from eanet.data.layout import SPLITS, Layout, is_image, read_folder, visible_files, visible_folders
 from eanet.data.oddities import find_odd
-from eanet.data.splits import DataOptions, Originals, SourceSplits
+from eanet.data.splits import Originals, SourceSplits
 from eanet.errors import EanetError
 
 DEFAULT_SIZE = 64
@@ -20,7 +21,7 @@ DEFAULT_SIZE = 64
 _NAMED = 5
 
 
-def load_image_files(path: Path, options: DataOptions) -> SourceSplits:
+def load_image_files(path: Path, settings: DataSettings) -> SourceSplits:
     """Load a folder, a list or an archive of either.
 
     A folder is laid out as ``<class>/...`` or ``{train,val,test}/<class>/...``, or holds a list and
@@ -32,15 +33,15 @@ def load_image_files(path: Path, options: DataOptions) -> SourceSplits:
             another split has a class that the training images lack.
     """
     if not is_archive(path):
-        return _load(path, options)
+        return _load(path, settings)
     with unpacked(path) as folder:
-        return _load(folder, options)
+        return _load(folder, settings)
 
 
-def _load(path: Path, options: DataOptions) -> SourceSplits:
+def _load(path: Path, settings: DataSettings) -> SourceSplits:
     layout = find_layout(path)
     classes = _classes(layout)
-    size = options.image_size or DEFAULT_SIZE
+    size = settings.image_size or DEFAULT_SIZE
     decoded = {
         split: decode_listing(split, listing, classes, size)
         for split, listing in layout.splits.items()

@@ -7,18 +7,18 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from eanet.config import DataSettings
 from eanet.data.archive import ARCHIVES, archive_stem, is_archive
 from eanet.data.cifar import load_cifar10, load_cifar100
 from eanet.data.digits import load_digits
 from eanet.data.filelist import is_list
 from eanet.data.image_files import DEFAULT_SIZE, load_image_files
 from eanet.data.layout import LISTS, holds_class
-from eanet.data.splits import DataOptions, Dataset, SourceSplits, complete_splits
+from eanet.data.splits import Dataset, SourceSplits, complete_splits
 from eanet.errors import EanetError, WrongArgumentError, unknown_name
 from eanet.files import readable, user_path
 
 __all__ = [
-    "DataOptions",
     "DataSource",
     "check_outside",
     "data_name",
@@ -38,7 +38,7 @@ class DataSource:
     name: str
     summary: str
     size: int
-    load: Callable[[DataOptions], SourceSplits]
+    load: Callable[[DataSettings], SourceSplits]
 
 
 _SOURCES = {
@@ -60,30 +60,30 @@ def sources() -> tuple[DataSource, ...]:
     return tuple(_SOURCES.values())
 
 
-def load_dataset(data: str | Path, options: DataOptions = DataOptions()) -> Dataset:  # noqa: B008
-    """Load a data set with all its splits, at ``options.image_size``.
+def load_dataset(data: str | Path, settings: DataSettings = DataSettings()) -> Dataset:  # noqa: B008
+    """Load a data set with all its splits, at ``settings.image_size`` pixels.
 
     Args:
         data: a name in ``sources()``; or a folder of class folders, a list of images (CSV, TSV or
             Parquet with the columns ``path``, ``label`` and optionally ``split``), or an archive
             (zip, tar) of either. A name takes precedence over a folder of the same name; write
             ``./digits`` for the folder.
-        options: see ``DataOptions``.
+        settings: its side in pixels, its folder and its splits.
 
     Raises:
         EanetError: there is no such data set, or the images cannot be loaded.
     """
-    return complete_splits(*load_source(data, options), options)
+    return complete_splits(*load_source(data, settings), settings)
 
 
-def load_source(data: str | Path, options: DataOptions) -> tuple[str, SourceSplits]:
+def load_source(data: str | Path, settings: DataSettings) -> tuple[str, SourceSplits]:
     """Return the name of a data set and the splits it provides; arguments as in `load_dataset`."""
     text = str(data)
     if text in _SOURCES:
-        name, splits = text, _SOURCES[text].load(options)
+        name, splits = text, _SOURCES[text].load(settings)
     else:
-        name, splits = data_name(text), load_image_files(own_images(text), options)
-    return name, splits.resized(options.image_size)
+        name, splits = data_name(text), load_image_files(own_images(text), settings)
+    return name, splits.resized(settings.image_size)
 
 
 def natural_size(data: str | Path) -> int:

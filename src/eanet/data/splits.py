@@ -6,53 +6,16 @@ import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from eanet.config import DataSettings
 from eanet.data.imageset import ImageSet
-from eanet.errors import EanetError, unknown_name
-from eanet.files import user_path
+from eanet.errors import EanetError
 
 TEST_FRACTION = 0.2
-
-
-@dataclass(frozen=True, kw_only=True)
-class DataOptions:
-    """How a data set is loaded.
-
-    Attributes:
-        image_size: height and width in pixels; None: the source's natural size.
-        data_dir: where archives are found or downloaded to; None: the environment variable
-            EANET_DATA_DIR, else the cache folder.
-        validation_fraction: share of the training images to split off if the source has no
-            validation images; 0: none.
-        validation_split: ``"stratified"`` draws from every class; ``"last"`` takes the last
-            training images in their order, as ``validation_split`` in Keras.
-        split_seed: seed of the splits. Separate from the training seed, so that runs with different
-            seeds share the same test images.
-    """
-
-    image_size: int | None = None
-    data_dir: Path | None = None
-    validation_fraction: float = 0.1
-    validation_split: Literal["stratified", "last"] = "stratified"
-    split_seed: int = 0
-
-    def __post_init__(self) -> None:
-        if self.image_size is not None and self.image_size < 1:
-            raise EanetError(f"image_size must be 1 or more, not {self.image_size}")
-        if not 0 <= self.validation_fraction < 1:
-            raise EanetError(
-                f"validation_fraction must be 0 or more and below 1, not {self.validation_fraction}"
-            )
-        if self.validation_split not in ("stratified", "last"):
-            raise unknown_name("validation_split", self.validation_split, ("stratified", "last"))
-        if self.split_seed < 0:
-            raise EanetError(f"split_seed must be 0 or more, not {self.split_seed}")
-        if self.data_dir is not None:
-            object.__setattr__(self, "data_dir", user_path(self.data_dir))
 
 
 @dataclass(frozen=True)
@@ -151,7 +114,7 @@ def stratified_split(
     return np.flatnonzero(~split_off), np.flatnonzero(split_off)
 
 
-def complete_splits(name: str, splits: SourceSplits, options: DataOptions) -> Dataset:
+def complete_splits(name: str, splits: SourceSplits, settings: DataSettings) -> Dataset:
     """Split missing sets off the training images: first test, then validation.
 
     Every split made adds a note.
@@ -162,20 +125,20 @@ def complete_splits(name: str, splits: SourceSplits, options: DataOptions) -> Da
     train, validation, test, notes = splits.train, splits.validation, splits.test, splits.notes
     left = np.arange(len(train))  # indices, so that the images kept are copied only once
     if test is None:
-        left, taken = _split_off(train, left, "test", TEST_FRACTION, options.split_seed)
+        left, taken = _split_off(train, left, "test", TEST_FRACTION, settings.split_seed)
         test = train.subset(taken)
-        notes += (_stratified_note("test", "testing", TEST_FRACTION, len(test), options),)
-    fraction = options.validation_fraction
+        notes += (_stratified_note("test", "testing", TEST_FRACTION, len(test), settings),)
+    fraction = settings.validation_fraction
     if validation is None and fraction > 0:
-        if options.validation_split == "last":
+        if settings.validation_split == "last":
             left, taken = _last(train, left, fraction)
             notes += (
                 f"no validation images: the last {100 * fraction:g} % of the training images "
                 f"({len(taken)}) set aside for validation",
             )
         else:
-            left, taken = _split_off(train, left, "validation", fraction, options.split_seed)
-            notes += (_stratified_note("validation", "validation", fraction, len(taken), options),)
+            left, taken = _split_off(train, left, "validation", fraction, settings.split_seed)
+            notes += (_stratified_note("validation", "validation", fraction, len(taken), settings),)
         validation = train.subset(taken)
     if len(left) < len(train):
         train = train.subset(left)
@@ -213,11 +176,11 @@ def _split_off(
 
 
 def _stratified_note(
-    what: str, purpose: str, fraction: float, count: int, options: DataOptions
+    what: str, purpose: str, fraction: float, count: int, settings: DataSettings
 ) -> str:
     return (
         f"no {what} images: {100 * fraction:g} % of the training images ({count}) set aside for "
-        f"{purpose}, stratified, by split seed {options.split_seed}"
+        f"{purpose}, stratified, by split seed {settings.split_seed}"
     )
 
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
+from eanet.config import DataSettings
 from eanet.data.imageset import ImageSet
-from eanet.data.splits import DataOptions
 from eanet.device import device_or_other, resolve_device
 from eanet.errors import EanetError
 from eanet.files import check_writable, user_path
@@ -23,7 +24,7 @@ from eanet.report.contents import Contents, Training
 from eanet.report.files import write_classes, write_metrics, write_predictions
 from eanet.report.page import write_page
 from eanet.report.selection import Selection, Split, select_images
-from eanet.training.run_directory import SETTINGS, RunDirectory, data_options
+from eanet.training.run_directory import SETTINGS, RunDirectory
 
 
 @dataclass(frozen=True)
@@ -71,18 +72,16 @@ def write_report(
     check_writable(_base(path) if output is None else output)
     run = RunDirectory.open(path) if (path / SETTINGS).is_file() else None
     asked, settings = run.read_settings() if run is not None else (None, None)
-    options = replace(
-        data_options(settings) if settings is not None else DataOptions(),
-        image_size=model.config.image_size,
-    )
+    loading: dict[str, Any] = {"image_size": model.config.image_size}
     if data_dir is not None:
-        options = replace(options, data_dir=Path(data_dir))
+        loading["data_dir"] = user_path(data_dir)
+    data_settings = (settings or DataSettings()).model_copy(update=loading)
     trained_on = settings.data if settings is not None else None
     if (data := data or trained_on or _described(where)) is None:
         raise EanetError(
             f"{where} does not say what it was trained on; name the images with --data"
         )
-    chosen = select_images(data, split, options, run)
+    chosen = select_images(data, split, data_settings, run)
     folder = output if output is not None else _folder(path, chosen)
     if (folder / SETTINGS).is_file() and folder.resolve() != path.resolve():
         raise EanetError(f"{folder} holds another run; name another folder with --output")

@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from eanet.config import DataSettings
 from eanet.console import notice
 from eanet.data.imageset import ImageSet
 from eanet.data.sources import load_dataset, load_source, locate
-from eanet.data.splits import DataOptions, Dataset, SourceSplits
+from eanet.data.splits import Dataset, SourceSplits
 from eanet.errors import EanetError, unknown_name
 from eanet.training.run_directory import RunDirectory
 
@@ -36,7 +37,7 @@ class Selection:
 
 
 def select_images(
-    data: str | Path, split: Split | None, options: DataOptions, run: RunDirectory | None
+    data: str | Path, split: Split | None, settings: DataSettings, run: RunDirectory | None
 ) -> Selection:
     """Select images of a data set.
 
@@ -44,7 +45,7 @@ def select_images(
         data: a data set's name, a folder, a list or an archive.
         split: which of its images; by default the test images or, if data other than the run's
             have none, the validation images, or else all.
-        options: how to load them; the options for splitting apply only to the run's own data.
+        settings: how to load them; those for splitting apply only to the run's own data.
         run: the run that the model comes from, if any.
 
     Raises:
@@ -54,11 +55,11 @@ def select_images(
     found: Dataset | SourceSplits
     of_run = run is not None and locate(data) == run.read_settings()[1].data
     if run is not None and of_run:
-        found = load_dataset(data, options)
+        found = load_dataset(data, settings)
         run.check_data(found, "use --data to name images it has not seen")
         name = found.name
     else:
-        name, found = load_source(data, options)
+        name, found = load_source(data, settings)
         for note in found.notes:
             notice(note)
     sets = {"test": found.test, "validation": found.validation, "train": found.train}

@@ -28,7 +28,7 @@ from eanet.training.engine import (
 )
 from eanet.training.initial import RECIPE, begin_with, once_begun, with_architecture, with_scale
 from eanet.training.lr_search import SEARCH, range_test
-from eanet.training.run_directory import MODELS, RunDirectory, data_options
+from eanet.training.run_directory import MODELS, RunDirectory
 from eanet.training.teacher import Teacher
 from eanet.training.tensorboard import check_tensorboard
 from eanet.training.trainer import Trainer
@@ -131,7 +131,7 @@ def _alone(run: RunDirectory, fabric: Fabric) -> AbstractContextManager[None]:
 def load_run_data(settings: TrainSettings, fabric: Fabric) -> Dataset:
     """Load the data set of a run and print its notes and sizes."""
     with fabric.rank_zero_first(local=True):  # the others reuse what the first has downloaded
-        dataset = load_dataset(settings.data, data_options(settings))
+        dataset = load_dataset(settings.data, settings)
     if fabric.is_global_zero:
         for note in dataset.notes:
             notice(note)

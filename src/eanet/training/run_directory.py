@@ -18,7 +18,7 @@ import yaml
 from eanet import __version__
 from eanet.config import ResolvedSettings, TrainSettings, parse_yaml, read_text
 from eanet.data.sources import data_name
-from eanet.data.splits import DataOptions, Dataset
+from eanet.data.splits import Dataset
 from eanet.device import processor_name
 from eanet.errors import EanetError
 from eanet.files import replacing
@@ -37,17 +37,6 @@ def data_fingerprint(dataset: Dataset) -> str:
     sets = (dataset.train, dataset.validation, dataset.test)
     prints = "".join("-" if images is None else images.fingerprint() for images in sets)
     return hashlib.sha256(prints.encode()).hexdigest()
-
-
-def data_options(settings: TrainSettings) -> DataOptions:
-    """How the images of a run are loaded and split."""
-    return DataOptions(
-        image_size=settings.image_size,
-        data_dir=settings.data_dir,
-        validation_fraction=settings.validation_fraction,
-        validation_split=settings.validation_split,
-        split_seed=settings.split_seed,
-    )
 
 
 class RunDirectory:
