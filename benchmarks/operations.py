@@ -22,9 +22,9 @@ from torch import Tensor
 from eanet.data.augment.geometry import resample
 from eanet.device import has_bf16, keep_freed_memory
 from eanet.models.batch_norm import TokenBatchNorm
-from eanet.models.block import GELU
 from eanet.models.depthwise import DepthwiseConvolution
 from eanet.models.dropout import Dropout
+from eanet.models.gelu import GELU
 from eanet.models.max_pooling import MaxPooling
 from eanet.ops.double_normalization import double_normalize
 from eanet.ops.self_attention import fused_self_attention

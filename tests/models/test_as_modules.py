@@ -29,7 +29,6 @@ from eanet.models import SelfAttention, self_attention
 from eanet.models.batch_norm import TokenBatchNorm
 from eanet.models.depthwise import NormalizedDepthwiseConvolution
 from eanet.models.dropout import Dropout
-from eanet.models.headwise_memory import HeadwiseExternalAttention
 from eanet.models.written_memory import WrittenExternalAttention
 from eanet.ops.double_normalization import _DoubleNormalize
 
@@ -154,9 +153,7 @@ LAYERS = pytest.mark.parametrize("name", ["query", "key_memory", "value_memory",
 
 
 @LAYERS
-@pytest.mark.parametrize(
-    "kind", [ExternalAttention, HeadwiseExternalAttention, WrittenExternalAttention]
-)
+@pytest.mark.parametrize("kind", [ExternalAttention, WrittenExternalAttention])
 def test_a_layer_that_is_replaced_is_called(kind, name):
     torch.manual_seed(0)
     attention, x = kind(16, 4, 8), torch.randn(2, 9, 16)
@@ -171,10 +168,9 @@ def test_a_layer_that_is_replaced_is_called(kind, name):
 
 
 @LAYERS
-@pytest.mark.parametrize("kind", [ExternalAttention, HeadwiseExternalAttention])
-def test_a_layer_with_a_hook_is_called(kind, name):
+def test_a_layer_with_a_hook_is_called(name):
     torch.manual_seed(0)
-    attention, x = kind(16, 4, 8), torch.randn(2, 9, 16)
+    attention, x = ExternalAttention(16, 4, 8), torch.randn(2, 9, 16)
     layer, seen, before = getattr(attention, name), [], attention(x)
     for register in (
         layer.register_forward_hook,

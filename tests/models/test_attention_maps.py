@@ -7,10 +7,9 @@ import torch
 
 from eanet import ExternalAttention, create_model
 from eanet.models import SelfAttention, models, self_attention
-from eanet.models.headwise_memory import HeadwiseExternalAttention
 from eanet.models.written_memory import WrittenExternalAttention
 
-MEMORIES = [ExternalAttention, HeadwiseExternalAttention, WrittenExternalAttention]
+MEMORIES = [ExternalAttention, WrittenExternalAttention]
 PIXELS = torch.randint(0, 256, (2, 3, 16, 16), generator=torch.Generator().manual_seed(0))
 
 
@@ -82,16 +81,13 @@ def test_every_model_hands_out_maps_over_its_tokens_for_each_layer_with_attentio
         torch.testing.assert_close(maps.shares.sum((1, 2)), torch.ones(2))
 
 
-@pytest.mark.parametrize("local_queries", [False, True])
 @pytest.mark.parametrize("layer", [1, 2])
-def test_maps_are_of_what_the_layer_is_given_when_the_model_runs(local_queries, layer):
+def test_maps_are_of_what_the_layer_is_given_when_the_model_runs(layer):
     torch.manual_seed(0)
-    model = create_model(
-        "eanet_nano", image_size=16, depth=3, attention_blocks=2, local_queries=local_queries
-    ).eval()
+    model = create_model("eanet_nano", image_size=16, depth=3, attention_blocks=2).eval()
     for p in model.parameters():
-        torch.nn.init.normal_(p, std=0.2)  # the convolution is the identity no more
-    (attention,) = (m for m in model.blocks[layer].modules() if isinstance(m, ExternalAttention))
+        torch.nn.init.normal_(p, std=0.2)
+    attention = model.blocks[layer].attention
     given = []
     attention.register_forward_hook(lambda _module, inputs, _result: given.append(inputs[0]))
     model(PIXELS)

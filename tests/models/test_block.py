@@ -9,8 +9,10 @@ from torch import nn
 
 from eanet.device import has_compiler
 from eanet.models.batch_norm import TokenBatchNorm
-from eanet.models.block import GELU, MLP, Block
+from eanet.models.block import Block
 from eanet.models.depthwise import DepthwiseConvolution
+from eanet.models.gelu import GELU
+from eanet.models.mlp import MLP
 
 
 @pytest.mark.skipif(not has_compiler("cpu"), reason="no C++ compiler here")
@@ -49,23 +51,19 @@ def test_a_block_without_attention_is_its_mlp_and_has_no_idle_norm():
     assert sum(p.numel() for p in block.parameters()) == expected
 
 
-def test_residual_scales_weigh_each_branch():
-    torch.manual_seed(0)
-    attention, mlp, x = torch.nn.Linear(8, 8), MLP(8, 16), torch.randn(2, 3, 8)
-    plain, scaled = Block(8, attention, mlp), Block(8, attention, mlp, residual_scale=1.0)
-    torch.testing.assert_close(scaled(x), plain(x))
-    assert torch.equal(Block(8, attention, mlp, residual_scale=0.0)(x), x)
-    with torch.no_grad():
-        scaled.attention_scale.factors.zero_()
-    torch.testing.assert_close(scaled(x), Block(8, None, mlp)(x))
+def test_the_layers_of_an_mlp_have_names_that_a_convolution_does_not_move():
+    plain, convolved = MLP(4, 8), MLP(4, 8, conv=DepthwiseConvolution(8))
+    linear = {"fc1.weight", "fc1.bias", "fc2.weight", "fc2.bias"}
+    assert set(plain.state_dict()) == linear
+    assert set(convolved.state_dict()) == linear | {"conv.weight", "conv.bias"}
 
 
 def test_the_convolution_of_an_mlp_stands_before_gelu():
     torch.manual_seed(0)
-    mlp, x = MLP(4, 8, convolution=DepthwiseConvolution(8)), torch.randn(2, 9, 4)
-    hidden = mlp[0](x).mT.reshape(2, 8, 3, 3)
-    hidden = F.conv2d(hidden, mlp[1].weight, mlp[1].bias, padding=1, groups=8)
-    expected = mlp[4](F.gelu(hidden.flatten(2).mT, approximate="tanh"))
+    mlp, x = MLP(4, 8, conv=DepthwiseConvolution(8)), torch.randn(2, 9, 4)
+    hidden = mlp.fc1(x).mT.reshape(2, 8, 3, 3)
+    hidden = F.conv2d(hidden, mlp.conv.weight, mlp.conv.bias, padding=1, groups=8)
+    expected = mlp.fc2(F.gelu(hidden.flatten(2).mT, approximate="tanh"))
     torch.testing.assert_close(mlp(x), expected)
 
 

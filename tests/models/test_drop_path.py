@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from eanet import create_model
-from eanet.models.drop_path import DropPath, rising
+from eanet.models.drop_path import DropPath, stochastic_depth_rates
 
 
 def test_each_image_is_left_out_or_scaled_as_a_whole():
@@ -27,8 +27,8 @@ def test_all_is_kept_outside_training_and_at_zero():
 
 
 def test_the_probability_rises_linearly_to_its_highest():
-    assert rising(0.2, 4) == pytest.approx([0.05, 0.1, 0.15, 0.2])
-    assert rising(0.2, 1) == [0.2]
+    assert stochastic_depth_rates(0.2, 4) == pytest.approx([0.05, 0.1, 0.15, 0.2])
+    assert stochastic_depth_rates(0.2, 1) == [0.2]
     model = create_model("eanet_tiny", depth=2, drop_path=0.1)
     assert [block.drop_path.p for block in model.blocks] == pytest.approx([0.05, 0.1])
 

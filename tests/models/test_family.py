@@ -9,7 +9,6 @@ import torch.nn.functional as F
 from eanet import EanetError, create_model
 from eanet.config import Recipe
 from eanet.device import has_compiler
-from eanet.models.external_attention import ExternalAttention
 from eanet.models.operations import multiply_adds
 from eanet.models.token_mixing import MIXINGS
 from eanet.training.optimizer import parameter_groups
@@ -34,9 +33,7 @@ def test_sizes_stay_within_their_budget(name, least, most):
 @pytest.mark.parametrize("mixing", MIXINGS)
 @pytest.mark.parametrize("conv", [True, False])
 def test_every_way_of_mixing_trains(mixing, conv):
-    model = create_model(
-        "eanet_tiny", **SMALL, mixing=mixing, conv=conv, local_queries=True, residual_scale=0.1
-    )
+    model = create_model("eanet_tiny", **SMALL, mixing=mixing, conv=conv)
     F.cross_entropy(model(images()), torch.tensor([0, 1])).backward()
     assert all(p.grad is not None and p.grad.isfinite().all() for p in model.parameters())
 
@@ -67,35 +64,23 @@ def test_tokens_do_not_mix_without_attention_and_convolution():
     assert changed.sum().item() == 1
 
 
-def test_local_queries_begin_as_the_tokens_themselves():
-    plain = create_model("eanet_tiny", **SMALL).eval()
-    local = create_model("eanet_tiny", **SMALL, local_queries=True).eval()
-    state = {n.replace(".attention.", ".attention.1."): p for n, p in plain.state_dict().items()}
-    missing = local.load_state_dict(state, strict=False)
-    assert not missing.unexpected_keys
-    assert all(".attention.0." in name for name in missing.missing_keys)
-    torch.testing.assert_close(local(images()), plain(images()))
-    assert isinstance(local.blocks[0].attention[1], ExternalAttention)
-
-
-def test_gates_scales_and_positions_do_not_decay_but_convolutions_do():
-    model = create_model("eanet_tiny", **SMALL, mixing="written", residual_scale=0.1)
+def test_gates_and_positions_do_not_decay_but_convolutions_do():
+    model = create_model("eanet_tiny", **SMALL, mixing="written")
     decayed, kept = parameter_groups(model, Recipe(weight_decay=0.1))
     names = {id(p): name for name, p in model.named_parameters()}
     decayed_names = {names[id(p)] for p in decayed["params"]}
     kept_names = {names[id(p)] for p in kept["params"]}
     assert {
         "blocks.0.attention.gate",
-        "blocks.0.attention_scale.factors",
         "embedding.position",
         "embedding.stages.0.norm.weight",
-        "blocks.0.mlp.1.1.weight",
+        "blocks.0.mlp.conv.1.weight",
         "norm.weight",
     } <= kept_names
     assert {
         "embedding.stages.0.convolution.weight",
         "blocks.0.attention.value.weight",
-        "blocks.0.mlp.1.0.weight",
+        "blocks.0.mlp.conv.0.weight",
         "pooling.score.weight",
     } <= decayed_names
 

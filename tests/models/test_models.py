@@ -236,6 +236,14 @@ def test_a_model_of_another_version_is_named(tmp_path, newer):
         load_model(tmp_path / "missing.safetensors")
 
 
+def test_a_file_of_an_earlier_version_is_named_as_such(tmp_path):
+    model = create_model("vit", depth=1)
+    state = {k.replace("mlp.fc1", "mlp.0"): v for k, v in model.state_dict().items()}
+    save_file(state, tmp_path / WEIGHTS, {"eanet": json.dumps(describe(model))})
+    with pytest.raises(EanetError, match=r"written by an earlier version of eanet.*train or imp"):
+        load_model(tmp_path)
+
+
 def test_weights_that_do_not_fit_are_named(tmp_path):
     path = save_model(create_model("vit", depth=1), tmp_path)
     from safetensors import safe_open

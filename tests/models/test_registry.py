@@ -9,9 +9,9 @@ from eanet.models.registry import models, read_name
 
 
 def test_a_name_carries_settings_of_the_architecture():
-    model = create_model("eanet_tiny:mixing=none, depth=7,residual_scale=0.1,conv=off")
+    model = create_model("eanet_tiny:mixing=none, depth=7,drop_path=0.1,conv=off")
     assert model.config.name == "eanet_tiny"
-    settings = {"mixing": "none", "depth": 7, "residual_scale": 0.1, "conv": False}
+    settings = {"mixing": "none", "depth": 7, "drop_path": 0.1, "conv": False}
     assert model.config.settings == settings
     assert len(model.blocks) == 7
 

@@ -45,8 +45,8 @@ def test_muon_takes_the_matrices_of_the_blocks_and_the_convolutions(decay_all):
     taken = {names[id(p)] for g in groups if g.get("orthogonal") for p in g["params"]}
     layers = ("query", "key_memory", "value_memory", "value", "output")
     assert taken == {f"blocks.0.attention.{layer}.weight" for layer in layers} | {
-        "blocks.0.mlp.0.weight",
-        "blocks.0.mlp.4.weight",
+        "blocks.0.mlp.fc1.weight",
+        "blocks.0.mlp.fc2.weight",
         "embedding.stages.0.convolution.weight",
         "embedding.stages.1.convolution.weight",
     }

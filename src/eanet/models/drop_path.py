@@ -36,6 +36,9 @@ class DropPath(nn.Module):
         return f"p={self.p:.3g}"
 
 
-def rising(highest: float, depth: int) -> list[float]:
-    """Return probabilities that rise linearly to ``highest`` (section 3, equation 4)."""
-    return [highest * (i + 1) / depth for i in range(depth)]
+def stochastic_depth_rates(last: float, depth: int) -> list[float]:
+    """Return each block's probability, rising linearly to ``last`` (section 3, equation 4).
+
+    Unlike there, it is the probability of dropping a branch, not of keeping it.
+    """
+    return [last * (i + 1) / depth for i in range(depth)]

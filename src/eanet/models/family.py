@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from torch import nn
 
-from eanet.models.block import MLP, Block
+from eanet.models.block import Block
 from eanet.models.classifier import Classifier, ModelConfig
-from eanet.models.depthwise import DepthwiseConvolution, NormalizedDepthwiseConvolution
-from eanet.models.drop_path import rising
-from eanet.models.local_queries import LocalQueries
+from eanet.models.depthwise import NormalizedDepthwiseConvolution
+from eanet.models.drop_path import stochastic_depth_rates
+from eanet.models.mlp import MLP
 from eanet.models.pooling import SequencePooling
 from eanet.models.registry import register_variant
 from eanet.models.token_mixing import create_mixing
@@ -28,10 +28,8 @@ def eanet(
     attention_blocks: int | None = None,
     slots: int = 64,
     coefficient: int = 1,
-    local_queries: bool = False,
     mlp_ratio: int = 2,
     conv: bool = True,
-    residual_scale: float | None = None,
 ) -> Classifier:
     """Build a member of the family.
 
@@ -49,25 +47,21 @@ def eanet(
             MLP. All by default, or if there are fewer.
         slots: rows of each memory.
         coefficient: inner width of external attention as a multiple of ``dim``.
-        local_queries: put a depthwise convolution, at first the identity, before the attention.
         mlp_ratio: hidden width of the MLP as a multiple of ``dim``.
         conv: put a depthwise convolution with batch normalisation in the MLP.
-        residual_scale: initial value of LayerScale; no LayerScale unless given.
 
     Raises:
-        ValueError: sizes that do not fit each other.
+        EanetError: an unknown ``mixing``.
+        ValueError: sizes that do not fit each other, or a rate out of range.
     """
-    blocks: list[Block] = []
-    for i, rate in enumerate(rising(drop_path, depth)):
+    blocks = []
+    for i, rate in enumerate(stochastic_depth_rates(drop_path, depth)):
         attends = attention_blocks is None or i >= depth - attention_blocks
         name = mixing if attends else "none"
         attention = create_mixing(name, dim, heads, slots, coefficient, dropout)
-        if local_queries and attention is not None:
-            attention = LocalQueries(DepthwiseConvolution(dim), attention)
         hidden = mlp_ratio * dim
-        convolution = NormalizedDepthwiseConvolution(hidden) if conv else None
-        mlp = MLP(dim, hidden, dropout, convolution)
-        blocks.append(Block(dim, attention, mlp, drop_path=rate, residual_scale=residual_scale))
+        mlp = MLP(dim, hidden, dropout, NormalizedDepthwiseConvolution(hidden) if conv else None)
+        blocks.append(Block(dim, attention, mlp, drop_path=rate))
     size = config.image_size
     if patch_size is None:
         patch_size = patch_size_for(size)

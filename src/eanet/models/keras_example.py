@@ -11,11 +11,12 @@ from collections.abc import Sequence
 
 from torch import nn
 
-from eanet.models.block import MLP, Block
+from eanet.models.block import Block
 from eanet.models.classifier import Classifier, ModelConfig
-from eanet.models.drop_path import rising
+from eanet.models.drop_path import stochastic_depth_rates
 from eanet.models.embedding import PatchEmbedding
 from eanet.models.external_attention import ExternalAttention
+from eanet.models.mlp import MLP
 from eanet.models.registry import register_model, register_variant
 from eanet.models.self_attention import SelfAttention
 
@@ -31,7 +32,7 @@ def _transformer(
     drop_path: float,
 ) -> Classifier:
     """Build a model of patches, one block per attention, mean over tokens and no final norm."""
-    rates = rising(drop_path, len(attentions))
+    rates = stochastic_depth_rates(drop_path, len(attentions))
     return Classifier(
         config,
         PatchEmbedding(config.image_size, patch_size, config.in_channels, dim),

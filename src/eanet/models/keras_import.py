@@ -98,7 +98,7 @@ def _build(layers: dict[str, Variables], classes: Sequence[str] | None) -> Class
         modules |= {f"blocks.{i}.attention.{part}": layer for part, layer in attention.items()}
         modules[f"blocks.{i}.attention_norm"] = layers[_nth("layer_normalization", 2 * i)]
         modules[f"blocks.{i}.mlp_norm"] = layers[_nth("layer_normalization", 2 * i + 1)]
-        modules[f"blocks.{i}.mlp.0"], modules[f"blocks.{i}.mlp.3"] = dense[-2:]
+        modules[f"blocks.{i}.mlp.fc1"], modules[f"blocks.{i}.mlp.fc2"] = dense[-2:]
     modules["head"] = layers[_nth("dense", (6 if external else 2) * depth)]
 
     weights = {
@@ -146,7 +146,7 @@ def _widths(
 ) -> dict[str, Any]:
     """Return the settings of the named model for its widths."""
     dim = len(weights["head.weight"].T)
-    widths = {"dim": dim, "mlp_dim": len(weights["blocks.0.mlp.0.bias"])}
+    widths = {"dim": dim, "mlp_dim": len(weights["blocks.0.mlp.fc1.bias"])}
     if external:
         inner = len(weights["blocks.0.attention.query.bias"])
         slots, head_dim = weights["blocks.0.attention.key_memory.weight"].shape

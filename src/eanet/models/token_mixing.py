@@ -8,7 +8,6 @@ from torch import nn
 
 from eanet.errors import unknown_name
 from eanet.models.external_attention import ExternalAttention
-from eanet.models.headwise_memory import HeadwiseExternalAttention
 from eanet.models.self_attention import SelfAttention
 from eanet.models.written_memory import WrittenExternalAttention
 
@@ -21,7 +20,6 @@ def _self_attention(
 
 MIXINGS: dict[str, Callable[..., nn.Module] | None] = {
     "external": ExternalAttention,
-    "headwise": HeadwiseExternalAttention,
     "written": WrittenExternalAttention,
     "self": _self_attention,
     "none": None,
@@ -39,5 +37,7 @@ def create_mixing(
     """
     if name not in MIXINGS:
         raise unknown_name("mixing", name, MIXINGS)
-    make = MIXINGS[name]
-    return make and make(dim, heads, slots, coefficient, dropout=dropout, output_dropout=dropout)
+    build = MIXINGS[name]
+    if build is None:
+        return None
+    return build(dim, heads, slots, coefficient, dropout=dropout, output_dropout=dropout)

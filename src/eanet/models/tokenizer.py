@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from eanet.models.block import GELU
+from eanet.models.gelu import GELU
 from eanet.models.max_pooling import MaxPooling
 
 LARGEST_GRID = 14

@@ -170,6 +170,11 @@ def load_model(where: str | Path, **changes: Any) -> Classifier:
 def _load(path: Path) -> Classifier:
     with _opened(path) as (file, description):
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    if any(".mlp.0." in name for name in tensors):  # where fc1 was before it had a name
+        raise EanetError(
+            f"{path} was written by an earlier version of eanet, whose layers had other names; "
+            "train or import the model again, or use it with the eanet that wrote it"
+        )
     try:
         model = _build(description)
     except (EanetError, TypeError, ValueError) as error:

@@ -1,27 +1,22 @@
-"""Variants of external attention: a memory for each head, a memory that the image writes to."""
+"""External attention with a memory that the image writes to."""
 
 from __future__ import annotations
 
-import pytest
 import torch
 
 from eanet import ExternalAttention
-from eanet.models.headwise_memory import HeadwiseExternalAttention
 from eanet.models.written_memory import WrittenExternalAttention
 
 SIZES = {"dim": 12, "heads": 3, "slots": 5, "coefficient": 2}
-VARIANTS = [HeadwiseExternalAttention, WrittenExternalAttention]
-every_variant = pytest.mark.parametrize("variant", VARIANTS)
 
 
 def tokens() -> torch.Tensor:
     return torch.randn(2, 9, 12, generator=torch.Generator().manual_seed(0))
 
 
-@every_variant
-def test_order_of_tokens_goes_through_and_every_parameter_learns(variant):
+def test_order_of_tokens_goes_through_and_every_parameter_learns():
     torch.manual_seed(0)
-    layer, x = variant(**SIZES), tokens()
+    layer, x = WrittenExternalAttention(**SIZES), tokens()
     with torch.no_grad():
         for parameter in layer.parameters():
             parameter.normal_(std=0.3)
@@ -31,30 +26,18 @@ def test_order_of_tokens_goes_through_and_every_parameter_learns(variant):
     assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in layer.parameters())
 
 
-@every_variant
-def test_dropout_falls_on_the_map_and_on_the_result(variant):
+def test_dropout_falls_on_the_map_and_on_the_result():
     x = tokens()
     for option in ("dropout", "output_dropout"):
-        layer = variant(**SIZES, **{option: 0.5}).train()
+        layer = WrittenExternalAttention(**SIZES, **{option: 0.5}).train()
         assert not torch.equal(layer(x), layer(x))
         assert torch.equal(layer.eval()(x), layer(x))
 
 
-@every_variant
-def test_weights_of_a_token_over_its_slots_sum_to_one(variant):
-    attention = variant(**SIZES).attention(tokens())
+def test_weights_of_a_token_over_its_slots_sum_to_one():
+    attention = WrittenExternalAttention(**SIZES).attention(tokens())
     assert attention.shape == (2, 9, 3, 5)
     torch.testing.assert_close(attention.sum(-1), torch.ones(2, 9, 3))
-
-
-def test_heads_with_equal_memories_are_external_attention():
-    torch.manual_seed(0)
-    shared, headwise = ExternalAttention(**SIZES), HeadwiseExternalAttention(**SIZES)
-    state = shared.state_dict()
-    state["key_memory.weight"] = state["key_memory.weight"].repeat(3, 1)
-    state["value_memory.weight"] = state["value_memory.weight"].repeat(1, 3)
-    headwise.load_state_dict(state)
-    torch.testing.assert_close(headwise(tokens()), shared(tokens()))
 
 
 def test_a_closed_gate_is_external_attention_exactly():
