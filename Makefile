@@ -32,7 +32,7 @@ unit: install
 
 # Keras' backends, each in an environment of its own; its PyTorch backend is in .venv.
 benchmark: install .venv-benchmark/tensorflow-cpu/installed .venv-benchmark/jax/installed
-	$(BIN)/python benchmarks/compare.py $(ARGS)
+	$(BIN)/python -m benchmarks.compare $(ARGS)
 
 .venv-benchmark/%/installed: benchmarks/constraints.txt
 	$(PYTHON) -m venv $(@D)

@@ -22,26 +22,30 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from comparison import BF16, EANET, FIGURES, TRAINING, Key, fastest_keras, overall, targets
-from eanet_step import settings
-from performance_page import generated, replace_generated, target_table
 
+from benchmarks.comparison import (
+    BF16,
+    EANET,
+    FIGURES,
+    TRAINING,
+    Key,
+    fastest_keras,
+    overall,
+    targets,
+)
+from benchmarks.eanet_step import settings
+from benchmarks.performance_page import generated, replace_generated, target_table
 from eanet.benchmarking.measuring import describe
 from eanet.console import notice
 from eanet.errors import EanetError
 from eanet.files import replacing, write_json
 
-HERE = Path(__file__).resolve().parent
-ROOT = HERE.parent
-
-
-def script(name: str) -> str:
-    return str(HERE / f"{name}.py")
+ROOT = Path(__file__).resolve().parent.parent
 
 
 @dataclass(frozen=True)
 class Contender:
-    """What is measured, with the command that does so: interpreter, script and options."""
+    """What is measured, with the command that does so: interpreter, module and options."""
 
     name: str
     setting: str
@@ -60,7 +64,7 @@ def contenders(environments: Path) -> list[Contender]:
         Contender(
             name,
             f"jit_compile={jit == 'on'}",
-            (python, script("keras_step"), f"--backend={backend}", f"--jit={jit}"),
+            (python, "-m", "benchmarks.keras_step", f"--backend={backend}", f"--jit={jit}"),
         )
         for name, backend, python, jits in (
             ("TensorFlow", "tensorflow", tensorflow, ("off", "on")),
@@ -71,7 +75,9 @@ def contenders(environments: Path) -> list[Contender]:
     ]
     own = [
         Contender(
-            EANET, precision, (sys.executable, script("eanet_step"), f"--precision={precision}")
+            EANET,
+            precision,
+            (sys.executable, "-m", "benchmarks.eanet_step", f"--precision={precision}"),
         )
         for precision in ("bf16", "fp32")
     ]
@@ -79,12 +85,12 @@ def contenders(environments: Path) -> list[Contender]:
 
 
 def call(*command: str) -> dict[str, Any]:
-    """Run a script and return what it prints as JSON.
+    """Run a command in the repository and return what it prints as JSON.
 
     Raises:
         EanetError: it failed.
     """
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
     if done.returncode:
         last = (done.stderr.strip() or "no message").splitlines()[-1]
         raise EanetError(f"{' '.join(command)} failed ({done.returncode}): {last}")
@@ -146,7 +152,7 @@ def compare(environments: Path, number: int, seconds: float) -> dict[str, Any]:
     chosen_ones = [c for c in everyone if c.key in chosen]
     records += rounds("vit", chosen_ones, number, seconds, failures)
     notice("profile of a training step")
-    profile = call(sys.executable, script("step_profile"))
+    profile = call(sys.executable, "-m", "benchmarks.step_profile")
     versions: dict[str, str] = {}
     for record in records:
         versions |= record.pop("versions")
@@ -181,7 +187,7 @@ def main() -> None:
     number, seconds = (1, 0.5) if arguments.quick else (arguments.rounds, arguments.seconds)
     with tempfile.TemporaryDirectory() as cache:  # so that eanet compiles anew
         os.environ["TORCHINDUCTOR_CACHE_DIR"] = cache
-        result = compare(arguments.environments, number, seconds)
+        result = compare(arguments.environments.resolve(), number, seconds)
     result |= {"quick": arguments.quick, "rounds": number}
     write_json(arguments.output / "performance.json", result)
     with replacing(page) as partial:

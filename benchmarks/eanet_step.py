@@ -4,7 +4,7 @@ The same process also measures the rate of matrix products, which limits that of
 and the time that data and augmentation take per step. `compare.py` calls it. The figures go to
 standard output as one line of JSON.
 
-    python benchmarks/eanet_step.py --network eanet --precision bf16
+    python -m benchmarks.eanet_step --network eanet --precision bf16
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """How faithful explanations are: what hiding the regions that each method ranks first costs.
 
-    python benchmarks/faithfulness.py runs/digits-eanet_nano --images 100
+    python -m benchmarks.faithfulness runs/digits-eanet_nano --images 100
 
 Images are drawn at random. Each method ranks the squares of each image for the class that the model
 predicts; the first tenth and the first fifth of them are hidden, and the loss of that class's

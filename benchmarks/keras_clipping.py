@@ -5,7 +5,7 @@ in training. Photographs that come with scikit-learn, cut into tiles of 32 x 32,
 two layers in both orders, in training and in evaluation.
 
     pip install keras
-    python benchmarks/keras_clipping.py
+    python -m benchmarks.keras_clipping
 """
 
 from __future__ import annotations

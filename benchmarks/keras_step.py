@@ -3,7 +3,7 @@
 Runs in an environment with only Keras, NumPy and the backend; `compare.py` calls it there. The
 figures go to standard output as one line of JSON.
 
-    python benchmarks/keras_step.py --backend tensorflow --network eanet --jit off
+    python -m benchmarks.keras_step --backend tensorflow --network eanet --jit off
 """
 
 from __future__ import annotations
@@ -30,7 +30,8 @@ PACKAGES = {"tensorflow": "tensorflow-cpu", "jax": "jax", "torch": "torch"}
 def build(network: str, jit: bool) -> Any:
     """Build the example's model, compiled with its optimiser, loss and metrics."""
     import keras
-    from keras_network import build_example
+
+    from benchmarks.keras_network import build_example
 
     keras.utils.set_random_seed(0)
     model = build_example(ATTENTION[network], dropout=0.2)

@@ -1,6 +1,6 @@
 """How much time the project's own operations save over the plain ones they replace, on a CPU.
 
-    python benchmarks/operations.py
+    python -m benchmarks.operations
 
 One thread, compiled, CPU time of forward and backward pass: medians of 15 calls after 2 to warm up.
 Shapes are those of ``keras_eanet``, ``keras_vit`` and ``eanet_tiny``, with 32 images of 32 x 32, 8

@@ -6,8 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from statistics import median
 from typing import Any
 
-from comparison import EANET, FIGURES, Key, Record, Row, key, mebibytes, peaks, targets
-
+from benchmarks.comparison import EANET, FIGURES, Key, Record, Row, key, mebibytes, peaks, targets
 from eanet.errors import EanetError
 
 BEGIN, END = "<!-- begin: written by make benchmark -->", "<!-- end: written by make benchmark -->"

@@ -1,6 +1,6 @@
 """Whether bfloat16 trains like float32: losses of the first steps, side by side.
 
-    python benchmarks/precision.py path/to/cifar
+    python -m benchmarks.precision path/to/cifar
 
 ``keras_eanet`` on CIFAR-100 with the recipe ``keras_example``, compiled. Two runs that differ only
 in precision are compared with two that differ only in the seed of the weights, the order of the

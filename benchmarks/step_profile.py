@@ -3,7 +3,7 @@
 The compiled step runs in PyTorch's profiler, with each compiled kernel named after the operations
 that it fuses. The figures go to standard output as one line of JSON.
 
-    python benchmarks/step_profile.py [--network vit] [--prediction]
+    python -m benchmarks.step_profile [--network vit] [--prediction]
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from collections.abc import Callable, Iterable
 from functools import partial
 
 import torch._inductor.config as inductor
-from eanet_step import MODELS, settings
 from torch.profiler import ProfilerActivity, profile
 
+from benchmarks.eanet_step import MODELS, settings
 from eanet.benchmarking.models import prediction, prepare, training_step
 
 # Kinds of work by what the name of an event contains; the first match counts.

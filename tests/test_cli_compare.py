@@ -11,13 +11,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from comparisons import make_entries, make_run
 
 import eanet
 from eanet.cli import main
 from eanet.comparison.entries import by_model
 from eanet.comparison.runs import ANSWERS
 from eanet.comparison.training import Failure
+from tests.support.comparisons import make_entries, make_run
 
 Capture = pytest.CaptureFixture[str]
 QUICK = ["--epochs", "12", "--precision", "fp32", "--threads", "1", "--recipe", "default"]

@@ -11,7 +11,6 @@ from typing import Any
 
 import pytest
 import torch
-from pictures import BLUE, ORANGE, amount, pixels
 
 import eanet
 from eanet.benchmarking import models as models_module
@@ -36,6 +35,7 @@ from eanet.benchmarking.tokens import (
 from eanet.cli import main
 from eanet.errors import EanetError
 from eanet.process import in_own_process
+from tests.support.pictures import BLUE, ORANGE, amount, pixels
 
 TINY = {"compile": "off", "threads": 1, "precision": "fp32", "device": "cpu", "seconds": 0.05}
 CPU = torch.device("cpu")

@@ -6,14 +6,13 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import compare
-import keras_step
 import pytest
-from comparison_records import spread
-from step_profile import REST, by_kind
 
+from benchmarks import compare, keras_step
+from benchmarks.step_profile import REST, by_kind
 from eanet.benchmarking.measuring import Spread
 from eanet.errors import EanetError
+from tests.support.benchmark_records import spread
 
 
 @pytest.fixture

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from comparison import (
+
+from benchmarks.comparison import (
     BF16,
     Row,
     by_round,
@@ -13,9 +14,8 @@ from comparison import (
     ratio,
     targets,
 )
-from comparison_records import AX, FLOW, FLOW_JIT, complete, record
-
 from eanet.errors import EanetError
+from tests.support.benchmark_records import AX, FLOW, FLOW_JIT, complete, record
 
 
 def test_the_fastest_has_most_images_a_second_and_fewest_milliseconds() -> None:

@@ -1,9 +1,9 @@
 from __future__ import annotations
 
 import pytest
-from faithfulness import METHODS, measure
 
 import eanet
+from benchmarks.faithfulness import METHODS, measure
 
 
 def test_every_method_is_measured_under_both_covers(

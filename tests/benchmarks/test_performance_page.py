@@ -6,9 +6,9 @@ import json
 from pathlib import Path
 
 import pytest
-from comparison import Row
-from comparison_records import complete, record
-from performance_page import (
+
+from benchmarks.comparison import Row
+from benchmarks.performance_page import (
     BEGIN,
     END,
     figure_table,
@@ -17,8 +17,8 @@ from performance_page import (
     replace_generated,
     target_table,
 )
-
 from eanet.errors import EanetError
+from tests.support.benchmark_records import complete, record
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 

@@ -5,9 +5,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from comparisons import CONFIG, make_entries, make_run
-from pictures import BLUE, ORANGE, amount, pixels
-from report_contents import Reader
 
 from eanet.comparison.entries import Entry, by_model, by_settings, differing
 from eanet.comparison.page import write_markdown, write_page
@@ -16,6 +13,9 @@ from eanet.comparison.table import rows, write_models, write_runs
 from eanet.comparison.training import Failure
 from eanet.comparison.words import caption, conclusion, notes
 from eanet.errors import EanetError
+from tests.support.comparisons import CONFIG, make_entries, make_run
+from tests.support.pictures import BLUE, ORANGE, amount, pixels
+from tests.support.reports import Reader
 
 GREEN = (21, 128, 61)
 

@@ -6,11 +6,11 @@ import shutil
 
 import pytest
 import torch
-from augment_draws import neutral_draws
 from torch import Tensor
 
 from eanet.config import AugmentSettings
 from eanet.data.augment import Augmentation, Draws
+from tests.support.draws import neutral_draws
 
 ALONE = [
     AugmentSettings(flip=True),

@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from augment_draws import neutral_draws
 from torch import Tensor
 
 from eanet.config import AugmentSettings
 from eanet.data.augment import Augmentation
 from eanet.data.augment.geometry import Affine, move, rotation
+from tests.support.draws import neutral_draws
 
 
 def noise(batch: int, height: int, width: int) -> Tensor:

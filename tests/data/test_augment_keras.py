@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from augment_draws import neutral_draws
 from PIL import Image
 from sklearn.datasets import load_sample_images
 from torch import Tensor
 
 from eanet.config import AugmentSettings
 from eanet.data.augment import Augmentation
+from tests.support.draws import neutral_draws
 
 TOLERANCE = 0.01  # grey levels, mean over an image; what is measured is below 0.0001
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 import torch
-from augment_draws import neutral_draws
 from torch import Tensor
 
 from eanet.config import AugmentSettings
 from eanet.data.augment import Augmentation, Draws
 from eanet.data.augment.mixing import mix, mix_labels
+from tests.support.draws import neutral_draws
 
 MIXUP, CUTMIX = AugmentSettings(mixup=0.4), AugmentSettings(cutmix=1.0)
 

@@ -7,7 +7,6 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 import torch
-from augment_draws import neutral_draws
 from PIL import Image, ImageEnhance, ImageOps
 from sklearn.datasets import load_sample_images
 from torch import Tensor
@@ -15,6 +14,7 @@ from torch import Tensor
 from eanet.config import AugmentSettings
 from eanet.data.augment import Augmentation
 from eanet.data.augment.trivial_augment import OPERATIONS
+from tests.support.draws import neutral_draws
 
 AUGMENTATION = Augmentation(AugmentSettings(trivial_augment=True))
 STRENGTHS = (0.0, 0.13, 0.5, 0.77, 1.0)

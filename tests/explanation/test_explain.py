@@ -5,13 +5,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from pictures import pixels as drawn
 
 import eanet
 from eanet.errors import EanetError, WrongArgumentError
 from eanet.explanation.explain import explain
 from eanet.explanation.picture import plot_explanation
 from eanet.models import models
+from tests.support.pictures import pixels as drawn
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (16, 16, 3), dtype=np.uint8)
 CLASSES = ["ant", "蜂", "a class of a name that is much too long for any place in the picture"]

@@ -5,12 +5,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from pictures import BLUE, ORANGE, amount, pixels
 from scipy.special import softmax
 
 from eanet.metrics.calibration import Reliability, divide_logits, fit_temperature
 from eanet.models import create_model
 from eanet.plots.reliability import plot_reliability
+from tests.support.pictures import BLUE, ORANGE, amount, pixels
 
 
 def two_classes(*sure: float) -> np.ndarray:

@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from keras_example import build_example, keras, layers, randomize
 
 from eanet.errors import EanetError
 from eanet.models.keras_import import import_keras
 from eanet.models.registry import create_model
+from tests.support.keras_example import build_example, keras, layers, randomize
 
 pytestmark = [
     pytest.mark.slow,

@@ -14,13 +14,13 @@ from typing import Any
 import pytest
 import torch
 import torch.nn.functional as F
-from keras_example import build_example, keras, randomize
 from torch import Tensor
 
 from eanet.config import load_recipe
 from eanet.models.classifier import Classifier
 from eanet.models.keras_import import import_keras
 from eanet.training.optimizer import create_optimizer, set_step
+from tests.support.keras_example import build_example, keras, randomize
 
 pytestmark = [
     pytest.mark.slow,

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from pictures import BLUE, CLASSES, MATRIX, ORANGE, pixels
 
 from eanet.errors import EanetError
 from eanet.plots.confusion import cell_colours, most_confused, plot_confusion, row_shares
+from tests.support.pictures import BLUE, CLASSES, MATRIX, ORANGE, pixels
 
 
 def test_rows_are_divided_by_the_images_of_the_true_class() -> None:

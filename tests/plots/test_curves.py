@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pictures import BLUE, ORANGE, amount, history, pixels
 
 from eanet.errors import EanetError
 from eanet.plots.curves import ACCURACY, LOSS, plot_curves
 from eanet.plots.labels import spread
+from tests.support.pictures import BLUE, ORANGE, amount, history, pixels
 
 
 @pytest.mark.parametrize("epochs", [1, 3, 300])

@@ -4,12 +4,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from pictures import amount, pixels
 
 from eanet.config import AugmentSettings
 from eanet.data.imageset import ImageSet
 from eanet.errors import EanetError
 from eanet.plots.preview import describe, plot_preview
+from tests.support.pictures import amount, pixels
 
 COLOURS = [(200, 40, 40), (40, 200, 40), (40, 40, 200), (200, 200, 40), (40, 200, 200)]
 

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from pictures import ORANGE, amount, pixels, probabilities
 
 from eanet.errors import EanetError
 from eanet.plots.samples import choose_samples, most_wrong, plot_samples
+from tests.support.pictures import ORANGE, amount, pixels, probabilities
 
 
 def test_samples_are_drawn_without_regard_to_correctness() -> None:

@@ -12,12 +12,12 @@ from pathlib import Path
 import matplotlib
 import pytest
 from matplotlib.figure import Figure
-from pictures import CLASSES, MATRIX, history
 
 from eanet.errors import EanetError
 from eanet.plots.confusion import plot_confusion
 from eanet.plots.curves import plot_curves
 from eanet.plots.style import inline_svg, picture, shorten, smoothing, text_width
+from tests.support.pictures import CLASSES, MATRIX, history
 
 
 def draw(path: Path) -> Path:

@@ -6,9 +6,9 @@ import os
 from pathlib import Path
 
 import pytest
-from report_contents import make_contents
 
 from eanet.report.files import write_classes, write_metrics, write_predictions
+from tests.support.reports import make_contents
 
 
 def read_csv(path: Path) -> list[dict[str, str]]:

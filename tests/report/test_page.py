@@ -12,11 +12,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from report_contents import Reader, make_contents, make_training
 
 from eanet.errors import EanetError
 from eanet.report.contents import Contents
 from eanet.report.page import write_page
+from tests.support.reports import Reader, make_contents, make_training
 
 HOSTILE = ("</script><script>alert(1)</script>", '"><img src=x onerror=alert(1)>', "a&b <c> 'd'")
 

@@ -9,7 +9,6 @@ import pytest
 import torch
 import yaml
 from PIL import Image
-from report_contents import Reader
 
 import eanet
 from eanet.data.sources import load_dataset
@@ -20,6 +19,7 @@ from eanet.models import create_model, load_model, save_model
 from eanet.report.contents import Training
 from eanet.report.report import Report, write_report
 from eanet.training.run_directory import SETTINGS, RunDirectory
+from tests.support.reports import Reader
 
 PICTURES = {"confusion.png", "reliability.png", "samples.png"}
 TABLES = {"metrics.json", "classes.csv", "predictions.csv"}

@@ -7,13 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from augment_draws import neutral_draws
 
 import eanet
 from eanet.config import Recipe
 from eanet.data.batches import Batches
 from eanet.training import updates
 from eanet.training.step import TrainingStep, balanced_weights, image_weights, smoothed_loss
+from tests.support.draws import neutral_draws
 
 LABELS = torch.tensor([0] * 6 + [1] * 2 + [2])
 

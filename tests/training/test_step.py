@@ -7,13 +7,13 @@ import shutil
 import numpy as np
 import pytest
 import torch
-from augment_draws import neutral_draws
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 
 from eanet.config import Recipe
 from eanet.data.imageset import ImageSet
 from eanet.training.step import TrainingStep, score, scores, smoothed_loss, sums_type, tally
+from tests.support.draws import neutral_draws
 
 LOGITS = torch.tensor([[3.0, 2, 1, 0, -1, -2], [0, 1, 2, 3, 4, 5], [0, 0, 0, 9, 0, 1]])
 LABELS = torch.tensor([0, 0, 5])

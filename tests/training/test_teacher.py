@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from augment_draws import neutral_draws
 from PIL import Image
 from safetensors.torch import load_file
 from torch import Tensor, nn
@@ -21,6 +20,7 @@ from eanet.training.launch import launch, resume
 from eanet.training.run_directory import RunDirectory
 from eanet.training.step import TrainingStep
 from eanet.training.teacher import Teacher
+from tests.support.draws import neutral_draws
 
 MODEL = "eanet_nano:dim=16,depth=1"
 CLASSES = ("blue", "green", "red", "white")

@@ -8,11 +8,11 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import numpy as np
-from pictures import history
 
 from eanet.data.imageset import ImageSet
 from eanet.metrics.evaluation import Evaluation
 from eanet.report.contents import Contents, Training
+from tests.support.pictures import history
 
 
 def make_contents(

@@ -12,7 +12,7 @@ os.environ["KERAS_BACKEND"] = "torch"  # read when keras is first imported
 keras = pytest.importorskip("keras", reason="needs keras (in the extra `dev`)")
 layers = keras.layers
 
-from keras_network import build_example  # noqa: E402 - benchmarks/, needs keras
+from benchmarks.keras_network import build_example  # noqa: E402 - benchmarks/, needs keras
 
 __all__ = ["build_example", "keras", "layers", "randomize"]
 

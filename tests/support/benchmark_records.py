@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from comparison import BF16
+from benchmarks.comparison import BF16
 
 FLOW, FLOW_JIT, AX = ("TensorFlow", "off"), ("TensorFlow", "on"), ("JAX", "off")
 

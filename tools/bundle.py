@@ -1,6 +1,6 @@
 """Puts the model of a finished run into the package, with how it was trained and what it scores.
 
-    python benchmarks/bundle.py runs/cifar100-eanet_tiny eanet_tiny_cifar100 [--half]
+    python -m tools.bundle runs/cifar100-eanet_tiny eanet_tiny_cifar100 [--half]
 
 The file is first evaluated on the run's test images, and refused unless it scores what the run's
 ``metrics.json`` says. ``--half`` stores the weights in half precision, if that does not change the

@@ -6,7 +6,6 @@ import json
 import shutil
 from pathlib import Path
 
-import bundle
 import pytest
 import torch
 
@@ -15,6 +14,7 @@ from eanet.cli import main
 from eanet.errors import EanetError
 from eanet.models import load_model, weights
 from eanet.report.report import write_report
+from tools import bundle
 
 
 @pytest.fixture

@@ -1,0 +1,1 @@
+"""Measurements behind docs/performance.md and comments on speed: ``python -m benchmarks.NAME``."""

@@ -1,0 +1,1 @@
+"""Steps of a release: ``python -m tools.NAME``."""
