@@ -42,7 +42,7 @@ def bundle(run: Path, name: str, *, half: bool = False) -> Path:
         tensors |= {k: t.half() for k, t in learned.items() if t.is_floating_point()}
     directory = RunDirectory.open(run)
     metrics = json.loads(read_text(run / "metrics.json"))
-    described = weights.read_description(file) | {"training": training(directory, metrics)}
+    described = weights.read_metadata(file) | {"training": training(directory, metrics)}
     path = weights.BUNDLED / f"{name}.safetensors"
     with replacing(path) as partial:
         partial.write_bytes(save(tensors, {"format": "pt", "eanet": json.dumps(described)}))

@@ -30,7 +30,7 @@ def bundled(trained: eanet.TrainingResult, tmp_path: Path, monkeypatch: pytest.M
 def test_what_comes_with_the_package_is_small_and_says_how_it_was_trained() -> None:
     for name, file in weights.bundled_models().items():
         assert file.stat().st_size <= 1_600_000
-        training = weights.read_description(file)["training"]
+        training = weights.read_metadata(file)["training"]
         assert {"data", "recipe", "epochs", "seed", "date", "top1", "top5"} <= training.keys(), name
 
 
@@ -51,7 +51,7 @@ def test_what_lies_at_a_path_wins_over_a_bundled_model_of_that_name(bundled: Pat
     save_model(create_model("vit", num_classes=2, depth=1), Path(NAME))
     assert load_model(NAME).config.name == "vit"
     assert load_model(bundled).config.name != "vit"
-    shutil.move(Path(NAME) / weights.WEIGHTS, "file")
+    shutil.move(Path(NAME) / weights.WEIGHTS_FILE, "file")
     shutil.rmtree(NAME)
     shutil.move("file", NAME)
     assert load_model(NAME).config.name == "vit"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import json
+import logging
 
 import pytest
 import torch
@@ -11,7 +12,7 @@ from safetensors.torch import save_file
 
 from eanet import Classifier, EanetError, create_model, load_model, save_model
 from eanet.models import SelfAttention, models, weights
-from eanet.models.weights import CONFIG, WEIGHTS, describe
+from eanet.models.weights import CONFIG_FILE, WEIGHTS_FILE, model_metadata
 
 NAMES = [entry.name for entry in models()]
 every_model = pytest.mark.parametrize("name", NAMES)
@@ -135,7 +136,7 @@ def test_saved_and_loaded_is_the_same_model(name, tmp_path):
         assert loaded.classes == ("ant", "bee", "Käfer")
         assert not loaded.training
         assert torch.equal(loaded(pixels), model(pixels))
-    described = json.loads((tmp_path / "run" / CONFIG).read_text("utf-8"))
+    described = json.loads((tmp_path / "run" / CONFIG_FILE).read_text("utf-8"))
     assert described["name"] == name
     assert described["normalization"] == {"mean": [1, 2, 3], "std": [4, 5, 6]}
 
@@ -152,7 +153,7 @@ def test_exports_with_any_batch(name):
 def test_hub_methods_save_and_load(tmp_path):
     model = create_model("vit", num_classes=3, depth=1).eval()
     model.save_pretrained(tmp_path)
-    for where in (tmp_path, tmp_path / WEIGHTS):
+    for where in (tmp_path, tmp_path / WEIGHTS_FILE):
         loaded = Classifier.from_pretrained(where, local_files_only=True)
         assert torch.equal(loaded(images(1)), model(images(1)))
     bundled = Classifier.from_pretrained("eanet_tiny_cifar100", num_classes=3, token=False)
@@ -164,12 +165,14 @@ def test_hub_methods_save_and_load(tmp_path):
 def test_a_model_on_the_hub_is_loaded_by_its_name(tmp_path, monkeypatch):
     path = save_model(create_model("vit", num_classes=3, depth=1), tmp_path / "hub")
     asked: list[tuple[str, str]] = []
+    level = logging.getLogger("huggingface_hub").level
 
     signature = inspect.signature(weights.hf_hub_download)
 
     def download(repo_id: str, filename: str, **options: object) -> str:
         signature.bind(repo_id, filename, **options)
         asked.append((repo_id, filename))
+        assert logging.getLogger("huggingface_hub").level == logging.ERROR
         if repo_id == "someone/else":
             raise OSError("no connection\nand more lines")
         return str(path.parent / filename)
@@ -178,9 +181,10 @@ def test_a_model_on_the_hub_is_loaded_by_its_name(tmp_path, monkeypatch):
     monkeypatch.setattr("huggingface_hub.hub_mixin.hf_hub_download", download)
     assert load_model("owner/name").config.name == "vit"
     assert Classifier.from_pretrained("owner/name", revision="main").config.name == "vit"
-    assert asked == [("owner/name", WEIGHTS)] * 2
+    assert asked == [("owner/name", WEIGHTS_FILE)] * 2
     with pytest.raises(EanetError, match=r"loading it from the Hub failed \(no connection\)"):
         load_model("someone/else")
+    assert logging.getLogger("huggingface_hub").level == level
 
 
 def test_images_of_another_shape_are_refused():
@@ -208,14 +212,14 @@ def test_wrong_arguments_are_named(options, message):
 
 
 def test_a_file_that_is_no_model_is_named(tmp_path):
-    (tmp_path / WEIGHTS).write_bytes(b"nothing of the kind")
+    (tmp_path / WEIGHTS_FILE).write_bytes(b"nothing of the kind")
     with pytest.raises(EanetError, match="not a readable safetensors file"):
         load_model(tmp_path)
     for metadata in (None, {"eanet": "[]"}, {"eanet": '{"name": "vit"}'}):
-        save_file({"a": torch.zeros(1)}, tmp_path / WEIGHTS, metadata)
+        save_file({"a": torch.zeros(1)}, tmp_path / WEIGHTS_FILE, metadata)
         with pytest.raises(EanetError, match="not written by eanet"):
             load_model(tmp_path)
-    save_file({"a": torch.zeros(1)}, tmp_path / WEIGHTS, {"eanet": "{"})
+    save_file({"a": torch.zeros(1)}, tmp_path / WEIGHTS_FILE, {"eanet": "{"})
     with pytest.raises(EanetError, match="not a readable safetensors file"):
         load_model(tmp_path)
     with pytest.raises(EanetError, match=r"no model\.safetensors in"):
@@ -228,7 +232,7 @@ def test_a_file_that_is_no_model_is_named(tmp_path):
 def test_a_model_of_another_version_is_named(tmp_path, newer):
     model = create_model("vit", depth=1)
     path = save_model(model, str(tmp_path))
-    metadata = {"eanet": json.dumps(describe(model) | newer)}
+    metadata = {"eanet": json.dumps(model_metadata(model) | newer)}
     save_file(model.state_dict(), path, metadata)
     with pytest.raises(EanetError, match=f"^{path} holds a model that this version of eanet can"):
         load_model(tmp_path)
@@ -239,7 +243,7 @@ def test_a_model_of_another_version_is_named(tmp_path, newer):
 def test_a_file_of_an_earlier_version_is_named_as_such(tmp_path):
     model = create_model("vit", depth=1)
     state = {k.replace("mlp.fc1", "mlp.0"): v for k, v in model.state_dict().items()}
-    save_file(state, tmp_path / WEIGHTS, {"eanet": json.dumps(describe(model))})
+    save_file(state, tmp_path / WEIGHTS_FILE, {"eanet": json.dumps(model_metadata(model))})
     with pytest.raises(EanetError, match=r"written by an earlier version of eanet.*train or imp"):
         load_model(tmp_path)
 
@@ -267,7 +271,7 @@ def test_a_failed_save_leaves_the_earlier_model(tmp_path, monkeypatch):
     with pytest.raises(EanetError, match="No space left"):
         save_model(create_model("vit", depth=2), tmp_path)
     assert path.read_bytes() == before
-    assert {p.name for p in tmp_path.iterdir()} == {WEIGHTS, CONFIG}
+    assert {p.name for p in tmp_path.iterdir()} == {WEIGHTS_FILE, CONFIG_FILE}
 
 
 def test_self_attention_equals_its_definition():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from eanet import EanetError, create_model
-from eanet.models.registry import models, read_name
+from eanet.models.registry import models, parse_model_name
 
 
 def test_a_name_carries_settings_of_the_architecture():
@@ -22,13 +22,13 @@ def test_a_setting_given_beside_the_name_wins():
 
 
 def test_none_unsets_where_that_can_be_and_is_a_word_elsewhere():
-    assert read_name("keras_vit:head_dim=none") == ("keras_vit", {"head_dim": None})
-    assert read_name("eanet_tiny:mixing=none") == ("eanet_tiny", {"mixing": "none"})
+    assert parse_model_name("keras_vit:head_dim=none") == ("keras_vit", {"head_dim": None})
+    assert parse_model_name("eanet_tiny:mixing=none") == ("eanet_tiny", {"mixing": "none"})
 
 
 @pytest.mark.parametrize("entry", models(), ids=lambda entry: entry.name)
 def test_a_plain_name_carries_nothing(entry):
-    assert read_name(entry.name) == (entry.name, {})
+    assert parse_model_name(entry.name) == (entry.name, {})
 
 
 @pytest.mark.parametrize(

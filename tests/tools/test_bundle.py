@@ -29,7 +29,7 @@ def test_a_bundled_model_is_that_of_the_run_and_tells_its_training(
     file = bundle.bundle(run, "photos")
     loaded, own = load_model("photos").state_dict(), load_model(run).state_dict()
     assert all(torch.equal(loaded[name], own[name]) for name in own)
-    training = weights.read_description(file)["training"]
+    training = weights.read_metadata(file)["training"]
     assert training["top1"] == trained.metrics["top1"]
     assert (training["data"], training["seed"], training["epochs"]) == ("photos", 0, 2)
     assert training["eanet"] == eanet.__version__

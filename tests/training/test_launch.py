@@ -14,7 +14,7 @@ from eanet.data.splits import Dataset
 from eanet.errors import EanetError
 from eanet.models import create_model, save_model
 from eanet.models.operations import multiply_adds
-from eanet.models.registry import read_name
+from eanet.models.registry import parse_model_name
 from eanet.training.engine import training_operations
 from eanet.training.launch import fresh_model, launch, located
 from eanet.training.teacher import Teacher
@@ -28,7 +28,7 @@ DATASET = Dataset("greys", IMAGES, None, IMAGES)
 def test_a_models_name_says_more_than_the_recipe() -> None:
     settings = TrainSettings.resolve(model=f"{MODEL},dropout=0.3", dropout=0.1, drop_path=0.2)
     assert fresh_model(settings, DATASET).config.settings == {
-        **read_name(MODEL)[1],
+        **parse_model_name(MODEL)[1],
         "dropout": 0.3,
         "drop_path": 0.2,
     }

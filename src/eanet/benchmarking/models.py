@@ -30,7 +30,7 @@ from eanet.errors import EanetError
 from eanet.files import check_writable, write_json
 from eanet.models import Classifier, create_model, models
 from eanet.models.operations import multiply_adds
-from eanet.models.registry import read_name
+from eanet.models.registry import parse_model_name
 from eanet.process import in_own_process
 from eanet.training.engine import create_fabric, decide_compile, resolve_precision
 from eanet.training.optimizer import create_optimizer, set_step
@@ -151,8 +151,9 @@ def prepare(name: str, settings: BenchmarkSettings) -> Workload:
     recipe = TrainSettings.resolve(model=name, recipe=RECIPE, **settings.model_dump(include=SHARED))
     fabric = create_fabric(recipe)
     torch.manual_seed(0)
-    dropout: dict[str, Any] = {} if "dropout" in read_name(name)[1] else {"dropout": recipe.dropout}
-    model = create_model(name, image_size=settings.image_size, **dropout)
+    _, own = parse_model_name(name)
+    rates = {"dropout": recipe.dropout} | own
+    model = create_model(name, image_size=settings.image_size, **rates)
     shape = (settings.batch_size, 3, settings.image_size, settings.image_size)
     images = torch.randint(256, shape, dtype=torch.uint8)
     labels = torch.randint(len(model.classes), (settings.batch_size,))

@@ -14,36 +14,39 @@ from eanet.errors import unknown_name
 
 def add(commands: Commands) -> None:
     """Declare the command."""
-    listed = commands.add(
+    parser = commands.add(
         "models",
         _models,
         "list the architectures and the bundled trained models, or the settings of an architecture",
         "eanet models",
         "eanet models eanet_tiny",
     )
-    listed.add_argument(
+    parser.add_argument(
         "name",
         nargs="?",
         help="ARCHITECTURE or ARCHITECTURE:SETTING=VALUE,..., to list its settings",
     )
-    made = commands.add(
+    parser = commands.add(
         "recipes",
         _recipes,
         "list the recipes, or print one to start your own from",
         "eanet recipes",
         "eanet recipes default > my.yaml",
     )
-    made.add_argument("name", nargs="?", help="recipe to print")
+    parser.add_argument("name", nargs="?", help="recipe to print")
 
 
 def _models(options: argparse.Namespace) -> None:
     from eanet.models import create_model, models
-    from eanet.models.registry import all_settings, read_name, write_value
+    from eanet.models.registry import all_settings, format_value, parse_model_name
     from eanet.models.weights import bundled_models
 
     if options.name is not None:
-        model, settings = create_model(options.name), all_settings(*read_name(options.name))
-        print_table(("setting", "value"), [(s, write_value(v)) for s, v in settings.items()])
+        model, settings = (
+            create_model(options.name),
+            all_settings(*parse_model_name(options.name)),
+        )
+        print_table(("setting", "value"), [(s, format_value(v)) for s, v in settings.items()])
         size = model.config.image_size
         stdout().print(
             f"{model.num_parameters:,} parameters for 100 classes of {size} x {size} colour images"
@@ -60,9 +63,9 @@ def _models(options: argparse.Namespace) -> None:
 
 
 def _bundled(name: str, file: Path) -> tuple[str, ...]:
-    from eanet.models.weights import read_description
+    from eanet.models.weights import read_metadata
 
-    model = read_description(file)
+    model = read_metadata(file)
     training = model.get("training", {})
     return (
         name,

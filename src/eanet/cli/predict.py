@@ -151,12 +151,12 @@ def _means_images(argument: str) -> bool:
     """Whether `find_images` takes this and it is not a run, whose folder also has pictures."""
     from eanet.data.archive import is_archive
     from eanet.data.layout import is_image, list_images
-    from eanet.models.weights import WEIGHTS
+    from eanet.models.weights import WEIGHTS_FILE
     from eanet.training.run_directory import SETTINGS
 
     path = user_path(argument)
     if argument and path.is_dir():
-        is_run = any((path / name).is_file() for name in (WEIGHTS, SETTINGS))
+        is_run = any((path / name).is_file() for name in (WEIGHTS_FILE, SETTINGS))
         return not is_run and bool(list_images(path))
     is_pattern = not path.exists() and any(sign in argument for sign in "*?[")
     return argument == "-" or is_image(path) or is_archive(path) or is_pattern

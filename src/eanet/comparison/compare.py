@@ -17,7 +17,7 @@ from eanet.comparison.words import caption, conclusion, notes
 from eanet.errors import EanetError, WrongArgumentError
 from eanet.files import user_path
 from eanet.models.registry import models as known_models
-from eanet.models.registry import read_name
+from eanet.models.registry import parse_model_name
 
 SEEDS = 3
 
@@ -108,7 +108,7 @@ def _is_run(name: str) -> bool:
 def _check(name: str) -> None:
     """Raise an `EanetError` unless ``name`` is a known model."""
     try:
-        read_name(name)
+        parse_model_name(name)
     except WrongArgumentError as error:
         if user_path(name).exists():
             raise EanetError(f"{name} is neither a run directory nor a model") from error

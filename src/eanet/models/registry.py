@@ -50,7 +50,7 @@ def models() -> tuple[ModelEntry, ...]:
     return tuple(_MODELS.values())
 
 
-def read_name(text: str) -> tuple[str, dict[str, Any]]:
+def parse_model_name(text: str) -> tuple[str, dict[str, Any]]:
     """Parse ``NAME`` or ``NAME:SETTING=VALUE,...`` into a model's name and its settings.
 
     Raises:
@@ -65,39 +65,39 @@ def read_name(text: str) -> tuple[str, dict[str, Any]]:
         if not (setting and equals and value) or setting in given:
             raise WrongArgumentError(f"model {text}: {pair!r} is not SETTING=VALUE, each once")
         given[setting] = value
-    return name, read_settings(name, given)
+    return name, parse_settings(name, given)
 
 
-def write_name(name: str, settings: Mapping[str, Any]) -> str:
-    """Format a model's name and settings as `read_name` parses them."""
-    pairs = ",".join(f"{key}={write_value(value)}" for key, value in settings.items())
+def format_model_name(name: str, settings: Mapping[str, Any]) -> str:
+    """Format a model's name and settings as `parse_model_name` takes them."""
+    pairs = ",".join(f"{key}={format_value(value)}" for key, value in settings.items())
     return f"{name}:{pairs}" if pairs else name
 
 
-def write_value(value: Any) -> str:
-    """Format the value of a setting as `read_name` parses it."""
+def format_value(value: Any) -> str:
+    """Format the value of a setting as `parse_model_name` takes it."""
     words = {None: "none", True: "true", False: "false"}
     return words[value] if value is None or isinstance(value, bool) else str(value)
 
 
-def read_settings(name: str, given: Mapping[str, Any]) -> dict[str, Any]:
+def parse_settings(name: str, given: Mapping[str, Any]) -> dict[str, Any]:
     """Check the settings of a model, and convert strings to numbers and switches as needed.
 
     Raises:
         EanetError: an unknown setting, or a value that it does not accept.
     """
-    return _read(name, given).model_dump(exclude_unset=True)
+    return _parse(name, given).model_dump(exclude_unset=True)
 
 
 def all_settings(name: str, given: Mapping[str, Any]) -> dict[str, Any]:
-    """Like `read_settings`, with the defaults of what is not given."""
-    return _read(name, given).model_dump()
+    """Like `parse_settings`, with the defaults of what is not given."""
+    return _parse(name, given).model_dump()
 
 
-def _read(name: str, given: Mapping[str, Any]) -> Settings:
+def _parse(name: str, given: Mapping[str, Any]) -> Settings:
     signature = inspect.signature(_MODELS[name].build, eval_str=True)
     known: dict[str, Any] = {
-        p.name: (_at_least_1(p.annotation), p.default)
+        p.name: (_positive(p.annotation), p.default)
         for p in signature.parameters.values()
         if p.kind is p.KEYWORD_ONLY
     }
@@ -105,7 +105,7 @@ def _read(name: str, given: Mapping[str, Any]) -> Settings:
     return settings.parse(given, name)
 
 
-def _at_least_1(annotation: Any) -> Any:
+def _positive(annotation: Any) -> Any:
     """Bound the integers: widths and counts, none of which can be 0."""
     if annotation is int:
         return Annotated[int, Field(ge=1)]
@@ -145,8 +145,8 @@ def create_model(
         raise WrongArgumentError(f"image_size={image_size}: images are square, one number will do")
     if isinstance(classes, str):
         raise WrongArgumentError(f"classes={classes!r}: a list of names is needed, not one text")
-    name, own = read_name(name)
-    settings = own | read_settings(name, settings)
+    name, own = parse_model_name(name)
+    settings = own | parse_settings(name, settings)
     if classes is None:
         classes = unnamed_classes(100 if num_classes is None else num_classes)
     elif num_classes not in (None, len(classes)):

@@ -1,4 +1,4 @@
-"""Models on disk: ``model.safetensors``, and a copy of its description in ``config.json``.
+"""Models on disk: ``model.safetensors``, and a copy of its metadata in ``config.json``.
 
 The metadata of the weights hold the architecture, class names, image size and normalisation, so
 that file is enough. No pickle is ever opened. Some trained models come with the package.
@@ -29,9 +29,9 @@ from eanet.models.adapt import adapt_model
 from eanet.models.classifier import Classifier
 from eanet.models.registry import create_model
 
-WEIGHTS = "model.safetensors"
-CONFIG = "config.json"
-_DESCRIBED = {"name", "image_size", "in_channels", "classes", "settings"}
+WEIGHTS_FILE = "model.safetensors"
+CONFIG_FILE = "config.json"
+_REQUIRED = {"name", "image_size", "in_channels", "classes", "settings"}
 BUNDLED = Path(__file__).parents[1] / "weights"
 _HUB_OPTIONS = tuple(inspect.signature(hf_hub_download).parameters)
 DEFAULT_MODEL = "eanet_tiny_cifar100"
@@ -43,8 +43,8 @@ def bundled_models() -> dict[str, Path]:
     return {file.stem: file for file in sorted(BUNDLED.glob("*.safetensors"))}
 
 
-def describe(model: Classifier) -> dict[str, Any]:
-    """Return the description that is saved with the weights, as plain JSON values."""
+def model_metadata(model: Classifier) -> dict[str, Any]:
+    """Return the metadata that is saved with the weights, as plain JSON values."""
     normalization = model.normalization
     return {
         **asdict(model.config),
@@ -67,20 +67,20 @@ def save_model(model: Classifier, directory: str | Path) -> Path:
     if not isinstance(model, Classifier):
         raise WrongArgumentError(f"only a Classifier can be saved, not a {type(model).__name__}")
     check_head(model)
-    directory, description = user_path(directory), describe(model)
+    directory, metadata = user_path(directory), model_metadata(model)
     tensors = {k: v.detach().cpu().contiguous() for k, v in model.state_dict().items()}
     with torch.random.fork_rng(devices=[]):  # only shapes matter; nothing is drawn from the caller
-        expected = _build(description).state_dict()
+        expected = _build(metadata).state_dict()
     if changed := _shapes(tensors) ^ _shapes(expected):
         name, _ = min(changed)
         raise EanetError(
             f"the network is no longer {model.config.name}: its {name} was added, removed or "
             "replaced, so load_model could not load it; save model.state_dict() instead"
         )
-    path = directory / WEIGHTS
+    path = directory / WEIGHTS_FILE
     with replacing(path) as partial:
-        partial.write_bytes(save(tensors, {"format": "pt", "eanet": json.dumps(description)}))
-    write_json(directory / CONFIG, description)
+        partial.write_bytes(save(tensors, {"format": "pt", "eanet": json.dumps(metadata)}))
+    write_json(directory / CONFIG_FILE, metadata)
     return path
 
 
@@ -103,9 +103,11 @@ def find_model(where: str | Path) -> Path:
     """Return the file of a model; arguments and errors as for `load_model`."""
     path, text = _path(where), str(where)
     if path.is_dir():
-        if not (path / WEIGHTS).is_file():
-            raise EanetError(f"no {WEIGHTS} in {where}: not a run, or no epoch of it has finished")
-        return path / WEIGHTS
+        if not (path / WEIGHTS_FILE).is_file():
+            raise EanetError(
+                f"no {WEIGHTS_FILE} in {where}: not a run, or no epoch of it has finished"
+            )
+        return path / WEIGHTS_FILE
     if path.exists():
         return path
     bundled = bundled_models()
@@ -133,16 +135,16 @@ def _path(where: str | Path) -> Path:
     return user_path(where)
 
 
-def read_description(path: Path) -> dict[str, Any]:
-    """Return the description in a model file: see `describe`.
+def read_metadata(path: Path) -> dict[str, Any]:
+    """Return the metadata in a model file: see `model_metadata`.
 
     For bundled models it also has ``training``: how the model was trained and what it scored.
 
     Raises:
         EanetError: the file is damaged, or was not written by this project.
     """
-    with _opened(path) as (_, description):
-        return description
+    with _open(path) as (_, metadata):
+        return metadata
 
 
 def model_digest(where: str | Path) -> str:
@@ -168,7 +170,7 @@ def load_model(where: str | Path, **changes: Any) -> Classifier:
 
 
 def _load(path: Path) -> Classifier:
-    with _opened(path) as (file, description):
+    with _open(path) as (file, metadata):
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     if any(".mlp.0." in name for name in tensors):  # where fc1 was before it had a name
         raise EanetError(
@@ -176,7 +178,7 @@ def _load(path: Path) -> Classifier:
             "train or import the model again, or use it with the eanet that wrote it"
         )
     try:
-        model = _build(description)
+        model = _build(metadata)
     except (EanetError, TypeError, ValueError) as error:
         raise EanetError(
             f"{path} holds a model that this version of eanet cannot build ({error})"
@@ -184,17 +186,17 @@ def _load(path: Path) -> Classifier:
     try:
         model.load_state_dict(tensors)
     except RuntimeError as error:
-        raise EanetError(f"the weights in {path} do not fit {description['name']}") from error
+        raise EanetError(f"the weights in {path} do not fit {metadata['name']}") from error
     return model.eval()
 
 
-def _build(description: Mapping[str, Any]) -> Classifier:
+def _build(metadata: Mapping[str, Any]) -> Classifier:
     return create_model(
-        description["name"],
-        classes=description["classes"],
-        image_size=description["image_size"],
-        in_channels=description["in_channels"],
-        **description["settings"],
+        metadata["name"],
+        classes=metadata["classes"],
+        image_size=metadata["image_size"],
+        in_channels=metadata["in_channels"],
+        **metadata["settings"],
     )
 
 
@@ -214,9 +216,9 @@ def load_pretrained(where: str | Path, **options: Any) -> Classifier:
 
 
 def _find_on_hub(model_id: str, **options: Any) -> Path:
-    logging.getLogger("huggingface_hub").setLevel(logging.ERROR)  # it logs every retry
     try:
-        return Path(hf_hub_download(model_id, WEIGHTS, **options))
+        with _only_errors(logging.getLogger("huggingface_hub")):  # it logs every retry
+            return Path(hf_hub_download(model_id, WEIGHTS_FILE, **options))
     except (OSError, ValueError) as error:
         reason = str(error).strip().split("\n")[0]
         raise EanetError(
@@ -226,17 +228,27 @@ def _find_on_hub(model_id: str, **options: Any) -> Path:
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[tuple[Any, dict[str, Any]]]:
-    """Open a safetensors file; yield it and its description."""
+def _only_errors(logger: logging.Logger) -> Iterator[None]:
+    """Let the logger pass on errors alone, then restore its level."""
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
+
+
+@contextmanager
+def _open(path: Path) -> Iterator[tuple[Any, dict[str, Any]]]:
+    """Open a safetensors file; yield it and its metadata."""
     with ExitStack() as stack:
         try:
             file = stack.enter_context(safe_open(path, framework="pt"))
-            metadata = file.metadata() or {}
-            description = json.loads(metadata.get("eanet", "{}"))
+            metadata = json.loads((file.metadata() or {}).get("eanet", "{}"))
         except (SafetensorError, OSError, ValueError) as error:
             raise EanetError(f"{path} is not a readable safetensors file ({error})") from error
-        if not isinstance(description, dict) or not description.keys() >= _DESCRIBED:
+        if not isinstance(metadata, dict) or not metadata.keys() >= _REQUIRED:
             raise EanetError(
                 f"{path} was not written by eanet: it does not say which model it holds"
             )
-        yield file, description
+        yield file, metadata

@@ -14,7 +14,7 @@ from eanet.files import check_writable, user_path
 from eanet.metrics.calibration import divide_logits, fit_temperature
 from eanet.metrics.evaluation import Evaluation, evaluate
 from eanet.models import Classifier, load_model, save_model
-from eanet.models.weights import find_model, read_description
+from eanet.models.weights import find_model, read_metadata
 from eanet.plots.confusion import plot_confusion
 from eanet.plots.curves import plot_curves
 from eanet.plots.lr_search import plot_range_test
@@ -114,7 +114,7 @@ def write_report(
 
 def _described(where: str | Path) -> str | None:
     """Return what a model file says it was trained on, if it does."""
-    data: str | None = read_description(find_model(where)).get("training", {}).get("data")
+    data: str | None = read_metadata(find_model(where)).get("training", {}).get("data")
     return data
 
 

@@ -12,7 +12,7 @@ from eanet.data.batches import default_batch_size
 from eanet.data.facts import Facts, look
 from eanet.data.sources import own_images
 from eanet.device import Device, resolve_device
-from eanet.models.registry import write_value
+from eanet.models.registry import format_value
 from eanet.models.weights import DEFAULT_MODEL
 
 
@@ -121,6 +121,6 @@ def tell(choices: Sequence[Choice]) -> None:
     if not choices:
         return
     notice("chosen for these images; options you give override them:")
-    wide = max(len(write_value(choice.value)) for choice in choices)
+    wide = max(len(format_value(choice.value)) for choice in choices)
     for setting, value, reason in choices:
-        notice(f"  {setting.replace('_', ' '):<10}  {write_value(value):<{wide}}  {reason}")
+        notice(f"  {setting.replace('_', ' '):<10}  {format_value(value):<{wide}}  {reason}")

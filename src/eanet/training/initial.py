@@ -9,7 +9,7 @@ from eanet.console import notice
 from eanet.data.sources import natural_size
 from eanet.errors import EanetError, WrongArgumentError
 from eanet.models import Classifier, adapt_weights, create_model, load_model
-from eanet.models.registry import all_settings, read_name, write_name
+from eanet.models.registry import all_settings, format_model_name, parse_model_name
 from eanet.models.weights import model_digest
 from eanet.training.run_directory import CHECKPOINT, MODELS, RunDirectory
 
@@ -31,13 +31,13 @@ def with_architecture(settings: TrainSettings) -> TrainSettings:
         )
     own = {name: value for name, value in config.settings.items() if name not in RECIPE}
     if settings.model is not None:
-        name, asked = read_name(settings.model)
+        name, asked = parse_model_name(settings.model)
         if name != config.name or not asked.items() <= all_settings(name, own).items():
             raise WrongArgumentError(
-                f"{settings.init} is {write_name(config.name, own)}, not {settings.model}: leave "
-                "out --model or --init"
+                f"{settings.init} is {format_model_name(config.name, own)}, not {settings.model}: "
+                "leave out --model or --init"
             )
-    return settings.model_copy(update={"model": write_name(config.name, own)})
+    return settings.model_copy(update={"model": format_model_name(config.name, own)})
 
 
 def with_scale(settings: TrainSettings, asked: int | None) -> TrainSettings:
@@ -54,11 +54,11 @@ def with_scale(settings: TrainSettings, asked: int | None) -> TrainSettings:
         notice(f"image size {least}: what {settings.init} was made for")
         size = least
     assert settings.model is not None, "with_architecture set it"
-    name, own = read_name(settings.model)
+    name, own = parse_model_name(settings.model)
     patch_size = model.embedding.patch_size
     if create_model(name, image_size=size, **own).embedding.patch_size != patch_size:
         own["patch_size"] = patch_size
-    return settings.model_copy(update={"model": write_name(name, own), "image_size": size})
+    return settings.model_copy(update={"model": format_model_name(name, own), "image_size": size})
 
 
 def begin_with(model: Classifier, where: str | Path) -> None:

@@ -17,7 +17,7 @@ from eanet.data.splits import Dataset
 from eanet.device import resolve_device
 from eanet.files import alone, check_writable
 from eanet.models import Classifier, create_model
-from eanet.models.registry import read_name
+from eanet.models.registry import parse_model_name
 from eanet.models.weights import find_model, locate_model
 from eanet.training.defaults import decide, tell
 from eanet.training.engine import (
@@ -44,7 +44,7 @@ def launch(settings: TrainSettings) -> RunDirectory:
     """
     began = time.monotonic()
     if settings.model is not None:
-        read_name(settings.model)  # report a wrong name before reading the data
+        parse_model_name(settings.model)  # report a wrong name before reading the data
     check_outside(settings.output, settings.data)
     check_writable(settings.output)
     settings = with_architecture(located(settings))
@@ -147,7 +147,7 @@ def load_run_data(settings: TrainSettings, fabric: Fabric) -> Dataset:
 def fresh_model(settings: TrainSettings, dataset: Dataset) -> Classifier:
     """Create the model with its initial weights and normalisation, from the images or `init`."""
     assert settings.model is not None, "it is chosen before"
-    _, own = read_name(settings.model)  # take precedence over the recipe's
+    _, own = parse_model_name(settings.model)  # take precedence over the recipe's
     torch.manual_seed(derive_seed(settings.seed, WEIGHTS))
     model = create_model(
         settings.model,
