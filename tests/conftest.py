@@ -42,6 +42,7 @@ def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         cache = tmp_path_factory.mktemp("cache")
         patch.setenv("EANET_CACHE_DIR", str(cache))
         patch.setenv("TORCHINDUCTOR_CACHE_DIR", str(cache / "compiled"))
+        eanet.build_kernels()  # as every command does where work begins
         yield
 
 

@@ -15,6 +15,7 @@ from safetensors.numpy import save_file
 import eanet
 from eanet.cli import main
 from eanet.config import load_recipe, recipes
+from eanet.ops.kernels import status
 
 COMMANDS = [
     "train",
@@ -68,7 +69,7 @@ def test_the_help_names_every_command_without_waiting_for_torch() -> None:
 
 def test_the_version_is_told(capsys: Capture) -> None:
     assert main(["--version"]) == 0
-    assert capsys.readouterr().out == f"eanet {eanet.__version__}\n"
+    assert capsys.readouterr().out == f"eanet {eanet.__version__}\nkernels: {status()}\n"
 
 
 @pytest.mark.parametrize(

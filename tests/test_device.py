@@ -8,7 +8,6 @@ import torch
 
 from eanet.device import (
     device_or_other,
-    find_compiler,
     has_bf16,
     has_compiler,
     keep_compiled,
@@ -16,6 +15,7 @@ from eanet.device import (
     resolve_device,
 )
 from eanet.errors import EanetError
+from eanet.ops.kernels import find_compiler
 
 
 def offer(monkeypatch: pytest.MonkeyPatch, *, cuda: bool = False, mps: bool = False) -> None:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
         save_model,
     )
     from eanet.models.keras_import import import_keras
+    from eanet.ops.kernels import build_kernels
     from eanet.report.report import write_report as evaluate
 
 # Where each public name lives. Loaded on first use, so that `eanet --help` need not wait for torch.
@@ -35,6 +36,7 @@ _HOMES = {
     "TrainingResult": "eanet.api",
     "benchmark": "eanet.benchmarking.models",
     "benchmark_tokens": "eanet.benchmarking.tokens",
+    "build_kernels": "eanet.ops.kernels",
     "compare": "eanet.api",
     "create_model": "eanet.models",
     "evaluate": "eanet.report.report:write_report",
@@ -59,6 +61,7 @@ __all__ = [
     "TrainingResult",
     "benchmark",
     "benchmark_tokens",
+    "build_kernels",
     "compare",
     "create_model",
     "evaluate",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import ctypes
 import os
 import platform
@@ -11,6 +12,7 @@ import sysconfig
 import time
 from contextlib import suppress
 from pathlib import Path
+from tempfile import mkdtemp
 from typing import Literal
 
 import torch
@@ -18,9 +20,10 @@ from torch.utils._triton import has_triton
 
 from eanet.console import notice_once
 from eanet.errors import EanetError
-from eanet.files import cache_dir
+from eanet.files import cache_dir, private_folder
 
 COMPILER = "clang++" if sys.platform == "darwin" else "g++"  # of torch.compile, unless CXX says
+VARIABLE = "TORCHINDUCTOR_CACHE_DIR"  # where torch.compile keeps its code
 M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4  # from glibc's malloc.h
 
 Device = Literal["cpu", "cuda", "mps"]
@@ -94,21 +97,25 @@ def keep_freed_memory() -> None:
 def keep_compiled() -> None:
     """Make `torch.compile` keep its code in our cache folder, which survives a restart.
 
+    That code is run, so the folder must be the user's alone; if it cannot be, the code is kept in a
+    new folder, until this process ends. A folder that the user has chosen stays. PyTorch's own
+    choice would be one that others know the name of.
+
     A killed linker leaves an empty library, which would fail to load ever after. Empty libraries
     are therefore removed, except those of the last minute, which may still be being linked.
     """
-    folder = os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(cache_dir() / "compiled"))
-    for library in Path(folder).glob("*/*.so"):
+    if VARIABLE not in os.environ:
+        try:
+            os.environ[VARIABLE] = str(private_folder(cache_dir() / "compiled"))
+        except EanetError as error:
+            notice_once(f"compiled code is not kept for the next time: {error}")
+            os.environ[VARIABLE] = mkdtemp(prefix="eanet-compiled-")
+            atexit.register(shutil.rmtree, os.environ[VARIABLE], ignore_errors=True)
+    for library in Path(os.environ[VARIABLE]).glob("*/*.so"):
         with suppress(OSError):  # another process may have removed it
             state = library.stat()
             if state.st_size == 0 and time.time() - state.st_mtime > 60:
                 library.unlink()
-
-
-def find_compiler() -> str | None:
-    """Path of a C++ compiler: the one named by CXX, g++ or clang++."""
-    names = (os.environ.get("CXX", "g++"), "g++", "clang++")
-    return next(filter(None, map(shutil.which, names)), None)
 
 
 def has_compiler(device: Device) -> bool:

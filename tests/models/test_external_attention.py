@@ -9,9 +9,10 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from eanet import ExternalAttention, ExternalAttention2d
-from eanet.device import find_compiler, has_compiler
+from eanet.device import has_compiler
 from eanet.ops import external_attention as fused_attention
 from eanet.ops.double_normalization import double_normalize
+from eanet.ops.kernels import find_compiler
 
 
 def two_step_normalize(logits: Tensor) -> Tensor:

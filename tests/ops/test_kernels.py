@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from eanet.device import find_compiler
 from eanet.models.dropout import Dropout, random_bytes
 from eanet.models.self_attention import SelfAttention
 from eanet.ops import kernels
@@ -21,24 +18,15 @@ from eanet.ops.self_attention import _self_attend, fused_self_attention
 TYPES = [torch.float32, torch.bfloat16]
 SEED = torch.tensor(2**61 + 5)
 
-needs_compiler = pytest.mark.skipif(find_compiler() is None, reason="no C++ compiler here")
-
-
-@pytest.fixture
-def unbuilt(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    """An empty cache folder, with nothing loaded yet."""
-    monkeypatch.setenv("EANET_CACHE_DIR", str(tmp_path))
-    kernels.load.cache_clear()
-    yield tmp_path
-    kernels.load.cache_clear()
+needs_compiler = pytest.mark.skipif(kernels.find_compiler() is None, reason="no C++ compiler here")
 
 
 def both(function, x: Tensor, upstream: Tensor, patch: pytest.MonkeyPatch) -> list[list[Tensor]]:
     """Results and gradient, with kernels and without."""
     found = []
-    for load in (kernels.load, lambda **_: None):
+    for library in (kernels._library, None):
         with patch.context() as context:
-            context.setattr(kernels, "load", load)
+            context.setattr(kernels, "_library", library)
             leaf = x.clone().requires_grad_()
             results = function(leaf)
             results[0].backward(upstream)
@@ -59,7 +47,7 @@ def assert_close(ours: list[Tensor], expected: list[Tensor], dtype: torch.dtype)
 @pytest.mark.parametrize("threshold", [0, 51])
 @pytest.mark.parametrize("shape", [(3, 17, 16, 16), (2, 5, 3, 5), (1, 1, 1, 1), (2, 9, 4, 64)])
 def test_double_normalisation(shape, threshold, dtype, monkeypatch):
-    assert kernels.load(BFLOAT16=kernels.NUMBERS[dtype], HEADS=shape[2], SLOTS=shape[3])
+    assert kernels.library(dtype)
     torch.manual_seed(0)
     x, upstream = (3 * torch.randn(shape)).to(dtype), torch.randn(shape).to(dtype)
     ours, expected = both(
@@ -76,7 +64,7 @@ def test_double_normalisation(shape, threshold, dtype, monkeypatch):
 @pytest.mark.parametrize("shape", [(8, 33, 33), (5, 1, 1), (3, 256, 256)])
 @pytest.mark.parametrize("kept", [True, False])
 def test_map_of_self_attention(kept, shape, threshold, dtype, monkeypatch):
-    assert kernels.load(BFLOAT16=kernels.NUMBERS[dtype])
+    assert kernels.library(dtype)
     torch.manual_seed(0)
     scores, upstream = (3 * torch.randn(shape)).to(dtype), torch.randn(shape).to(dtype)
     unit = torch.eye(shape[-1], dtype=dtype).expand(shape)
@@ -94,7 +82,7 @@ def test_map_of_self_attention(kept, shape, threshold, dtype, monkeypatch):
 @pytest.mark.parametrize("tokens", [8, 9])  # random words per row: 1, 2
 def test_neither_groups_of_heads_nor_keeping_the_map_make_a_difference(tokens, built, monkeypatch):
     if not built:
-        monkeypatch.setattr(kernels, "load", lambda **_: None)
+        monkeypatch.setattr(kernels, "_library", None)
     torch.manual_seed(0)
     q, k, v = (torch.randn(7, tokens, 4, requires_grad=True) for _ in "qkv")
     found = []
@@ -158,7 +146,7 @@ def test_what_dropout_left_of_self_attention_is_left_in_the_gradient_of_its_valu
     built, monkeypatch
 ):
     if not built:
-        monkeypatch.setattr(kernels, "load", lambda **_: None)
+        monkeypatch.setattr(kernels, "_library", None)
     torch.manual_seed(0)
     q, k, v, upstream = torch.randn(4, 2, 3, 64, 4).unbind()
     y = fused_self_attention(q, k, v.requires_grad_(), Dropout(0.5).train())
@@ -169,7 +157,7 @@ def test_what_dropout_left_of_self_attention_is_left_in_the_gradient_of_its_valu
 @pytest.mark.parametrize("count", [1, 13, 2**18 + 3])
 def test_random_bytes_are_the_same_with_and_without_a_compiler(count, monkeypatch):
     ours = random_bytes(SEED, count)
-    monkeypatch.setattr(kernels, "load", lambda **_: None)
+    monkeypatch.setattr(kernels, "_library", None)
     assert torch.equal(random_bytes(SEED, count), ours)
     assert ours.shape == (count,)
 
@@ -213,15 +201,6 @@ def test_small_weights_of_a_softmax_are_as_accurate_as_large_ones(tokens):
     assert ((found - expected) / expected).abs().max() < 6e-7  # 5 units in the last place
 
 
-@pytest.mark.parametrize("cpu", ["Features\t: fp asimd", "CPU part\t: 0xd40", "flags\t: sse"])
-def test_machines_that_share_a_cache_are_told_apart_by_their_processors(cpu, tmp_path, monkeypatch):
-    monkeypatch.setattr(kernels, "CPUINFO", tmp_path / "cpuinfo")
-    kernels.CPUINFO.write_text(f"processor\t: 0\n{cpu}\n")
-    one = kernels._processor()
-    kernels.CPUINFO.write_text(f"processor\t: 0\n{cpu} and more\n")
-    assert kernels._processor() != one
-
-
 @pytest.mark.parametrize("function", [double_normalize, map_of_self_attention])
 def test_the_gradient_passes_where_the_values_did(function):
     torch.manual_seed(0)
@@ -232,49 +211,6 @@ def test_the_gradient_passes_where_the_values_did(function):
     (kept,) = torch.autograd.grad(y, x, upstream * y.detach().ne(0))
     assert y.eq(0).float().mean().item() == pytest.approx(0.5, abs=0.05)
     torch.testing.assert_close(whole, kept)
-
-
-@needs_compiler
-def test_kernels_are_built_once(unbuilt, monkeypatch):
-    assert kernels.load() is not None
-    (built,) = (unbuilt / "kernels").iterdir()
-    kernels.load.cache_clear()
-    monkeypatch.setattr(kernels.subprocess, "run", None)
-    assert kernels.load() is not None
-    assert list((unbuilt / "kernels").iterdir()) == [built]
-
-
-@needs_compiler
-def test_processes_that_compile_at_the_same_time_are_in_nobodys_way(unbuilt, monkeypatch):
-    build, others = kernels.subprocess.run, []
-
-    def build_with_company(*args, **kwargs):
-        built = build(*args, **kwargs)
-        if not others:
-            others.append(None)
-            others.append(kernels.load.__wrapped__())
-        return built
-
-    monkeypatch.setattr(kernels.subprocess, "run", build_with_company)
-    assert kernels.load() is not None
-    assert others[1] is not None
-    assert len(list((unbuilt / "kernels").iterdir())) == 1
-
-
-@pytest.mark.parametrize("compiler", [None, "false", "/no/such/compiler"])
-def test_a_compiler_that_is_missing_or_fails_costs_nothing_but_speed(
-    unbuilt, compiler, monkeypatch
-):
-    monkeypatch.setattr(kernels, "find_compiler", lambda: compiler)
-    assert kernels.load() is None
-    assert random_bytes(SEED, 5).shape == (5,)
-    assert not list(unbuilt.rglob("*.so"))
-
-
-def test_a_folder_that_cannot_be_written_costs_nothing_but_speed(unbuilt, monkeypatch):
-    (unbuilt / "kernels").write_text("in the way")
-    assert kernels.load() is None
-    assert random_bytes(SEED, 5).shape == (5,)
 
 
 @needs_compiler

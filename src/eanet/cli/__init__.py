@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import codecs
 import io
 import os
@@ -24,6 +25,7 @@ from eanet.cli import (
 from eanet.cli.parser import Commands, Parser
 from eanet.console import notice, report
 from eanet.errors import EanetError, describe
+from eanet.ops.kernels import status
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -81,6 +83,14 @@ def _run(arguments: Sequence[str] | None) -> int:
         return 1
 
 
+class _Version(argparse.Action):
+    """Prints the version, and whether the compiled kernels are there; looks only if asked."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
+        print(f"eanet {__version__}\nkernels: {status()}")  # noqa: T201 (a result)
+        parser.exit()
+
+
 def build_parser() -> Parser:
     """Build the parser of the complete command line."""
     parser = Parser(
@@ -88,7 +98,9 @@ def build_parser() -> Parser:
         description="Train, evaluate and use image classifiers built on external attention.",
         epilog="example:\n  eanet train digits\n  eanet train path/to/photos --epochs 20",
     )
-    parser.add_argument("--version", action="version", version=f"eanet {__version__}")
+    parser.add_argument(
+        "--version", action=_Version, nargs=0, help="show the version and the state of the kernels"
+    )
     commands = Commands(parser)
     own = (train, evaluate, predict, explain, compare, benchmark, datasets, lists, import_keras)
     for module in own:

@@ -22,6 +22,7 @@ from eanet.device import resolve_device
 from eanet.errors import EanetError, InvalidAnswersError, WrongArgumentError
 from eanet.models import Classifier, load_model
 from eanet.models.weights import check_head
+from eanet.ops.kernels import build_kernels
 
 BATCH_SIZE = 16  # per thread: small, so that its data fit in the CPU cache and memory is bounded
 T = TypeVar("T")
@@ -101,6 +102,8 @@ class Predictor:
         self.device = resolve_device(device)
         self.precision = precision
         self.model = model.to(self.device).eval()
+        if self.device == "cpu":
+            build_kernels()
 
     @property
     def classes(self) -> tuple[str, ...]:

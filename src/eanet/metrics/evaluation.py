@@ -21,6 +21,7 @@ from eanet.metrics.classes import ClassFigures, class_figures, macro_averages
 from eanet.metrics.intervals import wilson
 from eanet.models import Classifier
 from eanet.models.registry import unnamed_classes
+from eanet.ops.kernels import build_kernels
 
 BATCH_SIZE = 256
 
@@ -144,6 +145,7 @@ def evaluate(
     classes = match_classes(model.classes, images.classes)
     if device == "cpu":
         keep_freed_memory()
+        build_kernels()
     model = model.to(device).eval()
     logits = np.concatenate(list(_logits(model, images, device)))
     if not np.isfinite(logits).all():

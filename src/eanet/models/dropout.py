@@ -7,8 +7,6 @@ PyTorch draws one float per element on one thread, which takes most of a trainin
 
 from __future__ import annotations
 
-from ctypes import c_int64, c_uint64
-
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -31,12 +29,12 @@ PIECE = 2**15
 def random_bytes(seed: Tensor, count: int) -> Tensor:
     """Draw ``count`` uniform bytes from a seed of shape ()."""
     words = torch.empty(-(-count // 8), dtype=torch.int64)
-    kernel = kernels.load()
+    kernel = kernels.library()
     if kernel is None:
         words.numpy()[:] = _random_words(int(seed), len(words)).view(np.int64)
     else:
-        stream = c_uint64(int(seed)), c_int64(len(words))
-        kernel.random_words(*stream, kernels.pointer(words), torch.get_num_threads())
+        out = kernels.pointer(words)
+        kernel.random_words(int(seed), len(words), out, torch.get_num_threads())
     drawn: Tensor = words.view(torch.uint8)[:count]
     return drawn
 

@@ -119,7 +119,7 @@ class ExternalAttention(nn.Module):
         if not self._multiplies_weights():
             a = double_normalize(self.logits(x), self.dropout)  # (B, N, h, S)
             y = self.output(self._read(a).flatten(2))  # (B, N, c*d) -> (B, N, d)
-        elif is_plain(self.dropout, Dropout) and can_fuse(x, self.heads, self.slots):
+        elif is_plain(self.dropout, Dropout) and can_fuse(x):
             self._check(x)
             y = fused_attention(x, self._w_in(), self._w_out(), self.heads, self.dropout)
             y = y + self._bias().to(y.dtype)

@@ -5,7 +5,6 @@ Guo et al., 2021, arXiv 2105.02358, section 3.2, equation 6.
 
 from __future__ import annotations
 
-import ctypes
 from typing import Any, cast
 
 import torch
@@ -15,8 +14,6 @@ from torch.autograd.function import once_differentiable
 from eanet.models.dropout import Dropout, scaled_mask
 from eanet.ops import kernels
 from eanet.ops.dispatch import is_plain, is_traced, needs_formulas
-
-c_int64, c_uint64 = ctypes.c_int64, ctypes.c_uint64
 
 
 def double_normalize(logits: Tensor, dropout: Dropout | None = None) -> Tensor:
@@ -93,7 +90,7 @@ class _DoubleNormalize(torch.autograd.Function):
 def _compute(logits: Tensor, seed: Tensor, threshold: int) -> tuple[Tensor, Tensor, Tensor]:
     """Return the map after dropout, the map before it (empty if nothing is dropped) and r."""
     logits = logits.contiguous()
-    kernel = _kernel(logits)
+    kernel = kernels.library(logits.dtype)
     if kernel is None:
         a, r = _forward(logits)
         if not threshold:
@@ -102,7 +99,9 @@ def _compute(logits: Tensor, seed: Tensor, threshold: int) -> tuple[Tensor, Tens
     a, r = torch.empty_like(logits), logits.new_empty((*logits.shape[:3], 1), dtype=torch.float32)
     dropped = torch.empty_like(logits) if threshold else logits.new_empty(0)
     tensors = (kernels.pointer(t) for t in (logits, a, dropped, r))
-    kernel.normalize_forward(*tensors, *_arguments(logits, seed, threshold))
+    kernel.normalize_forward(
+        a.dtype == torch.bfloat16, *tensors, *_arguments(logits, seed, threshold)
+    )
     return (dropped, a, r) if threshold else (a, dropped, r)
 
 
@@ -123,13 +122,15 @@ def _(logits: Tensor, seed: Tensor, threshold: int) -> tuple[Tensor, Tensor, Ten
 def _normalize_and_drop_backward(
     upstream: Tensor, a: Tensor, r: Tensor, seed: Tensor, threshold: int
 ) -> Tensor:
-    kernel = _kernel(a)
+    kernel = kernels.library(a.dtype)
     if kernel is None:
         mask = _mask(a, seed, threshold) if threshold else 1
         return _backward(mask * upstream, a, r).to(a.dtype)
     gradient, upstream = torch.empty_like(a), upstream.contiguous()
     tensors = (kernels.pointer(t) for t in (upstream, a, r, gradient))
-    kernel.normalize_backward(*tensors, None, *_arguments(a, seed, threshold))
+    kernel.normalize_backward(
+        a.dtype == torch.bfloat16, *tensors, None, *_arguments(a, seed, threshold)
+    )
     return gradient
 
 
@@ -153,17 +154,8 @@ def _differentiate(ctx: Any, gradient: Tensor, *_: Any) -> tuple[Tensor, None, N
 _normalize_and_drop.register_autograd(_differentiate, setup_context=_keep)
 
 
-def _kernel(x: Tensor) -> ctypes.CDLL | None:
-    if x.dtype not in kernels.NUMBERS:
-        return None
-    heads, slots = x.shape[2:]
-    return kernels.load(BFLOAT16=kernels.NUMBERS[x.dtype], HEADS=heads, SLOTS=slots)
-
-
-def _arguments(x: Tensor, seed: Tensor, threshold: int) -> tuple[Any, ...]:
-    images, tokens = x.shape[:2]
-    shape = c_int64(images), c_int64(tokens)
-    return *shape, c_uint64(int(seed)), threshold, torch.get_num_threads()
+def _arguments(x: Tensor, seed: Tensor, threshold: int) -> tuple[int, ...]:
+    return *x.shape, int(seed), threshold, torch.get_num_threads()
 
 
 def _mask(a: Tensor, seed: Tensor, threshold: int) -> Tensor:

@@ -20,19 +20,16 @@ from eanet.ops.dispatch import autocast_type, is_traced, needs_formulas, needs_g
 
 GROUP_BYTES = 2**20  # of the map, per group and thread: the L2 cache of many processors
 
-c_int64, c_uint64 = ctypes.c_int64, ctypes.c_uint64
 
-
-def can_fuse(x: Tensor, heads: int, slots: int) -> bool:
+def can_fuse(x: Tensor) -> bool:
     """Return whether `fused_attention` supports these tokens, in autocast's type if that is on."""
     if x.device.type != "cpu" or torch.compiler.is_exporting() or needs_formulas(x):
         return False
-    number = kernels.NUMBERS.get(autocast_type(x))
-    return number is not None and _is_built(number, heads, slots)
+    return _is_built(autocast_type(x))
 
 
-def _is_built(number: int, heads: int, slots: int) -> bool:
-    return kernels.load(BFLOAT16=number, HEADS=heads, SLOTS=slots) is not None
+def _is_built(dtype: torch.dtype) -> bool:
+    return kernels.library(dtype) is not None
 
 
 # All that torch.compiler.assume_constant_result does, without importing the compiler.
@@ -65,7 +62,7 @@ def _compute(
     """Return ``(B, N, d)``; if ``kept``, the map ``(B, N, h*S)`` and its divisors ``(B, N, h)``."""
     x = x.contiguous()
     images, tokens, width = *x.shape[:2], len(w_in)
-    kernel = _kernel(x, heads, width)
+    kernel, is_bfloat16 = _kernel(x), x.dtype == torch.bfloat16
     y, (a, sums) = torch.empty_like(x), _kept(x, w_in, heads, kept)
     w_in, w_out = w_in.mT, w_out.mT
     size = _group(x, width)
@@ -78,7 +75,10 @@ def _compute(
         tensors = (kernels.pointer(t) for t in (logits, whole, logits))
         of_sums = kernels.pointer(sums[here]) if kept else None
         kernel.normalize_forward(
-            *tensors, of_sums, *_arguments(x[here], width, first, seed, threshold)
+            is_bfloat16,
+            *tensors,
+            of_sums,
+            *_arguments(x[here], heads, width, first, seed, threshold),
         )
         left = logits if threshold else whole  # (b*N, h*S)
         torch.mm(left, w_out, out=y[here].view(rows.shape))
@@ -116,7 +116,7 @@ def _attend_backward(
     """Return the gradients of ``x``, ``w_in`` and ``w_out``."""
     upstream, x = upstream.contiguous(), x.contiguous()
     images, tokens, width = a.shape
-    kernel = _kernel(x, sums.shape[2], width)
+    kernel, is_bfloat16 = _kernel(x), x.dtype == torch.bfloat16
     of_x = torch.empty_like(x)
     # In single precision, as they are summed over groups; that of w_in is transposed.
     of_w_in = x.new_zeros(w_in.mT.shape, dtype=torch.float32)  # (d, h*S)
@@ -129,7 +129,8 @@ def _attend_backward(
         g = torch.mm(of_y, w_out, out=buffers[0, : len(rows)])  # (b*N, h*S)
         left = buffers[1, : len(rows)] if threshold else a[here].flatten(0, 1)  # (b*N, h*S)
         tensors = (kernels.pointer(t) for t in (g, a[here], sums[here], g, left))
-        kernel.normalize_backward(*tensors, *_arguments(x[here], width, first, seed, threshold))
+        arguments = _arguments(x[here], sums.shape[2], width, first, seed, threshold)
+        kernel.normalize_backward(is_bfloat16, *tensors, *arguments)
         torch.mm(g, w_in, out=of_x[here].view(rows.shape))
         of_w_in += torch.mm(rows.mT, g)
         of_w_out += torch.mm(of_y.mT, left)
@@ -159,18 +160,19 @@ def _differentiate(ctx: Any, upstream: Tensor, *_: Any) -> tuple[Tensor | None, 
 _attend.register_autograd(_differentiate, setup_context=_keep)
 
 
-def _kernel(x: Tensor, heads: int, width: int) -> ctypes.CDLL:
-    number = kernels.NUMBERS[x.dtype]
-    kernel = kernels.load(BFLOAT16=number, HEADS=heads, SLOTS=width // heads)
+def _kernel(x: Tensor) -> ctypes.CDLL:
+    kernel = kernels.library(x.dtype)
     assert kernel is not None  # checked by can_fuse
     return kernel
 
 
-def _arguments(x: Tensor, width: int, first: int, seed: Tensor, threshold: int) -> tuple[Any, ...]:
+def _arguments(
+    x: Tensor, heads: int, width: int, first: int, seed: Tensor, threshold: int
+) -> tuple[int, ...]:
     """Return the last arguments of the kernels, for images ``x`` of a batch from ``first`` on."""
     images, tokens = x.shape[:2]
-    drawn = c_uint64(int(advance(seed, first * tokens, width)))
-    return c_int64(images), c_int64(tokens), drawn, threshold, torch.get_num_threads()
+    drawn = int(advance(seed, first * tokens, width))
+    return images, tokens, heads, width // heads, drawn, threshold, torch.get_num_threads()
 
 
 def _group(x: Tensor, width: int) -> int:

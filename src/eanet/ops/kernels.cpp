@@ -1,64 +1,49 @@
 // Loops over attention maps that tensor operations cannot run at the speed of a processor's vector
-// units. Compiled by kernels.py: random words without macros, softmax with BFLOAT16, the double
-// normalisation with BFLOAT16, HEADS and SLOTS.
+// units. Compiled by kernels.py, which also lists the functions that it calls (extern "C").
 
 #include <cmath>
 #include <cstdint>
 #include <cstring>
 #include <vector>
 
-// Eight random bytes: the finaliser of SplitMix64 applied to the counter i of a stream (Steele, Lea
-// and Flood, 2014, "Fast Splittable Pseudorandom Number Generators", figure 17).
-static inline uint64_t random_word(uint64_t seed, uint64_t i) {
-    uint64_t z = seed + (i + 1) * 0x9e3779b97f4a7c15u;
-    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
-    z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
-    return z ^ (z >> 31);
-}
+// ---- Types: float and bfloat16; all arithmetic is in float.
 
-#ifndef BFLOAT16
+struct bfloat16 {
+    uint16_t bits;  // the upper half of a float
+};
 
-extern "C" void random_words(uint64_t seed, int64_t count, uint64_t *words, int threads) {
-#pragma omp parallel for num_threads(threads)
-    for (int64_t i = 0; i < count; i++) words[i] = random_word(seed, i);
-}
-
-#else
-
-#if BFLOAT16
-typedef uint16_t number;
-static inline float widen(number x) {
-    uint32_t bits = uint32_t(x) << 16;
+static inline float widen(float x) { return x; }
+static inline float widen(bfloat16 x) {
+    const uint32_t bits = uint32_t(x.bits) << 16;
     float wide;
     std::memcpy(&wide, &bits, 4);
     return wide;
 }
-static inline number narrow(float x) {  // to nearest, ties to even; the low half of a NaN is 0 here
-    uint32_t bits;
-    std::memcpy(&bits, &x, 4);
-    return number((bits + 0x7fff + ((bits >> 16) & 1)) >> 16);
-}
-#else
-typedef float number;
-static inline float widen(number x) { return x; }
-static inline number narrow(float x) { return x; }
-#endif
 
-// exp(x) for x <= 0, in operations that all have a vector form: a polynomial times 2**n. Accurate
-// to 3 units in the last place (coefficients of Cephes' expf), or to 4e-6 for results in bfloat16
-// and on processors without fused multiply-add.
-static inline float exponential(float x) {
+template <class Number> static inline Number narrow(float x);
+template <> inline float narrow<float>(float x) { return x; }
+template <> inline bfloat16 narrow<bfloat16>(float x) {  // to nearest, ties to even
+    uint32_t bits;  // the low half of a NaN is 0 here
+    std::memcpy(&bits, &x, 4);
+    return {uint16_t((bits + 0x7fff + ((bits >> 16) & 1)) >> 16)};
+}
+
+// ---- exp(x) for x <= 0, in operations that all have a vector form: a polynomial times 2**n.
+
+static inline float scale_by_power(float p, float n) {  // p * 2**n: n is added to the exponent
+    int32_t bits;
+    std::memcpy(&bits, &p, 4);
+    bits += int32_t(n) * (1 << 23);
+    std::memcpy(&p, &bits, 4);
+    return p;
+}
+
+template <class Number> static inline float exponential(float x);
+
+// Accurate to 3 units in the last place (coefficients of Cephes' expf), or to 4e-6 on processors
+// without fused multiply-add.
+template <> inline float exponential<float>(float x) {
     x = x < -87.0f ? -87.0f : x;
-#if BFLOAT16
-    const float t = x * 1.44269504f;
-    const float n = std::rint(t);
-    const float f = t - n;
-    float p = 0.0095700864f;
-    p = p * f + 0.055917852f;
-    p = p * f + 0.24024744f;
-    p = p * f + 0.69312179f;
-    p = p * f + 0.99999928f;
-#else
     float n = std::rint(x * 1.44269504f);
 #if defined(__FMA__) || defined(__ARM_FEATURE_FMA)  // what the compiler may not reorder
     float f = std::fma(n, 2.12194440e-4f, std::fma(n, -0.693359375f, x));
@@ -71,13 +56,36 @@ static inline float exponential(float x) {
     p = p * f + 4.1665795894e-2f;
     p = p * f + 1.6666665459e-1f;
     p = p * f + 5.0000001201e-1f;
-    p = p * f * f + f + 1.0f;
-#endif
-    int32_t bits;  // of p; n is added to its exponent
-    std::memcpy(&bits, &p, 4);
-    bits += int32_t(n) * (1 << 23);
-    std::memcpy(&p, &bits, 4);
-    return p;
+    return scale_by_power(p * f * f + f + 1.0f, n);
+}
+
+// Accurate to 4e-6, for results in bfloat16.
+template <> inline float exponential<bfloat16>(float x) {
+    x = x < -87.0f ? -87.0f : x;
+    const float t = x * 1.44269504f;
+    const float n = std::rint(t);
+    const float f = t - n;
+    float p = 0.0095700864f;
+    p = p * f + 0.055917852f;
+    p = p * f + 0.24024744f;
+    p = p * f + 0.69312179f;
+    return scale_by_power(p * f + 0.99999928f, n);
+}
+
+// ---- Random bytes, and dropout by them.
+
+// Eight random bytes: the finaliser of SplitMix64 applied to the counter i of a stream (Steele, Lea
+// and Flood, 2014, "Fast Splittable Pseudorandom Number Generators", figure 17).
+static inline uint64_t random_word(uint64_t seed, uint64_t i) {
+    uint64_t z = seed + (i + 1) * 0x9e3779b97f4a7c15u;
+    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
+    z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
+    return z ^ (z >> 31);
+}
+
+extern "C" void random_words(uint64_t seed, int64_t count, uint64_t *words, int threads) {
+#pragma omp parallel for num_threads(threads)
+    for (int64_t i = 0; i < count; i++) words[i] = random_word(seed, i);
 }
 
 // A random byte for each entry of a row. Every row starts at a new word.
@@ -89,69 +97,71 @@ static inline void random_row(uint64_t seed, int64_t row, int64_t width, uint64_
 }
 
 // A row of the map times scale, with 0 for the entries whose random byte is below the threshold.
+template <class Number>
 static inline void drop_row(const float *row, float scale, const uint64_t *words, int threshold,
-                            int64_t width, number *dropped) {
+                            int64_t width, Number *dropped) {
     const uint8_t *bytes = reinterpret_cast<const uint8_t *>(words);
 #pragma omp simd
     for (int64_t c = 0; c < width; c++)
-        dropped[c] = bytes[c] < threshold ? number(0) : narrow(row[c] * scale);
+        dropped[c] = narrow<Number>(bytes[c] < threshold ? 0.0f : row[c] * scale);
 }
 
-#ifndef HEADS
+static inline float scale_of_kept(int threshold) { return 256.0f / float(256 - threshold); }
+
+// ---- Softmax, for self-attention.
 
 // Writes the exponentials of a row, less their maximum, to e; returns the inverse of their sum.
-static inline float exponentials(const number *row, int64_t width, float *e) {
+template <class Number>
+static inline float exponentials(const Number *row, int64_t width, float *e) {
     float top = -INFINITY, sum = 0;
 #pragma omp simd reduction(max : top)
     for (int64_t c = 0; c < width; c++) top = widen(row[c]) > top ? widen(row[c]) : top;
 #pragma omp simd reduction(+ : sum)
     for (int64_t c = 0; c < width; c++) {
-        e[c] = exponential(widen(row[c]) - top);
+        e[c] = exponential<Number>(widen(row[c]) - top);
         sum += e[c];
     }
     return 1.0f / sum;
 }
 
-// Replaces each row of scores (rows, width) by its softmax, after dropout with probability
-// threshold / 256. Writes that before dropout to map unless null; without dropout, to it alone.
-extern "C" void softmax_forward(number *scores, number *map, int64_t rows, int64_t width,
-                                uint64_t seed, int threshold, int threads) {
-    const float kept = 256.0f / float(256 - threshold);
+template <class Number>
+static void softmax_forward(Number *scores, Number *map, int64_t rows, int64_t width,
+                            uint64_t seed, int threshold, int threads) {
+    const float kept = scale_of_kept(threshold);
 #pragma omp parallel num_threads(threads)
     {
         std::vector<float> e(width);
         std::vector<uint64_t> words(words_of(width));
 #pragma omp for
         for (int64_t row = 0; row < rows; row++) {
-            number *s = scores + row * width;
+            Number *s = scores + row * width;
             const float scale = exponentials(s, width, e.data());
             if (map)
 #pragma omp simd
-                for (int64_t c = 0; c < width; c++) map[row * width + c] = narrow(e[c] * scale);
+                for (int64_t c = 0; c < width; c++)
+                    map[row * width + c] = narrow<Number>(e[c] * scale);
             if (threshold) {
                 random_row(seed, row, width, words.data());
                 drop_row(e.data(), scale * kept, words.data(), threshold, width, s);
             } else if (!map) {
 #pragma omp simd
-                for (int64_t c = 0; c < width; c++) s[c] = narrow(e[c] * scale);
+                for (int64_t c = 0; c < width; c++) s[c] = narrow<Number>(e[c] * scale);
             }
         }
     }
 }
 
-// Replaces scores (rows, width) as softmax_forward does, and upstream, the gradient of that, by the
-// gradient of the scores. If the map is given, what is in scores does not matter, and without
-// dropout they stay so.
-extern "C" void softmax_backward(number *scores, const number *map, number *upstream, int64_t rows,
-                                 int64_t width, uint64_t seed, int threshold, int threads) {
-    const float kept = 256.0f / float(256 - threshold);
+template <class Number>
+static void softmax_backward(Number *scores, const Number *map, Number *upstream, int64_t rows,
+                             int64_t width, uint64_t seed, int threshold, int threads) {
+    const float kept = scale_of_kept(threshold);
 #pragma omp parallel num_threads(threads)
     {
         std::vector<float> g(width), a(width);
         std::vector<uint64_t> words(words_of(width));
 #pragma omp for
         for (int64_t row = 0; row < rows; row++) {
-            number *s = scores + row * width, *u = upstream + row * width;
+            Number *s = scores + row * width, *u = upstream + row * width;
             if (map) {
 #pragma omp simd
                 for (int64_t c = 0; c < width; c++) a[c] = widen(map[row * width + c]);
@@ -172,134 +182,159 @@ extern "C" void softmax_backward(number *scores, const number *map, number *upst
                 for (int64_t c = 0; c < width; c++) g[c] = widen(u[c]);
                 if (!map)
 #pragma omp simd
-                    for (int64_t c = 0; c < width; c++) s[c] = narrow(a[c]);
+                    for (int64_t c = 0; c < width; c++) s[c] = narrow<Number>(a[c]);
             }
             float inner = 0;
 #pragma omp simd reduction(+ : inner)
             for (int64_t c = 0; c < width; c++) inner += a[c] * g[c];
 #pragma omp simd
-            for (int64_t c = 0; c < width; c++) u[c] = narrow(a[c] * (g[c] - inner));
+            for (int64_t c = 0; c < width; c++) u[c] = narrow<Number>(a[c] * (g[c] - inner));
         }
     }
 }
 
-#else
+// Replaces each row of scores (rows, width) by its softmax, after dropout with probability
+// threshold / 256. Writes that before dropout to map unless null; without dropout, to it alone.
+extern "C" void softmax_forward(int is_bfloat16, void *scores, void *map, int64_t rows,
+                                int64_t width, uint64_t seed, int threshold, int threads) {
+    if (is_bfloat16)
+        softmax_forward((bfloat16 *)scores, (bfloat16 *)map, rows, width, seed, threshold, threads);
+    else
+        softmax_forward((float *)scores, (float *)map, rows, width, seed, threshold, threads);
+}
 
-constexpr int WIDTH = HEADS * SLOTS;     // entries of a token's row
-constexpr int WORDS = (WIDTH + 7) / 8;   // words with a byte for each of them
-constexpr float LEAST = 1e-30f;          // a smaller sum has lost its precision
-#define ALIGNED alignas(64)
+// Replaces scores (rows, width) as softmax_forward does, and upstream, the gradient of that, by the
+// gradient of the scores. If the map is given, what is in scores does not matter, and without
+// dropout they stay so.
+extern "C" void softmax_backward(int is_bfloat16, void *scores, const void *map, void *upstream,
+                                 int64_t rows, int64_t width, uint64_t seed, int threshold,
+                                 int threads) {
+    if (is_bfloat16)
+        softmax_backward((bfloat16 *)scores, (const bfloat16 *)map, (bfloat16 *)upstream, rows,
+                         width, seed, threshold, threads);
+    else
+        softmax_backward((float *)scores, (const float *)map, (float *)upstream, rows, width, seed,
+                         threshold, threads);
+}
+
+// ---- Double normalisation, for external attention.
+
+constexpr float LEAST = 1e-30f;  // a smaller sum has lost its precision
 
 // The softmax over slots of one token and head from logarithms: slow, but safe for any values.
-static float careful(const number *logits, const float *top, const float *scale, float *weights) {
+template <class Number>
+static float careful(const Number *logits, const float *top, const float *scale, int slots,
+                     float *weights) {
     float highest = -INFINITY, sum = 0;
-    for (int s = 0; s < SLOTS; s++) {
+    for (int s = 0; s < slots; s++) {
         weights[s] = widen(logits[s]) - top[s] + std::log(scale[s]);
         highest = weights[s] > highest ? weights[s] : highest;
     }
-    for (int s = 0; s < SLOTS; s++) sum += weights[s] = std::exp(weights[s] - highest);
-    for (int s = 0; s < SLOTS; s++) weights[s] /= sum;
+    for (int s = 0; s < slots; s++) sum += weights[s] = std::exp(weights[s] - highest);
+    for (int s = 0; s < slots; s++) weights[s] /= sum;
     return std::exp(highest) * sum;
 }
 
-// Writes the map (B, N, h, S) of logits (B, N, h, S), an image at a time, which stays in cache; its
-// divisors to sums (B, N, h), which may be null; and if threshold > 0, the map after dropout with
-// probability threshold / 256 to dropped (B, N, h, S). map and dropped (written last) may alias
-// logits.
-extern "C" void normalize_forward(const number *logits, number *map, number *dropped, float *sums,
-                                  int64_t images, int64_t tokens, uint64_t seed, int threshold,
-                                  int threads) {
-    const float kept = 256.0f / float(256 - threshold);
+// SLOTS is the number of slots if the loops over them are to be compiled for it, else 0.
+template <class Number, int SLOTS>
+static void normalize_forward(const Number *logits, Number *map, Number *dropped, float *sums,
+                              int64_t images, int64_t tokens, int heads, int slots_given,
+                              uint64_t seed, int threshold, int threads) {
+    const int slots = SLOTS ? SLOTS : slots_given, width = heads * slots;
+    const float kept = scale_of_kept(threshold);
 #pragma omp parallel num_threads(threads)
     {
-        std::vector<float> exponentials(tokens * WIDTH);
-        ALIGNED float top[WIDTH], scale[WIDTH], weights[WIDTH];
-        ALIGNED uint64_t words[WORDS];
+        std::vector<float> exponentials(tokens * width), buffer(3 * width);
+        std::vector<uint64_t> words(words_of(width));
+        float *top = buffer.data(), *scale = top + width, *weights = scale + width;
 #pragma omp for
         for (int64_t image = 0; image < images; image++) {
-            const number *in = logits + image * tokens * WIDTH;
-            for (int c = 0; c < WIDTH; c++) top[c] = widen(in[c]), scale[c] = 0;
+            const Number *in = logits + image * tokens * width;
+            for (int c = 0; c < width; c++) top[c] = widen(in[c]), scale[c] = 0;
             for (int64_t n = 1; n < tokens; n++)
 #pragma omp simd
-                for (int c = 0; c < WIDTH; c++) {
-                    float x = widen(in[n * WIDTH + c]);
+                for (int c = 0; c < width; c++) {
+                    float x = widen(in[n * width + c]);
                     top[c] = x > top[c] ? x : top[c];
                 }
             for (int64_t n = 0; n < tokens; n++) {
-                float *e = exponentials.data() + n * WIDTH;
+                float *e = exponentials.data() + n * width;
 #pragma omp simd
-                for (int c = 0; c < WIDTH; c++) {
-                    e[c] = exponential(widen(in[n * WIDTH + c]) - top[c]);
+                for (int c = 0; c < width; c++) {
+                    e[c] = exponential<Number>(widen(in[n * width + c]) - top[c]);
                     scale[c] += e[c];
                 }
             }
 #pragma omp simd
-            for (int c = 0; c < WIDTH; c++) scale[c] = 1.0f / scale[c];
+            for (int c = 0; c < width; c++) scale[c] = 1.0f / scale[c];
             for (int64_t n = 0; n < tokens; n++) {
-                const float *e = exponentials.data() + n * WIDTH;
+                const float *e = exponentials.data() + n * width;
                 const int64_t row = image * tokens + n;
-                for (int h = 0; h < HEADS; h++) {
-                    const int first = h * SLOTS;
+                for (int h = 0; h < heads; h++) {
+                    const int first = h * slots;
                     float sum = 0;
 #pragma omp simd reduction(+ : sum)
-                    for (int c = first; c < first + SLOTS; c++) {
+                    for (int c = first; c < first + slots; c++) {
                         weights[c] = e[c] * scale[c];
                         sum += weights[c];
                     }
                     const float inverse = 1.0f / sum;
 #pragma omp simd
-                    for (int c = first; c < first + SLOTS; c++) weights[c] *= inverse;
+                    for (int c = first; c < first + slots; c++) weights[c] *= inverse;
                     if (sum < LEAST)
-                        sum = careful(in + n * WIDTH + first, top + first, scale + first,
+                        sum = careful(in + n * width + first, top + first, scale + first, slots,
                                       weights + first);
-                    if (sums) sums[row * HEADS + h] = sum;
+                    if (sums) sums[row * heads + h] = sum;
                 }
 #pragma omp simd
-                for (int c = 0; c < WIDTH; c++) map[row * WIDTH + c] = narrow(weights[c]);
+                for (int c = 0; c < width; c++) map[row * width + c] = narrow<Number>(weights[c]);
                 if (threshold) {
-                    random_row(seed, row, WIDTH, words);
-                    drop_row(weights, kept, words, threshold, WIDTH, dropped + row * WIDTH);
+                    random_row(seed, row, width, words.data());
+                    drop_row(weights, kept, words.data(), threshold, width, dropped + row * width);
                 }
             }
         }
     }
 }
 
-// Writes the gradient (B, N, h, S) of the logits and, if threshold > 0, the map after dropout to
-// dropped unless null. upstream is the gradient of the map after dropout; gradient may alias it.
-extern "C" void normalize_backward(const number *upstream, const number *map, const float *sums,
-                                   number *gradient, number *dropped, int64_t images,
-                                   int64_t tokens, uint64_t seed, int threshold, int threads) {
-    const float kept = 256.0f / float(256 - threshold);
+template <class Number, int SLOTS>
+static void normalize_backward(const Number *upstream, const Number *map, const float *sums,
+                               Number *gradient, Number *dropped, int64_t images, int64_t tokens,
+                               int heads, int slots_given, uint64_t seed, int threshold,
+                               int threads) {
+    const int slots = SLOTS ? SLOTS : slots_given, width = heads * slots;
+    const float kept = scale_of_kept(threshold);
 #pragma omp parallel num_threads(threads)
     {
-        std::vector<float> through_slots(tokens * WIDTH);
-        ALIGNED float total[WIDTH], g[WIDTH], a[WIDTH];
-        ALIGNED uint64_t words[WORDS];
+        std::vector<float> through_slots(tokens * width), buffer(3 * width);
+        std::vector<uint64_t> words(words_of(width));
+        float *total = buffer.data(), *g = total + width, *a = g + width;
 #pragma omp for
         for (int64_t image = 0; image < images; image++) {
-            for (int c = 0; c < WIDTH; c++) total[c] = 0;
+            for (int c = 0; c < width; c++) total[c] = 0;
             for (int64_t n = 0; n < tokens; n++) {
                 const int64_t row = image * tokens + n;
-                float *s = through_slots.data() + n * WIDTH;
+                float *s = through_slots.data() + n * width;
 #pragma omp simd
-                for (int c = 0; c < WIDTH; c++) {
-                    a[c] = widen(map[row * WIDTH + c]);
-                    g[c] = widen(upstream[row * WIDTH + c]);
+                for (int c = 0; c < width; c++) {
+                    a[c] = widen(map[row * width + c]);
+                    g[c] = widen(upstream[row * width + c]);
                 }
                 if (threshold) {
-                    random_row(seed, row, WIDTH, words);
-                    const uint8_t *bytes = reinterpret_cast<const uint8_t *>(words);
+                    random_row(seed, row, width, words.data());
+                    const uint8_t *bytes = reinterpret_cast<const uint8_t *>(words.data());
 #pragma omp simd
-                    for (int c = 0; c < WIDTH; c++) g[c] = bytes[c] < threshold ? 0 : g[c] * kept;
-                    if (dropped) drop_row(a, kept, words, threshold, WIDTH, dropped + row * WIDTH);
+                    for (int c = 0; c < width; c++) g[c] = bytes[c] < threshold ? 0 : g[c] * kept;
+                    if (dropped)
+                        drop_row(a, kept, words.data(), threshold, width, dropped + row * width);
                 }
-                for (int first = 0; first < WIDTH; first += SLOTS) {
+                for (int h = 0; h < heads; h++) {
+                    const int first = h * slots;
                     float inner = 0;
 #pragma omp simd reduction(+ : inner)
-                    for (int c = first; c < first + SLOTS; c++) inner += a[c] * g[c];
+                    for (int c = first; c < first + slots; c++) inner += a[c] * g[c];
 #pragma omp simd
-                    for (int c = first; c < first + SLOTS; c++) {
+                    for (int c = first; c < first + slots; c++) {
                         s[c] = a[c] * (g[c] - inner);
                         total[c] += s[c];
                     }
@@ -307,19 +342,69 @@ extern "C" void normalize_backward(const number *upstream, const number *map, co
             }
             for (int64_t n = 0; n < tokens; n++) {
                 const int64_t row = image * tokens + n;
-                const float *s = through_slots.data() + n * WIDTH;
-                for (int h = 0; h < HEADS; h++) {
-                    const float sum = sums[row * HEADS + h];
+                const float *s = through_slots.data() + n * width;
+                for (int h = 0; h < heads; h++) {
+                    const float sum = sums[row * heads + h];
 #pragma omp simd
-                    for (int c = h * SLOTS; c < (h + 1) * SLOTS; c++)
-                        g[c] = s[c] - widen(map[row * WIDTH + c]) * (sum * total[c]);
+                    for (int c = h * slots; c < (h + 1) * slots; c++)
+                        g[c] = s[c] - widen(map[row * width + c]) * (sum * total[c]);
                 }
 #pragma omp simd
-                for (int c = 0; c < WIDTH; c++) gradient[row * WIDTH + c] = narrow(g[c]);
+                for (int c = 0; c < width; c++) gradient[row * width + c] = narrow<Number>(g[c]);
             }
         }
     }
 }
 
-#endif
-#endif
+// The numbers of slots in use have loops of their own; all others share one.
+template <class Number, class... Arguments>
+static void normalize_forward(int slots, Arguments... arguments) {
+    switch (slots) {
+        case 16: return normalize_forward<Number, 16>(arguments...);
+        case 32: return normalize_forward<Number, 32>(arguments...);
+        case 64: return normalize_forward<Number, 64>(arguments...);
+        default: return normalize_forward<Number, 0>(arguments...);
+    }
+}
+template <class Number, class... Arguments>
+static void normalize_backward(int slots, Arguments... arguments) {
+    switch (slots) {
+        case 16: return normalize_backward<Number, 16>(arguments...);
+        case 32: return normalize_backward<Number, 32>(arguments...);
+        case 64: return normalize_backward<Number, 64>(arguments...);
+        default: return normalize_backward<Number, 0>(arguments...);
+    }
+}
+
+// Writes the map (B, N, h, S) of logits (B, N, h, S), an image at a time, which stays in cache; its
+// divisors to sums (B, N, h), which may be null; and if threshold > 0, the map after dropout with
+// probability threshold / 256 to dropped (B, N, h, S). map and dropped (written last) may alias
+// logits.
+extern "C" void normalize_forward(int is_bfloat16, const void *logits, void *map, void *dropped,
+                                  float *sums, int64_t images, int64_t tokens, int heads, int slots,
+                                  uint64_t seed, int threshold, int threads) {
+    if (tokens == 0) return;
+    if (is_bfloat16)
+        normalize_forward<bfloat16>(slots, (const bfloat16 *)logits, (bfloat16 *)map,
+                                    (bfloat16 *)dropped, sums, images, tokens, heads, slots, seed,
+                                    threshold, threads);
+    else
+        normalize_forward<float>(slots, (const float *)logits, (float *)map, (float *)dropped, sums,
+                                 images, tokens, heads, slots, seed, threshold, threads);
+}
+
+// Writes the gradient (B, N, h, S) of the logits and, if threshold > 0, the map after dropout to
+// dropped unless null. upstream is the gradient of the map after dropout; gradient may alias it.
+extern "C" void normalize_backward(int is_bfloat16, const void *upstream, const void *map,
+                                   const float *sums, void *gradient, void *dropped, int64_t images,
+                                   int64_t tokens, int heads, int slots, uint64_t seed,
+                                   int threshold, int threads) {
+    if (is_bfloat16)
+        normalize_backward<bfloat16>(slots, (const bfloat16 *)upstream, (const bfloat16 *)map, sums,
+                                     (bfloat16 *)gradient, (bfloat16 *)dropped, images, tokens,
+                                     heads, slots, seed, threshold, threads);
+    else
+        normalize_backward<float>(slots, (const float *)upstream, (const float *)map, sums,
+                                  (float *)gradient, (float *)dropped, images, tokens, heads, slots,
+                                  seed, threshold, threads);
+}

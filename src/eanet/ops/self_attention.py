@@ -11,7 +11,6 @@ al., 2022, "FlashAttention", arXiv 2205.14135.
 
 from __future__ import annotations
 
-import ctypes
 from collections.abc import Iterator
 from typing import Any, cast
 
@@ -24,8 +23,6 @@ from eanet.ops.dispatch import autocast_type, is_traced, needs_gradient
 
 GROUP_BYTES = 2**20  # of the maps, per group and thread: the L2 cache of many processors
 KEPT_BYTES = 2**28  # of the maps of a batch, at most, that a layer keeps
-
-c_int64, c_uint64 = ctypes.c_int64, ctypes.c_uint64
 
 
 def fused_self_attention(q: Tensor, k: Tensor, v: Tensor, dropout: Dropout) -> Tensor:
@@ -137,14 +134,14 @@ def _softmax(scores: Tensor, a: Tensor | None, seed: Tensor, threshold: int) -> 
 
     Overwrites ``scores``.
     """
-    kernel = _kernel(scores)
+    kernel, is_bfloat16 = kernels.library(scores.dtype), scores.dtype == torch.bfloat16
     if kernel is None:
         whole = _plain_softmax(scores)
         if a is not None:
             a.copy_(whole)
         return (whole * _mask(scores, seed, threshold)).to(scores.dtype)
     tensors = kernels.pointer(scores), None if a is None else kernels.pointer(a)
-    kernel.softmax_forward(*tensors, *_arguments(scores, seed, threshold))
+    kernel.softmax_forward(is_bfloat16, *tensors, *_arguments(scores, seed, threshold))
     return scores if a is None or threshold else a
 
 
@@ -160,7 +157,7 @@ def _softmax_backward(
         seed: as in the forward pass.
         threshold: likewise.
     """
-    kernel = _kernel(scores)
+    kernel, is_bfloat16 = kernels.library(scores.dtype), scores.dtype == torch.bfloat16
     if kernel is None:
         whole = _plain_softmax(scores) if a is None else a.to(_wide(a))
         mask = _mask(scores, seed, threshold)
@@ -169,19 +166,13 @@ def _softmax_backward(
         return (whole * mask).to(scores.dtype), g.to(scores.dtype)
     of_map = None if a is None else kernels.pointer(a)
     tensors = kernels.pointer(scores), of_map, kernels.pointer(upstream)
-    kernel.softmax_backward(*tensors, *_arguments(scores, seed, threshold))
+    kernel.softmax_backward(is_bfloat16, *tensors, *_arguments(scores, seed, threshold))
     return scores if a is None or threshold else a, upstream
 
 
-def _kernel(x: Tensor) -> ctypes.CDLL | None:
-    number = kernels.NUMBERS.get(x.dtype)
-    return None if number is None else kernels.load(BFLOAT16=number)
-
-
-def _arguments(scores: Tensor, seed: Tensor, threshold: int) -> tuple[Any, ...]:
+def _arguments(scores: Tensor, seed: Tensor, threshold: int) -> tuple[int, ...]:
     width = scores.shape[-1]
-    shape = c_int64(scores.numel() // width), c_int64(width)
-    return *shape, c_uint64(int(seed)), threshold, torch.get_num_threads()
+    return scores.numel() // width, width, int(seed), threshold, torch.get_num_threads()
 
 
 def _plain_softmax(scores: Tensor) -> Tensor:

@@ -22,6 +22,7 @@ from eanet.device import (
 from eanet.errors import EanetError
 from eanet.models import Classifier
 from eanet.models.operations import multiply_adds
+from eanet.ops.kernels import build_kernels
 from eanet.training.teacher import Teacher
 
 # Compiling takes about a minute; without it, this many operations take several minutes.
@@ -87,6 +88,7 @@ def create_fabric(settings: TrainSettings) -> Fabric:
     keep_compiled()
     if device == "cpu":
         keep_freed_memory()
+        build_kernels()
     if settings.threads is not None:
         torch.set_num_threads(settings.threads)
     precision = resolve_precision(settings.precision, device)
