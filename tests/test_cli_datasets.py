@@ -128,7 +128,7 @@ def test_what_cannot_be_looked_at_is_one_line(
     gone = f"{tmp_path / 'gone.csv'}; {tmp_path / 'x.png'}: No such file or directory"
     for data, message in [
         ("nowhere/photos", "no such file or folder: nowhere/photos"),
-        ("empty", "no class folders in empty: put"),
+        ("empty", f"no class folders in {tmp_path / 'empty'}: put"),
         ("flat", "or name a list (.csv) with the columns path and label"),
         ("bad.csv", "bad.csv has no column 'path'"),
         (tmp_path / "gone.csv", f"no readable image among the train images of {gone}"),

@@ -241,10 +241,10 @@ def test_a_folder_that_cannot_be_written_is_noticed_before_the_work(
 
     for place in (
         "deploy.predictor.load",
-        "evaluation.report.evaluate",
-        "data.sources.load_source",
-        "evaluation.benchmark.in_own_process",
-        "evaluation.benchmark_tokens.in_own_process",
+        "report.report.evaluate",
+        "data.source.Source.load_splits",
+        "benchmarking.models.in_own_process",
+        "benchmarking.tokens.in_own_process",
     ):
         monkeypatch.setattr(f"eanet.{place}", work)
     file = tmp_path / "file"

@@ -18,7 +18,7 @@ from typing import Any
 from safetensors.torch import load_file, save
 
 from eanet.config import read_text
-from eanet.data.sources import load_dataset
+from eanet.data.source import open_source
 from eanet.errors import EanetError
 from eanet.files import replacing
 from eanet.metrics.evaluation import evaluate
@@ -70,7 +70,7 @@ def check(model: Classifier, run: RunDirectory, metrics: Mapping[str, float]) ->
     """Raise an `EanetError` unless the model scores what its run says, to the last digit."""
     settings = run.read_settings()[1]
     options = settings.model_copy(update={"image_size": model.config.image_size})
-    scored = evaluate(model, load_dataset(settings.data, options).test).metrics()
+    scored = evaluate(model, open_source(settings.data).load(options).test).metrics()
     for key in SCORES:
         if scored[key] != metrics[key]:
             raise EanetError(f"{key} is {scored[key]:.4%}, of the run {metrics[key]:.4%}")

@@ -114,9 +114,9 @@ def load_dataset(data: str | Path = "digits", **settings: Any) -> Dataset:
     Raises:
         EanetError: there is no such data set or setting, or the images cannot be loaded.
     """
-    from eanet.data.sources import load_dataset as load_splits
+    from eanet.data.source import open_source
 
-    return load_splits(data, DataSettings.parse(settings))
+    return open_source(data).load(DataSettings.parse(settings))
 
 
 def explain(

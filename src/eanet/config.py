@@ -160,7 +160,8 @@ class TrainSettings(MachineSettings, Recipe, DataSettings):
 
     data: str = Field(
         "digits",
-        description="digits, cifar10, cifar100, a folder, a list (.csv) or an archive of images",
+        description="a named data set, see `eanet datasets`; or a folder, a list (.csv) or an "
+        "archive of images",
     )
     model: str | None = Field(
         None,

@@ -17,7 +17,7 @@ from eanet.config import DataSettings
 from eanet.data import archive as archive_module
 from eanet.data.archive import unpack
 from eanet.data.image_files import load_image_files
-from eanet.data.sources import load_source
+from eanet.data.source import open_source
 from eanet.errors import EanetError
 
 OPTIONS = DataSettings(image_size=4)
@@ -56,8 +56,9 @@ def write_archive(path: Path, members: dict[str, bytes]) -> Path:
 @pytest.mark.parametrize("ending", [".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz"])
 def test_an_archive_is_a_data_set_under_its_own_name(tmp_path, ending):
     path = write_archive(tmp_path / f"my.pets{ending}", PETS)
-    name, splits = load_source(path, OPTIONS)
-    assert name == "my.pets"
+    source = open_source(path)
+    assert source.name == "my.pets"
+    splits = source.load_splits(OPTIONS)
     assert splits.train.classes == ("cats", "dogs")
     assert splits.train.images[:, 0, 0, 0].tolist() == [0, 1, 2] * 2
     assert splits.originals.told(splits.train.files[0]) == "cats/0.png"

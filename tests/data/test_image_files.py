@@ -15,7 +15,7 @@ from eanet.data import decoding
 from eanet.data.decode import decode_image, read_image
 from eanet.data.image_files import load_image_files
 from eanet.data.layout import list_images
-from eanet.data.sources import load_dataset
+from eanet.data.source import open_source
 from eanet.errors import EanetError
 
 OPTIONS = DataSettings(image_size=4)
@@ -263,7 +263,7 @@ def test_listing_a_missing_folder_is_refused(tmp_path):
 
 
 def test_ants_and_bees(shared_data):
-    data = load_dataset(shared_data / "hymenoptera")
+    data = open_source(shared_data / "hymenoptera").load()
     assert data.train.classes == ("ants", "bees")
     assert len(data.train) + len(data.test) == 245
     assert data.validation.counts().tolist() == [70, 83]

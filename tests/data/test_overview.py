@@ -10,7 +10,7 @@ from PIL import Image
 from eanet.config import DataSettings
 from eanet.data.imageset import ImageSet
 from eanet.data.overview import Overview, overview, write_problems
-from eanet.data.sources import load_source
+from eanet.data.source import open_source
 from eanet.data.splits import SourceSplits
 
 
@@ -33,7 +33,7 @@ def found(tmp_path, monkeypatch) -> Overview:
         Image.fromarray(originals[number]).save(path)
     Image.new("L", (10, 40)).save(tmp_path / "pets/train/dogs/tall.png")
     (tmp_path / "pets/train/dogs/bad.jpg").write_text("text")
-    return overview(*load_source(tmp_path / "pets", DataSettings(image_size=16)))
+    return overview("pets", open_source(tmp_path / "pets").load_splits(DataSettings(image_size=16)))
 
 
 def test_counts_and_sizes_are_those_of_the_files(found):
@@ -76,5 +76,5 @@ def test_names_of_files_elsewhere_are_whole(tmp_path, monkeypatch):
         Image.new("L", (5, 5), 9).save(tmp_path / f"{i}.png")
         lines.append(f"../{i}.png,{'ab'[i % 2]}")
     (tmp_path / "lists" / "all.csv").write_text("\n".join(lines))
-    splits = load_source(tmp_path / "lists" / "all.csv", DataSettings(image_size=4))[1]
+    splits = open_source(tmp_path / "lists" / "all.csv").load_splits(DataSettings(image_size=4))
     assert {Path(image).parent for image, _ in overview("x", splits).problems()} == {tmp_path}

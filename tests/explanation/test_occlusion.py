@@ -7,7 +7,7 @@ from torch import nn
 
 import eanet
 from eanet.data.batches import Batches, take
-from eanet.data.sources import load_dataset
+from eanet.data.source import open_source
 from eanet.data.splits import Dataset
 from eanet.explanation.occlusion import hide, rate_regions
 from eanet.models.embedding import Normalization
@@ -60,7 +60,7 @@ def test_hidden_squares_take_the_cover_and_the_others_stay() -> None:
 
 @pytest.fixture(scope="module")
 def digits() -> Dataset:
-    return load_dataset("digits")
+    return open_source("digits").load()
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,7 @@ import yaml
 from PIL import Image
 
 import eanet
-from eanet.data.sources import load_dataset
+from eanet.data.source import open_source
 from eanet.errors import EanetError
 from eanet.metrics.calibration import fit_temperature
 from eanet.metrics.evaluation import evaluate
@@ -200,7 +200,7 @@ def test_a_calibrated_run_predicts_what_its_report_tells(run: Path, photos: Path
 def test_the_temperature_is_that_of_the_validation_images(run: Path) -> None:
     model = load_model(run)
     settings, _ = RunDirectory.open(run).read_settings()
-    held_out = load_dataset(settings.data, settings).validation
+    held_out = open_source(settings.data).load(settings).validation
     assert held_out is not None
     answers = evaluate(model, held_out)
     wanted = fit_temperature(answers.logits, answers.labels)

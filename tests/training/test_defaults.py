@@ -7,40 +7,41 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from eanet import EanetError, create_model
+from eanet import create_model
 from eanet.config import TrainSettings, recipes
-from eanet.data.facts import Facts, look
-from eanet.data.sources import sources
+from eanet.data.source import open_source
+from eanet.data.statistics import ImageStatistics
 from eanet.models import weights
-from eanet.training.defaults import NAMED, choose, decide, tell
+from eanet.training.defaults import choose, decide, tell
 from eanet.training.launch import located
 
 
-def values(facts: Facts | str, device: str = "cpu") -> dict[str, str | int]:
-    return {choice.setting: choice.value for choice in choose(facts, device)}
+def values(images: ImageStatistics, device: str = "cpu") -> dict[str, str | int]:
+    return {choice.setting: choice.value for choice in choose(images, device)}
 
 
-def test_every_data_set_with_a_name_has_choices_that_do_not_depend_on_the_machine() -> None:
-    assert NAMED.keys() == {source.name for source in sources()}
-    assert values("digits", "cuda") == {"model": "keras_eanet", "recipe": "default"}
-    assert values("cifar100")["model"] == "eanet_tiny"
+@pytest.mark.parametrize("device", ["auto", "cpu"])
+def test_a_data_set_with_a_name_has_choices_that_do_not_depend_on_the_machine(device: str) -> None:
+    settings, choices = decide(TrainSettings(data="digits", device=device))
+    assert choices == open_source("digits").defaults
+    assert (settings.model, settings.recipe) == ("keras_eanet", "default")
 
 
 @pytest.mark.parametrize("device", ["cpu", "mps", "cuda"])
 @pytest.mark.parametrize("side", [0, 5, 28, 47, 48, 375])
 @pytest.mark.parametrize("images", [4, 245, 20_000, 1_000_000])
 def test_what_is_chosen_fits_together_and_is_reasoned(images: int, side: int, device: str) -> None:
-    facts = Facts(images=images, classes=2, side=side)
-    chosen = values(facts, device)
+    statistics = ImageStatistics(images=images, classes=2, side=side)
+    chosen = values(statistics, device)
     assert chosen["recipe"] in recipes()
     create_model(str(chosen["model"]), num_classes=2, image_size=int(chosen["image_size"]))
     assert TrainSettings.resolve(**chosen)
-    assert all(len(choice.reason) > 10 for choice in choose(facts, device))
+    assert all(len(choice.reason) > 10 for choice in choose(statistics, device))
 
 
 def test_the_fewer_photographs_the_more_epochs() -> None:
     def epochs(images: int) -> int:
-        choices = choose(Facts(images, 2, 375), "cpu", scratch=True)
+        choices = choose(ImageStatistics(images, 2, 375), "cpu", scratch=True)
         return int({choice.setting: choice.value for choice in choices}["epochs"])
 
     assert [epochs(n) for n in (10, 245, 1000, 5000, 10**6)] == [300, 300, 150, 70, 30]
@@ -48,12 +49,12 @@ def test_the_fewer_photographs_the_more_epochs() -> None:
 
 @pytest.mark.parametrize("device", ["cpu", "cuda"])
 def test_few_photographs_begin_with_trained_weights(device: str) -> None:
-    chosen = values(Facts(5000, 2, 375), device)
+    chosen = values(ImageStatistics(5000, 2, 375), device)
     assert (chosen["init"], chosen["model"]) == (weights.DEFAULT_MODEL, "eanet_tiny")
     assert chosen["recipe"] == "finetune"
     assert weights.DEFAULT_MODEL in weights.bundled_models()
-    assert "init" not in values(Facts(5001, 2, 375), device)
-    assert "init" not in values(Facts(500, 2, 30), device)
+    assert "init" not in values(ImageStatistics(5001, 2, 375), device)
+    assert "init" not in values(ImageStatistics(500, 2, 30), device)
 
 
 @pytest.mark.parametrize(
@@ -83,7 +84,7 @@ def test_another_model_or_no_weights_mean_training_from_scratch(
 
 
 def test_small_images_are_not_blown_up_nor_taken_for_photographs() -> None:
-    small = values(Facts(images=500, classes=10, side=30))
+    small = values(ImageStatistics(images=500, classes=10, side=30))
     assert (small["image_size"], small["recipe"]) == (32, "default")
     assert small["flip"] is False, "b and d, p and q"
 
@@ -123,23 +124,3 @@ def test_an_unset_setting_is_chosen_and_what_else_is_unset_stays_so() -> None:
     settings, _ = decide(TrainSettings.resolve(data="digits", model="none", clip_norm="none"))
     assert settings.model == "keras_eanet"
     assert settings.clip_norm is None
-
-
-def test_facts_come_from_the_heads_of_the_files(tmp_path: Path, photos: Path) -> None:
-    for number, size in enumerate(((50, 90), (70, 60), (400, 80))):
-        (tmp_path / f"c{number % 2}").mkdir(exist_ok=True)
-        Image.new("RGB", size).save(tmp_path / f"c{number % 2}" / f"{number}.jpg")
-    (tmp_path / "c0" / "bad.jpg").write_text("no image")
-    assert look(tmp_path) == Facts(images=4, classes=2, side=60)
-    (tmp_path / "none").mkdir()
-    with pytest.raises(EanetError, match="no class folders"):
-        look(tmp_path / "none")
-
-
-def test_facts_of_files_that_cannot_be_read_leave_the_complaint_to_the_decoder(
-    tmp_path: Path,
-) -> None:
-    for name in ("a", "b"):
-        (tmp_path / name).mkdir()
-        (tmp_path / name / "bad.jpg").write_text("no image")
-    assert look(tmp_path).side == 0

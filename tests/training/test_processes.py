@@ -12,7 +12,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from eanet.data.sources import load_dataset
+from eanet.data.source import open_source
 from eanet.metrics.evaluation import evaluate
 from eanet.models import load_model
 from eanet.training.run_directory import CHECKPOINT, RunDirectory
@@ -111,7 +111,7 @@ def test_where_one_of_two_is_told_to_stop_both_do_and_go_on_to_the_same_bits(tmp
     first, second = (load_file(path / "run" / "model.safetensors") for path in (whole, cut))
     assert all(torch.equal(first[name], second[name]) for name in first)
     settings, resolved = RunDirectory(whole / "run").read_settings()
-    held_out = load_dataset(settings.data, resolved).validation
+    held_out = open_source(settings.data).load(resolved).validation
     kept = evaluate(load_model(whole / "run"), held_out, label_smoothing=resolved.label_smoothing)
     assert kept.loss == pytest.approx(row(whole)["val_loss"], rel=1e-5), (
         "what is kept was validated"

@@ -18,7 +18,7 @@ from safetensors.torch import load_file
 
 from eanet import Classifier, EanetError
 from eanet.config import TrainSettings
-from eanet.data.sources import load_dataset
+from eanet.data.source import open_source
 from eanet.files import alone
 from eanet.metrics.evaluation import evaluate
 from eanet.models import ModelConfig, load_model, registry
@@ -354,7 +354,7 @@ def test_the_average_is_what_is_validated_and_kept(plain):
     average = {n.removeprefix("module."): t for n, t in state["average"].items()}
     assert all(torch.equal(tensor, average[name]) for name, tensor in weights(plain).items())
     _, own = plain.read_settings()
-    images = load_dataset(own.data, own).validation
+    images = open_source(own.data).load(own).validation
     found = evaluate(load_model(plain.path), images, label_smoothing=own.label_smoothing)
     best = plain.read_history()[state["progress"]["best_epoch"] - 1]
     assert found.among(1).mean() == pytest.approx(best["val_accuracy"])

@@ -51,9 +51,9 @@ def run(options: argparse.Namespace) -> None:
 
 
 def _list() -> None:
-    from eanet.data.sources import sources
+    from eanet.data.datasets import named_datasets
 
-    rows = [(source.name, source.summary) for source in sources()]
+    rows = [(dataset.name, dataset.summary) for dataset in named_datasets().values()]
     rows.append(("FOLDER", "your own images, one folder per class"))
     rows.append(
         (
@@ -67,19 +67,20 @@ def _list() -> None:
 
 def _look(options: argparse.Namespace) -> None:
     from eanet.data.overview import overview
-    from eanet.data.sources import check_outside, load_source
+    from eanet.data.source import open_source
     from eanet.training.defaults import decide
 
+    source = open_source(options.data)
     if options.output:
         check_writable(options.output)
-        check_outside(options.output, options.data)
+        source.check_outside(options.output)
     asked = {name: getattr(options, name) for name in SETTINGS}
     given = {name: value for name, value in asked.items() if value is not None}
     settings, _ = decide(TrainSettings.resolve(data=options.data, **given))
-    name, splits = load_source(options.data, settings)
+    splits = source.load_splits(settings)
     for note in splits.notes:
         notice(note)
-    found = overview(name, splits)
+    found = overview(source.name, splits)
     _print_counts(found)
     for row in _facts(found):
         stdout().print("{:<9}  {}".format(*row))

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eanet.config import TrainSettings
-from eanet.data.sources import load_dataset
+from eanet.data.source import open_source
 from eanet.device import device_or_other
 from eanet.errors import EanetError
 from eanet.files import write_json
@@ -156,7 +156,7 @@ def _is_finished(run: RunDirectory, settings: TrainSettings, history: Sequence[A
 
 def _ask(run: RunDirectory) -> Answers:
     asked, settings = run.read_settings()
-    dataset = load_dataset(settings.data, settings)
+    dataset = open_source(settings.data).load(settings)
     run.check_data(dataset)
     evaluation = evaluate(load_model(run.path), dataset.test, device=device_or_other(asked.device))
     return Answers.of(run.path, dataset.test.fingerprint(), evaluation)

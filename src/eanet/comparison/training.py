@@ -16,7 +16,7 @@ from eanet.benchmarking.measuring import peak_memory
 from eanet.comparison.runs import Answers, Run, is_run, keep_peak
 from eanet.config import TrainSettings, parse_yaml, read_text
 from eanet.console import notice
-from eanet.data.sources import check_outside, data_name, load_dataset
+from eanet.data.source import open_source
 from eanet.data.splits import Dataset
 from eanet.device import resolve_device
 from eanet.errors import EanetError, WrongArgumentError, describe
@@ -69,8 +69,9 @@ def train_all(
         )
     settings, choices = decide(located(TrainSettings.resolve(**given, model=models[0])))
     tell(choices)
-    folder = output or _folder(settings)
-    check_outside(folder, settings.data)
+    source = open_source(settings.data)
+    folder = output or Path("runs") / f"compare-{source.name}-{Path(str(settings.recipe)).stem}"
+    source.check_outside(folder)
     check_writable(folder)
     settings = _agree(folder, settings, models)
     with alone(folder):
@@ -144,13 +145,9 @@ def _clear(path: Path) -> None:
                 ) from error
 
 
-def _folder(settings: TrainSettings) -> Path:
-    return Path("runs") / f"compare-{data_name(settings.data)}-{Path(str(settings.recipe)).stem}"
-
-
 def _agree(folder: Path, settings: TrainSettings, models: Sequence[str]) -> TrainSettings:
     """Return the settings of all runs, after checking that each can start and fits the folder."""
-    dataset = load_dataset(settings.data, settings)
+    dataset = open_source(settings.data).load(settings)
     teacher = find_teacher(settings, dataset)
     fingerprint = data_fingerprint(dataset)
     digest = None if settings.teacher is None else model_digest(settings.teacher)

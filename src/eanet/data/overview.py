@@ -72,7 +72,7 @@ class Overview:
 
 
 def overview(name: str, splits: SourceSplits) -> Overview:
-    """Summarise a data set as returned by `eanet.data.sources.load_source`."""
+    """Summarise a data set as returned by `eanet.data.source.Source.load_splits`."""
     found = Overview(name, splits, ())
 
     def gravity(group: list[Place]) -> tuple[int, int]:

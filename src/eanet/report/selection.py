@@ -9,7 +9,7 @@ from typing import Literal
 from eanet.config import DataSettings
 from eanet.console import notice
 from eanet.data.imageset import ImageSet
-from eanet.data.sources import load_dataset, load_source, locate
+from eanet.data.source import open_source
 from eanet.data.splits import Dataset, SourceSplits
 from eanet.errors import EanetError, unknown_name
 from eanet.training.run_directory import RunDirectory
@@ -52,23 +52,23 @@ def select_images(
         EanetError: there are no such data or images, or those of the run have changed, so that
             another split could contain images that it was trained on.
     """
-    found: Dataset | SourceSplits
-    of_run = run is not None and locate(data) == run.read_settings()[1].data
+    source = open_source(data)
+    splits: Dataset | SourceSplits
+    of_run = run is not None and source.location == run.read_settings()[1].data
     if run is not None and of_run:
-        found = load_dataset(data, settings)
-        run.check_data(found, "use --data to name images it has not seen")
-        name = found.name
+        splits = source.load(settings)
+        run.check_data(splits, "use --data to name images it has not seen")
     else:
-        name, found = load_source(data, settings)
-        for note in found.notes:
+        splits = source.load_splits(settings)
+        for note in splits.notes:
             notice(note)
-    sets = {"test": found.test, "validation": found.validation, "train": found.train}
+    sets = {"test": splits.test, "validation": splits.validation, "train": splits.train}
     there = [key for key, images in sets.items() if images is not None]
     if split is None and there == ["train"]:
-        return Selection(name, "all", found.train, None, of_run=False)
+        return Selection(source.name, "all", splits.train, None, of_run=False)
     chosen = split or there[0]
     if chosen not in sets:
         raise unknown_name("split", chosen, sets)
     if (images := sets[chosen]) is None:
-        raise EanetError(f"{name} has no {chosen} images; use --split {' or '.join(there)}")
-    return Selection(name, chosen, images, found.validation, of_run)
+        raise EanetError(f"{source.name} has no {chosen} images; use --split {' or '.join(there)}")
+    return Selection(source.name, chosen, images, splits.validation, of_run)

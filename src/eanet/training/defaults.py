@@ -4,40 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from math import sqrt
-from typing import NamedTuple
 
 from eanet.config import TrainSettings
 from eanet.console import notice
 from eanet.data.batches import default_batch_size
-from eanet.data.facts import Facts, look
-from eanet.data.sources import own_images
+from eanet.data.registry import Default
+from eanet.data.source import open_source
+from eanet.data.statistics import ImageStatistics
 from eanet.device import Device, resolve_device
 from eanet.models.registry import format_value
 from eanet.models.weights import DEFAULT_MODEL
-
-
-class Choice(NamedTuple):
-    """The value of one setting, and the reason in a few words."""
-
-    setting: str
-    value: str | int | None
-    reason: str
-
-
-NAMED: Mapping[str, tuple[Choice, ...]] = {
-    "digits": (
-        Choice("model", "keras_eanet", "the network that this project began with"),
-        Choice("recipe", "default", "light augmentation, so that digits stay digits"),
-    ),
-    **{
-        name: (
-            Choice("model", "eanet_tiny", "made for images of 32 x 32"),
-            Choice("recipe", "cifar", "made for CIFAR"),
-        )
-        for name in ("cifar10", "cifar100")
-    },
-}
-"""Choices for built-in data sets: the same on every machine, so that results are comparable."""
 
 PHOTOGRAPH = 48  # pixels of the shorter side; anything smaller is an icon, character or thumbnail
 SIZES: Mapping[Device, int] = {"cpu": 64, "mps": 96, "cuda": 128}
@@ -47,52 +23,52 @@ LEAST_BATCH = 32
 FEWEST_EPOCHS, MOST_EPOCHS = 30, 300
 
 
-def choose(facts: Facts | str, device: Device, *, scratch: bool = False) -> tuple[Choice, ...]:
+def choose(
+    images: ImageStatistics, device: Device, *, scratch: bool = False
+) -> tuple[Default, ...]:
     """Choose the settings that determine the cost and accuracy of a training.
 
     Args:
-        facts: facts about the user's own images, or the name of a data set with fixed choices.
+        images: statistics of the user's own images.
         device: device to train on.
         scratch: start from random weights, even where pretrained ones would be chosen.
     """
-    if isinstance(facts, str):
-        return NAMED[facts]
     model = (
-        Choice("model", "eanet_nano", "the smallest of the family, for training on a CPU")
+        Default("model", "eanet_nano", "the smallest of the family, for training on a CPU")
         if device == "cpu"
-        else Choice("model", "eanet_small", "large, for training on a GPU")
+        else Default("model", "eanet_small", "large, for training on a GPU")
     )
-    if 0 < facts.side < PHOTOGRAPH:
-        size = max(8, -(-facts.side // 4) * 4)
+    if 0 < images.side < PHOTOGRAPH:
+        size = max(8, -(-images.side // 4) * 4)
         return (
             model,
-            Choice("image_size", size, "about as large as the images"),
-            Choice("recipe", "default", "light augmentation: small images may hold characters"),
-            Choice("flip", False, "a mirrored character may be another one"),
+            Default("image_size", size, "about as large as the images"),
+            Default("recipe", "default", "light augmentation: small images may hold characters"),
+            Default("flip", False, "a mirrored character may be another one"),
         )
-    if facts.images <= FEW and not scratch:
+    if images.images <= FEW and not scratch:
         return (
-            Choice("init", DEFAULT_MODEL, "few photographs: pretrained weights do better"),
-            Choice("model", "eanet_tiny", "matches these weights"),
-            Choice("image_size", 64, "the fastest size with enough detail"),
-            Choice("recipe", FINE_TUNING, "short: the weights only adapt"),
+            Default("init", DEFAULT_MODEL, "few photographs: pretrained weights do better"),
+            Default("model", "eanet_tiny", "matches these weights"),
+            Default("image_size", 64, "the fastest size with enough detail"),
+            Default("recipe", FINE_TUNING, "short: the weights only adapt"),
         )
     why = "as you named a model or recipe; otherwise pretrained weights"
-    random = (Choice("init", None, why),) if facts.images <= FEW else ()
-    epochs = min(MOST_EPOCHS, max(FEWEST_EPOCHS, round(4700 / sqrt(facts.images) / 10) * 10))
-    batch_size = max(LEAST_BATCH, default_batch_size(facts.images))
+    random = (Default("init", None, why),) if images.images <= FEW else ()
+    epochs = min(MOST_EPOCHS, max(FEWEST_EPOCHS, round(4700 / sqrt(images.images) / 10) * 10))
+    batch_size = max(LEAST_BATCH, default_batch_size(images.images))
     size = SIZES[device]
     return (
         *random,
         model,
-        Choice("image_size", size, f"the fastest size with enough detail, for {device}"),
-        Choice("recipe", "photos", "photographs: strong augmentation adds variety"),
-        Choice("epochs", epochs, "the fewer images, the more often each is shown"),
-        Choice("batch_size", batch_size, f"{-(-facts.images // batch_size):,} steps per epoch"),
+        Default("image_size", size, f"the fastest size with enough detail, for {device}"),
+        Default("recipe", "photos", "photographs: strong augmentation adds variety"),
+        Default("epochs", epochs, "the fewer images, the more often each is shown"),
+        Default("batch_size", batch_size, f"{-(-images.images // batch_size):,} steps per epoch"),
     )
 
 
-def decide(settings: TrainSettings) -> tuple[TrainSettings, tuple[Choice, ...]]:
+def decide(settings: TrainSettings) -> tuple[TrainSettings, tuple[Default, ...]]:
     """Return the settings with every open one chosen, and these choices.
 
     Epochs are chosen only together with the recipe: a recipe that was asked for has its own.
@@ -101,14 +77,15 @@ def decide(settings: TrainSettings) -> tuple[TrainSettings, tuple[Choice, ...]]:
     Raises:
         EanetError: the images cannot be found.
     """
-    facts = settings.data if settings.data in NAMED else look(own_images(settings.data))
+    source = open_source(settings.data)
     given = settings.given()
     asked = {name for name, value in given.items() if value is not None or name == "init"}
     other = settings.model is not None or settings.recipe not in (None, FINE_TUNING)
     scratch = settings.init is None and ("init" in given or other)
     if asked & {"recipe", "minutes"}:
         asked.add("epochs")
-    choices = choose(facts, resolve_device(settings.device), scratch=scratch)
+    device = resolve_device(settings.device)
+    choices = source.defaults or choose(source.statistics(), device, scratch=scratch)
     left = tuple(choice for choice in choices if choice.setting not in asked)
     values = {choice.setting: choice.value for choice in left}
     if settings.minutes is not None:
@@ -116,7 +93,7 @@ def decide(settings: TrainSettings) -> tuple[TrainSettings, tuple[Choice, ...]]:
     return TrainSettings.resolve(**{**given, **values}), left
 
 
-def tell(choices: Sequence[Choice]) -> None:
+def tell(choices: Sequence[Default]) -> None:
     """Print the choices as a table."""
     if not choices:
         return

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from eanet.config import TrainSettings
 from eanet.console import notice
-from eanet.data.sources import natural_size
+from eanet.data.source import open_source
 from eanet.errors import EanetError, WrongArgumentError
 from eanet.models import Classifier, adapt_weights, create_model, load_model
 from eanet.models.registry import all_settings, format_model_name, parse_model_name
@@ -49,7 +49,8 @@ def with_scale(settings: TrainSettings, asked: int | None) -> TrainSettings:
     if settings.init is None:
         return settings
     model = load_model(settings.init)
-    least, size = model.config.image_size, settings.image_size or natural_size(settings.data)
+    size = settings.image_size or open_source(settings.data).natural_size
+    least = model.config.image_size
     if asked is None and size < least:
         notice(f"image size {least}: what {settings.init} was made for")
         size = least

@@ -12,7 +12,7 @@ from lightning_fabric import Fabric
 from eanet.config import Recipe, ResolvedSettings, TrainSettings
 from eanet.console import notice
 from eanet.data.batches import default_batch_size, derive_seed
-from eanet.data.sources import check_outside, load_dataset, locate
+from eanet.data.source import open_source
 from eanet.data.splits import Dataset
 from eanet.device import resolve_device
 from eanet.files import alone, check_writable
@@ -45,8 +45,8 @@ def launch(settings: TrainSettings) -> RunDirectory:
     began = time.monotonic()
     if settings.model is not None:
         parse_model_name(settings.model)  # report a wrong name before reading the data
-    check_outside(settings.output, settings.data)
     check_writable(settings.output)
+    open_source(settings.data).check_outside(settings.output)
     settings = with_architecture(located(settings))
     if settings.teacher is not None:
         find_model(settings.teacher)  # likewise
@@ -73,7 +73,7 @@ def launch(settings: TrainSettings) -> RunDirectory:
     run = RunDirectory(Path())
     if fabric.is_global_zero:
         # Named after the model asked for or chosen, without the patch size that `init` may add.
-        run = RunDirectory.create(resolved.model_copy(update={"model": named.model}))
+        run = RunDirectory.create(resolved.model_copy(update={"model": named.model}), dataset.name)
         run.write_settings(settings, resolved, dataset)
         if search is not None:
             search.write(run.path / SEARCH)
@@ -86,7 +86,7 @@ def launch(settings: TrainSettings) -> RunDirectory:
 
 def located(settings: TrainSettings) -> TrainSettings:
     """Return the settings with absolute paths, to resume and evaluate the run from any folder."""
-    found: dict[str, str | Path] = {"data": locate(settings.data)}
+    found: dict[str, str | Path] = {"data": open_source(settings.data).location}
     if settings.data_dir is not None:
         found["data_dir"] = settings.data_dir.resolve()
     for name in MODELS:
@@ -131,7 +131,7 @@ def _alone(run: RunDirectory, fabric: Fabric) -> AbstractContextManager[None]:
 def load_run_data(settings: TrainSettings, fabric: Fabric) -> Dataset:
     """Load the data set of a run and print its notes and sizes."""
     with fabric.rank_zero_first(local=True):  # the others reuse what the first has downloaded
-        dataset = load_dataset(settings.data, settings)
+        dataset = open_source(settings.data).load(settings)
     if fabric.is_global_zero:
         for note in dataset.notes:
             notice(note)

@@ -17,7 +17,6 @@ import yaml
 
 from eanet import __version__
 from eanet.config import ResolvedSettings, TrainSettings, parse_yaml, read_text
-from eanet.data.sources import data_name
 from eanet.data.splits import Dataset
 from eanet.device import processor_name
 from eanet.errors import EanetError
@@ -46,14 +45,18 @@ class RunDirectory:
         self.path = path
 
     @classmethod
-    def create(cls, settings: ResolvedSettings) -> RunDirectory:
+    def create(cls, settings: ResolvedSettings, data: str) -> RunDirectory:
         """Create a folder ``output/name``, or ``name-2``, ``name-3``, ...: no run is overwritten.
+
+        Args:
+            settings: of the run.
+            data: name of its data set.
 
         Raises:
             EanetError: the folder cannot be created.
         """
         model = settings.model.replace(":", "-").replace(",", "-")
-        name = settings.name or f"{data_name(settings.data) or 'data'}-{model}"
+        name = settings.name or f"{data}-{model}"
         number = 1
         while True:
             path = settings.output / (name if number == 1 else f"{name}-{number}")

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 
 from eanet.config import DataSettings
-from eanet.data.digits import load_digits
+from eanet.data.datasets.digits import load_digits
 
 
 def test_the_digits_are_grey_images_of_the_whole_range():

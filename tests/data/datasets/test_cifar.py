@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import io
 import os
 import pickle
 import tarfile
@@ -9,43 +8,10 @@ import numpy as np
 import pytest
 
 from eanet.config import DataSettings
-from eanet.data import cifar
-from eanet.data.cifar import load_cifar10, load_cifar100
+from eanet.data.datasets import cifar
+from eanet.data.datasets.cifar import load_cifar10, load_cifar100
 from eanet.errors import EanetError
-
-
-def batch(key, count, first=0):
-    """Images whose red, green and blue are the column, the row and the image's number."""
-    images = np.empty((count, 3, 32, 32), dtype=np.uint8)
-    images[:, 0] = np.arange(32)
-    images[:, 1] = np.arange(32)[:, None]
-    images[:, 2] = (first + np.arange(count))[:, None, None]
-    return {b"data": images.reshape(count, 3072), key: [i % 2 for i in range(count)]}
-
-
-def members100():
-    return {
-        "meta": {b"fine_label_names": [b"apple", b"bee"], b"coarse_label_names": [b"thing"]},
-        "train": batch(b"fine_labels", 20),
-        "test": batch(b"fine_labels", 4),
-    }
-
-
-def members10():
-    train = {f"data_batch_{n}": batch(b"labels", 4, 10 * n) for n in range(1, 6)}
-    meta = {b"label_names": [b"airplane", b"bird"]}
-    return {"batches.meta": meta, **train, "test_batch": batch(b"labels", 4)}
-
-
-def pack(path, folder, members):
-    """Write members as the official archives do; bytes are stored as they are."""
-    with tarfile.open(path, "w:gz") as tar:
-        for name, content in members.items():
-            data = content if isinstance(content, bytes) else pickle.dumps(content, protocol=2)
-            info = tarfile.TarInfo(f"{folder}/{name}")
-            info.size = len(data)
-            tar.addfile(info, io.BytesIO(data))
-    return path
+from tests.support.cifar import members10, members100, pack
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""Facts about a data set that are known before its images are decoded."""
+"""Statistics of the user's own images that are known before they are decoded."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from PIL import Image
 from eanet.data.archive import is_archive, unpacked
 from eanet.data.image_files import find_layout
 
-OPENED = 100  # files whose image size is read, spread evenly over all
+SAMPLE = 100  # files whose image size is read, spread evenly over all
 
 
 @dataclass(frozen=True)
-class Facts:
-    """The facts that the training settings are chosen by.
+class ImageStatistics:
+    """Statistics of the training images, before some are set aside for validation and testing.
 
     Attributes:
-        images: number of training images, before some are set aside for validation and testing.
+        images: number of images.
         classes: number of classes.
-        side: median of the shorter sides of the images, in pixels.
+        side: median of the shorter sides of the images, in pixels; 0 if none can be read.
     """
 
     images: int
@@ -30,23 +30,24 @@ class Facts:
     side: int
 
 
-def look(path: Path) -> Facts:
+def image_statistics(path: Path) -> ImageStatistics:
     """Count the images of a folder, a list or an archive, and read the headers of some.
 
     Raises:
         EanetError: it cannot be read, or has no images with classes.
     """
     if not is_archive(path):
-        return _look(path)
+        return _of_files(path)
     with unpacked(path) as folder:
-        return _look(folder)
+        return _of_files(folder)
 
 
-def _look(path: Path) -> Facts:
+def _of_files(path: Path) -> ImageStatistics:
     classes = find_layout(path).splits["train"].images
     files = [file for of_class in classes.values() for file in of_class]
-    chosen = np.linspace(0, len(files) - 1, min(OPENED, len(files))).astype(int)
-    return Facts(len(files), len(classes), _median_side([files[index] for index in chosen]))
+    sample = np.linspace(0, len(files) - 1, min(SAMPLE, len(files))).astype(int)
+    side = _median_side([files[index] for index in sample])
+    return ImageStatistics(len(files), len(classes), side)
 
 
 def _median_side(files: Sequence[Path]) -> int:

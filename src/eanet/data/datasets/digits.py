@@ -6,9 +6,19 @@ import numpy as np
 
 from eanet.config import DataSettings
 from eanet.data.imageset import ImageSet
+from eanet.data.registry import Default, register_dataset
 from eanet.data.splits import SourceSplits
 
 
+@register_dataset(
+    "digits",
+    "1,797 handwritten digits, 8 x 8, ships with scikit-learn",
+    image_size=8,
+    defaults=(
+        Default("model", "keras_eanet", "the network that this project began with"),
+        Default("recipe", "default", "light augmentation, so that digits stay digits"),
+    ),
+)
 def load_digits(settings: DataSettings) -> SourceSplits:
     """Load 1,797 grey images of 8 x 8 pixels in 10 classes, without predefined splits."""
     # A heavy import that no other data set needs.

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from eanet.config import DataSettings
 from eanet.data.download import download
 from eanet.data.imageset import ImageSet
+from eanet.data.registry import Default, register_dataset
 from eanet.data.splits import SourceSplits
 from eanet.errors import EanetError
 from eanet.files import cache_dir, user_path
@@ -78,11 +79,29 @@ _CIFAR100 = _Archive(
 )
 
 
+DEFAULTS = (
+    Default("model", "eanet_tiny", "made for images of 32 x 32"),
+    Default("recipe", "cifar", "made for CIFAR"),
+)
+
+
+@register_dataset(
+    "cifar10",
+    "60,000 photographs, 32 x 32, 10 classes, 163 MB",
+    image_size=32,
+    defaults=DEFAULTS,
+)
 def load_cifar10(settings: DataSettings) -> SourceSplits:
     """Load CIFAR-10: 50,000 training and 10,000 test images of 32 x 32 pixels in 10 classes."""
     return _load(_CIFAR10, settings)
 
 
+@register_dataset(
+    "cifar100",
+    "60,000 photographs, 32 x 32, 100 classes, 161 MB",
+    image_size=32,
+    defaults=DEFAULTS,
+)
 def load_cifar100(settings: DataSettings) -> SourceSplits:
     """Load CIFAR-100, 100 fine labels: 50,000 training and 10,000 test images of 32 x 32 pixels."""
     return _load(_CIFAR100, settings)

@@ -1,0 +1,120 @@
+"""A source of images: what the user writes for data, interpreted once."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from functools import cached_property, partial
+from pathlib import Path
+
+from eanet.config import DataSettings
+from eanet.data.archive import ARCHIVES, archive_stem, is_archive
+from eanet.data.datasets import named_datasets
+from eanet.data.filelist import is_list
+from eanet.data.image_files import DEFAULT_SIZE, load_image_files
+from eanet.data.layout import LISTS, holds_class
+from eanet.data.registry import Default, Loader
+from eanet.data.splits import Dataset, SourceSplits, complete_splits
+from eanet.data.statistics import ImageStatistics, image_statistics
+from eanet.errors import EanetError, WrongArgumentError, unknown_name
+from eanet.files import readable, user_path
+
+
+@dataclass(frozen=True)
+class Source:
+    """A named data set, or images of the user's own.
+
+    Attributes:
+        name: of the data set; of a list or archive, its file name without extension.
+        path: absolute path of the user's own images; None: a named data set.
+        location: what `open_source` takes to open this source again, from any folder.
+        natural_size: height and width in pixels at which it is loaded by default.
+        defaults: the settings recommended for a named data set; empty for the user's own images.
+    """
+
+    name: str
+    path: Path | None
+    location: str
+    natural_size: int
+    defaults: tuple[Default, ...]
+    _load: Loader = field(repr=False, compare=False)
+
+    def load(self, settings: DataSettings = DataSettings()) -> Dataset:  # noqa: B008
+        """Load the images with all splits, at ``settings.image_size``.
+
+        Raises:
+            EanetError: they cannot be loaded, or are too few to split.
+        """
+        return complete_splits(self.name, self.load_splits(settings), settings)
+
+    def load_splits(self, settings: DataSettings = DataSettings()) -> SourceSplits:  # noqa: B008
+        """Load only the splits that the source itself provides, at ``settings.image_size``.
+
+        Raises:
+            EanetError: the images cannot be loaded.
+        """
+        return self._load(settings).resized(settings.image_size)
+
+    def statistics(self) -> ImageStatistics:
+        """Return what is known of the user's own images before they are decoded.
+
+        Raises:
+            EanetError: they cannot be read, or have no classes.
+        """
+        return self._statistics
+
+    @cached_property
+    def _statistics(self) -> ImageStatistics:
+        if self.path is None:
+            raise ValueError(f"{self.name} has defaults; statistics are of the user's own images")
+        return image_statistics(self.path)
+
+    def check_outside(self, folder: Path) -> None:
+        """Raise before results are written where they would become a class of the images.
+
+        Raises:
+            EanetError: ``folder`` is or would be among the class folders.
+        """
+        if self.path is not None and holds_class(self.path, folder):
+            raise EanetError(
+                f"results in {folder} would become a class of the images in {self.path}: name a "
+                "folder elsewhere with --output, such as --output ~/runs"
+            )
+
+
+def open_source(data: str | Path) -> Source:
+    """Interpret what the user writes for data; images are not read yet.
+
+    Args:
+        data: the name of a data set (see ``eanet datasets``); or a folder of class folders, a list
+            of images (CSV, TSV or Parquet with the columns ``path``, ``label`` and optionally
+            ``split``), or an archive (zip, tar) of either. A name takes precedence over a folder of
+            the same name; write ``./digits`` for the folder.
+
+    Raises:
+        EanetError: there is no such data set, folder or file.
+    """
+    text, named = str(data), named_datasets()
+    if not text:
+        raise WrongArgumentError("the name of the data set is empty")  # as a path: this folder
+    if dataset := named.get(text):
+        return Source(text, None, text, dataset.image_size, dataset.defaults, dataset.load)
+    path = user_path(text)
+    if path.is_dir():
+        path = path.resolve()
+        name = path.name
+    elif is_list(path) or is_archive(path):
+        path = path.parent.resolve() / path.name  # a link to a file: its name says how to read it
+        name = archive_stem(path) if is_archive(path) else path.stem
+    elif path.exists():
+        raise EanetError(
+            f"{text} is neither a folder, a list ({' '.join(LISTS)}), an archive "
+            f"({' '.join(ARCHIVES)}) nor one of {', '.join(named)}"
+        )
+    elif os.sep in text or (os.altsep and os.altsep in text):
+        raise EanetError(f"no such file or folder: {text}")
+    else:
+        unknown = unknown_name("data set", text, named)
+        raise WrongArgumentError(f"no such file or folder, and {unknown}")
+    load = partial(load_image_files, path)
+    return Source(readable(name) or "data", path, str(path), DEFAULT_SIZE, (), load)
