@@ -72,11 +72,11 @@ def build_example(
     image_size: int = 32,
     num_classes: int = 100,
     patch_size: int = 2,
-    dim: int = 64,
+    embedding_dim: int = 64,
     mlp_dim: int = 64,
-    depth: int = 8,
-    heads: int = 4,
-    coefficient: int = 4,
+    num_transformer_blocks: int = 8,
+    num_heads: int = 4,
+    dim_coefficient: int = 4,
     dropout: float = 0.0,
 ) -> Any:
     """Build the example's model: raw pixels ``(B, H, W, 3)`` to probabilities ``(B, num_classes)``.
@@ -86,21 +86,22 @@ def build_example(
         image_size: side of the images in pixels.
         num_classes: width of the output.
         patch_size: side of the patches in pixels.
-        dim: width of the tokens.
+        embedding_dim: width of the tokens.
         mlp_dim: hidden width of the MLPs.
-        depth: number of blocks.
-        heads: as the example counts them; external attention has ``heads * coefficient``.
-        coefficient: of external attention.
+        num_transformer_blocks: number of blocks.
+        num_heads: as the example counts them; external attention has ``dim_coefficient`` times as
+            many.
+        dim_coefficient: of external attention.
         dropout: 0.2 in the example.
     """
     if attention_type == "external_attention":
 
         def attention(x: Any) -> Any:
-            return _external_attention(x, dim, heads, coefficient, dropout)
+            return _external_attention(x, embedding_dim, num_heads, dim_coefficient, dropout)
     else:
 
         def attention(x: Any) -> Any:
-            return _self_attention(x, dim, heads, dropout)
+            return _self_attention(x, embedding_dim, num_heads, dropout)
 
     augmentation = keras.Sequential(
         [
@@ -114,8 +115,8 @@ def build_example(
     )
     inputs = layers.Input((image_size, image_size, 3))
     x = PatchExtract(patch_size)(augmentation(inputs))
-    x = PatchEmbedding((image_size // patch_size) ** 2, dim)(x)
-    for _ in range(depth):
+    x = PatchEmbedding((image_size // patch_size) ** 2, embedding_dim)(x)
+    for _ in range(num_transformer_blocks):
         x = _block(x, mlp_dim, dropout, attention)
     x = layers.GlobalAveragePooling1D()(x)
     return keras.Model(inputs, layers.Dense(num_classes, activation="softmax")(x))

@@ -221,14 +221,20 @@ def test_names_of_folders_and_files_that_are_no_utf8_can_be_written_and_drawn(
 def test_a_network_of_keras_becomes_a_model_with_the_names_of_its_classes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
 ) -> None:
-    def read(file: Path, classes: list[str]) -> eanet.Classifier:
+    def read(file: Path, classes: list[str], image_size: int | None) -> eanet.Classifier:
         assert file == Path("nets/small.weights.h5")
+        assert image_size in (None, 8)
         return eanet.create_model("vit", classes=classes, image_size=8, depth=1)
 
     monkeypatch.setattr("eanet.models.keras_import.import_keras", read)
     monkeypatch.chdir(tmp_path)
     Path("names.txt").write_text("ant\nbee\n\n", "utf-8-sig")  # as Windows' editors do
-    assert main(["import-keras", "nets/small.weights.h5", "--classes", "names.txt"]) == 0
+    assert (
+        main(
+            ["import-keras", "nets/small.weights.h5", "--classes", "names.txt", "--image-size", "8"]
+        )
+        == 0
+    )
     assert "8 x 8 pixels, 2 classes\nwrote runs/small/model.safetensors" in capsys.readouterr().out
     assert eanet.load("runs/small").classes == ("ant", "bee")
     Path("runs/small/config.yaml").touch()  # as if it had been trained

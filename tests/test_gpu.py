@@ -59,7 +59,9 @@ def test_loss_and_gradients_are_those_of_the_processor(gpu: str, name: str) -> N
 @pytest.mark.slow
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
 @pytest.mark.parametrize("compiled", ["off", "on"])
-@pytest.mark.parametrize("model", ["eanet_nano:depth=2", "keras_eanet:depth=2", "vit:depth=2"])
+@pytest.mark.parametrize(
+    "model", ["eanet_nano:depth=2", "keras_eanet:num_transformer_blocks=2", "vit:depth=2"]
+)
 def test_it_learns_the_digits_and_predicts_as_the_processor_does(
     gpu: str, model: str, compiled: str, precision: str, tmp_path: Path
 ) -> None:

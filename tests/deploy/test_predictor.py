@@ -22,6 +22,7 @@ from eanet.deploy.predictor import BATCH_SIZE, Prediction, Predictor, load
 from eanet.errors import EanetError, WrongArgumentError
 from eanet.metrics.evaluation import evaluate
 from eanet.models import create_model, save_model
+from tests.support.settings import blocks
 
 
 @pytest.fixture(scope="module")
@@ -193,7 +194,7 @@ def test_a_model_that_answers_nan_is_refused(image: Path) -> None:
 def test_predicting_needs_neither_compiler_nor_training(
     name: str, image: Path, tmp_path: Path
 ) -> None:
-    save_model(create_model(name, num_classes=3, image_size=16, depth=1), tmp_path)
+    save_model(create_model(name, num_classes=3, image_size=16, **blocks(name, 1)), tmp_path)
     program = (
         "import sys, eanet\n"
         "eanet.load(sys.argv[1]).predict(sys.argv[2])\n"

@@ -12,6 +12,7 @@ from eanet.explanation.explain import explain
 from eanet.explanation.picture import plot_explanation
 from eanet.models import models
 from tests.support.pictures import pixels as drawn
+from tests.support.settings import blocks
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (16, 16, 3), dtype=np.uint8)
 CLASSES = ["ant", "蜂", "a class of a name that is much too long for any place in the picture"]
@@ -19,7 +20,7 @@ CLASSES = ["ant", "蜂", "a class of a name that is much too long for any place 
 
 def model(name: str = "eanet_nano", **settings: int) -> eanet.Classifier:
     torch.manual_seed(0)
-    settings = {"image_size": 16, "depth": 2} | settings
+    settings = {"image_size": 16} | blocks(name, 2) | settings
     return eanet.create_model(name, classes=CLASSES, **settings)
 
 

@@ -8,13 +8,14 @@ import torch
 from eanet import EanetError, create_model, load_model, save_model
 from eanet.models import adapt_model
 from eanet.models.adapt import POSITION, resize_positions
+from tests.support.settings import blocks
 
 
 @pytest.mark.parametrize("name", ["eanet_tiny", "keras_eanet"])
 def test_a_model_of_another_size_keeps_all_but_its_positions(name):
     torch.manual_seed(0)
     mean_std = ((1.0, 2.0, 3.0), (4.0, 5.0, 6.0))
-    model = create_model(name, classes=["a", "b"], depth=1, normalization=mean_std).eval()
+    model = create_model(name, classes=["a", "b"], normalization=mean_std, **blocks(name, 1)).eval()
     larger = adapt_model(model, image_size=48)
     assert larger.config.image_size == 48
     assert larger.classes == model.classes
@@ -38,7 +39,7 @@ def test_a_model_keeps_its_type():
 
 
 def test_classes_that_the_head_knows_by_name_keep_their_outputs():
-    model = create_model("keras_eanet", classes=["a", "b", "c"], depth=1).eval()
+    model = create_model("keras_eanet", classes=["a", "b", "c"], num_transformer_blocks=1).eval()
     pixels = torch.randint(256, (2, 3, 32, 32), dtype=torch.uint8)
     fewer = adapt_model(model, classes=["c", "a"])
     assert fewer.classes == ("c", "a")

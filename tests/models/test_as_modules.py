@@ -31,6 +31,7 @@ from eanet.models.depthwise import NormalizedDepthwiseConvolution
 from eanet.models.dropout import Dropout
 from eanet.models.written_memory import WrittenExternalAttention
 from eanet.ops.double_normalization import _DoubleNormalize
+from tests.support.settings import blocks
 
 NAMES = ["eanet_tiny", "keras_eanet", "vit", "eanet_tiny:mixing=written"]
 every_model = pytest.mark.parametrize("name", NAMES)
@@ -38,7 +39,7 @@ every_model = pytest.mark.parametrize("name", NAMES)
 
 def tiny(name: str) -> tuple[nn.Module, Tensor]:
     torch.manual_seed(0)
-    model = create_model(name, num_classes=4, image_size=16, depth=2).eval()
+    model = create_model(name, num_classes=4, image_size=16, **blocks(name, 2)).eval()
     return model, torch.randint(256, (2, 3, 16, 16), dtype=torch.uint8)
 
 

@@ -8,6 +8,7 @@ import torch
 from eanet import ExternalAttention, create_model
 from eanet.models import SelfAttention, models, self_attention
 from eanet.models.written_memory import WrittenExternalAttention
+from tests.support.settings import blocks
 
 MEMORIES = [ExternalAttention, WrittenExternalAttention]
 PIXELS = torch.randint(0, 256, (2, 3, 16, 16), generator=torch.Generator().manual_seed(0))
@@ -67,7 +68,7 @@ def test_self_attention_tells_what_tokens_receive_and_what_each_head_adds(monkey
 @pytest.mark.parametrize("name", [entry.name for entry in models()])
 def test_every_model_hands_out_maps_over_its_tokens_for_each_layer_with_attention(name):
     torch.manual_seed(0)
-    model = create_model(name, image_size=16, num_classes=3, depth=3).eval()
+    model = create_model(name, image_size=16, num_classes=3, **blocks(name, 3)).eval()
     some = {"keras_mlp": (), "eanet_nano": (2,), "eanet_tiny": (2,), "eanet_small": (1, 2)}
     assert model.attention_layers == some.get(name, (0, 1, 2))
     for layer in range(3):

@@ -13,6 +13,7 @@ from safetensors.torch import save_file
 from eanet import Classifier, EanetError, create_model, load_model, save_model
 from eanet.models import SelfAttention, models, weights
 from eanet.models.weights import CONFIG_FILE, WEIGHTS_FILE, model_metadata
+from tests.support.settings import blocks
 
 NAMES = [entry.name for entry in models()]
 every_model = pytest.mark.parametrize("name", NAMES)
@@ -113,7 +114,7 @@ def test_the_same_seed_gives_the_same_weights(name):
 
 @every_model
 def test_settings_can_be_changed_and_are_saved(name, tmp_path):
-    model = create_model(name, num_classes=3, depth=2, dropout=0.1)
+    model = create_model(name, num_classes=3, dropout=0.1, **blocks(name, 2))
     assert model.num_parameters < create_model(name, num_classes=3).num_parameters
     save_model(model, tmp_path)
     loaded = load_model(tmp_path)
@@ -143,7 +144,7 @@ def test_saved_and_loaded_is_the_same_model(name, tmp_path):
 
 @every_model
 def test_exports_with_any_batch(name):
-    model = create_model(name, num_classes=4, image_size=16, depth=1).eval()
+    model = create_model(name, num_classes=4, image_size=16, **blocks(name, 1)).eval()
     dims = {"images": {0: torch.export.Dim("batch")}}
     program = torch.export.export(model, (images(2, size=16),), dynamic_shapes=dims)
     pixels = images(5, size=16)

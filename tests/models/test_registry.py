@@ -22,7 +22,7 @@ def test_a_setting_given_beside_the_name_wins():
 
 
 def test_none_unsets_where_that_can_be_and_is_a_word_elsewhere():
-    assert parse_model_name("keras_vit:head_dim=none") == ("keras_vit", {"head_dim": None})
+    assert parse_model_name("keras_vit:key_dim=none") == ("keras_vit", {"key_dim": None})
     assert parse_model_name("eanet_tiny:mixing=none") == ("eanet_tiny", {"mixing": "none"})
 
 
@@ -40,7 +40,7 @@ def test_a_plain_name_carries_nothing(entry):
         ("eanet_tiny:depth", r"^model eanet_tiny:depth: 'depth' is not SETTING=VALUE"),
         ("eanet_tiny:depth=", r"'depth=' is not SETTING=VALUE"),
         ("eanet_tiny:heads=0", r"^eanet_tiny: heads=0: should be greater than or equal to 1$"),
-        ("vit:head_dim=-1", r"^vit: head_dim=-1: should be greater than or equal to 1$"),
+        ("keras_vit:key_dim=-1", r"^keras_vit: key_dim=-1: should be greater than or equal to 1$"),
         ("eanet_tiny:depth=1,depth=2", r"'depth=2' is not SETTING=VALUE, each once"),
     ],
 )

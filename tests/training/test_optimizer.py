@@ -15,7 +15,7 @@ from eanet.training.optimizer import create_optimizer, learning_rate, parameter_
 
 
 def test_only_weight_matrices_decay():
-    model = create_model("keras_eanet", depth=1)
+    model = create_model("keras_eanet", num_transformer_blocks=1)
     decayed, kept = parameter_groups(model, Recipe(weight_decay=0.1))
     assert (decayed["weight_decay"], kept["weight_decay"]) == (0.1, 0.0)
     names = {id(p): name for name, p in model.named_parameters()}
@@ -31,7 +31,7 @@ def test_only_weight_matrices_decay():
 
 
 def test_all_decay_where_the_recipe_says_so():
-    model = create_model("keras_eanet", depth=1)
+    model = create_model("keras_eanet", num_transformer_blocks=1)
     (group,) = parameter_groups(model, Recipe(weight_decay=0.1, decay_all=True))
     assert len(group["params"]) == sum(p.requires_grad for p in model.parameters())
 

@@ -40,7 +40,7 @@ sys.exit(main(sys.argv[1:]))
 TWO = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2")
 OPTIONS = ["--recipe", "default", "--epochs", "1", "--precision", "fp32", "--threads", "1"]
 # Dropout is off, as its bits are drawn by each process.
-MODEL = ["--model", "keras_eanet:depth=1", "--dropout", "0"]
+MODEL = ["--model", "keras_eanet:num_transformer_blocks=1", "--dropout", "0"]
 BATCH_NORM = ["--model", "eanet_nano:dim=16,depth=1", "--ema", "0.9"]
 
 

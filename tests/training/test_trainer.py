@@ -242,7 +242,15 @@ def test_a_killed_run_that_is_resumed_ends_with_the_same_bits(tmp_path):
         command = [sys.executable, "-m", "eanet", "train", *arguments]
         return subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL)
 
-    options = ("digits", "--model", "keras_eanet:depth=2", "--epochs", "6", "--dropout", "0.1")
+    options = (
+        "digits",
+        "--model",
+        "keras_eanet:num_transformer_blocks=2",
+        "--epochs",
+        "6",
+        "--dropout",
+        "0.1",
+    )
     options += ("--compile", "off", "--threads", "1")
     draw = random.Random(0).uniform
     alone = start(*options, "--output", str(tmp_path), "--name", "alone")

@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -29,14 +30,17 @@ from eanet.config import TrainSettings
 from eanet.console import notice
 from eanet.errors import EanetError
 from eanet.files import check_writable, write_json
-from eanet.models import create_model
+from eanet.models import ExternalAttention, SelfAttention
 from eanet.process import in_own_process
 from eanet.training.engine import create_fabric
 
 TOKENS = tuple(64 * 2**n for n in range(9))  # 64 to 16,384
-# The models that the layers are taken from. The heads of `vit` have width dim / heads.
+# The layers of `keras_eanet` and `vit`, by their width.
 EXTERNAL, SELF = "external attention", "self-attention"
-LAYERS = {EXTERNAL: "keras_eanet", SELF: "vit"}
+LAYERS: dict[str, Callable[[int], nn.Module]] = {
+    EXTERNAL: partial(ExternalAttention, heads=16, slots=16, coefficient=4, all_biases=True),
+    SELF: partial(SelfAttention, heads=4),
+}
 LONGEST = 20.0  # seconds for one forward and backward pass
 
 
@@ -141,8 +145,7 @@ def measure_tokens(layer: str, tokens: int, settings: BenchmarkSettings) -> Toke
     machine = settings.model_dump(include={"device", "precision", "threads"})
     fabric = create_fabric(TrainSettings(**machine))
     torch.manual_seed(0)
-    model = create_model(LAYERS[layer], depth=1, dim=settings.dim)
-    attention = cast(nn.Module, model.blocks[0].attention).to(fabric.device)
+    attention = LAYERS[layer](settings.dim).to(fabric.device)
     if settings.compile == "on":
         attention = cast(nn.Module, torch.compile(attention, dynamic=False))
     wait = synchronizer(fabric.device)

@@ -13,19 +13,27 @@ from eanet.files import user_path
 
 def add(commands: Commands) -> None:
     """Declare the command."""
-    made = commands.add(
+    parser = commands.add(
         "import-keras",
         run,
         "turn weights trained with the Keras example into a model",
         "eanet import-keras eanet.weights.h5 --output runs/from-keras",
     )
-    made.add_argument("file", type=user_path, metavar="FILE", help="FILE.weights.h5 or FILE.keras")
-    made.add_argument("--output", type=user_path, help="folder to write; unset: runs/FILE")
-    made.add_argument(
+    parser.add_argument(
+        "file", type=user_path, metavar="FILE", help="FILE.weights.h5 or FILE.keras"
+    )
+    parser.add_argument("--output", type=user_path, help="folder to write; unset: runs/FILE")
+    parser.add_argument(
         "--classes",
         type=user_path,
         metavar="FILE",
         help="names of the classes, one per line, in order",
+    )
+    parser.add_argument(
+        "--image-size",
+        type=int,
+        help="side of the images that the network was built for, in pixels; FILE.keras holds it; "
+        "unset with FILE.weights.h5: the smallest with as many patches",
     )
 
 
@@ -41,7 +49,9 @@ def run(options: argparse.Namespace) -> None:
     if (folder / SETTINGS).is_file():
         raise EanetError(f"{folder} holds a run; name another folder with --output")
     classes = read_text(options.classes).split("\n") if options.classes else None
-    model = import_keras(options.file, classes and [name for name in classes if name])
+    model = import_keras(
+        options.file, classes and [name for name in classes if name], options.image_size
+    )
     path = save_model(model, folder)
     out = stdout()
     size = model.config.image_size

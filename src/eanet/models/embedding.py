@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 
@@ -36,21 +35,26 @@ class Normalization(nn.Module):
 class PatchEmbedding(nn.Module):
     """Cuts square patches, embeds them linearly and adds a learned position.
 
-    Dosovitskiy et al., 2020, "An Image Is Worth 16x16 Words", arXiv 2010.11929, section 3.1.
-    Sides that are not a multiple of the patch size are padded with zeros (the mean colour).
+    Dosovitskiy et al., 2020, "An Image Is Worth 16x16 Words", arXiv 2010.11929, section 3.1. Only
+    whole patches are cut, as by a convolution of that stride and by Keras' ``extract_patches``: at
+    the right and at the bottom, up to ``patch_size - 1`` pixels are not seen.
 
     Args:
         image_size: side of the square image, in pixels.
         patch_size: side of a patch, in pixels.
         in_channels: channels of the image.
         dim: width of the tokens.
+
+    Raises:
+        ValueError: the image is smaller than a patch.
     """
 
     def __init__(self, image_size: int, patch_size: int, in_channels: int, dim: int) -> None:
         super().__init__()
+        if image_size < patch_size:
+            raise ValueError(f"patch_size={patch_size} must be at most image_size={image_size}")
         self.patch_size = patch_size
-        self.grid = -(-image_size // patch_size)
-        self.padding = self.grid * patch_size - image_size
+        self.grid = image_size // patch_size
         self.projection = nn.Linear(patch_size**2 * in_channels, dim)
         self.position = nn.Parameter(torch.empty(self.grid**2, dim))
         nn.init.xavier_uniform_(self.projection.weight)
@@ -59,9 +63,8 @@ class PatchEmbedding(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Map normalised images ``(B, C, H, W)`` to tokens ``(B, N, d)``, in row-major order."""
-        if self.padding:
-            images = F.pad(images, (0, self.padding, 0, self.padding))
         p, g = self.patch_size, self.grid
+        images = images[..., : g * p, : g * p]
         patches = images.unflatten(3, (g, p)).unflatten(2, (g, p))  # (B, C, g, p, g, p)
         patches = patches.permute(0, 2, 4, 3, 5, 1)  # (B, g, g, p, p, C)
         tokens: Tensor = self.projection(patches.flatten(3).flatten(1, 2))  # (B, N, p*p*C)

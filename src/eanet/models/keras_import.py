@@ -1,15 +1,19 @@
 """Reads the two networks of the Keras example from files of Keras 3, without Keras.
 
 Such a file holds ``layers/<class>[_<k>]/.../vars/<i>``, where k counts the layers of a class in
-the order of the model. The architecture follows from the names and the shapes of the weights.
+the order of the model. The architecture follows from the names and the shapes of the weights. The
+size of the images does not: weights alone only tell how many patches an image has. A ``.keras``
+archive also holds ``config.json``, which tells it.
 """
 
 from __future__ import annotations
 
 import io
+import itertools
+import json
 import math
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +21,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from eanet.console import notice
 from eanet.errors import EanetError
 from eanet.models.classifier import Classifier
 from eanet.models.registry import create_model
@@ -26,31 +31,54 @@ Variables = list[Array]
 """A layer's variables in Keras' order: kernel and bias, or scale and offset."""
 
 
-def import_keras(path: Path | str, classes: Sequence[str] | None = None) -> Classifier:
+def import_keras(
+    path: Path | str, classes: Sequence[str] | None = None, image_size: int | None = None
+) -> Classifier:
     """Load a classifier saved by Keras, in evaluation mode: raw pixels in, the same logits out.
 
     Args:
         path: ``FILE.weights.h5`` or ``FILE.keras``, saved by Keras 3 from either network of its
             example "Image classification with EANet", of any size.
         classes: names of the classes, which Keras does not save; numbered unless given.
+        image_size: side of the square images that the network was built for, in pixels. By
+            default what ``FILE.keras`` says; ``FILE.weights.h5`` does not, and the smallest size
+            with as many patches is assumed, with a notice.
 
     Raises:
         EanetError: h5py is not installed, the file cannot be read or holds another network, or
-            the number of names is wrong.
+            the number of names or the image size is wrong.
     """
-    layers = _read_layers(Path(path))
+    path = Path(path)
+    layers, built_for = _read(path)
     try:
-        model = _build(layers, classes)
-    except (KeyError, ValueError, TypeError, RuntimeError, StopIteration) as error:
+        model = _build(layers, classes, _known_size(path, built_for, image_size))
+    except (
+        ArithmeticError,
+        LookupError,
+        RuntimeError,
+        StopIteration,
+        TypeError,
+        ValueError,
+    ) as error:
         raise EanetError(
             f"{path} does not hold a network of the Keras example (normalisation, patch embedding, "
             "blocks of external attention or self-attention, one dense layer)"
         ) from error
+    size, patch, grid = model.config.image_size, model.embedding.patch_size, model.embedding.grid
+    if image_size is None and built_for is None and patch > 1:
+        notice(
+            f"assuming images of {size} x {size} pixels, as {path} does not say: {grid} x {grid} "
+            f"patches of {patch} pixels fit up to {size + patch - 1}; image_size (--image-size) "
+            "sets the size that the network was built for"
+        )
     return model.eval()
 
 
-def _read_layers(path: Path) -> dict[str, Variables]:
-    """Return the variables of each layer by its path in the file, as ``patch_embedding/proj``."""
+def _read(path: Path) -> tuple[dict[str, Variables], tuple[int, int] | None]:
+    """Return the variables of each layer by its path in the file, as ``patch_embedding/proj``.
+
+    Second, the height and width of the images, if the file says.
+    """
     try:
         import h5py
     except ImportError as error:
@@ -58,6 +86,7 @@ def _read_layers(path: Path) -> dict[str, Variables]:
     if not path.is_file():
         raise EanetError(f"no such file: {path}")
     layers: dict[str, dict[int, Array]] = {}
+    config: Any = {}
 
     def collect(name: str, item: Any) -> None:
         layer, _, index = name.rpartition("/vars/")
@@ -70,6 +99,7 @@ def _read_layers(path: Path) -> dict[str, Variables]:
         if zipfile.is_zipfile(path):
             with zipfile.ZipFile(path) as archive:
                 source = io.BytesIO(archive.read("model.weights.h5"))
+                config = json.loads(archive.read("config.json"))
         with h5py.File(source, "r") as file:
             file.visititems(collect)
     except (OSError, KeyError, ValueError, RuntimeError, zipfile.BadZipFile) as error:
@@ -77,29 +107,56 @@ def _read_layers(path: Path) -> dict[str, Variables]:
             f"{path} is not a readable file of Keras 3; write one with "
             'model.save_weights("FILE.weights.h5") or model.save("FILE.keras")'
         ) from error
-    return {layer: [variables[i] for i in sorted(variables)] for layer, variables in layers.items()}
+    variables = {layer: [found[i] for i in sorted(found)] for layer, found in layers.items()}
+    return variables, _input_size(config)
 
 
-def _build(layers: dict[str, Variables], classes: Sequence[str] | None) -> Classifier:
+def _input_size(config: Any) -> tuple[int, int] | None:
+    """Return the height and width that a model's configuration declares for its input, if any."""
+    try:
+        inputs = (x for x in config["config"]["layers"] if x["class_name"] == "InputLayer")
+        _, height, width, _ = next(inputs)["config"]["batch_shape"]
+    except (KeyError, TypeError, ValueError, StopIteration):
+        return None
+    return (height, width) if isinstance(height, int) and isinstance(width, int) else None
+
+
+def _known_size(path: Path, built_for: tuple[int, int] | None, asked: int | None) -> int | None:
+    """Return the side of the images, from the file or as asked for; None if neither says."""
+    if built_for is None:
+        return asked
+    height, width = built_for
+    if height != width:
+        raise EanetError(f"{path} takes {height} x {width} pixels; models here take square images")
+    if asked not in (None, height):
+        raise EanetError(f"{path} takes {height} x {width} pixels: leave out image_size={asked}")
+    return height
+
+
+def _build(
+    layers: dict[str, Variables], classes: Sequence[str] | None, image_size: int | None
+) -> Classifier:
     """Build the model with the sizes and weights of the layers."""
     normalization = next(name for name in layers if name.split("/")[-1] == "normalization")
     mean, variance, *_ = layers.pop(normalization)
     depth = sum(name.startswith("layer_normalization") for name in layers) // 2
     external = not any(name.startswith("multi_head_attention") for name in layers)
+    # Names tell the classes of layers and their order in each class.
+    dense, norms = _in_order("dense"), _in_order("layer_normalization")
+    heads = _in_order("multi_head_attention")
     modules = {"embedding.projection": layers["patch_embedding/proj"]}
-    for i in range(depth):
+    for block in (f"blocks.{i}" for i in range(depth)):
+        modules[f"{block}.attention_norm"] = layers[next(norms)]
         if external:
-            dense = [layers[_nth("dense", 6 * i + j)] for j in range(6)]
-            parts = ("query", "key_memory", "value_memory", "output")
-            attention = dict(zip(parts, dense, strict=False))
+            for part in ("query", "key_memory", "value_memory", "output"):
+                modules[f"{block}.attention.{part}"] = layers[next(dense)]
         else:
-            dense = [layers[_nth("dense", 2 * i + j)] for j in range(2)]
-            attention = _self_attention(layers, _nth("multi_head_attention", i))
-        modules |= {f"blocks.{i}.attention.{part}": layer for part, layer in attention.items()}
-        modules[f"blocks.{i}.attention_norm"] = layers[_nth("layer_normalization", 2 * i)]
-        modules[f"blocks.{i}.mlp_norm"] = layers[_nth("layer_normalization", 2 * i + 1)]
-        modules[f"blocks.{i}.mlp.fc1"], modules[f"blocks.{i}.mlp.fc2"] = dense[-2:]
-    modules["head"] = layers[_nth("dense", (6 if external else 2) * depth)]
+            qkv, output = _self_attention(layers, next(heads))
+            modules |= {f"{block}.attention.qkv": qkv, f"{block}.attention.output": output}
+        modules[f"{block}.mlp_norm"] = layers[next(norms)]
+        for part in ("fc1", "fc2"):
+            modules[f"{block}.mlp.{part}"] = layers[next(dense)]
+    modules["head"] = layers[next(dense)]
 
     weights = {
         "normalization.mean": mean,
@@ -114,10 +171,10 @@ def _build(layers: dict[str, Variables], classes: Sequence[str] | None) -> Class
         "keras_eanet" if external else "keras_vit",
         num_classes=len(weights["head.bias"]),
         classes=classes,
-        image_size=patch_size * math.isqrt(len(weights["embedding.position"])),
+        image_size=_fitting(image_size, patch_size, len(weights["embedding.position"])),
         in_channels=mean.size,
         patch_size=patch_size,
-        depth=depth,
+        num_transformer_blocks=depth,
         **_widths(layers, weights, external=external),
     )
     if model.num_parameters != sum(v.size for layer in layers.values() for v in layer):
@@ -126,30 +183,57 @@ def _build(layers: dict[str, Variables], classes: Sequence[str] | None) -> Class
     return model
 
 
-def _nth(layer_class: str, k: int) -> str:
-    return f"{layer_class}_{k}" if k else layer_class
+def _fitting(image_size: int | None, patch_size: int, patches: int) -> int:
+    """Return the side of images with so many patches: ``image_size`` if that fits.
+
+    Raises:
+        EanetError: it does not.
+        ValueError: the patches do not form a square.
+    """
+    grid = math.isqrt(patches)
+    if grid**2 != patches:
+        raise ValueError(f"{patches} patches do not form a square")
+    least = grid * patch_size
+    if image_size is None:
+        return least
+    if image_size // patch_size != grid:
+        raise EanetError(
+            f"image_size={image_size} does not fit: {grid} x {grid} patches of {patch_size} pixels "
+            f"are cut from images of {least} to {least + patch_size - 1} pixels"
+        )
+    return image_size
 
 
-def _self_attention(layers: dict[str, Variables], name: str) -> dict[str, Variables]:
+def _in_order(layer_class: str) -> Iterator[str]:
+    """Yield the names of a class's layers: ``dense``, ``dense_1``, ``dense_2``, ..."""
+    yield layer_class
+    for k in itertools.count(1):
+        yield f"{layer_class}_{k}"
+
+
+def _self_attention(layers: dict[str, Variables], name: str) -> tuple[Variables, Variables]:
     """Join the kernels (d, h, k) of query, key and value; flatten that of the output (h, k, d)."""
     qkv = [layers[f"{name}/{part}_dense"] for part in ("query", "key", "value")]
     kernels = [kernel.reshape(len(kernel), -1) for kernel, _ in qkv]  # 3 x (d, h*k)
     kernel, bias = layers[f"{name}/output_dense"]
-    return {
-        "qkv": [np.concatenate(kernels, axis=1), np.concatenate([b.ravel() for _, b in qkv])],
-        "output": [kernel.reshape(-1, kernel.shape[-1]), bias],
-    }
+    return (
+        [np.concatenate(kernels, axis=1), np.concatenate([b.ravel() for _, b in qkv])],
+        [kernel.reshape(-1, kernel.shape[-1]), bias],  # (h, k, d) -> (h*k, d)
+    )
 
 
 def _widths(
     layers: dict[str, Variables], weights: dict[str, Array], *, external: bool
 ) -> dict[str, Any]:
-    """Return the settings of the named model for its widths."""
+    """Return the settings of the named model for its widths, without what follows from others."""
     dim = len(weights["head.weight"].T)
-    widths = {"dim": dim, "mlp_dim": len(weights["blocks.0.mlp.fc1.bias"])}
+    widths = {"embedding_dim": dim, "mlp_dim": len(weights["blocks.0.mlp.fc1.bias"])}
     if external:
         inner = len(weights["blocks.0.attention.query.bias"])
         slots, head_dim = weights["blocks.0.attention.key_memory.weight"].shape
-        return widths | {"heads": inner // head_dim, "slots": slots, "coefficient": inner // dim}
-    heads, head_dim = layers["multi_head_attention/query_dense"][1].shape
-    return widths | {"heads": heads, "head_dim": head_dim}
+        coefficient = inner // dim
+        widths |= {"num_heads": inner // head_dim // coefficient, "dim_coefficient": coefficient}
+        return widths if slots == dim // coefficient else widths | {"slots": slots}
+    heads, key_dim = layers["multi_head_attention/query_dense"][1].shape
+    widths |= {"num_heads": heads}
+    return widths if key_dim == dim else widths | {"key_dim": key_dim}
