@@ -1,0 +1,49 @@
+"""Memory that this process may still take, within its container's limit."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path, PurePosixPath
+
+import psutil
+
+PROCESS, CGROUPS = Path("/proc/self/cgroup"), Path("/sys/fs/cgroup")
+
+
+def available_memory() -> int:
+    """Return the bytes that this process may still take before something is killed.
+
+    The machine's free memory, or less if a container (cgroup v1 or v2) sets a limit: then that
+    limit less what the container uses, without the file cache that the kernel would give up.
+    """
+    return min([psutil.virtual_memory().available, *_left_in_containers()])
+
+
+def _left_in_containers() -> Iterator[int]:
+    """Yield the bytes left in each group of processes around this one that has a limit."""
+    with suppress(OSError, ValueError):
+        for line in PROCESS.read_text("utf-8").splitlines():
+            _, controllers, group = line.split(":", 2)
+            if "memory" in controllers.split(","):
+                folder, limit, usage = CGROUPS / "memory", "limit_in_bytes", "usage_in_bytes"
+                cache = "total_inactive_file"
+            elif not controllers:  # version 2
+                folder, limit, usage, cache = CGROUPS, "max", "current", "inactive_file"
+            else:
+                continue
+            inside = PurePosixPath(group).relative_to("/")
+            # Within a container the path may be the host's: the container's own group is the root.
+            for place in (inside, *inside.parents):
+                with suppress(OSError, ValueError):  # no such file, or the word "max": no limit
+                    allowed = int((folder / place / f"memory.{limit}").read_text("ascii"))
+                    used = int((folder / place / f"memory.{usage}").read_text("ascii"))
+                    yield max(0, allowed - used + _statistic(folder / place / "memory.stat", cache))
+
+
+def _statistic(path: Path, name: str) -> int:
+    """Return a value of a file with one name and number a line; 0 if it is not there."""
+    for line in path.read_text("ascii").splitlines():
+        if line.startswith(f"{name} "):
+            return int(line.split()[1])
+    return 0

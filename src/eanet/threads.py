@@ -1,0 +1,92 @@
+"""How many threads to compute with: the CPUs that this process may use, less those in other use.
+
+A parallel region lasts as long as its slowest thread, and a training step has hundreds of them. A
+thread that shares its CPU with another program therefore slows down all others: on two CPUs of
+which one is busy, two threads are several times slower than one (docs/performance.md).
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import time
+from typing import NamedTuple
+
+import joblib
+import psutil
+
+SAMPLE_SECONDS = 0.25  # the kernel counts time in hundredths of a second
+
+
+def available_cpus() -> int:
+    """Return the number of CPUs that this process may use.
+
+    That is the smallest of the physical cores, the CPUs that it is bound to (``taskset``), the
+    quota of its container (cgroup v1 and v2), and OMP_NUM_THREADS if that is set.
+    """
+    count = int(joblib.cpu_count(only_physical_cores=True))
+    limit = os.environ.get("OMP_NUM_THREADS", "").split(",")[0].strip()
+    return min(count, int(limit)) if limit.isdecimal() and int(limit) > 0 else count
+
+
+class _Reading(NamedTuple):
+    """CPU seconds used so far, and when that was."""
+
+    at: float
+    everybody: float
+    own: float
+
+
+class OtherLoad:
+    """CPUs kept busy by other programs, measured between its calls.
+
+    Programs that yield to everybody else (``nice``) do not count, nor does this process with those
+    that it started.
+    """
+
+    def __init__(self) -> None:
+        self._last = _read()
+
+    def measure(self) -> float:
+        """Return the mean number of CPUs in other use since the last call, from 0 up.
+
+        Waits until `SAMPLE_SECONDS` have passed since then.
+        """
+        time.sleep(max(0.0, self._last.at + SAMPLE_SECONDS - time.monotonic()))
+        before, self._last = self._last, _read()
+        now = self._last
+        used = (now.everybody - before.everybody) - max(0.0, now.own - before.own)
+        return max(0.0, used) / (now.at - before.at)
+
+
+def threads_beside(load: float, cpus: int) -> int:
+    """Return the number of threads that computes fastest while others keep ``load`` CPUs busy."""
+    return max(1, min(cpus, math.floor(cpus - load + 0.5)))
+
+
+def _read() -> _Reading:
+    """Read the clocks of all CPUs that this process may run on."""
+    process = psutil.Process()
+    clocks = psutil.cpu_times(percpu=True)
+    if hasattr(process, "cpu_affinity"):  # not on macOS
+        clocks = [clocks[cpu] for cpu in process.cpu_affinity()]
+    # Steal is what the host of a virtual machine took; guest is part of user.
+    parts = ["user", "system", "irq", "softirq", "steal"]
+    if process.nice() > 0:  # its own time is counted there, with that of those it competes with
+        parts.append("nice")
+    everybody = sum(getattr(clock, part, 0.0) for clock in clocks for part in parts)
+    return _Reading(time.monotonic(), everybody, _own(process))
+
+
+def _own(process: psutil.Process) -> float:
+    """CPU seconds of a process and of its children, those that have ended included."""
+    times = process.cpu_times()
+    own = times.user + times.system
+    own += getattr(times, "children_user", 0.0) + getattr(times, "children_system", 0.0)
+    for child in process.children(recursive=True):
+        try:
+            its = child.cpu_times()
+        except psutil.Error:  # it has just ended
+            continue
+        own += its.user + its.system
+    return own

@@ -1,0 +1,51 @@
+"""What a training needs of the machine's memory."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+import torch
+
+from eanet import create_model
+from eanet.training.memory import activation_bytes, training_bytes
+
+PEAK = """
+import psutil, torch
+from pathlib import Path
+from eanet import create_model
+from eanet.training.memory import training_bytes
+torch.set_num_threads(1)
+model = create_model("keras_vit", depth=2, dropout=0.2).train()
+before = psutil.Process().memory_info().rss
+print(training_bytes(model, 32) - before)
+Path("/proc/self/clear_refs").write_text("5")
+optimizer = torch.optim.AdamW(model.parameters())
+model(torch.zeros(32, 3, 32, 32)).logsumexp(1).sum().backward()
+optimizer.step()
+peak = 1024 * int(Path("/proc/self/status").read_text().split("VmHWM:")[1].split()[0])
+print(peak - before)
+"""
+
+
+def test_the_activations_of_twice_as_many_images_take_twice_as_much() -> None:
+    model = create_model("keras_eanet", depth=2)
+    assert activation_bytes(model, 64) == 2 * activation_bytes(model, 32) > 0
+
+
+def test_estimating_changes_neither_the_model_nor_the_generator() -> None:
+    model = create_model("eanet_nano").eval()
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    state = torch.get_rng_state()
+    training_bytes(model, 8)
+    assert not model.training
+    assert torch.equal(torch.get_rng_state(), state)
+    assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the peak is read from /proc")
+def test_the_estimate_is_near_the_peak() -> None:
+    done = subprocess.run([sys.executable, "-c", PEAK], check=True, capture_output=True, text=True)
+    estimate, peak = map(int, done.stdout.split())
+    assert estimate == pytest.approx(peak, rel=0.3)
