@@ -17,25 +17,28 @@ MOST_THREADS = 32
 
 def in_parallel(
     function: Callable[[T], R],
-    things: Iterable[T],
+    items: Iterable[T],
     workers: int | None = None,
     ahead: int = AHEAD,
+    initializer: Callable[[], None] | None = None,
 ) -> Generator[R]:
-    """Yield ``function(thing)`` for all things in order, computed ahead of the reader by threads.
+    """Yield ``function(item)`` for all items in order, computed ahead of the reader by threads.
 
     Threads suit functions that release the interpreter lock, as Pillow does while decoding.
 
     Args:
         function: called from several threads at a time.
-        things: consumed as needed.
+        items: consumed as needed.
         workers: number of threads; by default one per core, but at most 32.
         ahead: how many results may wait for the reader.
+        initializer: called once in each thread before anything else.
     """
-    threads = ThreadPoolExecutor(workers or min(os.cpu_count() or 1, MOST_THREADS))
+    count = workers or min(os.cpu_count() or 1, MOST_THREADS)
+    threads = ThreadPoolExecutor(count, initializer=initializer)
     waiting: deque[Future[R]] = deque()
     try:
-        for thing in things:
-            waiting.append(threads.submit(function, thing))
+        for item in items:
+            waiting.append(threads.submit(function, item))
             if len(waiting) == ahead:
                 yield waiting.popleft().result()
         while waiting:

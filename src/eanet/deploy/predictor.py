@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Iterable, Iterator, Sequence, Sized
-from contextlib import closing, contextmanager
+from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from threading import Lock
 from typing import Any, BinaryIO, Literal, TypeVar
 
 import numpy as np
@@ -18,6 +17,7 @@ from PIL import Image
 
 from eanet.data.decode import decode_image
 from eanet.data.parallel import in_parallel
+from eanet.deploy.threads import use_one_core
 from eanet.device import resolve_device
 from eanet.errors import EanetError, InvalidAnswersError, WrongArgumentError
 from eanet.models import Classifier, load_model
@@ -46,35 +46,6 @@ class Prediction:
         """Keep only the classes at least as probable as ``threshold``, possibly none."""
         count = sum(probability >= threshold for probability in self.probabilities)
         return Prediction(self.classes[:count], self.probabilities[:count])
-
-
-class _Threads:
-    """PyTorch's number of threads, which calls under way at the same time change and restore."""
-
-    def __init__(self) -> None:
-        self._lock = Lock()
-        self._calls = 0
-        self._count = 1
-
-    @contextmanager
-    def lent(self) -> Iterator[int]:
-        """Yield the number before any call; at the end, set it anew.
-
-        It is also the default of new threads, which a call under way may have set to 1.
-        """
-        with self._lock:
-            if not self._calls:
-                self._count = torch.get_num_threads()
-            self._calls += 1
-        try:
-            yield self._count
-        finally:
-            with self._lock:
-                self._calls -= 1
-                torch.set_num_threads(self._count)
-
-
-_THREADS = _Threads()
 
 
 class Predictor:
@@ -134,38 +105,34 @@ class Predictor:
     def predict_files(
         self, paths: Iterable[Path], top: int = 5
     ) -> Generator[tuple[Path, Prediction | EanetError]]:
-        """Classify image files in order; an unreadable one yields the error.
-
-        Until the generator ends or is closed, new threads elsewhere compute on one core each.
-        """
+        """Classify image files in order; an unreadable one yields the error."""
         return self._answers(paths, _checked(top))
 
     def _answers(
         self, images: Iterable[T], top: int
     ) -> Generator[tuple[T, Prediction | EanetError]]:
-        """Classify with as many threads as PyTorch would use, each on batches of its own.
+        """Classify with as many threads as PyTorch has cores, each on batches of its own.
 
         If threads shared every operation instead, each would wait for the slowest hundreds of times
         per batch and keep its core busy waiting, which is worst when a core has other work.
         """
-        size = BATCH_SIZE
+        size, threads = BATCH_SIZE, torch.get_num_threads()
         # Threads decode paths; open files and images are decoded here, as one may occur twice.
         ready = ((i, i if isinstance(i, str | Path) else self._decode(i)) for i in images)
         work = partial(self._answer, top=top)
-        with _THREADS.lent() as threads:
-            if isinstance(images, Sized):
-                size = max(1, min(size, -(-len(images) // threads)))  # a share for every thread
-            batches = in_parallel(work, _batches(ready, size), threads, ahead=2 * threads)
-            with closing(batches):
-                for batch in batches:
-                    yield from batch
+        if isinstance(images, Sized):
+            size = max(1, min(size, -(-len(images) // threads)))  # a share for every thread
+        batches = in_parallel(
+            work, _batches(ready, size), threads, ahead=2 * threads, initializer=use_one_core
+        )
+        with closing(batches):
+            for batch in batches:
+                yield from batch
 
     def _answer(
         self, batch: list[tuple[T, str | Path | Pixels]], top: int
     ) -> list[tuple[T, Prediction | EanetError]]:
-        """Decode and classify a batch in this thread only."""
-        if torch.get_num_threads() > 1:
-            torch.set_num_threads(1)
+        """Decode and classify a batch."""
         decoded = [self._try_decode(image) for _, image in batch]
         found = iter(self._classify([p for p in decoded if isinstance(p, np.ndarray)], top))
         return [

@@ -1,0 +1,70 @@
+from __future__ import annotations
+
+import ctypes
+import os
+import sys
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TypeVar
+
+import pytest
+import torch
+
+from eanet.deploy.threads import use_one_core
+
+T = TypeVar("T")
+
+
+@pytest.fixture(autouse=True)
+def three_cores() -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(3)
+    yield
+    torch.set_num_threads(before)
+
+
+def in_new_thread(function: Callable[[], T]) -> T:
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(function).result()
+
+
+def cores_after_use_one_core() -> int:
+    use_one_core()
+    return torch.get_num_threads()
+
+
+def test_a_thread_has_one_core_and_others_keep_theirs() -> None:
+    assert in_new_thread(cores_after_use_one_core) == 1
+    assert torch.get_num_threads() == 3
+    assert in_new_thread(torch.get_num_threads) == 3
+
+
+def test_the_number_for_new_threads_is_set_back_where_the_libraries_cannot_be_called(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(ctypes, "CDLL", lambda _: object())
+    with ThreadPoolExecutor(8) as threads:
+        for future in [threads.submit(cores_after_use_one_core) for _ in range(100)]:
+            assert future.result() == 1
+    assert torch.get_num_threads() == 3
+    assert in_new_thread(torch.get_num_threads) == 3
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="counts the threads of the process in /proc")
+def test_neither_openmp_nor_mkl_starts_threads_for_it() -> None:
+    a, images = torch.ones(512, 512), torch.ones(8, 16, 32, 32)
+    weight = torch.ones(16, 16, 3, 3)
+
+    def started() -> int:
+        before = len(list(Path("/proc/self/task").iterdir()))
+        a.exp(), a @ a, torch.bmm(images[0], images[1])
+        torch.nn.functional.conv2d(images, weight)
+        return len(list(Path("/proc/self/task").iterdir())) - before
+
+    def started_after_use_one_core() -> int:
+        use_one_core()
+        return started()
+
+    assert in_new_thread(started_after_use_one_core) == 0
+    assert in_new_thread(started) > 0 or os.cpu_count() == 1
