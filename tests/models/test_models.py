@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import inspect
 import json
 import logging
+from dataclasses import FrozenInstanceError
 
 import pytest
 import torch
@@ -149,6 +151,24 @@ def test_exports_with_any_batch(name):
     program = torch.export.export(model, (images(2, size=16),), dynamic_shapes=dims)
     pixels = images(5, size=16)
     torch.testing.assert_close(program.module()(pixels), model(pixels), atol=1e-5, rtol=1e-4)
+
+
+def test_training_loops_may_keep_attributes_in_the_configuration(tmp_path):
+    """Hugging Face's `Trainer` sets `use_cache`; what the model was built from stays as it is."""
+    model = create_model("vit", num_classes=3, depth=1)
+    before = create_model("vit", num_classes=3, depth=1).config
+    model.config.use_cache = False
+    assert copy.deepcopy(model).config.use_cache is False
+    assert model.config == before
+    assert hash(model.config) == hash(before)
+    save_model(model, tmp_path)
+    assert "use_cache" not in (tmp_path / CONFIG_FILE).read_text("utf-8")
+    assert not hasattr(load_model(tmp_path).config, "use_cache")
+    for name in ("image_size", "classes", "settings"):
+        with pytest.raises(FrozenInstanceError):
+            setattr(model.config, name, None)
+    with pytest.raises(FrozenInstanceError):
+        del model.config.name
 
 
 def test_hub_methods_save_and_load(tmp_path):

@@ -18,15 +18,28 @@ from eanet.models.tokenizer import ConvTokenizer
 
 
 @dataclass(frozen=True, kw_only=True)
-class ModelConfig:
-    """Everything needed to rebuild a model, except its weights."""
-
+class _ModelConfig:
     name: str
     image_size: int
     in_channels: int
     classes: tuple[str, ...]
     settings: dict[str, Any] = field(default_factory=dict, hash=False)
-    """Settings given for the named architecture; its defaults apply to the others."""
+
+
+class ModelConfig(_ModelConfig):
+    """Everything needed to rebuild a model, except its weights.
+
+    Its fields cannot be set, since the model was built from them. Other attributes can: training
+    loops keep theirs here, as Hugging Face's ``Trainer`` does with ``use_cache``. They are neither
+    saved nor compared. (A frozen dataclass refuses all attributes, a subclass of one its fields.)
+
+    Attributes:
+        name: of the architecture.
+        image_size: side of the square images, in pixels.
+        in_channels: channels of the images.
+        classes: names of the classes, in the order of the logits.
+        settings: those given for the architecture; its defaults apply to the others.
+    """
 
 
 class Classifier(
