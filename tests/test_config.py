@@ -38,6 +38,8 @@ def test_the_keras_example_recipe_holds_the_settings_of_the_example() -> None:
         "min_scale": 1.0,
         "rotation": 0.1,
         "zoom": 0.2,
+        "zoom_height": None,
+        "zoom_width": None,
         "contrast": 0.1,
         "trivial_augment": False,
         "erasing": 0.0,

@@ -75,6 +75,12 @@ class AugmentSettings(Settings):
     zoom: float = Field(
         0.0, ge=0, lt=1, description="+- this fraction, height and width independently"
     )
+    zoom_height: float | None = Field(
+        None, ge=0, lt=1, description="of the height alone; unset: as zoom"
+    )
+    zoom_width: float | None = Field(
+        None, ge=0, lt=1, description="of the width alone; unset: as zoom"
+    )
     contrast: float = Field(0.0, ge=0, lt=1, description="contrast factor within 1 +- this")
     trivial_augment: bool = Field(
         False, description="one random operation of random strength (TrivialAugment, wide)"
@@ -90,9 +96,16 @@ class AugmentSettings(Settings):
     )
 
     @property
+    def zooms(self) -> tuple[float, float]:
+        """``zoom`` of height and width."""
+        height = self.zoom if self.zoom_height is None else self.zoom_height
+        width = self.zoom if self.zoom_width is None else self.zoom_width
+        return height, width
+
+    @property
     def moves(self) -> bool:
         """Whether pixels move, other than by mirroring."""
-        moved = self.translate or self.rotation or self.zoom or self.trivial_augment
+        moved = self.translate or self.rotation or any(self.zooms) or self.trivial_augment
         return bool(moved) or self.min_scale < 1
 
     @property

@@ -92,6 +92,16 @@ def test_angles_are_true_on_images_that_are_not_square() -> None:
     assert float((weight * columns).sum()) == pytest.approx(0, abs=0.1)
 
 
+def test_zoom_of_both_sides_is_that_of_each_bit_for_bit() -> None:
+    images = torch.rand(8, 3, 16, 16, generator=torch.Generator().manual_seed(0)) * 255
+    table = Augmentation(AugmentSettings()).draw(8, torch.Generator().manual_seed(1))
+    both = Augmentation(AugmentSettings(zoom=0.2))(images, table)
+    each = AugmentSettings(zoom_height=0.2, zoom_width=0.2)
+    assert each.moves
+    assert torch.equal(Augmentation(each)(images, table), both)
+    assert not AugmentSettings(zoom=0.2, zoom_height=0, zoom_width=0).moves
+
+
 def test_zoom_sees_more_for_high_draws_and_less_for_low_ones_in_each_direction_alone() -> None:
     ramp = torch.linspace(0, 100, 33).expand(1, 1, 33, 33)  # slope 100 / 32 across, none down
     augmentation = Augmentation(AugmentSettings(zoom=0.2))

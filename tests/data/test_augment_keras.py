@@ -82,6 +82,17 @@ def test_zoom(keras: ModuleType, photographs: Tensor, height: float, width: floa
     assert_same_pictures(actual, theirs(layer, photographs))
 
 
+@pytest.mark.parametrize("own", [{"zoom_height": 0.3}, {"zoom": 0.3, "zoom_width": 0.1}], ids=str)
+def test_zoom_of_height_and_width_apart(
+    keras: ModuleType, photographs: Tensor, own: dict[str, float]
+) -> None:
+    settings = AugmentSettings(**own)
+    actual = ours(photographs, settings, zoom_height=-0.5, zoom_width=0.5)
+    width = 0.05 if "zoom_width" in own else 0.0
+    layer = keras.layers.RandomZoom((-0.15, -0.15), (width, width))
+    assert_same_pictures(actual, theirs(layer, photographs))
+
+
 @pytest.mark.parametrize("factor", [0.9, 0.97, 1.1])
 def test_contrast(keras: ModuleType, photographs: Tensor, factor: float) -> None:
     actual = ours(photographs, AugmentSettings(contrast=0.1), contrast=(factor - 1) / 0.1)

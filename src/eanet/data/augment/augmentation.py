@@ -78,10 +78,11 @@ class Augmentation(nn.Module):
         if settings.rotation:
             angle = _around(0.0, 2 * math.pi * settings.rotation, drawn.angle)
             source = source.then(rotation(angle))
-        if settings.zoom:
-            wider = _around(1.0, settings.zoom, drawn.zoom_width)
-            higher = _around(1.0, settings.zoom, drawn.zoom_height)
-            source = source.then(Affine(xx=wider, yy=higher))
+        if any(settings.zooms):
+            zoom_height, zoom_width = settings.zooms
+            height_factor = _around(1.0, zoom_height, drawn.zoom_height)
+            width_factor = _around(1.0, zoom_width, drawn.zoom_width)
+            source = source.then(Affine(xx=width_factor, yy=height_factor))
         if settings.trivial_augment:
             source = source.then(trivial_augment.motion(drawn))
         return source
