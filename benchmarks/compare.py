@@ -35,7 +35,7 @@ from benchmarks.comparison import (
 )
 from benchmarks.eanet_step import settings
 from benchmarks.performance_page import generated, replace_generated, target_table
-from eanet.benchmarking.measuring import describe
+from eanet.benchmarking.measuring import benchmark_metadata
 from eanet.console import notice
 from eanet.errors import EanetError
 from eanet.files import replacing, write_json
@@ -157,7 +157,7 @@ def compare(environments: Path, number: int, seconds: float) -> dict[str, Any]:
     for record in records:
         versions |= record.pop("versions")
     return {
-        "about": describe(settings("bf16", seconds), torch.device("cpu")),
+        "about": benchmark_metadata(settings("bf16", seconds), torch.device("cpu")),
         "versions": versions,
         "seconds": seconds,
         "minutes": (time.monotonic() - begun) / 60,

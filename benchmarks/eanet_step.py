@@ -22,9 +22,10 @@ import numpy as np
 import torch
 from torch import nn
 
-from eanet.benchmarking.measuring import Spread, durations, synchronizer
-from eanet.benchmarking.models import Workload, measure_model, prepare, resolve
-from eanet.benchmarking.settings import BenchmarkSettings
+from eanet.benchmarking.figures import Spread
+from eanet.benchmarking.measuring import durations, synchronizer
+from eanet.benchmarking.models import Workload, measure_model, prepare
+from eanet.benchmarking.settings import BenchmarkSettings, resolve_benchmark
 from eanet.data.augment import Augmentation
 from eanet.data.batches import Batches, take
 from eanet.data.imageset import ImageSet
@@ -37,7 +38,7 @@ IMAGES, CLASSES = 40_000, 100  # of the example's training set
 
 def settings(precision: str, seconds: float) -> BenchmarkSettings:
     asked = BenchmarkSettings.parse({"device": "cpu", "precision": precision, "seconds": seconds})
-    return resolve(asked, single_layers=False)
+    return resolve_benchmark(asked, single_layers=False)
 
 
 def matrix_rate(dtype: torch.dtype, seconds: float) -> float:
@@ -54,13 +55,13 @@ def matrix_rate(dtype: torch.dtype, seconds: float) -> float:
 def preparation(work: Workload) -> Callable[[], None]:
     """Return a function that prepares a step: batch from memory, random draws, augmentation."""
     rng = np.random.default_rng(0)
-    pixels = rng.integers(256, size=(IMAGES, *work.images.shape[2:], 3), dtype=np.uint8)
+    pixels = rng.integers(256, size=(IMAGES, *work.images.images.shape[1:]), dtype=np.uint8)
     classes = tuple(str(c) for c in range(CLASSES))
     images = ImageSet(pixels, rng.integers(CLASSES, size=IMAGES), classes)
     order = Batches(images, len(work.images), seed=0).order(0)  # (steps, B)
-    augmentation = Augmentation(work.recipe)
+    augmentation = Augmentation(work.settings)
     run = cast(nn.Module, augmentation)
-    if work.recipe.compile == "on":
+    if work.settings.compile == "on":
         run = cast(nn.Module, torch.compile(run, dynamic=False))
     generator = torch.Generator().manual_seed(0)
     step = 0

@@ -20,6 +20,7 @@ from torch.profiler import ProfilerActivity, profile
 
 from benchmarks.eanet_step import MODELS, settings
 from eanet.benchmarking.models import prediction, prepare, training_step
+from eanet.data.batches import take
 
 # Kinds of work by what the name of an event contains; the first match counts.
 KINDS = (
@@ -61,10 +62,10 @@ def main() -> None:
     inductor.cpp.descriptive_names = "original_aten"
     work = prepare(MODELS[options.network], settings("auto", seconds=1))
     if options.prediction:
-        predict = prediction(work.model.to(work.fabric.device), work.recipe, work.fabric)
-        step: Callable[[], object] = partial(predict, work.images)
+        predict = prediction(work)
+        step: Callable[[], object] = partial(predict, take(work.images, slice(None))[0])
     else:
-        step = training_step(*work)
+        step = training_step(work)
     for _ in range(WARM_UP):
         step()
     with profile(activities=[ProfilerActivity.CPU]) as profiler:

@@ -14,8 +14,8 @@ import pytest
 
 import eanet
 from eanet.cli import main
-from eanet.comparison.entries import by_model
-from eanet.comparison.runs import ANSWERS
+from eanet.comparison.entries import group_by_model
+from eanet.comparison.runs import PREDICTIONS
 from eanet.comparison.training import Failure
 from tests.support.comparisons import make_entries, make_run
 
@@ -53,7 +53,7 @@ def test_a_comparison_that_is_interrupted_goes_on_and_ends_with_its_table(tmp_pa
     assert "interrupted and saved" in err
     assert err.endswith("stopped at run 2 of 2; the same command resumes it\n")
     assert "Traceback" not in err
-    assert not (second / ANSWERS).exists()
+    assert not (second / PREDICTIONS).exists()
 
     done = start(*command)
     out, err = done.communicate(timeout=240)
@@ -129,7 +129,7 @@ def test_settings_of_all_runs_are_options_and_those_of_one_are_not(
 def test_a_comparison_with_a_failed_run_exits_1(
     monkeypatch: pytest.MonkeyPatch, capsys: Capture
 ) -> None:
-    entries = by_model(["vit"], [make_run("vit")], [Failure("vit", 1, "it diverged")])
+    entries = group_by_model(["vit"], [make_run("vit")], [Failure("vit", 1, "it diverged")])
     found = eanet.Comparison(Path("c"), tuple(entries), ())
     monkeypatch.setattr("eanet.api.compare", lambda *_, **__: found)
     assert main(["compare", "vit"]) == 1

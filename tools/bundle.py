@@ -21,7 +21,7 @@ from eanet.config import read_text
 from eanet.data.source import open_source
 from eanet.errors import EanetError
 from eanet.files import replacing
-from eanet.metrics.evaluation import evaluate
+from eanet.metrics.evaluation import evaluate_model
 from eanet.models import Classifier, load_model, weights
 from eanet.training.run_directory import RunDirectory
 
@@ -70,7 +70,7 @@ def check(model: Classifier, run: RunDirectory, metrics: Mapping[str, float]) ->
     """Raise an `EanetError` unless the model scores what its run says, to the last digit."""
     settings = run.read_settings()[1]
     options = settings.model_copy(update={"image_size": model.config.image_size})
-    scored = evaluate(model, open_source(settings.data).load(options).test).metrics()
+    scored = evaluate_model(model, open_source(settings.data).load(options).test).metrics()
     for key in SCORES:
         if scored[key] != metrics[key]:
             raise EanetError(f"{key} is {scored[key]:.4%}, of the run {metrics[key]:.4%}")

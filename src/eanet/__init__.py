@@ -3,7 +3,7 @@
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-__version__ = "0.1.0"
+from eanet.version import __version__ as __version__
 
 if TYPE_CHECKING:
     from eanet.api import TrainingResult, compare, explain, load_dataset, resume, train
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     )
     from eanet.models.keras_import import import_keras
     from eanet.ops.kernels import build_kernels
-    from eanet.report.report import write_report as evaluate
+    from eanet.report.evaluate import evaluate
 
 # Where each public name lives. Loaded on first use, so that `eanet --help` need not wait for torch.
 _HOMES = {
@@ -39,7 +39,7 @@ _HOMES = {
     "build_kernels": "eanet.ops.kernels",
     "compare": "eanet.api",
     "create_model": "eanet.models",
-    "evaluate": "eanet.report.report:write_report",
+    "evaluate": "eanet.report.evaluate",
     "explain": "eanet.api",
     "import_keras": "eanet.models.keras_import",
     "load": "eanet.deploy.predictor",
@@ -79,8 +79,7 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module 'eanet' has no attribute {name!r}")
-    home, _, other = _HOMES[name].partition(":")
-    return getattr(import_module(home), other or name)
+    return getattr(import_module(_HOMES[name]), name)
 
 
 def __dir__() -> list[str]:

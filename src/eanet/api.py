@@ -94,9 +94,10 @@ def compare(
         EanetError: anything that the caller can fix, in one line.
         KeyboardInterrupt: after Ctrl-C; the same call resumes.
     """
-    from eanet.comparison.compare import compare as compare_all
+    from eanet.comparison.compare import compare_models
+    from eanet.report.evaluate import evaluate
 
-    return compare_all(names, seeds=seeds, output=output, **settings)
+    return compare_models(names, evaluate=evaluate, seeds=seeds, output=output, **settings)
 
 
 def load_dataset(data: str | Path = "digits", **settings: Any) -> Dataset:
@@ -162,9 +163,9 @@ def _finish(path: Path, device: str | int | None = None) -> TrainingResult:
     """Evaluate in the first process; the others of a distributed run return empty results."""
     from torch import distributed
 
-    from eanet.report.report import write_report
+    from eanet.report.evaluate import evaluate
 
     if distributed.is_available() and distributed.is_initialized() and distributed.get_rank() > 0:
         return TrainingResult(path, {}, ())
-    report = write_report(path, device=None if device is None else str(device))
-    return TrainingResult(path, report.metrics, report.files)
+    report = evaluate(path, device=None if device is None else str(device))
+    return TrainingResult(path, dict(report.metrics), report.files)

@@ -48,6 +48,15 @@ def duration(seconds: float) -> str:
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
+def short(value: float) -> str:
+    """Format a number for reading, to three digits or the unit: 84.2 M, 1,234 or 0.0312."""
+    value = float(f"{value:.3g}") if value >= 1e6 else value  # 999,600,000 is 1 G
+    for size, letter in ((1e12, "T"), (1e9, "G"), (1e6, "M")):
+        if value >= size:
+            return f"{value / size:.3g} {letter}"
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+
+
 def progress_bar(*columns: ProgressColumn | str, show_time_left: bool = True) -> Progress:
     """Create a progress bar on standard error; ``columns`` go between the bar and the time left.
 

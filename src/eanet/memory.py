@@ -1,12 +1,14 @@
-"""Memory that this process may still take, within its container's limit."""
+"""Memory of this process: what it may still take, and the most that it has taken."""
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path, PurePosixPath
 
 import psutil
+import torch
 
 PROCESS, CGROUPS = Path("/proc/self/cgroup"), Path("/sys/fs/cgroup")
 
@@ -47,3 +49,28 @@ def _statistic(path: Path, name: str) -> int:
         if line.startswith(f"{name} "):
             return int(line.split()[1])
     return 0
+
+
+def peak_memory(device: torch.device) -> int:
+    """Return the peak bytes of GPU tensors, else of this process, since `reset_peak_memory`."""
+    if device.type == "cuda":
+        return int(torch.cuda.max_memory_allocated(device))
+    if device.type == "mps":  # whose allocator returns no memory
+        return int(torch.mps.driver_allocated_memory())
+    if sys.platform == "linux":
+        # Not getrusage, whose peak a process inherits from the one that started it.
+        status = Path("/proc/self/status").read_text("ascii")
+        return 1024 * int(status.split("VmHWM:")[1].split()[0])
+    import resource
+
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # macOS counts it in bytes
+
+
+def reset_peak_memory(device: torch.device) -> int:
+    """Reset the peak where possible, and return its new value in bytes."""
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+    elif sys.platform == "linux":
+        with suppress(OSError):
+            Path("/proc/self/clear_refs").write_text("5", "ascii")  # see man 5 proc
+    return peak_memory(device)

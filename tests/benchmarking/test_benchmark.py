@@ -15,26 +15,26 @@ import torch
 import eanet
 from eanet.benchmarking import models as models_module
 from eanet.benchmarking import tokens as tokens_module
-from eanet.benchmarking.measuring import (
-    Spread,
-    durations,
-    peak_memory,
-    reset_peak_memory,
-    short,
-)
-from eanet.benchmarking.models import ModelFigures, multiply_adds
+from eanet.benchmarking.figures import ModelFigures, Spread, TokenFigures
+from eanet.benchmarking.measuring import durations
+from eanet.benchmarking.models import prepare, training_step
 from eanet.benchmarking.plots import plot_benchmark, plot_tokens
+from eanet.benchmarking.settings import BenchmarkSettings, resolve_benchmark
 from eanet.benchmarking.tokens import (
     EXTERNAL,
     LAYERS,
     SELF,
-    TokenFigures,
     crossing,
     state_crossing,
 )
 from eanet.cli import main
+from eanet.console import short
 from eanet.errors import EanetError
+from eanet.memory import peak_memory, reset_peak_memory
+from eanet.models.operations import multiply_adds
 from eanet.process import in_own_process
+from eanet.training.optimizer import set_step
+from eanet.training.updates import Updates
 from tests.support.pictures import BLUE, ORANGE, amount, pixels
 
 TINY = {"compile": "off", "threads": 1, "precision": "fp32", "device": "cpu", "seconds": 0.05}
@@ -158,6 +158,21 @@ def test_the_multiply_adds_of_self_attention_count_its_fused_kernel() -> None:
     mlp = 2 * tokens * dim * 64
     by_hand = tokens * 12 * dim + 8 * (attention + mlp) + dim * 100
     assert multiply_adds(eanet.create_model("vit", image_size=8).eval()) == by_hand
+
+
+def test_the_step_that_is_measured_is_that_of_a_training() -> None:
+    settings = resolve_benchmark(
+        BenchmarkSettings.parse({"image_size": 8, "batch_size": 4, **TINY}), single_layers=False
+    )
+    measured, trained = (prepare("vit:depth=1,dim=8", settings) for _ in range(2))
+    updates = Updates(trained.model, trained.settings, trained.images, trained.fabric)
+    set_step(updates.optimizer, trained.settings, 0, 0)
+    updates(0, 0)
+    before = {name: tensor.clone() for name, tensor in measured.model.state_dict().items()}
+    training_step(measured)()
+    after, wanted = measured.model.state_dict(), trained.model.state_dict()
+    assert all(torch.equal(after[name], wanted[name]) for name in after)
+    assert not torch.equal(after["head.weight"], before["head.weight"])
 
 
 def test_files_and_picture_say_what_is_returned(here: None, tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from benchmarks import compare, keras_step
 from benchmarks.step_profile import REST, by_kind
-from eanet.benchmarking.measuring import Spread
+from eanet.benchmarking.figures import Spread
 from eanet.errors import EanetError
 from tests.support.benchmark_records import spread
 

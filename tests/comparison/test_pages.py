@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from eanet.comparison.entries import Entry, by_model, by_settings, differing
+from eanet.comparison.entries import Entry, format_differing, group_by_model, group_by_settings
 from eanet.comparison.page import write_markdown, write_page
 from eanet.comparison.plots import has_curves, plot_parameters, plot_progress
 from eanet.comparison.table import rows, write_models, write_runs
@@ -25,12 +25,12 @@ GREEN = (21, 128, 61)
 
 def test_runs_that_differ_in_the_seed_alone_are_one_model() -> None:
     a, b, c = (make_run("vit", 0), make_run("keras_mlp", 0), make_run("vit", 1))
-    entries = by_settings([a, b, c])
+    entries = group_by_settings([a, b, c])
     assert [(entry.name, entry.runs) for entry in entries] == [
         ("vit", (a, c)),
         ("keras_mlp", (b,)),
     ]
-    assert differing(entries) == []
+    assert format_differing(entries) == []
     assert entries[1].difference is not None
     assert entries[1].difference.seeds == 1, "one pair of the same seed"
 
@@ -38,9 +38,9 @@ def test_runs_that_differ_in_the_seed_alone_are_one_model() -> None:
 def test_runs_of_another_recipe_are_apart_and_it_is_said_in_what() -> None:
     twin = replace(make_run("vit", 0), path=Path("runs/twin"))
     longer = replace(make_run("vit", 0, learning_rate=0.01), path=Path("runs/longer"))
-    entries = by_settings([make_run("vit", 0), longer, twin])
+    entries = group_by_settings([make_run("vit", 0), longer, twin])
     assert [entry.name for entry in entries] == ["vit-0", "longer", "twin"]
-    assert differing(entries) == ["learning rate 0.001, 0.01"]
+    assert format_differing(entries) == ["learning rate 0.001, 0.01"]
     assert notes(entries) == [
         "The runs differ in more than their models: learning rate 0.001, 0.01."
     ]
@@ -53,7 +53,7 @@ def test_runs_on_other_training_images_or_machines_are_told() -> None:
         "environment": {"processor": "another"},
     }
     other = replace(make_run("keras_mlp"), config=config)
-    assert differing(by_settings([make_run("vit"), other])) == [
+    assert format_differing(group_by_settings([make_run("vit"), other])) == [
         "processor some processor, another",
         "training images",
     ]
@@ -62,9 +62,9 @@ def test_runs_on_other_training_images_or_machines_are_told() -> None:
 def test_runs_that_began_with_other_weights_or_had_another_teacher_are_apart() -> None:
     begun = replace(make_run("vit", 1), config={**CONFIG, "init": {"sha256": "ab" * 32}})
     taught = replace(make_run("vit", 2), config={**CONFIG, "teacher": {"sha256": "cd" * 32}})
-    entries = by_settings([make_run("vit", 0), begun, taught])
+    entries = group_by_settings([make_run("vit", 0), begun, taught])
     assert [len(entry.runs) for entry in entries] == [1, 1, 1]
-    assert differing(entries) == ["init None, abababab", "teacher None, cdcdcdcd"]
+    assert format_differing(entries) == ["init None, abababab", "teacher None, cdcdcdcd"]
 
 
 def test_runs_of_one_name_are_told_apart_by_their_folders() -> None:
@@ -72,7 +72,7 @@ def test_runs_of_one_name_are_told_apart_by_their_folders() -> None:
         replace(make_run("vit", 0, learning_rate=rate), path=Path(f"{folder}/run"))
         for folder, rate in (("a/x", 0.1), ("b/x", 0.2), ("b/y", 0.3))
     ]
-    assert [entry.name for entry in by_settings(runs)] == ["a/x/run", "b/x/run", "y/run"]
+    assert [entry.name for entry in group_by_settings(runs)] == ["a/x/run", "b/x/run", "y/run"]
 
 
 def test_conditions_are_what_all_runs_have_in_common(tmp_path: Path) -> None:
@@ -82,7 +82,7 @@ def test_conditions_are_what_all_runs_have_in_common(tmp_path: Path) -> None:
         replace(make_run("vit", epsilon=1e-7), config=config),
         replace(make_run("keras_mlp"), config={**config, "environment": other}),
     ]
-    page = write_page(by_settings(runs), tmp_path / "page.html", title="x").read_text("utf-8")
+    page = write_page(group_by_settings(runs), tmp_path / "page.html", title="x").read_text("utf-8")
     shown = Reader(page).text.rpartition("Conditions")[2]
     assert "processor" not in shown
     assert "cores" in shown
@@ -92,23 +92,25 @@ def test_conditions_are_what_all_runs_have_in_common(tmp_path: Path) -> None:
 
 def test_runs_tested_on_other_images_are_not_compared() -> None:
     with pytest.raises(EanetError, match=r"runs/vit-0 and runs/vit-1 were tested on different im"):
-        by_settings([make_run(seed=0), make_run(seed=1, tested="u")])
+        group_by_settings([make_run(seed=0), make_run(seed=1, tested="u")])
 
 
 def test_pairs_are_the_seeds_that_both_models_have() -> None:
     runs = [make_run("vit", seed) for seed in (0, 1, 2)]
     runs += [make_run("keras_mlp", seed) for seed in (1, 2, 3)]
-    assert by_settings(runs)[1].difference.seeds == 2
-    assert by_settings([*runs[:3], runs[-1]])[1].difference is None
-    assert by_settings([runs[0], runs[-1]])[1].difference.seeds == 1, "one of each: whatever seed"
+    assert group_by_settings(runs)[1].difference.seeds == 2
+    assert group_by_settings([*runs[:3], runs[-1]])[1].difference is None
+    assert group_by_settings([runs[0], runs[-1]])[1].difference.seeds == 1, (
+        "one of each: whatever seed"
+    )
     failures = [Failure("vit", 1, "it diverged"), Failure("keras_mlp", 0, "it diverged")]
-    left = by_model(["vit", "keras_mlp"], [runs[0], runs[3]], failures)
+    left = group_by_model(["vit", "keras_mlp"], [runs[0], runs[3]], failures)
     assert left[1].difference is None, "one of each is left, of different seeds"
 
 
 def test_a_model_none_of_whose_runs_has_ended_stays_in_the_table_with_its_reason() -> None:
     failures = [Failure("keras_mlp", 0, "it diverged"), Failure("vit", 1, "it was killed")]
-    entries = by_model(["vit", "keras_mlp"], [make_run("vit")], failures)
+    entries = group_by_model(["vit", "keras_mlp"], [make_run("vit")], failures)
     first, second = rows(entries)
     assert first["top-1, %"].endswith(" (1 of 2)")
     assert (second["top-1, %"], second["parameters"]) == ("failed", "-")
@@ -120,7 +122,7 @@ def test_a_model_none_of_whose_runs_has_ended_stays_in_the_table_with_its_reason
         "No other model has a run of the same seed as vit: nothing is compared."
     )
     with pytest.raises(EanetError, match="every run failed; the first: it diverged"):
-        by_model(["keras_mlp"], [], failures[:1])
+        group_by_model(["keras_mlp"], [], failures[:1])
 
 
 # Table and words
@@ -259,7 +261,7 @@ def test_a_run_without_validation_has_no_curves(tmp_path: Path) -> None:
         run = make_run(model)
         kept = [{k: v for k, v in row.items() if k != "val_accuracy"} for row in run.history]
         runs.append(replace(run, history=kept))
-    entries = by_settings(runs)
+    entries = group_by_settings(runs)
     assert not has_curves(entries)
     page = Reader(write_page(entries, tmp_path / "page.html", title="x").read_text("utf-8"))
     assert page.tags["svg"] == 1

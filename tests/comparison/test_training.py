@@ -15,7 +15,7 @@ import torch
 
 import eanet
 from eanet.comparison import training as module
-from eanet.comparison.runs import ANSWERS, Run, keep_peak, read_peak
+from eanet.comparison.runs import PREDICTIONS, Run, read_peak_memory, write_peak_memory
 from eanet.errors import EanetError, InvalidAnswersError, WrongArgumentError
 from eanet.files import alone
 from eanet.training.run_directory import RunDirectory
@@ -36,9 +36,9 @@ def here(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Runs are trained in this process, which saves the start of others; what was trained."""
     threads, trained = torch.get_num_threads(), []
 
-    def call(do: Any, settings: Any) -> Any:
+    def call(do: Any, settings: Any, *others: Any) -> Any:
         trained.append(settings.name)
-        return do(settings)
+        return do(settings, *others)
 
     monkeypatch.setattr(module, "in_own_process", call)
     yield trained
@@ -49,7 +49,7 @@ def here(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 def made(tmp_path_factory: pytest.TempPathFactory) -> eanet.Comparison:
     """Two models with two seeds each."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(module, "in_own_process", lambda do, settings: do(settings))
+        patch.setattr(module, "in_own_process", lambda do, *given: do(*given))
         return eanet.compare(
             SMALL, SMALLER, seeds=2, output=tmp_path_factory.mktemp("c") / "both", **QUICK
         )
@@ -102,7 +102,7 @@ def test_the_same_command_trains_what_is_missing_alone(
     shutil.rmtree(lost)
     lost.mkdir()  # killed before it had written a thing
     (lost / ".partial-config.yaml").touch()
-    (half / ANSWERS).unlink()  # killed before it was judged
+    (half / PREDICTIONS).unlink()  # killed before it was judged
     again = eanet.compare(SMALL, SMALLER, seeds=2, output=folder, **QUICK)
     assert here == [lost.name, half.name]
     assert "run 2 of 4: vit:depth=1,dim=8, seed 0\n" in (err := capsys.readouterr().err)
@@ -110,7 +110,7 @@ def test_the_same_command_trains_what_is_missing_alone(
     assert "run 3 of 4: vit:depth=1,dim=16, seed 1: resuming\n" in err
     for one, other in zip(made.entries, again.entries, strict=True):
         for run, twin in zip(one.runs, other.runs, strict=True):
-            assert np.array_equal(run.answers.right[1], twin.answers.right[1])
+            assert np.array_equal(run.predictions.correct[1], twin.predictions.correct[1])
 
 
 def test_a_seed_more_goes_on_with_the_others(
@@ -165,12 +165,12 @@ def test_a_teacher_is_known_before_and_stays_the_same(
 def test_a_run_that_fails_leaves_the_others(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def call(do: Any, settings: Any) -> Any:
+    def call(do: Any, settings: Any, *others: Any) -> Any:
         if settings.seed == 1:
             raise BrokenProcessPool
         if settings.model == SMALLER:
             raise RuntimeError("out\n of memory")
-        return do(settings)
+        return do(settings, *others)
 
     monkeypatch.setattr(module, "in_own_process", call)
     found = eanet.compare(SMALLER, SMALL, seeds=2, output=tmp_path / "c", **QUICK)
@@ -210,10 +210,10 @@ def test_finished_runs_are_compared_as_they_are(made: eanet.Comparison, tmp_path
     folder = shutil.copytree(made.path, tmp_path / "copy")
     paths = [folder / name for name in names(made)]
     for path in paths[:2]:
-        (path / ANSWERS).unlink()  # as in runs of `eanet train`
+        (path / PREDICTIONS).unlink()  # as in runs of `eanet train`
     found = eanet.compare(*paths, output=tmp_path / "out")
     assert found.table == made.table
-    assert not (paths[0] / ANSWERS).exists(), "a run that was named is only read"
+    assert not (paths[0] / PREDICTIONS).exists(), "a run that was named is only read"
     assert found.path == tmp_path / "out"
 
 
@@ -287,10 +287,10 @@ def test_a_reason_is_one_line_that_says_what_to_do() -> None:
 
 
 def test_the_peak_of_the_process_that_took_most_is_kept(tmp_path: Path) -> None:
-    assert read_peak(tmp_path) is None
+    assert read_peak_memory(tmp_path) is None
     for peak in (5, 9, 7):
-        keep_peak(tmp_path, peak)
-    assert read_peak(tmp_path) == 9
+        write_peak_memory(tmp_path, peak)
+    assert read_peak_memory(tmp_path) == 9
 
 
 def test_times_are_summed_and_the_median_epoch_is_the_rate(made: eanet.Comparison) -> None:
@@ -298,5 +298,5 @@ def test_times_are_summed_and_the_median_epoch_is_the_rate(made: eanet.Compariso
     history = RunDirectory(run.path).read_history()
     assert run.seconds == sum(row["seconds"] for row in history)
     three = [{**history[0], "images_per_second": rate} for rate in (1.0, 50.0, 60.0)]
-    other = Run(run.path, run.config, run.settings, three, run.answers, None)
+    other = Run(run.path, run.config, run.settings, three, run.predictions, None)
     assert other.images_per_second == 50

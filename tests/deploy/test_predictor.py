@@ -20,7 +20,7 @@ from eanet.data.decode import decode_image
 from eanet.data.imageset import ImageSet
 from eanet.deploy.predictor import BATCH_SIZE, Prediction, Predictor, load
 from eanet.errors import EanetError, WrongArgumentError
-from eanet.metrics.evaluation import evaluate
+from eanet.metrics.evaluation import evaluate_model
 from eanet.models import create_model, save_model
 from tests.support.settings import blocks
 
@@ -108,7 +108,7 @@ def test_it_answers_as_evaluation_does(predictor: Predictor, photos: Path) -> No
     files = sorted(photos.glob("*/*.png"))
     pixels = np.stack([decode_image(file, 16) for file in files])
     labels = np.zeros(len(files), dtype=np.int64)
-    evaluation = evaluate(predictor.model, ImageSet(pixels, labels, predictor.classes))
+    evaluation = evaluate_model(predictor.model, ImageSet(pixels, labels, predictor.classes))
     for answer, row in zip(predictor.predict(files), evaluation.probabilities, strict=True):
         found = dict(zip(answer.classes, answer.probabilities, strict=True))
         assert [found[name] for name in predictor.classes] == pytest.approx(row, abs=1e-6)

@@ -6,7 +6,7 @@ import torch
 
 from eanet.data.imageset import ImageSet
 from eanet.errors import EanetError
-from eanet.metrics.evaluation import Evaluation, evaluate, match_classes
+from eanet.metrics.evaluation import Evaluation, evaluate_model, match_classes
 from eanet.metrics.intervals import wilson
 from eanet.models import create_model
 from eanet.models.classifier import Classifier
@@ -72,7 +72,7 @@ def test_probabilities_are_the_softmax() -> None:
 
 def test_every_image_is_asked_once_in_order_without_dropout(model: Classifier) -> None:
     images = image_set(300)  # more than a batch
-    found = evaluate(model.train(), images)
+    found = evaluate_model(model.train(), images)
     pixels = torch.from_numpy(images.images).permute(0, 3, 1, 2)
     with torch.inference_mode():
         np.testing.assert_allclose(found.logits, model(pixels).numpy(), atol=1e-5)
@@ -92,19 +92,19 @@ def test_images_that_do_not_fit_the_model_are_refused(
     model: Classifier, images: ImageSet, message: str
 ) -> None:
     with pytest.raises(EanetError, match=message):
-        evaluate(model, images)
+        evaluate_model(model, images)
 
 
 def test_a_model_of_gray_images_is_refused() -> None:
     model = create_model("vit", classes=["a", "b", "c"], image_size=4, in_channels=1, depth=1)
     with pytest.raises(EanetError, match="in_channels=1, not for the colour images"):
-        evaluate(model, image_set(3))
+        evaluate_model(model, image_set(3))
 
 
 def test_answers_that_are_no_numbers_are_one_line(model: Classifier) -> None:
     torch.nn.init.constant_(model.head.bias, float("nan"))
     with pytest.raises(EanetError, match="answers are infinite or NaN"):
-        evaluate(model, image_set(3))
+        evaluate_model(model, image_set(3))
 
 
 def test_classes_that_were_never_named_take_the_names_of_the_data() -> None:

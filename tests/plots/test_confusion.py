@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from eanet.errors import EanetError
-from eanet.plots.confusion import cell_colours, most_confused, plot_confusion, row_shares
+from eanet.metrics.confusion import most_confused, row_shares
+from eanet.plots.confusion import cell_colours, plot_confusion
 from tests.support.pictures import BLUE, CLASSES, MATRIX, ORANGE, pixels
 
 

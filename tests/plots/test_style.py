@@ -14,9 +14,10 @@ import pytest
 from matplotlib.figure import Figure
 
 from eanet.errors import EanetError
+from eanet.pages.svg import inline_svg
 from eanet.plots.confusion import plot_confusion
 from eanet.plots.curves import plot_curves
-from eanet.plots.style import inline_svg, picture, shorten, smoothing, text_width
+from eanet.plots.style import picture, shorten, smoothing, text_width
 from tests.support.pictures import CLASSES, MATRIX, history
 
 

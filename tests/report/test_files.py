@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from eanet.report.files import write_classes, write_metrics, write_predictions
-from tests.support.reports import make_contents
+from tests.support.reports import make_report
 
 
 def read_csv(path: Path) -> list[dict[str, str]]:
@@ -17,19 +17,19 @@ def read_csv(path: Path) -> list[dict[str, str]]:
 
 
 def test_metrics_are_written_behind_what_they_are_about(tmp_path: Path) -> None:
-    contents = make_contents(["ant", "bee", "cat"])
-    written = json.loads(write_metrics(contents, tmp_path / "m.json").read_text())
+    report = make_report(["ant", "bee", "cat"])
+    written = json.loads(write_metrics(report, tmp_path / "m.json").read_text())
     assert list(written)[:3] == ["model", "data", "split"]
     assert (written["model"], written["data"], written["split"]) == ("vit", "photos", "test")
-    assert {key: written[key] for key in contents.metrics} == contents.metrics
+    assert {key: written[key] for key in report.metrics} == report.metrics
     worst = written["most_confused"][0]
-    matrix, names = contents.evaluation.confusion(), contents.images.classes
+    matrix, names = report.evaluation.confusion(), report.images.classes
     assert matrix[names.index(worst["true"]), names.index(worst["predicted"])] == worst["images"]
 
 
 def test_classes_are_a_row_each_in_their_order(tmp_path: Path) -> None:
-    contents = make_contents(['a "b", c', "bee", "cat", "dog"], 3, wrong=0)
-    rows = read_csv(write_classes(contents.evaluation.by_class, tmp_path / "c.csv"))
+    report = make_report(['a "b", c', "bee", "cat", "dog"], 3, wrong=0)
+    rows = read_csv(write_classes(report.evaluation.by_class, tmp_path / "c.csv"))
     assert [row["class"] for row in rows] == ['a "b", c', "bee", "cat", "dog"]
     assert list(rows[0].values())[1:] == ["1", "1.0", "1.0", "1.0"]
     assert list(rows[3].values())[1:] == ["0", "0.0", "", ""]
@@ -37,7 +37,7 @@ def test_classes_are_a_row_each_in_their_order(tmp_path: Path) -> None:
 
 def test_predictions_are_a_row_an_image_under_its_own_name(tmp_path: Path) -> None:
     files = [Path("red") / os.fsdecode(b"caf\xe9,.png"), *(Path(f"{i}.png") for i in range(39))]
-    evaluation = make_contents(["ant", "bee"]).evaluation
+    evaluation = make_report(["ant", "bee"]).evaluation
     rows = read_csv(write_predictions(evaluation, files, tmp_path / "p.csv"))
     assert [row["image"] for row in rows] == [str(file) for file in files]
     assert [row["true"] for row in rows] == ["ant", "bee"] * 20

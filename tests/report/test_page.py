@@ -14,19 +14,19 @@ import pytest
 from PIL import Image
 
 from eanet.errors import EanetError
-from eanet.report.contents import Contents
 from eanet.report.page import write_page
-from tests.support.reports import Reader, make_contents, make_training
+from eanet.report.report import Report
+from tests.support.reports import Reader, make_report, make_training
 
 HOSTILE = ("</script><script>alert(1)</script>", '"><img src=x onerror=alert(1)>', "a&b <c> 'd'")
 
 
 @pytest.fixture
-def read(tmp_path: Path) -> Callable[[Contents], tuple[str, Reader]]:
+def read(tmp_path: Path) -> Callable[[Report], tuple[str, Reader]]:
     """Writes a page and reads it: its text and a reader of it."""
 
-    def write_and_read(contents: Contents) -> tuple[str, Reader]:
-        text = write_page(contents, tmp_path / "report.html").read_text("utf-8")
+    def write_and_read(report: Report) -> tuple[str, Reader]:
+        text = write_page(report, tmp_path / "report.html").read_text("utf-8")
         return text, Reader(text)
 
     return write_and_read
@@ -44,24 +44,22 @@ def images_in(page: Reader) -> list[Image.Image]:
 
 
 CONTENTS = {
-    "two classes": lambda: make_contents(["ant", "bee"], 9),
-    "one class": lambda: make_contents(["ant"], 3),
-    "no mistake": lambda: make_contents(["ant", "bee"], 9, wrong=0),
-    "a hundred classes": lambda: make_contents([f"class {i}" for i in range(100)], 700),
-    "a thousand classes": lambda: make_contents([f"class {i}" for i in range(1000)], 3000),
-    "classes without images": lambda: make_contents([f"class {i}" for i in range(30)], 10),
-    "one image": lambda: make_contents(["ant", "bee", "cat"], 1, wrong=1),
-    "large images with a run": lambda: make_contents(
-        ["a", "b"], size=300, training=make_training()
-    ),
-    "hostile names": lambda: make_contents(HOSTILE, training=make_training(processor=HOSTILE[0])),
-    "hostile names of many classes": lambda: make_contents([*HOSTILE, *map(str, range(40))]),
+    "two classes": lambda: make_report(["ant", "bee"], 9),
+    "one class": lambda: make_report(["ant"], 3),
+    "no mistake": lambda: make_report(["ant", "bee"], 9, wrong=0),
+    "a hundred classes": lambda: make_report([f"class {i}" for i in range(100)], 700),
+    "a thousand classes": lambda: make_report([f"class {i}" for i in range(1000)], 3000),
+    "classes without images": lambda: make_report([f"class {i}" for i in range(30)], 10),
+    "one image": lambda: make_report(["ant", "bee", "cat"], 1, wrong=1),
+    "large images with a run": lambda: make_report(["a", "b"], size=300, training=make_training()),
+    "hostile names": lambda: make_report(HOSTILE, training=make_training(processor=HOSTILE[0])),
+    "hostile names of many classes": lambda: make_report([*HOSTILE, *map(str, range(40))]),
 }
 
 
 @pytest.mark.parametrize("make", CONTENTS.values(), ids=CONTENTS)
 def test_a_page_is_whole_and_needs_nothing_but_itself(
-    read: Callable[[Contents], tuple[str, Reader]], make: Callable[[], Contents]
+    read: Callable[[Report], tuple[str, Reader]], make: Callable[[], Report]
 ) -> None:
     text, page = read(make())
     assert max(page.ids.values()) == 1
@@ -80,18 +78,18 @@ def test_a_page_is_whole_and_needs_nothing_but_itself(
 
 
 def test_names_stand_in_the_page_as_they_are(
-    read: Callable[[Contents], tuple[str, Reader]], tmp_path: Path
+    read: Callable[[Report], tuple[str, Reader]], tmp_path: Path
 ) -> None:
     files = [tmp_path / "a<b>" / f'{i}"&<i>.png' for i in range(40)]
-    _, page = read(make_contents(HOSTILE, files=files))
+    _, page = read(make_report(HOSTILE, files=files))
     for name in (*HOSTILE, 'a<b>/7"&<i>.png'):
         assert name in page.text
     assert any(HOSTILE[0] in text for text in page.values("img", "alt"))
     assert str(tmp_path) not in page.text
 
 
-def test_nothing_but_its_own_script_runs(read: Callable[[Contents], tuple[str, Reader]]) -> None:
-    text, page = read(make_contents(["ant", "bee"]))
+def test_nothing_but_its_own_script_runs(read: Callable[[Report], tuple[str, Reader]]) -> None:
+    text, page = read(make_report(["ant", "bee"]))
     script = text.split("<script>")[1].split("</script>")[0]
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     policy = next(value for value in page.values("meta", "content") if "default-src" in value)
@@ -100,33 +98,33 @@ def test_nothing_but_its_own_script_runs(read: Callable[[Contents], tuple[str, R
 
 
 def test_a_file_name_that_is_no_text_is_shown_as_far_as_it_is(
-    read: Callable[[Contents], tuple[str, Reader]],
+    read: Callable[[Report], tuple[str, Reader]],
 ) -> None:
     files = [Path("red") / os.fsdecode(b"caf\xe9.png")] * 9
-    _, page = read(make_contents(["ant", "bee"], 9, files=files))
+    _, page = read(make_report(["ant", "bee"], 9, files=files))
     assert "red/caf?.png" in page.text
 
 
 def test_the_figures_are_those_of_the_metrics(
-    read: Callable[[Contents], tuple[str, Reader]],
+    read: Callable[[Report], tuple[str, Reader]],
 ) -> None:
-    contents = make_contents([f"class {i}" for i in range(6)], 600)
-    _, page = read(contents)
+    report = make_report([f"class {i}" for i in range(6)], 600)
+    _, page = read(report)
     for name in ("top1", "top5"):
-        assert f"{contents.metrics[name]:.2%}" in page.text
-        low, high = contents.metrics[f"{name}_low"], contents.metrics[f"{name}_high"]
+        assert f"{report.metrics[name]:.2%}" in page.text
+        low, high = report.metrics[f"{name}_low"], report.metrics[f"{name}_high"]
         assert f"95% interval {low:.1%} to {high:.1%}" in page.text
     assert "are few" not in page.text
-    few = read(make_contents(["ant", "bee"], 20))[1].text
+    few = read(make_report(["ant", "bee"], 20))[1].text
     assert "20 images are few: on others like them" in few
     assert "Top-5" not in few, "of two classes all are among the best five"
 
 
-def test_every_cell_and_class_is_told(read: Callable[[Contents], tuple[str, Reader]]) -> None:
-    contents = make_contents([f"class {i}" for i in range(100)], 700)
-    text, _ = read(contents)
+def test_every_cell_and_class_is_told(read: Callable[[Report], tuple[str, Reader]]) -> None:
+    report = make_report([f"class {i}" for i in range(100)], 700)
+    text, _ = read(report)
     cells = re.findall(r'<td class="(right|wrong)[^>]*>(\d+)</td>', text)
-    matrix = contents.evaluation.confusion()
+    matrix = report.evaluation.confusion()
     assert [int(n) for kind, n in cells if kind == "right"] == [n for n in np.diag(matrix) if n]
     assert sum(int(number) for _, number in cells) == 700
     assert text.count('<th scope="row">class ') == 100
@@ -135,43 +133,43 @@ def test_every_cell_and_class_is_told(read: Callable[[Contents], tuple[str, Read
 
 
 def test_the_matrix_of_a_thousand_classes_is_a_picture(
-    read: Callable[[Contents], tuple[str, Reader]],
+    read: Callable[[Report], tuple[str, Reader]],
 ) -> None:
-    contents = make_contents([f"class {i}" for i in range(1000)], 3000)
-    _, page = read(contents)
+    report = make_report([f"class {i}" for i in range(1000)], 3000)
+    _, page = read(report)
     matrix = next(image for image in images_in(page) if image.size == (1000, 1000))
     seen = np.asarray(matrix)[..., 3] > 0
-    np.testing.assert_array_equal(seen, contents.evaluation.confusion() > 0)
+    np.testing.assert_array_equal(seen, report.evaluation.confusion() > 0)
 
 
 def test_small_images_are_shown_exactly_and_large_ones_small(
-    read: Callable[[Contents], tuple[str, Reader]],
+    read: Callable[[Report], tuple[str, Reader]],
 ) -> None:
-    contents = make_contents(["ant", "bee"], 5, size=32, wrong=0)
-    _, page = read(contents)
+    report = make_report(["ant", "bee"], 5, size=32, wrong=0)
+    _, page = read(report)
     shown = {np.asarray(image).tobytes() for image in images_in(page)}
-    assert shown == {image.tobytes() for image in contents.images.images}
-    _, page = read(make_contents(["ant", "bee"], 5, size=400))
+    assert shown == {image.tobytes() for image in report.images.images}
+    _, page = read(make_report(["ant", "bee"], 5, size=400))
     assert {image.size for image in images_in(page)} == {(160, 160)}
 
 
-def test_the_most_wrong_come_first(read: Callable[[Contents], tuple[str, Reader]]) -> None:
-    contents = make_contents(["ant", "bee", "cat"], 200)
-    _, page = read(contents)
-    evaluation = contents.evaluation
+def test_the_most_wrong_come_first(read: Callable[[Report], tuple[str, Reader]]) -> None:
+    report = make_report(["ant", "bee", "cat"], 200)
+    _, page = read(report)
+    evaluation = report.evaluation
     true = evaluation.probabilities[np.arange(200), evaluation.labels]
     first = page.values("img", "alt")[:24]
     assert [int(text.split()[1].rstrip(":")) for text in first] == true.argsort()[:24].tolist()
     worst = int(true.argmin())
-    names = [contents.images.classes[i[worst]] for i in (evaluation.labels, evaluation.predicted)]
+    names = [report.images.classes[i[worst]] for i in (evaluation.labels, evaluation.predicted)]
     assert first[0] == f"image {worst}: {names[0]}, taken for {names[1]}"
 
 
 def test_the_run_is_told_as_far_as_it_was_written_down(
-    read: Callable[[Contents], tuple[str, Reader]],
+    read: Callable[[Report], tuple[str, Reader]],
 ) -> None:
     training = make_training(processor="A <fast> one", date="2026-01-02T03:04:05", torch="2.9")
-    _, page = read(make_contents(["ant", "bee"], training=training))
+    _, page = read(make_report(["ant", "bee"], training=training))
     for told in (
         "trained on A <fast> one · 2026-01-02",
         "3 of 3, best 3",
@@ -183,22 +181,22 @@ def test_the_run_is_told_as_far_as_it_was_written_down(
         assert told in page.text
     assert page.tags["svg"] == 3
     old = replace(training, config={**training.config, "environment": {}}, history=[])
-    _, page = read(make_contents(["ant", "bee"], training=old))
+    _, page = read(make_report(["ant", "bee"], training=old))
     assert page.tags["svg"] == 1
-    _, page = read(make_contents(["ant", "bee"]))
+    _, page = read(make_report(["ant", "bee"]))
     assert "training" not in page.ids
 
 
 def test_a_calibration_is_told_with_what_was_before(
-    read: Callable[[Contents], tuple[str, Reader]],
+    read: Callable[[Report], tuple[str, Reader]],
 ) -> None:
-    contents = make_contents(["ant", "bee"], 2000)
-    assert "with a temperature" not in read(contents)[1].text, "there is nothing to fit it on"
-    able = replace(contents, can_calibrate=True)
+    report = make_report(["ant", "bee"], 2000)
+    assert "with a temperature" not in read(report)[1].text, "there is nothing to fit it on"
+    able = replace(report, can_calibrate=True)
     assert "To correct it with a temperature" in read(able)[1].text
     told = {"temperature": 1.25, "ece_before": 0.321, "nll_before": 0.987}
-    metrics = {**contents.metrics, **told}
-    _, page = read(replace(contents, before=contents.evaluation, metrics=metrics))
+    metrics = {**report.metrics, **told}
+    _, page = read(replace(report, before=report.evaluation, metrics=metrics))
     for text in ("temperature of 1.250", "ECE 32.1% before", "0.987 before", "○ before"):
         assert text in page.text
     assert "rough estimate" not in page.text
@@ -207,4 +205,4 @@ def test_a_calibration_is_told_with_what_was_before(
 def test_a_page_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(EanetError, match="cannot write"):
-        write_page(make_contents(["ant", "bee"]), tmp_path / "file" / "report.html")
+        write_page(make_report(["ant", "bee"]), tmp_path / "file" / "report.html")

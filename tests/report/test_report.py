@@ -14,10 +14,10 @@ import eanet
 from eanet.data.source import open_source
 from eanet.errors import EanetError
 from eanet.metrics.calibration import fit_temperature
-from eanet.metrics.evaluation import evaluate
+from eanet.metrics.evaluation import evaluate_model
 from eanet.models import create_model, load_model, save_model
-from eanet.report.contents import Training
-from eanet.report.report import Report, write_report
+from eanet.report.evaluate import evaluate
+from eanet.report.report import Report, Training
 from eanet.training.run_directory import SETTINGS, RunDirectory
 from tests.support.reports import Reader
 
@@ -50,7 +50,7 @@ def check(report: Report, folder: Path, names: set[str], images: int, split: str
 def test_a_run_is_reported_in_its_own_folder_with_the_figures_of_its_training(
     trained: eanet.TrainingResult, run: Path
 ) -> None:
-    report = write_report(run)
+    report = evaluate(run)
     check(report, run, PICTURES | {"curves.png"}, images=6)
     assert report.metrics == trained.metrics
     assert report.metrics["label_smoothing"] == 0.1, "as the training's"
@@ -59,7 +59,7 @@ def test_a_run_is_reported_in_its_own_folder_with_the_figures_of_its_training(
 @pytest.mark.parametrize(("split", "images"), [("train", 27), ("validation", 3)])
 def test_another_split_is_reported_beside_the_test(run: Path, split: str, images: int) -> None:
     before = (run / "metrics.json").read_bytes()
-    report = write_report(run, split=split)  # type: ignore[arg-type]
+    report = evaluate(run, split=split)  # type: ignore[arg-type]
     check(report, run / f"photos-{split}", PICTURES | {"curves.png"}, images, split)
     assert (run / "metrics.json").read_bytes() == before
 
@@ -69,12 +69,12 @@ def test_all_images_of_other_data_without_a_test_split_are_asked_about(
 ) -> None:
     other = shutil.copytree(photos, tmp_path / "other" / "photos")
     (other / "red" / "00.png").write_text("no image")
-    report = write_report(run, data=other)
+    report = evaluate(run, data=other)
     check(report, run / "photos-all", PICTURES | {"curves.png"}, 35, "all")
     assert "00.png" in capsys.readouterr().err
     assert str(other / "red" / "01.png") in (run / "photos-all" / "predictions.csv").read_text()
     with pytest.raises(EanetError, match="photos has no test images; use --split train"):
-        write_report(run, data=other, split="test")
+        evaluate(run, data=other, split="test")
 
 
 def test_a_run_whose_images_have_changed_is_not_judged_by_those_it_has_seen(
@@ -88,7 +88,7 @@ def test_a_run_whose_images_have_changed_is_not_judged_by_those_it_has_seen(
     with pytest.raises(
         EanetError, match=r"no longer those that .*; use --data to name images it has not seen"
     ):
-        write_report(run)
+        evaluate(run)
     assert (run / "metrics.json").read_bytes() == before
 
 
@@ -100,7 +100,7 @@ def test_images_of_other_data_that_are_not_for_training_are_asked_about(
     for folder in ("train", split):
         shutil.copytree(photos, other / folder)
     (other / split / "red" / "00.png").unlink()
-    report = write_report(run, data=other)
+    report = evaluate(run, data=other)
     check(report, run / f"photos-{split}", PICTURES | {"curves.png"}, 35, split)
 
 
@@ -109,13 +109,13 @@ def test_a_run_of_another_machine_is_reported_on_what_there_is(run: Path) -> Non
     config["settings"]["device"] = "cuda"
     (run / SETTINGS).write_text(yaml.safe_dump(config), "utf-8")
     for calibrate in (False, True):
-        assert write_report(run, calibrate=calibrate).metrics["images"] == 6
+        assert evaluate(run, calibrate=calibrate).metrics["images"] == 6
     with pytest.raises(EanetError, match="no cuda device here; use --device cpu"):
-        write_report(run, device="cuda")
+        evaluate(run, device="cuda")
 
 
 def test_the_run_s_own_data_by_name_are_its_test_images(run: Path, photos: Path) -> None:
-    check(write_report(run, data=photos), run, PICTURES | {"curves.png"}, 6)
+    check(evaluate(run, data=photos), run, PICTURES | {"curves.png"}, 6)
 
 
 def test_a_bare_file_needs_data_and_is_reported_beside_it(run: Path, photos: Path) -> None:
@@ -123,15 +123,15 @@ def test_a_bare_file_needs_data_and_is_reported_beside_it(run: Path, photos: Pat
     alone.parent.mkdir()
     shutil.copy(run / "model.safetensors", alone)
     with pytest.raises(EanetError, match="name the images with --data"):
-        write_report(alone)
-    report = write_report(alone, data=str(photos))
+        evaluate(alone)
+    report = evaluate(alone, data=str(photos))
     check(report, alone.parent / "photos-all", PICTURES, 36, "all")
     assert report.metrics["label_smoothing"] == 0
 
 
 def test_a_report_goes_where_it_is_told(run: Path, tmp_path: Path) -> None:
     check(
-        write_report(run, output=str(tmp_path / "here"), data_dir=tmp_path),
+        evaluate(run, output=str(tmp_path / "here"), data_dir=tmp_path),
         tmp_path / "here",
         PICTURES | {"curves.png"},
         images=6,
@@ -144,13 +144,13 @@ def test_another_run_is_not_written_into(run: Path, tmp_path: Path) -> None:
     with pytest.raises(
         EanetError, match=r"other holds another run; name another folder with --out"
     ):
-        write_report(run, output=other)
+        evaluate(run, output=other)
     assert {file: file.read_bytes() for file in other.iterdir()} == before
 
 
 def test_data_without_files_have_no_table_of_predictions(tmp_path: Path) -> None:
     path = save_model(create_model("vit", num_classes=10, image_size=8, depth=1), tmp_path)
-    report = write_report(path, data="digits")
+    report = evaluate(path, data="digits")
     names = {file.name for file in report.files}
     assert names == (TABLES - {"predictions.csv"}) | PICTURES | {"report.html"}
     assert report.metrics["images"] == 1797
@@ -163,7 +163,7 @@ def test_the_page_offers_a_temperature_where_there_are_images_to_fit_it_on(
     run: Path, photos: Path, tmp_path: Path
 ) -> None:
     def offered(**asked: object) -> bool:
-        page = write_report(run, **asked).files[-1]  # type: ignore[arg-type]
+        page = evaluate(run, **asked).files[-1]  # type: ignore[arg-type]
         return "--calibrate" in page.read_text("utf-8")
 
     assert offered()
@@ -172,9 +172,9 @@ def test_the_page_offers_a_temperature_where_there_are_images_to_fit_it_on(
 
 
 def test_a_calibrated_run_predicts_what_its_report_tells(run: Path, photos: Path) -> None:
-    plain = write_report(run)
+    plain = evaluate(run)
     weights = (run / "model.safetensors").read_bytes()
-    report = write_report(run, calibrate=True)
+    report = evaluate(run, calibrate=True)
     found, names = report.metrics, {file.name for file in report.files}
     assert names == TABLES | PICTURES | {"curves.png", "report.html", "model.safetensors"}
     assert found["temperature"] != pytest.approx(1, abs=0.05)
@@ -192,7 +192,7 @@ def test_a_calibrated_run_predicts_what_its_report_tells(run: Path, photos: Path
     sure = [answer.probabilities[0] for answer in answers]
     assert sure == pytest.approx([float(row["probability"]) for row in rows], abs=1e-4)
 
-    again = write_report(run, calibrate=True).metrics
+    again = evaluate(run, calibrate=True).metrics
     assert again["temperature"] == pytest.approx(1, abs=1e-3)
     assert again["nll"] == pytest.approx(found["nll"], abs=1e-4)
 
@@ -202,9 +202,9 @@ def test_the_temperature_is_that_of_the_validation_images(run: Path) -> None:
     settings, _ = RunDirectory.open(run).read_settings()
     held_out = open_source(settings.data).load(settings).validation
     assert held_out is not None
-    answers = evaluate(model, held_out)
+    answers = evaluate_model(model, held_out)
     wanted = fit_temperature(answers.logits, answers.labels)
-    assert write_report(run, calibrate=True).metrics["temperature"] == pytest.approx(wanted)
+    assert evaluate(run, calibrate=True).metrics["temperature"] == pytest.approx(wanted)
 
 
 def test_a_model_calibrated_on_other_data_stands_beside_their_report(
@@ -214,7 +214,7 @@ def test_a_model_calibrated_on_other_data_stands_beside_their_report(
     for split in ("train", "val", "test"):
         shutil.copytree(photos, other / split)
     weights = (run / "model.safetensors").read_bytes()
-    metrics = write_report(run, data=other, calibrate=True).metrics
+    metrics = evaluate(run, data=other, calibrate=True).metrics
     assert (run / "model.safetensors").read_bytes() == weights
     scaled, own = load_model(run / "photos-test").head.weight, load_model(run).head.weight
     torch.testing.assert_close(scaled * metrics["temperature"], own)
@@ -225,10 +225,10 @@ def test_a_temperature_needs_validation_images_that_it_is_not_judged_by(
 ) -> None:
     before = {file: file.read_bytes() for file in run.iterdir()}
     with pytest.raises(EanetError, match="leave out --calibrate or use another --split"):
-        write_report(run, split="validation", calibrate=True)
+        evaluate(run, split="validation", calibrate=True)
     other = shutil.copytree(photos, tmp_path / "other" / "photos")
     with pytest.raises(EanetError, match="photos has no validation images to fit a temperature"):
-        write_report(run, data=other, calibrate=True)
+        evaluate(run, data=other, calibrate=True)
     assert {file: file.read_bytes() for file in run.iterdir()} == before
 
 
@@ -237,19 +237,19 @@ def test_a_temperature_needs_validation_images_that_it_is_not_judged_by(
 
 def test_images_that_are_not_there_are_one_line(run: Path, tmp_path: Path, photos: Path) -> None:
     with pytest.raises(EanetError, match=r"^unknown split 'tset'; did you mean 'test'\?"):
-        write_report(run, split="tset")  # type: ignore[arg-type]
+        evaluate(run, split="tset")  # type: ignore[arg-type]
     with pytest.raises(EanetError, match="the data's 10 classes are not the model's 3"):
-        write_report(run, data="digits")
+        evaluate(run, data="digits")
     other = shutil.copytree(photos, tmp_path / "other")
     with pytest.raises(EanetError, match="other has no validation images; use --split train"):
-        write_report(run, data=other, split="validation")
+        evaluate(run, data=other, split="validation")
 
 
 def test_classes_in_another_order_are_refused(tmp_path: Path, photos: Path) -> None:
     model = create_model("vit", classes=["red", "green", "blue"], image_size=16, depth=1)
     path = save_model(model, tmp_path)
     with pytest.raises(EanetError, match="their order differs"):
-        write_report(path, data=photos)
+        evaluate(path, data=photos)
 
 
 def test_the_best_epoch_is_the_one_whose_weights_were_kept() -> None:

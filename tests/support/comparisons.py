@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from eanet.comparison.entries import Entry, by_settings
-from eanet.comparison.runs import Answers, Run
+from eanet.comparison.entries import Entry, group_by_settings
+from eanet.comparison.runs import Predictions, Run
 from eanet.config import TrainSettings
 
 CONFIG = {
@@ -36,7 +36,7 @@ def make_run(
     random = np.random.default_rng(seed)
     right = np.arange(images) < accuracy * images
     right ^= random.random(images) < 0.02
-    answers = Answers(tested, 1000 * len(model), 10**6, {1: right, 5: right | True})
+    answers = Predictions(tested, 1000 * len(model), 10**6, {1: right, 5: right | True})
     history = [
         {
             "epoch": epoch,
@@ -52,7 +52,7 @@ def make_run(
 
 def make_entries(accuracies: Sequence[float], seeds: int = 3, **settings: object) -> list[Entry]:
     """Entries of models called vit:depth=1, vit:depth=2, ..."""
-    return by_settings(
+    return group_by_settings(
         [
             make_run(f"vit:depth={i}", seed, accuracy=accuracy, **settings)
             for seed in range(seeds)

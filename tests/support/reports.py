@@ -1,4 +1,4 @@
-"""What the tests of the report share: contents made up, and a strict reader of pages."""
+"""What the tests of the report share: reports made up, and a strict reader of pages."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ import numpy as np
 
 from eanet.data.imageset import ImageSet
 from eanet.metrics.evaluation import Evaluation
-from eanet.report.contents import Contents, Training
+from eanet.report.report import Report, Training
 from tests.support.pictures import history
 
 
-def make_contents(
+def make_report(
     classes: Sequence[str],
     count: int = 40,
     *,
@@ -23,7 +23,7 @@ def make_contents(
     wrong: float = 0.3,
     files: Sequence[Path] | None = None,
     **others: object,
-) -> Contents:
+) -> Report:
     """A report on ``count`` images, a part of which is taken for other classes."""
     random = np.random.default_rng(0)
     kinds = len(classes)
@@ -34,8 +34,8 @@ def make_contents(
     pixels = random.integers(0, 256, (count, size, size, 3), dtype=np.uint8)
     images = ImageSet(pixels, labels, tuple(classes), None if files is None else tuple(files))
     evaluation = Evaluation(logits, labels, tuple(classes))
-    found = {"metrics": evaluation.metrics(), **others}
-    return Contents("vit", "photos", "test", images, evaluation, **found)  # type: ignore[arg-type]
+    fields = {"metrics": evaluation.metrics(), "images": images, **others}
+    return Report("vit", "photos", "test", evaluation=evaluation, **fields)  # type: ignore[arg-type]
 
 
 def make_training(**environment: object) -> Training:

@@ -13,7 +13,7 @@ import eanet
 from eanet.cli import main
 from eanet.errors import EanetError
 from eanet.models import load_model, weights
-from eanet.report.report import write_report
+from eanet.report.evaluate import evaluate
 from tools import bundle
 
 
@@ -44,8 +44,8 @@ def test_a_bundled_model_is_evaluated_on_the_data_that_it_names(
 ) -> None:
     bundle.bundle(run, "small")
     monkeypatch.chdir(photos.parent)
-    report = write_report("small", output=run / "again")
-    assert (report.contents.data, report.contents.split) == ("photos", "all")
+    report = evaluate("small", output=run / "again")
+    assert (report.data, report.split) == ("photos", "all")
 
 
 def test_half_precision_halves_the_file_and_leaves_the_normalisation(run: Path) -> None:

@@ -13,7 +13,7 @@ import torch
 from safetensors.torch import load_file
 
 from eanet.data.source import open_source
-from eanet.metrics.evaluation import evaluate
+from eanet.metrics.evaluation import evaluate_model
 from eanet.models import load_model
 from eanet.training.run_directory import CHECKPOINT, RunDirectory
 
@@ -112,7 +112,9 @@ def test_where_one_of_two_is_told_to_stop_both_do_and_go_on_to_the_same_bits(tmp
     assert all(torch.equal(first[name], second[name]) for name in first)
     settings, resolved = RunDirectory(whole / "run").read_settings()
     held_out = open_source(settings.data).load(resolved).validation
-    kept = evaluate(load_model(whole / "run"), held_out, label_smoothing=resolved.label_smoothing)
+    kept = evaluate_model(
+        load_model(whole / "run"), held_out, label_smoothing=resolved.label_smoothing
+    )
     assert kept.loss == pytest.approx(row(whole)["val_loss"], rel=1e-5), (
         "what is kept was validated"
     )

@@ -20,7 +20,7 @@ from eanet import Classifier, EanetError
 from eanet.config import TrainSettings
 from eanet.data.source import open_source
 from eanet.files import alone
-from eanet.metrics.evaluation import evaluate
+from eanet.metrics.evaluation import evaluate_model
 from eanet.models import ModelConfig, load_model, registry
 from eanet.models.family import eanet
 from eanet.training import trainer as trainer_module
@@ -363,9 +363,9 @@ def test_the_average_is_what_is_validated_and_kept(plain):
     assert all(torch.equal(tensor, average[name]) for name, tensor in weights(plain).items())
     _, own = plain.read_settings()
     images = open_source(own.data).load(own).validation
-    found = evaluate(load_model(plain.path), images, label_smoothing=own.label_smoothing)
+    found = evaluate_model(load_model(plain.path), images, label_smoothing=own.label_smoothing)
     best = plain.read_history()[state["progress"]["best_epoch"] - 1]
-    assert found.among(1).mean() == pytest.approx(best["val_accuracy"])
+    assert found.in_top(1).mean() == pytest.approx(best["val_accuracy"])
     assert found.loss == pytest.approx(best["val_loss"], rel=1e-4)
 
 

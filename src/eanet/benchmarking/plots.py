@@ -8,16 +8,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from eanet.benchmarking.measuring import Spread, short
+from eanet.benchmarking.figures import ModelFigures, Spread, TokenFigures
+from eanet.console import short
 from eanet.plots.labels import label_ends
 from eanet.plots.style import BLUE, BOLD, INK, MUTED, ORANGE, picture, write_title
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-
-    from eanet.benchmarking.models import ModelFigures
-    from eanet.benchmarking.tokens import TokenFigures
-
 COLOURS = (BLUE, ORANGE)  # of the layers, in order
 SMALLEST = 2**17  # bytes; less is lost in the process's own allocations
 

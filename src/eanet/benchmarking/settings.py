@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from eanet.config import MachineSettings
+from eanet.config import MachineSettings, TrainSettings
 
 
 class BenchmarkSettings(MachineSettings):
@@ -22,4 +22,28 @@ class BenchmarkSettings(MachineSettings):
     )
     output: Path | None = Field(
         None, description="folder for the figures as CSV and JSON and the picture; unset: none"
+    )
+
+
+def resolve_benchmark(settings: BenchmarkSettings, *, single_layers: bool) -> BenchmarkSettings:
+    """Return the settings with every automatic choice made.
+
+    Raises:
+        EanetError: the requested device or compiler is not available.
+    """
+    import torch
+
+    from eanet.device import resolve_device  # here, so that `eanet --help` need not wait for torch
+    from eanet.training.engine import decide_compile, resolve_precision
+
+    device = resolve_device(settings.device)
+    ahead = 0.0 if single_layers else float("inf")  # operations: models are always worth compiling
+    compiled, _ = decide_compile(TrainSettings(compile=settings.compile), device, ahead)
+    return settings.model_copy(
+        update={
+            "device": device,
+            "precision": resolve_precision(settings.precision, device),
+            "compile": "on" if compiled else "off",
+            "threads": settings.threads or torch.get_num_threads(),
+        }
     )

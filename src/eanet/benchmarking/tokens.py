@@ -13,23 +13,20 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
+from eanet.benchmarking.figures import Spread, TokenFigures, write_figures
 from eanet.benchmarking.measuring import (
-    Spread,
-    describe,
+    benchmark_metadata,
     durations,
-    one_line,
-    peak_memory,
-    reset_peak_memory,
+    summarize_metadata,
     synchronizer,
-    write_figures,
 )
-from eanet.benchmarking.models import resolve
 from eanet.benchmarking.plots import plot_tokens
-from eanet.benchmarking.settings import BenchmarkSettings
+from eanet.benchmarking.settings import BenchmarkSettings, resolve_benchmark
 from eanet.config import TrainSettings
 from eanet.console import notice
 from eanet.errors import EanetError
 from eanet.files import check_writable, write_json
+from eanet.memory import peak_memory, reset_peak_memory
 from eanet.models import ExternalAttention, SelfAttention
 from eanet.process import in_own_process
 from eanet.training.engine import create_fabric
@@ -42,25 +39,6 @@ LAYERS: dict[str, Callable[[int], nn.Module]] = {
     SELF: partial(SelfAttention, heads=4),
 }
 LONGEST = 20.0  # seconds for one forward and backward pass
-
-
-@dataclass(frozen=True)
-class TokenFigures:
-    """Cost of an attention layer on one sequence.
-
-    Attributes:
-        layer: kind of attention.
-        tokens: length of the sequence.
-        forward_ms: time of a forward pass without gradients.
-        training_ms: time of a forward and a backward pass.
-        memory_bytes: peak memory of these two passes beyond what was in use before.
-    """
-
-    layer: str
-    tokens: int
-    forward_ms: Spread
-    training_ms: Spread
-    memory_bytes: int
 
 
 @dataclass(frozen=True)
@@ -94,14 +72,16 @@ def benchmark_tokens(tokens: Sequence[int] = TOKENS, **settings: Any) -> TokenBe
     Raises:
         EanetError: an invalid setting, or not even the shortest sequence could be measured.
     """
-    made = resolve(BenchmarkSettings.parse(settings), single_layers=True)
-    if made.output is not None:
-        check_writable(made.output)
-    notice(f"measuring attention of width {made.dim} on {made.device} in {made.precision}")
+    resolved = resolve_benchmark(BenchmarkSettings.parse(settings), single_layers=True)
+    if resolved.output is not None:
+        check_writable(resolved.output)
+    notice(
+        f"measuring attention of width {resolved.dim} on {resolved.device} in {resolved.precision}"
+    )
     points: list[TokenFigures] = []
     skipped: list[str] = []
     for layer in LAYERS:
-        found, left_out = _measure_layer(layer, tokens, made)
+        found, left_out = _measure_layer(layer, tokens, resolved)
         points += found
         skipped += left_out
     if not points:
@@ -109,8 +89,8 @@ def benchmark_tokens(tokens: Sequence[int] = TOKENS, **settings: Any) -> TokenBe
     times = training_times(points)
     summary = state_crossing(times[EXTERNAL], times[SELF])
     files: tuple[Path, ...] = ()
-    if made.output is not None:
-        files = _write(points, skipped, summary, made, made.output)
+    if resolved.output is not None:
+        files = _write(points, skipped, summary, resolved, resolved.output)
     return TokenBenchmark(tuple(points), tuple(skipped), summary, files)
 
 
@@ -236,18 +216,18 @@ def _write(
     settings: BenchmarkSettings,
     output: Path,
 ) -> tuple[Path, ...]:
-    about = describe(settings, torch.device(settings.device))
+    metadata = benchmark_metadata(settings, torch.device(settings.device))
     times = training_times(points)
     found = crossing(times[EXTERNAL], times[SELF])
     content = {
-        **about,
+        **metadata,
         "sequences": 1,
         "points": [asdict(point) for point in points],
         "skipped": list(skipped),
         "crossing_tokens": found,
         "summary": summary,
     }
-    note = f"one sequence, width {settings.dim}; {one_line(about)}"
+    note = f"one sequence, width {settings.dim}; {summarize_metadata(metadata)}"
     return (
         write_figures(output / "tokens.csv", points),
         write_json(output / "tokens.json", content),

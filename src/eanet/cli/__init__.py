@@ -10,7 +10,6 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from eanet import __version__
 from eanet.cli import (
     benchmark,
     compare,
@@ -26,6 +25,7 @@ from eanet.cli.parser import Commands, Parser
 from eanet.console import notice, report
 from eanet.errors import EanetError, describe
 from eanet.ops.kernels import status
+from eanet.version import __version__
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -9,6 +9,7 @@ from typing import Any
 from eanet.benchmarking.settings import BenchmarkSettings
 from eanet.cli.output import print_table, stdout
 from eanet.cli.parser import Commands, add_settings, given
+from eanet.console import short
 from eanet.errors import WrongArgumentError
 
 
@@ -41,7 +42,6 @@ def run(options: argparse.Namespace) -> None:
 
 
 def _tokens(options: argparse.Namespace, settings: dict[str, Any]) -> tuple[Path, ...]:
-    from eanet.benchmarking.measuring import short
     from eanet.benchmarking.tokens import benchmark_tokens
 
     if options.models or settings.keys() & {"image_size", "batch_size"}:
@@ -65,7 +65,6 @@ def _tokens(options: argparse.Namespace, settings: dict[str, Any]) -> tuple[Path
 
 
 def _models(options: argparse.Namespace, settings: dict[str, Any]) -> tuple[Path, ...]:
-    from eanet.benchmarking.measuring import short
     from eanet.benchmarking.models import benchmark
 
     if "dim" in settings:

@@ -7,13 +7,12 @@ from typing import TYPE_CHECKING
 
 from eanet.cli.output import print_table, stdout
 from eanet.cli.parser import RUN, Commands, add_recipe, add_settings, given
+from eanet.comparison.settings import PER_RUN
 from eanet.config import TrainSettings
 from eanet.files import user_path
 
 if TYPE_CHECKING:
     from eanet.comparison.table import Rows
-
-OWN = ("model", "seed", "init", "output", "name")  # set by the comparison itself
 
 
 def add(commands: Commands) -> None:
@@ -45,7 +44,7 @@ def add(commands: Commands) -> None:
         help="folder of the comparison and its runs; unset: runs/compare-DATA-RECIPE, or "
         "-RUN-RUN. Repeating the command resumes it",
     )
-    shared = {name: field for name, field in RUN.items() if name not in OWN}
+    shared = {name: field for name, field in RUN.items() if name not in PER_RUN}
     add_settings(made.add_argument_group("all runs"), shared, defaults=True)
     add_recipe(made)
 

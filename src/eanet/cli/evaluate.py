@@ -49,9 +49,9 @@ def add(commands: Commands) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Run the command."""
-    from eanet.report.report import write_report
+    from eanet.report.evaluate import evaluate
 
-    report = write_report(
+    report = evaluate(
         options.model,
         data=options.data,
         split=options.split,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 
-def show_metrics(metrics: dict[str, float | int], files: Iterable[Path]) -> None:
+def show_metrics(metrics: Mapping[str, float | int], files: Iterable[Path]) -> None:
     """Print the scores of a model and the files written."""
     from eanet.metrics.intervals import note_of_few
 

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from eanet.comparison.entries import Entry, by_model, by_settings
+from eanet.comparison.entries import Entry, group_by_model, group_by_settings
 from eanet.comparison.page import write_markdown, write_page
 from eanet.comparison.plots import has_curves, plot_parameters, plot_progress
 from eanet.comparison.runs import Run, is_run
 from eanet.comparison.table import Rows, rows, write_models, write_runs
-from eanet.comparison.training import CONDITIONS, train_all
+from eanet.comparison.training import CONDITIONS, Evaluate, train_all
 from eanet.comparison.words import caption, conclusion, notes
 from eanet.errors import EanetError, WrongArgumentError
 from eanet.files import user_path
@@ -57,9 +57,10 @@ class Comparison:
         return notes(self.entries)
 
 
-def compare(
+def compare_models(
     names: Sequence[str | Path],
     *,
+    evaluate: Evaluate,
     seeds: int | None = None,
     output: str | Path | None = None,
     **settings: Any,
@@ -68,6 +69,8 @@ def compare(
 
     Args:
         names: names of models, or run directories.
+        evaluate: evaluates a finished run on its test images and writes its report; a function of a
+            module, since it is called in the process of the run.
         seeds: number of runs per model, with the seeds 0, 1, ...; 3 by default.
         output: folder for the runs and the comparison. By default it is named after the data and
             the recipe, or after the runs. With the same settings, it is resumed.
@@ -77,27 +80,27 @@ def compare(
         EanetError: anything that the caller can fix, in one line.
         KeyboardInterrupt: after Ctrl-C; the same call resumes where it stopped.
     """
-    chosen = list(dict.fromkeys(str(name) for name in names))
+    unique = list(dict.fromkeys(str(name) for name in names))
     folder = None if output is None else user_path(output)
-    found = [name for name in chosen if _is_run(name)]
-    if not chosen:
+    runs = [name for name in unique if _is_run(name)]
+    if not unique:
         raise WrongArgumentError("name the models or runs to compare")
-    if not found:
-        for name in chosen:
-            _check(name)
+    if not runs:
+        for name in unique:
+            _check_model_name(name)
         if (count := SEEDS if seeds is None else seeds) < 1:
             raise WrongArgumentError("--seeds takes 1 or more")
-        runs, failures, folder = train_all(chosen, count, folder, **settings)
-        return _write(by_model(chosen, runs, failures), folder)
-    if found != chosen:
-        other = next(name for name in chosen if name not in found)
-        raise WrongArgumentError(f"{found[0]} is a run and {other} is not; compare like with like")
+        finished, failures, folder = train_all(unique, count, folder, evaluate, **settings)
+        return _write(group_by_model(unique, finished, failures), folder)
+    if runs != unique:
+        other = next(name for name in unique if name not in runs)
+        raise WrongArgumentError(f"{runs[0]} is a run and {other} is not; compare like with like")
     if given := [*settings, *(["seeds"] if seeds is not None else [])]:
         raise WrongArgumentError(f"finished runs take no settings; leave out {', '.join(given)}")
-    folder = folder or _folder(chosen)
+    folder = folder or _default_folder(unique)
     if (folder / CONDITIONS).is_file() or is_run(folder):
         raise EanetError(f"{folder} holds runs of its own; name another folder with --output")
-    return _write(by_settings([Run.read(user_path(name)) for name in chosen]), folder)
+    return _write(group_by_settings([Run.read(user_path(name)) for name in unique]), folder)
 
 
 def _is_run(name: str) -> bool:
@@ -105,7 +108,7 @@ def _is_run(name: str) -> bool:
     return name not in {entry.name for entry in known_models()} and is_run(user_path(name))
 
 
-def _check(name: str) -> None:
+def _check_model_name(name: str) -> None:
     """Raise an `EanetError` unless ``name`` is a known model."""
     try:
         parse_model_name(name)
@@ -117,7 +120,7 @@ def _check(name: str) -> None:
         raise
 
 
-def _folder(names: Sequence[str]) -> Path:
+def _default_folder(names: Sequence[str]) -> Path:
     few = [user_path(name).resolve().name for name in names[:3]]
     more = [f"and-{len(names) - 3}-more"] if len(names) > 3 else []
     return Path("runs") / "-".join(["compare", *few, *more])

@@ -17,7 +17,7 @@ from eanet.errors import EanetError
 from eanet.training.run_directory import MODELS
 
 # Settings specific to one run, or irrelevant to training; data are compared by fingerprint.
-ASIDE = {"model", "seed", "output", "name", "data", "data_dir", "tensorboard"}
+NOT_CONDITIONS = {"model", "seed", "output", "name", "data", "data_dir", "tensorboard"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,12 +39,12 @@ class Entry:
     @property
     def parameters(self) -> int:
         """Number of learned or loaded values."""
-        return self.runs[0].answers.parameters
+        return self.runs[0].predictions.parameters
 
     @property
     def multiply_adds(self) -> int:
         """Per image, forward pass only."""
-        return self.runs[0].answers.multiply_adds
+        return self.runs[0].predictions.multiply_adds
 
     @property
     def seconds(self) -> float:
@@ -71,7 +71,7 @@ class Entry:
         return float(np.std(found, ddof=1)) if len(found) > 1 else None
 
 
-def by_model(
+def group_by_model(
     models: Sequence[str], runs: Iterable[Run], failures: Sequence[Failure]
 ) -> list[Entry]:
     """Group runs into one entry per trained model.
@@ -84,20 +84,20 @@ def by_model(
         grouped[run.model].append(run)
     if not any(grouped.values()):
         raise EanetError(f"every run failed; the first: {failures[0].reason}")
-    return _compared(
+    return _with_differences(
         Entry(model, tuple(found), tuple(f for f in failures if f.model == model))
         for model, found in grouped.items()
     )
 
 
-def by_settings(runs: Sequence[Run]) -> list[Entry]:
+def group_by_settings(runs: Sequence[Run]) -> list[Entry]:
     """Group runs by model and recipe: those that differ only in the seed become one entry.
 
     Raises:
         EanetError: the runs were tested on different images.
     """
     for run in runs[1:]:
-        if run.answers.test_images != runs[0].answers.test_images:
+        if run.predictions.test_images != runs[0].predictions.test_images:
             raise EanetError(
                 f"{runs[0].path} and {run.path} were tested on different images; only runs on the "
                 "same data, split and image size can be compared"
@@ -105,21 +105,21 @@ def by_settings(runs: Sequence[Run]) -> list[Entry]:
     grouped: list[list[Run]] = []
     for run in runs:
         for group in grouped:
-            is_alike = _alike(run) == _alike(group[0])
+            is_alike = _group_key(run) == _group_key(group[0])
             if is_alike and run.settings.seed not in (other.settings.seed for other in group):
                 group.append(run)
                 break
         else:
             grouped.append([run])
     count = Counter(group[0].model for group in grouped)
-    paths = shortest([run.path for run in runs])
-    return _compared(
+    paths = shortest_names([run.path for run in runs])
+    return _with_differences(
         Entry(group[0].model if count[group[0].model] == 1 else paths[group[0].path], tuple(group))
         for group in grouped
     )
 
 
-def shortest(paths: Sequence[Path]) -> dict[Path, str]:
+def shortest_names(paths: Sequence[Path]) -> dict[Path, str]:
     """Map each path to the fewest trailing parts that distinguish it from the others."""
     whole = {path: path.resolve().parts for path in paths}
     names = {}
@@ -132,48 +132,50 @@ def shortest(paths: Sequence[Path]) -> dict[Path, str]:
     return names
 
 
-def _alike(run: Run) -> tuple[str, dict[str, Any]]:
-    return run.model, _circumstances(run)
+def _group_key(run: Run) -> tuple[str, dict[str, Any]]:
+    return run.model, _conditions_of(run)
 
 
-def _circumstances(run: Run) -> dict[str, Any]:
+def _conditions_of(run: Run) -> dict[str, Any]:
     """Return everything that runs should have in common to be comparable."""
     environment = run.config.get("environment", {})
     machine = {key: environment.get(key) for key in ("processor", "gpu", "eanet", "torch")}
-    settings = run.settings.model_dump(mode="json", exclude=ASIDE)
+    settings = run.settings.model_dump(mode="json", exclude=NOT_CONDITIONS)
     # By hash, since another path may hold the same model, and the same path another model.
     models = {name: run.config.get(name, {}).get("sha256", "")[:8] or None for name in MODELS}
     return settings | models | machine | {"images": run.config["data"]["fingerprint"]}
 
 
-def apart(entries: Iterable[Entry]) -> dict[str, list[str]]:
+def differing_conditions(entries: Iterable[Entry]) -> dict[str, list[str]]:
     """Return what differs between runs besides model and seed, with the values found."""
     values: dict[str, list[str]] = defaultdict(list)
     for entry in entries:
         for run in entry.runs:
-            for key, value in _circumstances(run).items():
+            for key, value in _conditions_of(run).items():
                 if str(value) not in values[key]:
                     values[key].append(str(value))
     return {key: found for key, found in values.items() if len(found) > 1}
 
 
-def differing(entries: Iterable[Entry]) -> list[str]:
-    """Describe what `apart` returns in words, such as "epochs 10, 20"."""
+def format_differing(entries: Iterable[Entry]) -> list[str]:
+    """Describe what `differing_conditions` returns in words, such as "epochs 10, 20"."""
     return [
         "training images" if key == "images" else f"{key.replace('_', ' ')} {', '.join(found)}"
-        for key, found in apart(entries).items()
+        for key, found in differing_conditions(entries).items()
     ]
 
 
-def _compared(made: Iterable[Entry]) -> list[Entry]:
+def _with_differences(made: Iterable[Entry]) -> list[Entry]:
     """Add to each entry its difference from the first."""
     first, *others = made
-    return [first, *(_compared_with(first, entry) for entry in others)]
+    return [first, *(_with_difference(first, entry) for entry in others)]
 
 
-def _compared_with(first: Entry, entry: Entry) -> Entry:
+def _with_difference(first: Entry, entry: Entry) -> Entry:
     if pairs := _pairs(first, entry):
-        ours, theirs = (np.stack([pair[i].answers.right[1] for pair in pairs]) for i in (0, 1))
+        ours, theirs = (
+            np.stack([pair[i].predictions.correct[1] for pair in pairs]) for i in (0, 1)
+        )
         return replace(entry, difference=difference(ours, theirs))
     return entry
 

@@ -8,7 +8,7 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from eanet.comparison.entries import ASIDE, Entry, apart, shortest
+from eanet.comparison.entries import NOT_CONDITIONS, Entry, differing_conditions, shortest_names
 from eanet.comparison.plots import (
     BY_EPOCH,
     BY_TIME,
@@ -21,9 +21,8 @@ from eanet.comparison.table import Rows, markdown, rows
 from eanet.comparison.words import caption, conclusion, notes
 from eanet.console import duration
 from eanet.files import replacing
-from eanet.plots.html import subtitle, write_sections
-from eanet.plots.style import inline_svg
-from eanet.report.training import fact_list
+from eanet.pages.page import fact_list, subtitle, write_sections
+from eanet.pages.svg import inline_svg
 
 
 def write_page(entries: Sequence[Entry], path: Path, *, title: str) -> Path:
@@ -46,7 +45,7 @@ def write_page(entries: Sequence[Entry], path: Path, *, title: str) -> Path:
 def _subtitle(entries: Sequence[Entry]) -> str:
     run = _runs_of(entries)[0]
     classes = run.config["data"]["classes"]
-    what = f"{len(run.answers.right[1]):,} test images of {len(classes):,} classes"
+    what = f"{len(run.predictions.correct[1]):,} test images of {len(classes):,} classes"
     return subtitle(what, run.config.get("environment", {}))
 
 
@@ -95,7 +94,7 @@ def _size(entries: Sequence[Entry]) -> str:
 
 def _runs(entries: Sequence[Entry]) -> str:
     runs = _runs_of(entries)
-    names = shortest([run.path for run in runs])
+    names = shortest_names([run.path for run in runs])
     table = [
         {
             "run": names[run.path],
@@ -113,11 +112,11 @@ def _runs(entries: Sequence[Entry]) -> str:
 
 def _conditions(entries: Sequence[Entry]) -> Iterator[tuple[str, Any]]:
     """Yield what all runs have in common."""
-    runs, differ = _runs_of(entries), apart(entries)
+    runs, differ = _runs_of(entries), differing_conditions(entries)
     if "images" not in differ:
         for split, count in runs[0].config["data"].get("images", {}).items():
             yield f"{split} images", f"{count:,}"
-    for name, value in runs[0].settings.model_dump(mode="json", exclude=ASIDE).items():
+    for name, value in runs[0].settings.model_dump(mode="json", exclude=NOT_CONDITIONS).items():
         if name not in differ:
             yield name.replace("_", " "), value
     machines = [run.config.get("environment", {}) for run in runs]

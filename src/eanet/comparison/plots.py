@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from eanet.benchmarking.measuring import short
 from eanet.comparison.entries import Entry
+from eanet.console import short
 from eanet.plots.labels import label_ends
 from eanet.plots.style import BOLD, SERIES, picture, write_title
 
@@ -31,7 +31,7 @@ class _Curve(NamedTuple):
 
     @property
     def mean(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Mean over the seeds, up to the end of the shortest curve."""
+        """Mean over the seeds, up to the end of the shortest_names curve."""
         length = min(len(x) for x, _ in self.seeds)
         x, y = (np.mean([pair[i][:length] for pair in self.seeds], axis=0) for i in (0, 1))
         return x, y

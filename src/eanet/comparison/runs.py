@@ -19,61 +19,61 @@ from eanet.data.source import open_source
 from eanet.device import device_or_other
 from eanet.errors import EanetError
 from eanet.files import write_json
-from eanet.metrics.evaluation import Evaluation, evaluate
+from eanet.metrics.evaluation import Evaluation, evaluate_model
 from eanet.models import load_model
 from eanet.models.operations import multiply_adds
 from eanet.training.run_directory import SETTINGS, RunDirectory
 
-ANSWERS = "answers.json"
+PREDICTIONS = "answers.json"
 TOP = (1, 5)
 
 
 @dataclass(frozen=True, eq=False)
-class Answers:
+class Predictions:
     """Cost of a run's model, and which of the test images it classifies correctly.
 
     Attributes:
         test_images: their fingerprint.
         parameters: number of parameters of the model.
         multiply_adds: per image, forward pass only; see `multiply_adds`.
-        right: by k, whether the class of each image is among the k most probable ones, (n,).
+        correct: by k, whether the class of each image is among the k most probable ones, (n,).
     """
 
     test_images: str
     parameters: int
     multiply_adds: int
-    right: Mapping[int, NDArray[np.bool_]]
+    correct: Mapping[int, NDArray[np.bool_]]
 
     @classmethod
-    def of(cls, run: Path, test_images: str, evaluation: Evaluation) -> Answers:
-        """Collect the answers of a run from the evaluation of its model on its test images."""
+    def of(cls, run: Path, test_images: str, evaluation: Evaluation) -> Predictions:
+        """Collect the predictions of a run from the evaluation of its model on its test images."""
         model = load_model(run)
-        right = {k: evaluation.among(k) for k in TOP}
-        return cls(test_images, model.num_parameters, multiply_adds(model.eval()), right)
+        correct = {k: evaluation.in_top(k) for k in TOP}
+        return cls(test_images, model.num_parameters, multiply_adds(model.eval()), correct)
 
     @classmethod
-    def read(cls, run: Path) -> Answers | None:
-        """Read the answers from a run directory; None if it has none."""
-        if not (run / ANSWERS).is_file():
+    def read(cls, run: Path) -> Predictions | None:
+        """Read the predictions from a run directory; None if it has none."""
+        if not (run / PREDICTIONS).is_file():
             return None
-        kept = json.loads((run / ANSWERS).read_text("utf-8"))
-        right = {k: _unpack(kept[f"top{k}"], kept["images"]) for k in TOP}
-        return cls(kept["test_images"], kept["parameters"], kept["multiply_adds"], right)
+        kept = json.loads((run / PREDICTIONS).read_text("utf-8"))
+        correct = {k: _unpack(kept[f"top{k}"], kept["images"]) for k in TOP}
+        return cls(kept["test_images"], kept["parameters"], kept["multiply_adds"], correct)
 
     def write(self, run: Path) -> None:
-        """Write the answers to the run directory."""
+        """Write the predictions to the run directory."""
         content = {
             "test_images": self.test_images,
             "parameters": self.parameters,
             "multiply_adds": self.multiply_adds,
-            "images": len(self.right[1]),
-            **{f"top{k}": _pack(right) for k, right in self.right.items()},
+            "images": len(self.correct[1]),
+            **{f"top{k}": _pack(correct) for k, correct in self.correct.items()},
         }
-        write_json(run / ANSWERS, content)
+        write_json(run / PREDICTIONS, content)
 
 
-def _pack(right: NDArray[np.bool_]) -> str:
-    return base64.b64encode(np.packbits(right).tobytes()).decode("ascii")
+def _pack(correct: NDArray[np.bool_]) -> str:
+    return base64.b64encode(np.packbits(correct).tobytes()).decode("ascii")
 
 
 def _unpack(text: str, count: int) -> NDArray[np.bool_]:
@@ -90,7 +90,7 @@ class Run:
         config: as in ``config.yaml``.
         settings: with every automatic choice made.
         history: one row per epoch.
-        answers: on the test images.
+        predictions: on the test images.
         peak_memory: of the training process, in bytes; None if it was not measured.
     """
 
@@ -98,12 +98,12 @@ class Run:
     config: Mapping[str, Any]
     settings: TrainSettings
     history: Sequence[Mapping[str, float]]
-    answers: Answers
+    predictions: Predictions
     peak_memory: int | None
 
     @classmethod
     def read(cls, path: Path) -> Run:
-        """Read a finished run; evaluate its model if the directory has no answers.
+        """Read a finished run; evaluate its model if the directory has no predictions.
 
         Raises:
             EanetError: there is no run, it is not finished, or its images have changed since.
@@ -113,8 +113,8 @@ class Run:
         if not (_is_finished(run, settings, history) and (path / "metrics.json").is_file()):
             command = f"eanet train --resume {shlex.quote(str(path))}"
             raise EanetError(f"{path} is not finished; resume with: {command}")
-        answers = Answers.read(path) or _ask(run)
-        return cls(path, run.read_config(), settings, history, answers, read_peak(path))
+        predictions = Predictions.read(path) or _evaluate(run)
+        return cls(path, run.read_config(), settings, history, predictions, read_peak_memory(path))
 
     @property
     def model(self) -> str:
@@ -124,12 +124,12 @@ class Run:
     @property
     def top1(self) -> float:
         """Accuracy on the test images."""
-        return float(self.answers.right[1].mean())
+        return float(self.predictions.correct[1].mean())
 
     @property
     def top5(self) -> float:
         """Fraction of the test images whose class is among the five most probable ones."""
-        return float(self.answers.right[5].mean())
+        return float(self.predictions.correct[5].mean())
 
     @cached_property
     def seconds(self) -> float:
@@ -154,24 +154,26 @@ def _is_finished(run: RunDirectory, settings: TrainSettings, history: Sequence[A
     return state is None or state["progress"].get("finished") is not False
 
 
-def _ask(run: RunDirectory) -> Answers:
+def _evaluate(run: RunDirectory) -> Predictions:
     asked, settings = run.read_settings()
     dataset = open_source(settings.data).load(settings)
     run.check_data(dataset)
-    evaluation = evaluate(load_model(run.path), dataset.test, device=device_or_other(asked.device))
-    return Answers.of(run.path, dataset.test.fingerprint(), evaluation)
+    evaluation = evaluate_model(
+        load_model(run.path), dataset.test, device=device_or_other(asked.device)
+    )
+    return Predictions.of(run.path, dataset.test.fingerprint(), evaluation)
 
 
-PEAK = "peak_memory.json"
+PEAK_MEMORY = "peak_memory.json"
 
 
-def read_peak(run: Path) -> int | None:
+def read_peak_memory(run: Path) -> int | None:
     """Return the highest peak in bytes of all processes that trained a run; None if unknown."""
-    if not (run / PEAK).is_file():
+    if not (run / PEAK_MEMORY).is_file():
         return None
-    return int(json.loads((run / PEAK).read_text("utf-8"))["bytes"])
+    return int(json.loads((run / PEAK_MEMORY).read_text("utf-8"))["bytes"])
 
 
-def keep_peak(run: Path, peak: int) -> None:
+def write_peak_memory(run: Path, peak: int) -> None:
     """Record the peak of one more process that trained a run."""
-    write_json(run / PEAK, {"bytes": max(peak, read_peak(run) or 0)})
+    write_json(run / PEAK_MEMORY, {"bytes": max(peak, read_peak_memory(run) or 0)})

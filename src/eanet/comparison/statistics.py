@@ -1,4 +1,4 @@
-"""Compare models statistically by their answers on the same test images."""
+"""Compare models statistically by their predictions on the same test images."""
 
 from __future__ import annotations
 

@@ -6,10 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from eanet.benchmarking.measuring import short
 from eanet.comparison.entries import Entry
 from eanet.comparison.words import signed
-from eanet.console import duration
+from eanet.console import duration, short
 from eanet.files import write_csv
 
 NONE = "-"

@@ -2,28 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 import yaml
 
-from eanet.benchmarking.measuring import peak_memory
-from eanet.comparison.runs import Answers, Run, is_run, keep_peak
+from eanet.comparison.runs import Predictions, Run, is_run, write_peak_memory
+from eanet.comparison.settings import PER_RUN
 from eanet.config import TrainSettings, parse_yaml, read_text
 from eanet.console import notice
+from eanet.data.imageset import ImageSet
 from eanet.data.source import open_source
 from eanet.data.splits import Dataset
 from eanet.device import resolve_device
 from eanet.errors import EanetError, WrongArgumentError, describe
 from eanet.files import alone, check_writable, replacing
+from eanet.memory import peak_memory
+from eanet.metrics.evaluation import Evaluation
 from eanet.models.weights import model_digest
 from eanet.process import in_own_process
-from eanet.report.report import write_report
 from eanet.training.defaults import decide, tell
 from eanet.training.engine import decide_compile, training_operations
 from eanet.training.launch import find_teacher, fresh_model, launch, located, resume
@@ -31,7 +33,6 @@ from eanet.training.run_directory import RunDirectory, data_fingerprint
 from eanet.training.teacher import Teacher
 
 CONDITIONS = "comparison.yaml"
-OWN = {"model", "seed", "init", "output", "name"}  # settings that are not shared by all runs
 
 
 @dataclass(frozen=True)
@@ -43,8 +44,23 @@ class Failure:
     reason: str
 
 
+class EvaluatedRun(Protocol):
+    """A finished run on its test images."""
+
+    @property
+    def images(self) -> ImageSet:
+        """The test images."""
+
+    @property
+    def evaluation(self) -> Evaluation:
+        """Of the run's model on them."""
+
+
+Evaluate = Callable[[Path], EvaluatedRun]  # a function of a module: it is passed to processes
+
+
 def train_all(
-    models: Sequence[str], seeds: int, output: Path | None, **given: Any
+    models: Sequence[str], seeds: int, output: Path | None, evaluate: Evaluate, **given: Any
 ) -> tuple[list[Run], list[Failure], Path]:
     """Train every model with every seed, or resume an earlier call that was interrupted.
 
@@ -52,6 +68,7 @@ def train_all(
         models: their names.
         seeds: number of seeds: 0, 1, ...
         output: folder of the comparison; ``runs/compare-DATA-RECIPE`` by default.
+        evaluate: evaluates a finished run, in the process that trained it.
         **given: settings that all runs share.
 
     Returns:
@@ -62,7 +79,7 @@ def train_all(
             something else or is in use by another process.
         KeyboardInterrupt: after Ctrl-C or SIGTERM, with everything saved.
     """
-    if own := sorted(OWN & given.keys()):
+    if own := [name for name in PER_RUN if name in given]:
         raise WrongArgumentError(
             f"leave out {', '.join(own)}: a comparison trains each model from random weights, "
             "with seeds 0, 1, ..."
@@ -75,12 +92,12 @@ def train_all(
     check_writable(folder)
     settings = _agree(folder, settings, models)
     with alone(folder):
-        runs, failures = _train_each(models, seeds, folder, settings)
+        runs, failures = _train_each(models, seeds, folder, evaluate, settings)
     return runs, failures, folder
 
 
 def _train_each(
-    models: Sequence[str], seeds: int, folder: Path, settings: TrainSettings
+    models: Sequence[str], seeds: int, folder: Path, evaluate: Evaluate, settings: TrainSettings
 ) -> tuple[list[Run], list[Failure]]:
     """Return the finished runs and the failed ones."""
     runs: list[Run] = []
@@ -91,13 +108,14 @@ def _train_each(
         name = f"{model.replace(':', '-').replace(',', '-')}-seed{seed}"
         path = folder / name
         what = f"run {number} of {len(jobs)}: {model}, seed {seed}"
-        if Answers.read(path) is not None:
+        if Predictions.read(path) is not None:
             notice(f"{what}: already done")
         else:
             notice(f"{what}: resuming" if is_run(path) else what)
             own_settings = {"model": model, "seed": seed, "output": folder, "name": name}
             try:
-                in_own_process(train_and_ask, settings.model_copy(update=own_settings))
+                run_settings = settings.model_copy(update=own_settings)
+                in_own_process(train_and_evaluate, run_settings, evaluate)
             except KeyboardInterrupt:
                 notice(f"stopped at run {number} of {len(jobs)}; the same command resumes it")
                 raise
@@ -109,11 +127,12 @@ def _train_each(
     return runs, failures
 
 
-def train_and_ask(settings: TrainSettings) -> None:
-    """Train one run in this process and save its answers and this process's peak memory.
+def train_and_evaluate(settings: TrainSettings, evaluate: Evaluate) -> None:
+    """Train one run in this process; save its predictions and this process's peak memory.
 
     Args:
         settings: of the run, which is resumed if it exists.
+        evaluate: evaluates the finished run.
     """
     assert settings.name is not None
     path = settings.output / settings.name
@@ -126,9 +145,9 @@ def train_and_ask(settings: TrainSettings) -> None:
     finally:
         if is_run(path):
             device = RunDirectory(path).read_settings()[1].device
-            keep_peak(path, peak_memory(torch.device(device)))
-    contents = write_report(path).contents
-    Answers.of(path, contents.images.fingerprint(), contents.evaluation).write(path)
+            write_peak_memory(path, peak_memory(torch.device(device)))
+    evaluated = evaluate(path)
+    Predictions.of(path, evaluated.images.fingerprint(), evaluated.evaluation).write(path)
 
 
 def _clear(path: Path) -> None:
@@ -151,7 +170,7 @@ def _agree(folder: Path, settings: TrainSettings, models: Sequence[str]) -> Trai
     teacher = find_teacher(settings, dataset)
     fingerprint = data_fingerprint(dataset)
     digest = None if settings.teacher is None else model_digest(settings.teacher)
-    shared = settings.model_dump(mode="json", exclude=OWN)
+    shared = settings.model_dump(mode="json", exclude=set(PER_RUN))
     compiled = _compile(settings, dataset, models, teacher)
     file = folder / CONDITIONS
     if not file.is_file():

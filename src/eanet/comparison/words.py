@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from eanet.comparison.entries import Entry, differing
+from eanet.comparison.entries import Entry, format_differing
 
 
 def signed(share: float) -> str:
@@ -67,7 +67,7 @@ def caption(entries: Sequence[Entry]) -> str:
     """State how the figures of the table were obtained, and by which test."""
     first, *others = entries
     runs = next(entry.runs for entry in entries if entry.runs)
-    images = len(runs[0].answers.right[1])
+    images = len(runs[0].predictions.correct[1])
     text = [
         f"Top-1 and top-5 in % of the same {images:,} test images, with the weights each run kept."
     ]
@@ -102,6 +102,6 @@ def notes(entries: Sequence[Entry]) -> list[str]:
         for entry in entries
         for failure in entry.failures
     ]
-    if others := differing(entries):
+    if others := format_differing(entries):
         found.append(f"The runs differ in more than their models: {'; '.join(others)}.")
     return found

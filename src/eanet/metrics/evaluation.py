@@ -28,7 +28,7 @@ BATCH_SIZE = 256
 
 @dataclass(frozen=True, eq=False)
 class Evaluation:
-    """A model's answers on an image set.
+    """A model's predictions on an image set.
 
     Attributes:
         logits: (n, K).
@@ -59,9 +59,9 @@ class Evaluation:
 
     def top(self, k: int) -> float:
         """Return the fraction of images whose class is among the ``k`` most probable ones."""
-        return int(self.among(k).sum()) / len(self.labels)
+        return int(self.in_top(k).sum()) / len(self.labels)
 
-    def among(self, k: int) -> NDArray[np.bool_]:
+    def in_top(self, k: int) -> NDArray[np.bool_]:
         """Return whether the class of each image is among the ``k`` most probable ones, (n,)."""
         best = torch.from_numpy(self.logits).topk(min(k, len(self.classes)), dim=1).indices
         return best.eq(torch.from_numpy(self.labels).unsqueeze(1)).any(dim=1).numpy()
@@ -98,17 +98,17 @@ class Evaluation:
         are the ends of 95 % confidence intervals.
         """
         images = len(self.labels)
-        found: dict[str, float | int] = {
+        metrics: dict[str, float | int] = {
             "images": images,
             "classes": len(self.classes),
             "loss": self.loss,
             "label_smoothing": self.label_smoothing,
         }
         for k in (1, 5):
-            low, high = wilson(int(self.among(k).sum()), images)
-            found |= {f"top{k}": self.top(k), f"top{k}_low": low, f"top{k}_high": high}
+            low, high = wilson(int(self.in_top(k).sum()), images)
+            metrics |= {f"top{k}": self.top(k), f"top{k}_low": low, f"top{k}_high": high}
         precision, recall, f1 = macro_averages(self.by_class)
-        return found | {
+        return metrics | {
             "macro_precision": precision,
             "macro_recall": recall,
             "macro_f1": f1,
@@ -117,7 +117,7 @@ class Evaluation:
         }
 
 
-def evaluate(
+def evaluate_model(
     model: Classifier,
     images: ImageSet,
     *,
@@ -128,7 +128,7 @@ def evaluate(
 
     Raises:
         EanetError: the set is empty, or its image size or classes are not those of the model; or
-            the model does not take colour images or its answers are not finite.
+            the model does not take colour images or its outputs are not finite.
     """
     if not len(images):
         raise EanetError("there are no images to evaluate on")
@@ -163,7 +163,7 @@ def _logits(model: Classifier, images: ImageSet, device: str) -> Iterator[NDArra
             yield model(pixels.to(device)).float().cpu().numpy()
 
 
-def match_classes(known: tuple[str, ...], found: tuple[str, ...]) -> tuple[str, ...]:
+def match_classes(known: tuple[str, ...], given: tuple[str, ...]) -> tuple[str, ...]:
     """Return the class names, if a model and a data set agree on them and their order.
 
     A model without names for its classes takes those of the data.
@@ -171,13 +171,13 @@ def match_classes(known: tuple[str, ...], found: tuple[str, ...]) -> tuple[str, 
     Raises:
         EanetError: they do not agree.
     """
-    if known == found:
+    if known == given:
         return known
-    if known == unnamed_classes(len(found)):
-        return found
-    differing = sorted(set(known) ^ set(found))
+    if known == unnamed_classes(len(given)):
+        return given
+    differing = sorted(set(known) ^ set(given))
     why = f"such as {differing[0]!r}" if differing else "their order differs"
     raise EanetError(
-        f"the data's {len(found)} classes are not the model's {len(known)} "
+        f"the data's {len(given)} classes are not the model's {len(known)} "
         f"({why}); evaluate on data with the classes it was trained on"
     )

@@ -6,13 +6,10 @@ pyplot is never used.
 
 from __future__ import annotations
 
-import re
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from html import escape
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from eanet.files import replacing
@@ -89,38 +86,6 @@ def picture(path: Path, width: float, height: float, dpi: int) -> Iterator[Figur
 def smoothing(side: int) -> str:
     """Return matplotlib's interpolation for an image of ``side`` pixels."""
     return "nearest" if side <= TINY else "bicubic"
-
-
-# Names of the colours in a page's style sheet, which defines them for light and dark mode.
-_PAGE_COLOURS = {
-    INK: "var(--ink)",
-    MUTED: "var(--muted)",
-    FAINT: "var(--line)",
-    EMPTY: "var(--line)",
-    BLUE: "var(--right)",
-    ORANGE: "var(--wrong)",
-    **{colour: f"var(--series-{number})" for number, colour in enumerate(SERIES[2:], 3)},
-    "#ffffff": "var(--card)",
-}
-
-
-def inline_svg(draw: Callable[[Path], object], label: str) -> str:
-    """Return the SVG element that ``draw`` writes into a file, adapted to a page of HTML.
-
-    Colours and fonts become those of the page, and unreferenced ids are removed. ``label`` is for
-    screen readers.
-    """
-    with TemporaryDirectory() as folder:
-        path = Path(folder) / "picture.svg"
-        draw(path)
-        svg = path.read_text("utf-8")
-    svg = re.sub(r"<(metadata|style)\b.*?</\1>", "", svg[svg.index("<svg") :], flags=re.DOTALL)
-    svg = re.sub(r' (xmlns(:xlink)?|version|height)="[^"]*"', "", svg, count=4)
-    svg = re.sub(r"font-family: [^;\"]*;?", "", svg)
-    used = set(re.findall(r"#([\w.-]+)[\")]", svg))
-    svg = re.sub(r' id="([^"]*)"', lambda m: m[0] if m[1] in used else "", svg)
-    svg = svg.replace("<svg", f'<svg role="img" aria-label="{escape(label)}"', 1)
-    return re.sub("#[0-9a-f]{6}", lambda m: _PAGE_COLOURS.get(m[0], m[0]), svg)
 
 
 def write_title(axes: Axes, title: str, points: float) -> None:

@@ -7,22 +7,22 @@ from pathlib import Path
 
 from eanet.files import write_csv, write_json
 from eanet.metrics.classes import ClassFigures
+from eanet.metrics.confusion import most_confused
 from eanet.metrics.evaluation import Evaluation
-from eanet.plots.confusion import most_confused
-from eanet.report.contents import Contents
+from eanet.report.report import Report
 
 PAIRS = 20  # of confused classes
 
 
-def write_metrics(contents: Contents, path: Path) -> Path:
+def write_metrics(report: Report, path: Path) -> Path:
     """Write model, data and split, the metrics, and the most confused classes as JSON."""
-    evaluation = contents.evaluation
+    evaluation = report.evaluation
     pairs = most_confused(evaluation.confusion(), evaluation.classes, PAIRS)
     content = {
-        "model": contents.model,
-        "data": contents.data,
-        "split": contents.split,
-        **contents.metrics,
+        "model": report.model,
+        "data": report.data,
+        "split": report.split,
+        **report.metrics,
         "most_confused": [
             {"true": true, "predicted": predicted, "images": images}
             for true, predicted, images in pairs
@@ -48,8 +48,11 @@ def write_predictions(evaluation: Evaluation, files: Sequence[Path], path: Path)
     """
     names = evaluation.classes
     best = evaluation.probabilities.max(axis=1).tolist()
-    answers = zip(
+    predictions = zip(
         files, evaluation.labels.tolist(), evaluation.predicted.tolist(), best, strict=True
     )
-    rows = ((str(file), names[true], names[found], f"{p:.6f}") for file, true, found, p in answers)
+    rows = (
+        (str(file), names[true], names[predicted], f"{p:.6f}")
+        for file, true, predicted, p in predictions
+    )
     return write_csv(path, ("image", "true", "predicted", "probability"), rows)

@@ -6,48 +6,48 @@ from pathlib import Path
 
 from eanet.metrics.calibration import BINS
 from eanet.metrics.intervals import note_of_few
-from eanet.plots.html import subtitle, write_sections
+from eanet.pages.page import subtitle, write_sections
+from eanet.pages.svg import inline_svg
 from eanet.plots.reliability import plot_reliability
 from eanet.plots.samples import choose_samples, most_wrong
-from eanet.plots.style import inline_svg
-from eanet.report.contents import Contents
 from eanet.report.images import sheet
+from eanet.report.report import Report
 from eanet.report.tables import class_table, confusion_matrix, pair_table
 from eanet.report.training import training_section
 
 
-def write_page(contents: Contents, path: Path) -> Path:
+def write_page(report: Report, path: Path) -> Path:
     """Write the HTML page.
 
     Raises:
         EanetError: the file cannot be written.
     """
     parts = [
-        ("result", "Result", _figures(contents)),
-        ("mistakes", "Most wrong", _mistakes(contents)),
-        ("confusion", "Confusion", _confusion(contents)),
-        ("classes", "Classes", _classes(contents)),
-        ("calibration", "Calibration", _calibration(contents)),
-        ("samples", "Samples", _samples(contents)),
+        ("result", "Result", _figures(report)),
+        ("mistakes", "Most wrong", _mistakes(report)),
+        ("confusion", "Confusion", _confusion(report)),
+        ("classes", "Classes", _classes(report)),
+        ("calibration", "Calibration", _calibration(report)),
+        ("samples", "Samples", _samples(report)),
     ]
-    if contents.training is not None:
-        parts.append(("training", "Training", training_section(contents.training)))
-    return write_sections(path, f"{contents.model} on {contents.data}", _subtitle(contents), parts)
+    if report.training is not None:
+        parts.append(("training", "Training", training_section(report.training)))
+    return write_sections(path, f"{report.model} on {report.data}", _subtitle(report), parts)
 
 
-def _subtitle(contents: Contents) -> str:
-    split = "" if contents.split == "all" else f"{contents.split} "
-    what = f"{len(contents.images):,} {split}images of {len(contents.evaluation.classes):,} classes"
-    return subtitle(what, {} if contents.training is None else contents.training.environment)
+def _subtitle(report: Report) -> str:
+    split = "" if report.split == "all" else f"{report.split} "
+    what = f"{len(report.images):,} {split}images of {len(report.evaluation.classes):,} classes"
+    return subtitle(what, {} if report.training is None else report.training.environment)
 
 
-def _figures(contents: Contents) -> str:
-    m = contents.metrics
+def _figures(report: Report) -> str:
+    m = report.metrics
     cards = [_accuracy("Top-1 accuracy", m["top1"], m["top1_low"], m["top1_high"])]
-    if len(contents.evaluation.classes) > 5:
+    if len(report.evaluation.classes) > 5:
         cards.append(_accuracy("Top-5 accuracy", m["top5"], m["top5_low"], m["top5_high"]))
     averages = f"precision {m['macro_precision']:.1%}, recall {m['macro_recall']:.1%}"
-    sure = float(contents.evaluation.probabilities.max(axis=1).mean())
+    sure = float(report.evaluation.probabilities.max(axis=1).mean())
     smoothing = f"label smoothing {m['label_smoothing']:g}" if m["label_smoothing"] else ""
     cards += [
         _card("Macro F1", f"{m['macro_f1']:.1%}", f"{averages}; means over the classes"),
@@ -68,17 +68,17 @@ def _accuracy(name: str, value: float, low: float, high: float) -> str:
     return _card(name, f"{value:.2%}", f"95% interval {low:.1%} to {high:.1%}", scale)
 
 
-def _mistakes(contents: Contents) -> str:
-    evaluation = contents.evaluation
+def _mistakes(report: Report) -> str:
+    evaluation = report.evaluation
     chosen = most_wrong(evaluation.labels, evaluation.probabilities)
     if not len(chosen):
         return "<p>No image was misclassified.</p>"
     intro = "Mistakes with the lowest probability for the true class, worst first."
-    return f"<p>{intro}</p>\n{sheet(chosen, evaluation, contents.images)}"
+    return f"<p>{intro}</p>\n{sheet(chosen, evaluation, report.images)}"
 
 
-def _confusion(contents: Contents) -> str:
-    matrix, classes = contents.evaluation.confusion(), contents.evaluation.classes
+def _confusion(report: Report) -> str:
+    matrix, classes = report.evaluation.confusion(), report.evaluation.classes
     intro = (
         "Rows are true classes, columns predictions: correct in blue, wrong in orange, deeper for "
         "a larger share of the true class."
@@ -90,18 +90,18 @@ def _confusion(contents: Contents) -> str:
     return f'<p>{intro}</p>\n<div class="{kind}"><div>{grid}</div>\n{table}</div>'
 
 
-def _classes(contents: Contents) -> str:
+def _classes(report: Report) -> str:
     intro = (
         "Precision: how many predictions of a class are correct. Recall: how many of its images "
         "are found. F1: their harmonic mean. Click a heading to sort."
     )
-    return f"<p>{intro}</p>\n{class_table(contents.evaluation.by_class)}"
+    return f"<p>{intro}</p>\n{class_table(report.evaluation.by_class)}"
 
 
-def _calibration(contents: Contents) -> str:
-    now, m = contents.evaluation, contents.metrics
+def _calibration(report: Report) -> str:
+    now, m = report.evaluation, report.metrics
     chart = inline_svg(
-        lambda path: plot_reliability(now.reliability, path, before=contents.reliability_before),
+        lambda path: plot_reliability(now.reliability, path, before=report.reliability_before),
         "Accuracy of the answers by confidence, and their number",
     )
     text = [
@@ -110,9 +110,9 @@ def _calibration(contents: Contents) -> str:
     ]
     if len(now.labels) < 1000:
         text.append(f"From {len(now.labels):,} images this is a rough estimate, biased upwards.")
-    if contents.before is None and contents.can_calibrate:
+    if report.before is None and report.can_calibrate:
         text.append("To correct it with a temperature: <code>eanet evaluate RUN --calibrate</code>")
-    if contents.before is not None:
+    if report.before is not None:
         text.append(
             f"The logits were divided by a temperature of {m['temperature']:.3f}, fitted on the "
             f"validation images: ECE {m['ece_before']:.1%} before, {m['ece']:.1%} now; negative "
@@ -122,7 +122,7 @@ def _calibration(contents: Contents) -> str:
     return f'<div class="columns"><div>{paragraphs}</div>\n<div>{chart}</div></div>'
 
 
-def _samples(contents: Contents) -> str:
-    chosen = choose_samples(contents.evaluation.labels, contents.evaluation.predicted)
+def _samples(report: Report) -> str:
+    chosen = choose_samples(report.evaluation.labels, report.evaluation.predicted)
     intro = f"{len(chosen)} images drawn at random."
-    return f"<p>{intro}</p>\n{sheet(chosen, contents.evaluation, contents.images)}"
+    return f"<p>{intro}</p>\n{sheet(chosen, report.evaluation, report.images)}"

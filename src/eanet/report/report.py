@@ -1,209 +1,89 @@
-"""The report on a model: figures, pictures, and a page with all of them."""
+"""What a report says, independent of its format."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from eanet.config import DataSettings
 from eanet.data.imageset import ImageSet
-from eanet.device import device_or_other, resolve_device
-from eanet.errors import EanetError
-from eanet.files import check_writable, user_path
-from eanet.metrics.calibration import divide_logits, fit_temperature
-from eanet.metrics.evaluation import Evaluation, evaluate
-from eanet.models import Classifier, load_model, save_model
-from eanet.models.weights import find_model, read_metadata
-from eanet.plots.confusion import plot_confusion
-from eanet.plots.curves import plot_curves
-from eanet.plots.lr_search import plot_range_test
-from eanet.plots.reliability import plot_reliability
-from eanet.plots.samples import choose_samples, plot_samples
-from eanet.report.contents import Contents, Training
-from eanet.report.files import write_classes, write_metrics, write_predictions
-from eanet.report.page import write_page
-from eanet.report.selection import Selection, Split, select_images
-from eanet.training.run_directory import SETTINGS, RunDirectory
+from eanet.metrics.calibration import Reliability
+from eanet.metrics.evaluation import Evaluation
+from eanet.training.lr_search import SEARCH, RangeTest
+from eanet.training.run_directory import RunDirectory
+
+
+@dataclass(frozen=True)
+class Training:
+    """What a run directory says about its training.
+
+    Attributes:
+        config: as in ``config.yaml``.
+        history: one row per epoch.
+        search: for the learning rate, if there was one.
+    """
+
+    config: Mapping[str, Any]
+    history: Sequence[Mapping[str, float]]
+    search: RangeTest | None = None
+
+    @classmethod
+    def of(cls, run: RunDirectory) -> Training:
+        """Read from a run directory."""
+        search = run.path / SEARCH
+        found = RangeTest.read(search) if search.is_file() else None
+        return cls(run.read_config(), run.read_history(), found)
+
+    @property
+    def environment(self) -> Mapping[str, Any]:
+        """Machine, versions and date, as far as they were recorded."""
+        found: Mapping[str, Any] = self.config.get("environment", {})
+        return found
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """Settings of the run, with every automatic choice made."""
+        return {**self.config["settings"], **self.config["resolved"]}
+
+    @property
+    def best_epoch(self) -> int | None:
+        """Epoch whose weights were kept: highest validation accuracy, then lowest loss."""
+        rows = [row for row in self.history if "val_accuracy" in row]
+        if not rows:
+            return None
+        return int(max(rows, key=lambda row: (row["val_accuracy"], -row["val_loss"]))["epoch"])
 
 
 @dataclass(frozen=True)
 class Report:
-    """Metrics of an evaluation, the files it wrote, and their contents."""
+    """What a report says, independent of its format, and the files that say it.
 
-    metrics: dict[str, float | int]
-    files: tuple[Path, ...]
-    contents: Contents = field(repr=False)
-
-
-def write_report(
-    where: str | Path,
-    *,
-    data: str | Path | None = None,
-    split: Split | None = None,
-    data_dir: str | Path | None = None,
-    output: str | Path | None = None,
-    device: str | None = None,
-    calibrate: bool = False,
-) -> Report:
-    """Evaluate a model; write ``report.html``, and figures and pictures as separate files.
-
-    Args:
-        where: a run directory, a model file, a bundled model or a Hub id.
-        data: a data set's name, a folder, a list or an archive; by default, what the model was
-            trained on.
-        split: which of its images; by default the test images or, if data other than the run's
-            have none, the validation images, or else all.
-        data_dir: where archives are; as for the run by default.
-        output: folder to write to. The default is that of the run or file; for images other than
-            the run's test images, a folder in it named after data and split.
-        device: where to compute; by default as set for the run, if there is such a device.
-        calibrate: fit a temperature on the validation images, divide the model's logits by it, and
-            write this model into the folder of the report. For a run's own test images, that is the
-            run's folder, so the run predicts calibrated probabilities from then on.
-
-    Raises:
-        EanetError: no such model or data, they do not match, the run's images have changed, or
-            there are no validation images apart from those of the report.
+    Attributes:
+        model: name of the architecture.
+        data: name of the data set.
+        split: which of its images were evaluated.
+        metrics: of the evaluation, and of the calibration if there was one.
+        images: the images that were evaluated.
+        evaluation: of the model in its current state.
+        training: None unless the model comes from a run.
+        before: evaluation before calibration; None if the model was not calibrated.
+        can_calibrate: whether there are other images to fit a temperature on.
+        files: what was written.
     """
-    model = load_model(where)
-    path = user_path(where)
-    output = None if output is None else user_path(output)
-    check_writable(_base(path) if output is None else output)
-    run = RunDirectory.open(path) if (path / SETTINGS).is_file() else None
-    asked, settings = run.read_settings() if run is not None else (None, None)
-    loading: dict[str, Any] = {"image_size": model.config.image_size}
-    if data_dir is not None:
-        loading["data_dir"] = user_path(data_dir)
-    data_settings = (settings or DataSettings()).model_copy(update=loading)
-    trained_on = settings.data if settings is not None else None
-    if (data := data or trained_on or _described(where)) is None:
-        raise EanetError(
-            f"{where} does not say what it was trained on; name the images with --data"
-        )
-    chosen = select_images(data, split, data_settings, run)
-    folder = output if output is not None else _folder(path, chosen)
-    if (folder / SETTINGS).is_file() and folder.resolve() != path.resolve():
-        raise EanetError(f"{folder} holds another run; name another folder with --output")
-    validation = _for_calibration(chosen) if calibrate else None
 
-    if device is not None:
-        compute_device = resolve_device(device)
-    else:
-        compute_device = device_or_other(asked.device if asked is not None else "auto")
-    smoothing = settings.label_smoothing if settings is not None else 0.0
-    evaluation = evaluate(model, chosen.images, device=compute_device, label_smoothing=smoothing)
-    contents = Contents(
-        model.config.name,
-        chosen.data,
-        chosen.split,
-        chosen.images,
-        evaluation,
-        evaluation.metrics(),
-        training=Training.of(run) if run is not None else None,
-        can_calibrate=chosen.validation is not None and chosen.split != "validation",
-    )
-    if validation is not None:
-        contents = _calibrate(model, contents, evaluate(model, validation, device=compute_device))
-    files = _write(contents, folder)
-    if calibrate:
-        files.append(save_model(model, folder))
-    files.append(write_page(contents, folder / "report.html"))
-    return Report(dict(contents.metrics), tuple(files), contents)
+    model: str
+    data: str
+    split: str
+    metrics: Mapping[str, float | int]
+    images: ImageSet = field(repr=False)
+    evaluation: Evaluation = field(repr=False)
+    training: Training | None = field(default=None, repr=False)
+    before: Evaluation | None = field(default=None, repr=False)
+    can_calibrate: bool = False
+    files: tuple[Path, ...] = ()
 
-
-def _described(where: str | Path) -> str | None:
-    """Return what a model file says it was trained on, if it does."""
-    data: str | None = read_metadata(find_model(where)).get("training", {}).get("data")
-    return data
-
-
-def _folder(path: Path, chosen: Selection) -> Path:
-    """Return the default folder of a report."""
-    is_own = chosen.of_run and chosen.split == "test"
-    return _base(path) if is_own else _base(path) / f"{chosen.data}-{chosen.split}"
-
-
-def _base(path: Path) -> Path:
-    """Return the folder of a run or file, or for other models one below ``runs``."""
-    return path if path.is_dir() else path.parent if path.is_file() else Path("runs") / path.name
-
-
-def _for_calibration(chosen: Selection) -> ImageSet:
-    """Return the validation images, if the report is about others."""
-    if chosen.split == "validation":
-        raise EanetError(
-            "a temperature is fitted on the validation images and judged by others; "
-            "leave out --calibrate or use another --split"
-        )
-    if chosen.validation is None:
-        raise EanetError(
-            f"{chosen.data} has no validation images to fit a temperature on; train with some "
-            "(--validation-fraction), or name data that have them with --data"
-        )
-    return chosen.validation
-
-
-def _calibrate(model: Classifier, contents: Contents, held_out: Evaluation) -> Contents:
-    """Divide the model's logits by the temperature that fits ``held_out``; update the contents."""
-    temperature = fit_temperature(held_out.logits, held_out.labels)
-    divide_logits(model, temperature)
-    before = contents.evaluation
-    evaluation = replace(before, logits=before.logits / temperature)
-    metrics = evaluation.metrics() | {
-        "temperature": temperature,
-        "nll_before": before.nll,
-        "ece_before": before.reliability.error,
-    }
-    return replace(contents, evaluation=evaluation, metrics=metrics, before=before)
-
-
-def _write(contents: Contents, folder: Path) -> list[Path]:
-    """Write the figures, and the pictures as PNG."""
-    evaluation, images, training = contents.evaluation, contents.images, contents.training
-    files = [
-        write_metrics(contents, folder / "metrics.json"),
-        write_classes(evaluation.by_class, folder / "classes.csv"),
-    ]
-    if images.files is not None:
-        files.append(write_predictions(evaluation, images.files, folder / "predictions.csv"))
-    title = f"{contents.model} on {contents.data} ({contents.split})"
-    sample = choose_samples(evaluation.labels, evaluation.predicted)
-    files += [
-        plot_confusion(
-            evaluation.confusion(), evaluation.classes, folder / "confusion.png", title=title
-        ),
-        plot_reliability(
-            evaluation.reliability,
-            folder / "reliability.png",
-            title=title,
-            before=contents.reliability_before,
-        ),
-        plot_samples(
-            images.subset(sample).images,
-            evaluation.labels[sample],
-            evaluation.probabilities[sample],
-            evaluation.classes,
-            folder / "samples.png",
-            title=title,
-        ),
-    ]
-    if training is not None and training.history:
-        files.append(
-            plot_curves(
-                training.history,
-                folder / "curves.png",
-                title=f"{contents.model} on {training.config['data']['name']}",
-                best_epoch=training.best_epoch,
-            )
-        )
-    if training is not None and training.search is not None:
-        files.append(
-            plot_range_test(
-                training.search,
-                training.settings["learning_rate"],
-                folder / "learning_rate.png",
-                title=f"Learning rates tried on {training.config['data']['name']}",
-            )
-        )
-    return files
+    @property
+    def reliability_before(self) -> Reliability | None:
+        """Reliability before calibration; None if the model was not calibrated."""
+        return None if self.before is None else self.before.reliability

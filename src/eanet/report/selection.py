@@ -63,12 +63,14 @@ def select_images(
         for note in splits.notes:
             notice(note)
     sets = {"test": splits.test, "validation": splits.validation, "train": splits.train}
-    there = [key for key, images in sets.items() if images is not None]
-    if split is None and there == ["train"]:
+    available = [key for key, images in sets.items() if images is not None]
+    if split is None and available == ["train"]:
         return Selection(source.name, "all", splits.train, None, of_run=False)
-    chosen = split or there[0]
-    if chosen not in sets:
-        raise unknown_name("split", chosen, sets)
-    if (images := sets[chosen]) is None:
-        raise EanetError(f"{source.name} has no {chosen} images; use --split {' or '.join(there)}")
-    return Selection(source.name, chosen, images, splits.validation, of_run)
+    split_name = split or available[0]
+    if split_name not in sets:
+        raise unknown_name("split", split_name, sets)
+    if (images := sets[split_name]) is None:
+        raise EanetError(
+            f"{source.name} has no {split_name} images; use --split {' or '.join(available)}"
+        )
+    return Selection(source.name, split_name, images, splits.validation, of_run)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from eanet.metrics.classes import ClassFigures
-from eanet.plots.confusion import most_confused, row_shares
+from eanet.metrics.confusion import most_confused, row_shares
 from eanet.report.images import data_uri
 
 # Largest number of classes: cell side, digit size. Above that, a picture without names.

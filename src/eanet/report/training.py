@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from datetime import timedelta
 from functools import partial
-from html import escape
 from typing import Any
 
+from eanet.pages.page import fact_list
+from eanet.pages.svg import inline_svg
 from eanet.plots.curves import ACCURACY, LOSS, plot_curves
 from eanet.plots.lr_search import plot_range_test
-from eanet.plots.style import inline_svg
-from eanet.report.contents import Training
+from eanet.report.report import Training
 
 
 def training_section(training: Training) -> str:
@@ -31,22 +31,6 @@ def training_section(training: Training) -> str:
         f"{fact_list(_circumstances(training))}\n"
         f"<details><summary>All settings</summary>\n{fact_list(settings.items())}\n</details>"
     )
-
-
-def fact_list(rows: Iterable[tuple[str, Any]]) -> str:
-    """Format names and values as a list in HTML."""
-    items = "\n".join(
-        f"<div><dt>{escape(name)}</dt><dd>{escape(_shown(value))}</dd></div>"
-        for name, value in rows
-    )
-    return f'<dl class="facts">\n{items}\n</dl>'
-
-
-def _shown(value: Any) -> str:
-    """Format a YAML value for reading."""
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    return "none" if value is None else str(value)
 
 
 def _circumstances(training: Training) -> Iterator[tuple[str, Any]]:

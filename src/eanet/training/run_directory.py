@@ -15,13 +15,13 @@ from typing import Any
 import torch
 import yaml
 
-from eanet import __version__
 from eanet.config import ResolvedSettings, TrainSettings, parse_yaml, read_text
 from eanet.data.splits import Dataset
 from eanet.device import processor_name
 from eanet.errors import EanetError
 from eanet.files import replacing
 from eanet.models.weights import model_digest
+from eanet.version import __version__
 
 HISTORY = "history.csv"
 SETTINGS = "config.yaml"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from importlib import resources
 from pathlib import Path
@@ -13,7 +13,7 @@ from typing import Any
 
 from eanet.files import replacing
 
-_ASSETS = resources.files("eanet.plots") / "assets"
+_ASSETS = resources.files("eanet.pages") / "assets"
 
 
 def subtitle(what: str, environment: Mapping[str, Any]) -> str:
@@ -56,6 +56,22 @@ def write_sections(
     with replacing(path) as partial:  # file names may hold bytes that are not text
         partial.write_text(text, "utf-8", errors="replace")
     return path
+
+
+def fact_list(rows: Iterable[tuple[str, Any]]) -> str:
+    """Format names and values as a list in HTML."""
+    items = "\n".join(
+        f"<div><dt>{escape(name)}</dt><dd>{escape(_shown(value))}</dd></div>"
+        for name, value in rows
+    )
+    return f'<dl class="facts">\n{items}\n</dl>'
+
+
+def _shown(value: Any) -> str:
+    """Format a YAML value for reading."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return "none" if value is None else str(value)
 
 
 def _asset(name: str) -> str:

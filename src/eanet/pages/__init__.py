@@ -1,0 +1,1 @@
+"""What every HTML page has in common: frame, style, charts."""
