@@ -157,15 +157,10 @@ def test_a_busy_program_is_seen() -> None:
         assert load.measure() > 0.4  # of one CPU, on a machine where others may want it too
 
 
-def test_programs_that_yield_do_not_count_unless_this_one_yields_too(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_all_kinds_of_work_count_and_waiting_does_not(monkeypatch: pytest.MonkeyPatch) -> None:
     clocks = [SimpleNamespace(user=1.0, nice=10.0, system=0.5, idle=99.0, iowait=7.0, steal=0.25)]
     monkeypatch.setattr(psutil, "cpu_times", lambda percpu: clocks * (os.cpu_count() or 1))
     monkeypatch.setattr(psutil.Process, "cpu_affinity", lambda _: [0], raising=False)
-    monkeypatch.setattr(psutil.Process, "nice", lambda _: 0)
-    assert threads._read().everybody == 1.75
-    monkeypatch.setattr(psutil.Process, "nice", lambda _: 5)
     assert threads._read().everybody == 11.75
 
 

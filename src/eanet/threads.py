@@ -40,8 +40,7 @@ class _Reading(NamedTuple):
 class OtherLoad:
     """CPUs kept busy by other programs, measured between its calls.
 
-    Programs that yield to everybody else (``nice``) do not count, nor does this process with those
-    that it started.
+    Not counted are this process and those that it started.
     """
 
     def __init__(self) -> None:
@@ -70,10 +69,9 @@ def _read() -> _Reading:
     clocks = psutil.cpu_times(percpu=True)
     if hasattr(process, "cpu_affinity"):  # not on macOS
         clocks = [clocks[cpu] for cpu in process.cpu_affinity()]
-    # Steal is what the host of a virtual machine took; guest is part of user.
-    parts = ["user", "system", "irq", "softirq", "steal"]
-    if process.nice() > 0:  # its own time is counted there, with that of those it competes with
-        parts.append("nice")
+    # Steal is what the host of a virtual machine took; guest is part of user. Programs that were
+    # told to be nice count too: between sessions or containers Linux ignores that.
+    parts = ("user", "nice", "system", "irq", "softirq", "steal")
     everybody = sum(getattr(clock, part, 0.0) for clock in clocks for part in parts)
     return _Reading(time.monotonic(), everybody, _own(process))
 
