@@ -26,6 +26,15 @@ def test_none_unsets_where_that_can_be_and_is_a_word_elsewhere():
     assert parse_model_name("eanet_tiny:mixing=none") == ("eanet_tiny", {"mixing": "none"})
 
 
+@pytest.mark.parametrize(
+    ("name", "parameters"),
+    [("vit:mlp_dim=196", 361_668), ("keras_mlp:mlp_dim=326", 361_684)],
+)
+def test_names_of_published_results_are_still_the_same_networks(name, parameters):
+    """As in docs/results.md and in the runs behind it."""
+    assert create_model(name).num_parameters == parameters
+
+
 @pytest.mark.parametrize("entry", models(), ids=lambda entry: entry.name)
 def test_a_plain_name_carries_nothing(entry):
     assert parse_model_name(entry.name) == (entry.name, {})

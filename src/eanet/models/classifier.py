@@ -95,7 +95,7 @@ class Classifier(
         """Map raw pixels ``(B, C, H, W)``, 0..255, uint8 or floating, to tokens ``(B, N, dim)``.
 
         Raises:
-            ValueError: the images are not of the size and channels that the model was made for.
+            ValueError: the images are not of the size and channels that the model was built for.
         """
         tokens: Tensor = self.norm(self.blocks(self._embed(images)))
         return tokens
@@ -114,7 +114,7 @@ class Classifier(
             layer: one of `attention_layers`.
 
         Raises:
-            ValueError: the images are not of the size and channels that the model was made for, or
+            ValueError: the images are not of the size and channels that the model was built for, or
                 the block has no attention.
         """
         x = self.blocks[:layer](self._embed(images))  # (B, N, d)

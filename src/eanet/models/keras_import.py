@@ -107,8 +107,8 @@ def _read(path: Path) -> tuple[dict[str, Variables], tuple[int, int] | None]:
             f"{path} is not a readable file of Keras 3; write one with "
             'model.save_weights("FILE.weights.h5") or model.save("FILE.keras")'
         ) from error
-    variables = {layer: [found[i] for i in sorted(found)] for layer, found in layers.items()}
-    return variables, _input_size(config)
+    ordered = {name: [layer[i] for i in sorted(layer)] for name, layer in layers.items()}
+    return ordered, _input_size(config)
 
 
 def _input_size(config: Any) -> tuple[int, int] | None:

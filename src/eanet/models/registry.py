@@ -18,7 +18,11 @@ from eanet.models.embedding import Normalization
 from eanet.settings import Settings
 
 Builder = Callable[..., Classifier]
-"""Takes a `ModelConfig` and the architecture's settings as keywords, each with a default."""
+"""Takes a `ModelConfig` and the architecture's settings as keywords, each with a default.
+
+Every architecture has the settings ``dropout`` and ``drop_path``, which recipes set, and
+``patch_size``, which fine-tuning for larger images keeps.
+"""
 
 
 @dataclass(frozen=True)
@@ -34,7 +38,10 @@ _MODELS: dict[str, ModelEntry] = {}
 
 
 def register_model(build: Builder) -> Builder:
-    """Register a builder under its own name; the first line of its docstring is its summary."""
+    """Register a builder under its own name; the first line of its docstring is its summary.
+
+    Its module has to be imported by `eanet.models`.
+    """
     summary = (inspect.getdoc(build) or "").split("\n")[0]
     _MODELS[build.__name__] = ModelEntry(build.__name__, summary, build)
     return build
