@@ -8,7 +8,7 @@ from filelock import FileLock
 from eanet.cli import main
 from eanet.console import notice
 from eanet.errors import EanetError, unknown_name
-from eanet.files import alone, check_writable, replacing, user_path
+from eanet.files import check_writable, lock_folder, replacing, user_path
 
 
 def test_an_unknown_name_is_answered_with_the_nearest_one() -> None:
@@ -57,10 +57,13 @@ def test_a_file_is_replaced_as_a_whole(tmp_path: Path) -> None:
 
 
 def test_a_folder_is_for_one_at_a_time(tmp_path: Path) -> None:
-    other = alone(tmp_path)
-    with alone(tmp_path), pytest.raises(EanetError, match=f"is using {tmp_path}; wait until it"):
+    other = lock_folder(tmp_path)
+    with (
+        lock_folder(tmp_path),
+        pytest.raises(EanetError, match=f"is using {tmp_path}; wait until it"),
+    ):
         other.__enter__()
-    with alone(tmp_path):
+    with lock_folder(tmp_path):
         pass
     assert list(tmp_path.iterdir()) == []
 
@@ -74,7 +77,7 @@ def test_where_there_are_no_locks_nobody_is_kept_out(
 
     monkeypatch.setattr(FileLock, "acquire", acquire)
     done = []
-    with alone(tmp_path):
+    with lock_folder(tmp_path):
         done.append(1)
     assert done
 

@@ -68,7 +68,7 @@ def write_json(path: Path, content: Mapping[str, Any]) -> Path:
 
 
 @contextmanager
-def alone(folder: Path, *, wait: bool = False) -> Iterator[None]:
+def lock_folder(folder: Path, *, wait: bool = False) -> Iterator[None]:
     """Lock ``folder`` against other processes that use this function, until the block ends.
 
     Does nothing if the file system does not support locks.

@@ -17,7 +17,7 @@ import eanet
 from eanet.comparison import training as module
 from eanet.comparison.runs import PREDICTIONS, Run, read_peak_memory, write_peak_memory
 from eanet.errors import EanetError, InvalidAnswersError, WrongArgumentError
-from eanet.files import alone
+from eanet.files import lock_folder
 from eanet.training.run_directory import RunDirectory
 
 SMALL, SMALLER = "vit:depth=1,dim=16", "vit:depth=1,dim=8"
@@ -123,7 +123,7 @@ def test_a_seed_more_goes_on_with_the_others(
 
 
 def test_two_comparisons_do_not_share_a_folder_at_once(made: eanet.Comparison) -> None:
-    with alone(made.path), pytest.raises(EanetError, match="another process is using"):
+    with lock_folder(made.path), pytest.raises(EanetError, match="another process is using"):
         eanet.compare(SMALL, seeds=2, output=made.path, **QUICK)
 
 

@@ -61,7 +61,7 @@ def test_an_archive_is_a_data_set_under_its_own_name(tmp_path, ending):
     splits = source.load_splits(OPTIONS)
     assert splits.train.classes == ("cats", "dogs")
     assert splits.train.images[:, 0, 0, 0].tolist() == [0, 1, 2] * 2
-    assert splits.originals.told(splits.train.files[0]) == "cats/0.png"
+    assert splits.originals.relative(splits.train.files[0]) == "cats/0.png"
     assert sorted(p.name for p in tmp_path.iterdir()) == ["cache", path.name]
 
 

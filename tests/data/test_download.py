@@ -14,7 +14,7 @@ from rich.console import Console
 from eanet.data import download as module
 from eanet.data.download import download
 from eanet.errors import EanetError
-from eanet.files import alone
+from eanet.files import lock_folder
 
 CONTENT = np.random.default_rng(0).bytes(300_000)
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
@@ -124,14 +124,14 @@ def test_a_part_beyond_the_end_is_verified_or_fetched_anew(server, target, part,
 def test_what_another_process_downloads_is_waited_for_and_taken(server, target, monkeypatch):
     waits = threading.Event()
 
-    def alone_at_last(folder, *, wait):
+    def wait_for_lock(folder, *, wait):
         waits.set()
-        return alone(folder, wait=wait)
+        return lock_folder(folder, wait=wait)
 
-    monkeypatch.setattr(module, "alone", alone_at_last)
+    monkeypatch.setattr(module, "lock_folder", wait_for_lock)
     target.parent.mkdir()
     caller = threading.Thread(target=download, args=(server.url, target, SHA256))
-    with alone(target.parent):
+    with lock_folder(target.parent):
         caller.start()
         assert waits.wait(60)
         target.write_bytes(CONTENT)

@@ -3,8 +3,8 @@ from __future__ import annotations
 import numpy as np
 
 from eanet.config import DataSettings
-from eanet.data.duplicates import find_duplicates
 from eanet.data.imageset import ImageSet
+from eanet.data.overview import find_duplicates
 from eanet.data.splits import SourceSplits, complete_splits
 
 

@@ -11,7 +11,7 @@ from PIL import Image
 from rich.console import Console
 
 from eanet.config import DataSettings
-from eanet.data import decoding
+from eanet.data import decode_split
 from eanet.data.decode import decode_image, read_image
 from eanet.data.image_files import load_image_files
 from eanet.data.layout import list_images
@@ -211,7 +211,7 @@ def test_a_second_load_decodes_nothing_until_a_file_changes(root, monkeypatch):
         decoded.append(path.name)
         return read_image(path, size)
 
-    monkeypatch.setattr(decoding, "read_image", counting)
+    monkeypatch.setattr(decode_split, "read_image", counting)
     fill(root / "cats", root / "dogs")
     first = load_image_files(root, OPTIONS).train
     assert len(decoded) == 4

@@ -9,13 +9,13 @@ from PIL import Image
 
 from eanet.config import DataSettings
 from eanet.data.imageset import ImageSet
-from eanet.data.overview import Overview, overview, write_problems
+from eanet.data.overview import Overview
 from eanet.data.source import open_source
 from eanet.data.splits import SourceSplits
 
 
 @pytest.fixture
-def found(tmp_path, monkeypatch) -> Overview:
+def overview(tmp_path, monkeypatch) -> Overview:
     """Of a folder with one damaged image and copies in the same class, another one and split."""
     monkeypatch.setenv("EANET_CACHE_DIR", str(tmp_path / "cache"))
     random = np.random.default_rng(0)
@@ -33,20 +33,20 @@ def found(tmp_path, monkeypatch) -> Overview:
         Image.fromarray(originals[number]).save(path)
     Image.new("L", (10, 40)).save(tmp_path / "pets/train/dogs/tall.png")
     (tmp_path / "pets/train/dogs/bad.jpg").write_text("text")
-    return overview("pets", open_source(tmp_path / "pets").load_splits(DataSettings(image_size=16)))
+    return Overview("pets", open_source(tmp_path / "pets").load_splits(DataSettings(image_size=16)))
 
 
-def test_counts_and_sizes_are_those_of_the_files(found):
-    assert {split: counts.tolist() for split, counts in found.counts.items()} == {
+def test_counts_and_sizes_are_those_of_the_files(overview):
+    assert {split: counts.tolist() for split, counts in overview.counts.items()} == {
         "train": [5, 4],
         "test": [1, 1],
     }
-    assert found.sizes == {"width": (10, 30, 30), "height": (20, 20, 40)}
-    assert sorted(set(found.splits.originals.modes)) == ["L", "RGB"]
+    assert overview.sizes == {"width": (10, 30, 30), "height": (20, 20, 40)}
+    assert sorted(set(overview.splits.originals.modes)) == ["L", "RGB"]
 
 
-def test_problems_are_the_unreadable_then_copies_in_other_splits_classes_and_names(found):
-    assert list(found.problems()) == [
+def test_problems_are_the_unreadable_then_copies_in_other_splits_classes_and_names(overview):
+    assert list(overview.problems()) == [
         ("train/dogs/bad.jpg", "unreadable: not an image"),
         ("test/cats/2.png", "same pixels as train/cats/2.png"),
         ("train/dogs/cat.png", "same pixels as train/cats/1.png, of another class"),
@@ -54,18 +54,18 @@ def test_problems_are_the_unreadable_then_copies_in_other_splits_classes_and_nam
     ]
 
 
-def test_problems_are_written_as_csv(found, tmp_path):
-    file = write_problems(found, tmp_path / "deep" / "problems.csv")
+def test_problems_are_written_as_csv(overview, tmp_path):
+    file = overview.write_problems(tmp_path / "deep" / "problems.csv")
     with file.open(newline="") as text:
         rows = list(csv.reader(text))
-    assert rows == [["image", "problem"], *map(list, found.problems())]
+    assert rows == [["image", "problem"], *map(list, overview.problems())]
 
 
 def test_what_is_no_file_goes_by_its_number():
     images = ImageSet(np.zeros((2, 4, 4, 3), np.uint8), np.array([0, 1]), ("a", "b"))
-    found = overview("x", SourceSplits(images))
-    assert found.sizes == {}
-    assert list(found.problems()) == [("train 1", "same pixels as train 0, of another class")]
+    overview = Overview("x", SourceSplits(images))
+    assert overview.sizes == {}
+    assert list(overview.problems()) == [("train 1", "same pixels as train 0, of another class")]
 
 
 def test_names_of_files_elsewhere_are_whole(tmp_path, monkeypatch):
@@ -77,4 +77,4 @@ def test_names_of_files_elsewhere_are_whole(tmp_path, monkeypatch):
         lines.append(f"../{i}.png,{'ab'[i % 2]}")
     (tmp_path / "lists" / "all.csv").write_text("\n".join(lines))
     splits = open_source(tmp_path / "lists" / "all.csv").load_splits(DataSettings(image_size=4))
-    assert {Path(image).parent for image, _ in overview("x", splits).problems()} == {tmp_path}
+    assert {Path(image).parent for image, _ in Overview("x", splits).problems()} == {tmp_path}

@@ -19,7 +19,7 @@ from safetensors.torch import load_file
 from eanet import Classifier, EanetError
 from eanet.config import TrainSettings
 from eanet.data.source import open_source
-from eanet.files import alone
+from eanet.files import lock_folder
 from eanet.metrics.evaluation import evaluate_model
 from eanet.models import ModelConfig, load_model, registry
 from eanet.models.family import eanet
@@ -209,7 +209,7 @@ def test_a_run_of_another_machine_goes_on_where_it_is_told_to(plain, tmp_path):
 @pytest.mark.slow
 def test_a_run_is_for_one_process_at_a_time(plain):
     with (
-        alone(plain.path),
+        lock_folder(plain.path),
         pytest.raises(EanetError, match=f"another process is using {plain.path}; wait"),
     ):
         resume(plain.path)

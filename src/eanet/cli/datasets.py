@@ -17,13 +17,13 @@ from eanet.files import check_writable, user_path
 if TYPE_CHECKING:
     from eanet.data.overview import Overview
 
-SETTINGS = ("recipe", "image_size", "data_dir")
+OPTIONS = ("recipe", "image_size", "data_dir")
 SHOWN = 10  # problems printed at most
 
 
 def add(commands: Commands) -> None:
     """Declare the command."""
-    made = commands.add(
+    command = commands.add(
         "datasets",
         run,
         "list the built-in data sets, or inspect any before training",
@@ -31,15 +31,15 @@ def add(commands: Commands) -> None:
         "eanet datasets path/to/photos --output look",
         "eanet datasets cifar100",
     )
-    made.add_argument("data", nargs="?", metavar="DATA", help=RUN["data"].description)
-    made.add_argument(
+    command.add_argument("data", nargs="?", metavar="DATA", help=RUN["data"].description)
+    command.add_argument(
         "--output",
         metavar="FOLDER",
         type=user_path,
         help="write classes.png (some images of each class), augmented.png (some after the "
         "recipe's augmentation) and problems.csv",
     )
-    add_settings(made, {name: RUN[name] for name in SETTINGS})
+    add_settings(command, {name: RUN[name] for name in OPTIONS})
 
 
 def run(options: argparse.Namespace) -> None:
@@ -47,7 +47,7 @@ def run(options: argparse.Namespace) -> None:
     if options.data is None:
         _list()
     else:
-        _look(options)
+        _inspect(options)
 
 
 def _list() -> None:
@@ -65,8 +65,8 @@ def _list() -> None:
     print_table(("data", "what it is"), rows)
 
 
-def _look(options: argparse.Namespace) -> None:
-    from eanet.data.overview import overview
+def _inspect(options: argparse.Namespace) -> None:
+    from eanet.data.overview import Overview
     from eanet.data.source import open_source
     from eanet.training.defaults import decide
 
@@ -74,25 +74,24 @@ def _look(options: argparse.Namespace) -> None:
     if options.output:
         check_writable(options.output)
         source.check_outside(options.output)
-    asked = {name: getattr(options, name) for name in SETTINGS}
-    given = {name: value for name, value in asked.items() if value is not None}
+    given = {n: value for n in OPTIONS if (value := getattr(options, n)) is not None}
     settings, _ = decide(TrainSettings.resolve(data=options.data, **given))
     splits = source.load_splits(settings)
     for note in splits.notes:
         notice(note)
-    found = overview(source.name, splits)
-    _print_counts(found)
-    for row in _facts(found):
+    overview = Overview(source.name, splits)
+    _print_counts(overview)
+    for row in _summary(overview):
         stdout().print("{:<9}  {}".format(*row))
-    _print_problems(found)
+    _print_problems(overview)
     if options.output:
-        _write(found, settings, options.output)
+        _write(overview, settings, options.output)
 
 
-def _print_counts(found: Overview) -> None:
-    classes, counts = found.splits.train.classes, found.counts
+def _print_counts(overview: Overview) -> None:
+    classes, counts = overview.splits.train.classes, overview.counts
     total = sum(int(count.sum()) for count in counts.values())
-    stdout().print(f"{found.name}: {total:,} images of {len(classes)} classes")
+    stdout().print(f"{overview.name}: {total:,} images of {len(classes)} classes")
     rows = [
         (name, *(f"{count[label]:,}" for count in counts.values()))
         for label, name in enumerate(classes)
@@ -101,13 +100,13 @@ def _print_counts(found: Overview) -> None:
     print_table(("class", *counts), rows)
 
 
-def _facts(found: Overview) -> Iterator[tuple[str, str]]:
-    """Facts about the images as a set, each with its heading."""
-    originals, train = found.splits.originals, found.splits.train
+def _summary(overview: Overview) -> Iterator[tuple[str, str]]:
+    """Yield properties of the images as a set, each with its heading."""
+    originals, train = overview.splits.originals, overview.splits.train
     if originals is None:
         yield "size", f"{train.image_size} x {train.image_size} pixels"
     else:
-        for name, (low, middle, high) in found.sizes.items():
+        for name, (low, middle, high) in overview.sizes.items():
             yield name, f"{low:,} to {high:,} pixels, median {middle:,}"
         modes = Counter(originals.modes).most_common()
         yield "modes", ", ".join(f"{mode} {count:,}" for mode, count in modes)
@@ -120,31 +119,32 @@ def _facts(found: Overview) -> Iterator[tuple[str, str]]:
         yield "balance", f"{extremes}{counts[small]:,}: {counts[large] / counts[small]:.3g} to 1"
 
 
-def _print_problems(found: Overview) -> None:
-    problems = list(found.problems())
-    originals = found.splits.originals
-    unreadable, odd = (len(originals.skipped), len(originals.odd)) if originals else (0, 0)
-    copies = len(problems) - unreadable - odd
+def _print_problems(overview: Overview) -> None:
+    problems = list(overview.problems())
+    originals = overview.splits.originals
+    unreadable, outliers = (
+        (len(originals.skipped), len(originals.outliers)) if originals else (0, 0)
+    )
+    copies = len(problems) - unreadable - outliers
     kinds = [
         (unreadable, "unreadable"),
-        (odd, "unlike the others"),
+        (outliers, "unlike the others"),
         (copies, "duplicates"),
     ]
-    told = ", ".join(f"{count:,} {what}" for count, what in kinds if count)
-    stdout().print(f"problems   {told or 'none'}")
+    summary = ", ".join(f"{count:,} {what}" for count, what in kinds if count)
+    stdout().print(f"problems   {summary or 'none'}")
     for image, problem in problems[:SHOWN]:
         stdout().print(f"  {image}: {problem}")
     if len(problems) > SHOWN:
         stdout().print(f"  and {len(problems) - SHOWN:,} more; --output writes them all")
 
 
-def _write(found: Overview, settings: TrainSettings, folder: Path) -> None:
-    from eanet.data.overview import write_problems
+def _write(overview: Overview, settings: TrainSettings, folder: Path) -> None:
     from eanet.plots.class_sheet import plot_classes
     from eanet.plots.preview import plot_preview
 
-    train, title = found.splits.train, f"{found.name} (train)"
-    flip = found.splits.mirrorable if settings.flip is None else settings.flip
+    train, title = overview.splits.train, f"{overview.name} (train)"
+    flip = overview.splits.mirrorable if settings.flip is None else settings.flip
     augmentation = settings.model_copy(update={"flip": flip})
     for file in (
         plot_classes(train, folder / "classes.png", title=title),
@@ -154,6 +154,6 @@ def _write(found: Overview, settings: TrainSettings, folder: Path) -> None:
             folder / "augmented.png",
             title=f"{title}, recipe {settings.recipe}",
         ),
-        write_problems(found, folder / "problems.csv"),
+        overview.write_problems(folder / "problems.csv"),
     ):
         stdout().print(f"wrote {file}")

@@ -21,13 +21,13 @@ from eanet.errors import EanetError, WrongArgumentError
 from eanet.files import check_writable, user_path
 
 UNCERTAIN = "uncertain"
-MACHINE = ("device", "threads")
+OPTIONS = ("device", "threads")
 T = TypeVar("T")
 
 
 def add(commands: Commands) -> None:
     """Declare the command."""
-    made = commands.add(
+    command = commands.add(
         "predict",
         run,
         "classify images",
@@ -36,41 +36,41 @@ def add(commands: Commands) -> None:
         "eanet predict runs/photos-eanet_tiny holiday/ --top 1 --format csv > holiday.csv",
         "eanet predict runs/photos-eanet_tiny holiday/ --threshold 0.8 --copy-to sorted",
     )
-    made.add_argument(
+    command.add_argument(
         "model",
         nargs="?",
         metavar="RUN",
         help="run directory, model file, bundled model (see `eanet models`) or Hub id; "
         "omitted: the bundled model of the 100 classes of cifar100",
     )
-    made.add_argument(
+    command.add_argument(
         "images",
         nargs="+",
         metavar="IMAGE",
         help="files, folders, archives, patterns; - for a list on stdin",
     )
-    made.add_argument("--top", type=int, default=5, help="classes to name (default: 5)")
-    made.add_argument(
+    command.add_argument("--top", type=int, default=5, help="classes to name (default: 5)")
+    command.add_argument(
         "--threshold",
         type=float,
         default=0.0,
         metavar="P",
         help="omit classes below this probability; with none left, the image is uncertain",
     )
-    made.add_argument(
+    command.add_argument(
         "--format",
         choices=["table", "json", "csv"],
         default="table",
         help="of the answers on stdout; json: one object per line (default: table)",
     )
-    made.add_argument(
+    command.add_argument(
         "--copy-to",
         type=user_path,
         metavar="FOLDER",
         help=f"copy each image into FOLDER/CLASS, or FOLDER/{UNCERTAIN}",
     )
-    add_settings(made, {name: RUN[name] for name in MACHINE})
-    made.add_argument(
+    add_settings(command, {name: RUN[name] for name in OPTIONS})
+    command.add_argument(
         "--precision",
         choices=["fp32", "bf16"],
         default="fp32",
@@ -95,7 +95,7 @@ def run(options: argparse.Namespace) -> int:
         raise WrongArgumentError("--threshold takes a probability, 0 to 1")
     if options.copy_to:
         check_writable(options.copy_to)
-    machine = MachineSettings.parse({n: v for n in MACHINE if (v := getattr(options, n))})
+    machine = MachineSettings.parse({n: v for n in OPTIONS if (v := getattr(options, n))})
     model, images = _model_and_images(options)
     predictor = load(DEFAULT_MODEL if model is None else model, machine.device, options.precision)
     warn_of_emulation(options.precision, predictor.device)
@@ -117,18 +117,18 @@ def run(options: argparse.Namespace) -> int:
     failed = 0
     with (
         warnings.catch_warnings(),
-        closing(predictor.predict_files(paths, options.top)) as answers,
+        closing(predictor.predict_files(paths, options.top)) as results,
     ):
         warnings.simplefilter("ignore")  # Pillow's, about odd files that it can still read
-        for path, answer in _tracked(answers, len(paths)):
-            if isinstance(answer, EanetError):
-                notice(f"eanet: error: {answer}")
+        for path, result in _tracked(results, len(paths)):
+            if isinstance(result, EanetError):
+                notice(f"eanet: error: {result}")
                 failed += 1
                 continue
-            sure = answer.above(options.threshold)
-            write(path, list(zip(sure.classes, sure.probabilities, strict=True)))
+            confident = result.above(options.threshold)
+            write(path, list(zip(confident.classes, confident.probabilities, strict=True)))
             if options.copy_to:
-                copy_into(options.copy_to, sure.top1 or UNCERTAIN, path)
+                copy_into(options.copy_to, confident.top1 or UNCERTAIN, path)
     if options.copy_to:
         notice(f"{len(paths) - failed:,} of {len(paths):,} images copied to {options.copy_to}")
     return 1 if failed else 0
@@ -162,26 +162,26 @@ def _means_images(argument: str) -> bool:
     return argument == "-" or is_image(path) or is_archive(path) or is_pattern
 
 
-def _tracked(answers: Iterable[T], total: int) -> Iterator[T]:
+def _tracked(results: Iterable[T], total: int) -> Iterator[T]:
     """Show a progress bar, unless the answers themselves go to the terminal."""
     if sys.stdout.isatty():
-        yield from answers
+        yield from results
         return
     with progress_bar(MofNCompleteColumn(), ImagesPerSecond()) as bar:
-        yield from bar.track(answers, total, description="predicting")
+        yield from bar.track(results, total, description="predicting")
 
 
-def _write_line(path: Path, answer: list[tuple[str, float]]) -> None:
-    named = ", ".join(f"{name} {probability:.1%}" for name, probability in answer)
+def _write_line(path: Path, classes: list[tuple[str, float]]) -> None:
+    named = ", ".join(f"{name} {probability:.1%}" for name, probability in classes)
     sys.stdout.write(f"{path}: {named or UNCERTAIN}\n")
 
 
-def _write_json(path: Path, answer: list[tuple[str, float]]) -> None:
-    named = [{"class": name, "probability": round(p, 6)} for name, p in answer]
+def _write_json(path: Path, classes: list[tuple[str, float]]) -> None:
+    named = [{"class": name, "probability": round(p, 6)} for name, p in classes]
     line = {"image": str(path), "predictions": named}
     is_text = str(path).isprintable()  # bytes that are not UTF-8 have to be escaped
     sys.stdout.write(json.dumps(line, ensure_ascii=not is_text) + "\n")
 
 
-def _write_csv(path: Path, answer: list[tuple[str, float]]) -> None:
-    write_rows([(path, name, f"{p:.6f}") for name, p in answer] or [(path, "", "")])
+def _write_csv(path: Path, classes: list[tuple[str, float]]) -> None:
+    write_rows([(path, name, f"{p:.6f}") for name, p in classes] or [(path, "", "")])

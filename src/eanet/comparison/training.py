@@ -21,7 +21,7 @@ from eanet.data.source import open_source
 from eanet.data.splits import Dataset
 from eanet.device import resolve_device
 from eanet.errors import EanetError, WrongArgumentError, describe
-from eanet.files import alone, check_writable, replacing
+from eanet.files import check_writable, lock_folder, replacing
 from eanet.memory import peak_memory
 from eanet.metrics.evaluation import Evaluation
 from eanet.models.weights import model_digest
@@ -91,7 +91,7 @@ def train_all(
     source.check_outside(folder)
     check_writable(folder)
     settings = _agree(folder, settings, models)
-    with alone(folder):
+    with lock_folder(folder):
         runs, failures = _train_each(models, seeds, folder, evaluate, settings)
     return runs, failures, folder
 

@@ -89,7 +89,7 @@ def _extract(archive: Path, folder: Path) -> None:
         raise EanetError(f"cannot read {archive} ({error.strerror})") from error
     size = archive.stat().st_size
     left = max(MOST_BYTES, MOST_GROWTH * size)
-    found = False
+    is_empty = True
     with file, progress_bar(DownloadColumn(binary_units=False)) as bar:
         task = bar.add_task(f"unpacking {archive.name}", total=size)
         members = _zip_members if archive.name.lower().endswith(".zip") else _tar_members
@@ -99,13 +99,13 @@ def _extract(archive: Path, folder: Path) -> None:
             source = open_member() if target else None
             if target and source:
                 left -= _copy(source, target, left)
-                found = True
+                is_empty = False
             if left < 0:
                 raise EanetError(
                     f"{archive} is refused: it unpacks to more than {MOST_GROWTH} times its "
                     "size; unpack it yourself and name the folder"
                 )
-    if not found:
+    if is_empty:
         raise EanetError(
             f"no image in {archive} (an archive of CIFAR is given with --data-dir, and the name "
             "cifar10 or cifar100)"

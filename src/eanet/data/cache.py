@@ -26,13 +26,13 @@ from eanet.console import notice_once
 from eanet.errors import EanetError
 from eanet.files import cache_dir
 
-FORMAT_VERSION = 3
+FORMAT_VERSION = 4
 STALE_AFTER_S = 24 * 3600
 
 T = TypeVar("T")
 Details = dict[str, Any]
 Build = Callable[[Callable[[NDArray[np.uint8]], None]], Details]
-"""Calls its argument with each image in turn and returns JSON-serialisable details to keep."""
+"""Calls its argument with each image in turn and returns JSON-serialisable details to store."""
 
 
 class NoCacheError(EanetError):
@@ -70,7 +70,7 @@ def cached(
         place: the file or folder that the entry is made from.
         purpose: distinguishes several entries of one place.
         state: the entry is rebuilt when this has changed.
-        build: fills a folder and returns JSON-serialisable details to keep.
+        build: fills a folder and returns JSON-serialisable details to store.
         read: opens a filled folder; raises OSError, ValueError or EOFError if it is damaged.
 
     Raises:
@@ -83,14 +83,14 @@ def cached(
 
     def opened() -> T | None:
         try:
-            details = json.loads((entry / "details.json").read_text("utf-8"))
-            is_current = isinstance(details, dict) and details["state"] == state
-            return read(entry, details["kept"]) if is_current else None
+            content = json.loads((entry / "details.json").read_text("utf-8"))
+            is_current = isinstance(content, dict) and content["state"] == state
+            return read(entry, content["details"]) if is_current else None
         except (OSError, ValueError, EOFError, KeyError):
             return None
 
-    if (found := opened()) is not None:
-        return found
+    if (stored := opened()) is not None:
+        return stored
     temporary = entry.with_name(f"tmp-{secrets.token_hex(8)}")
     try:
         temporary.mkdir(parents=True)
@@ -101,9 +101,8 @@ def cached(
         ) from error
     try:
         _tidy(entry.parent)
-        kept = build(temporary)
-        details = {"place": str(place), "state": state, "kept": kept}
-        (temporary / "details.json").write_text(json.dumps(details), "utf-8")
+        content = {"place": str(place), "state": state, "details": build(temporary)}
+        (temporary / "details.json").write_text(json.dumps(content), "utf-8")
         if opened() is None:  # unless another process has stored it meanwhile
             shutil.rmtree(entry, ignore_errors=True)
             try:
@@ -136,11 +135,11 @@ def cached_images(
         with (folder / "images.npy").open("wb") as file:
             return _write_images(file, image_size, build)
 
-    def read(folder: Path, kept: Details) -> tuple[NDArray[np.uint8], Details]:
+    def read(folder: Path, details: Details) -> tuple[NDArray[np.uint8], Details]:
         images = np.load(folder / "images.npy", mmap_mode="r", allow_pickle=False)
         if images.dtype != np.uint8 or images.shape[1:] != (image_size, image_size, 3):
             raise ValueError("other images")
-        return images, kept
+        return images, details
 
     try:
         return cached(place, f"{purpose} {image_size}", state, fill, read)
@@ -187,7 +186,7 @@ def _tidy(folder: Path) -> None:
                 newest = max((file.stat().st_mtime for file in entry.glob("*")), default=0.0)
                 is_waste = time.time() - max(newest, entry.stat().st_mtime) > STALE_AFTER_S
             else:
-                details = json.loads((entry / "details.json").read_text("utf-8"))
-                is_waste = not Path(details["place"]).exists()
+                content = json.loads((entry / "details.json").read_text("utf-8"))
+                is_waste = not Path(content["place"]).exists()
             if is_waste:
                 shutil.rmtree(entry, ignore_errors=True)

@@ -18,7 +18,7 @@ from rich.progress import DownloadColumn, TransferSpeedColumn
 
 from eanet.console import notice, progress_bar
 from eanet.errors import EanetError
-from eanet.files import alone
+from eanet.files import lock_folder
 
 ATTEMPTS = 4
 BACKOFF_S = 1.0
@@ -47,7 +47,7 @@ def download(url: str, destination: Path, sha256: str) -> Path:
     try:
         destination.parent.mkdir(parents=True, exist_ok=True)
         existed = destination.exists()
-        with alone(destination.parent, wait=True):
+        with lock_folder(destination.parent, wait=True):
             if destination.exists() and not existed:
                 return destination
             part.touch()

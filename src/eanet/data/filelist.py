@@ -58,7 +58,10 @@ def read_list(file: Path) -> Layout:
         raise EanetError(f"{file} lists no training images")
     return Layout(
         file.parent,
-        {split: Listing(file, dict(sorted(found.items())), []) for split, found in splits.items()},
+        {
+            split: Listing(file, dict(sorted(images.items())), [])
+            for split, images in splits.items()
+        },
         [],
     )
 
@@ -111,19 +114,19 @@ def _read_parquet(file: Path) -> Iterator[Row]:
 def _columns(file: Path, header: Sequence[str]) -> dict[str, int]:
     """Return the index of each relevant column, keyed as in ``_COLUMNS``."""
     plain = [name.strip().lower().replace("_", "").replace(" ", "") for name in header]
-    found = {
+    columns = {
         column: plain.index(next(name for name in names if name in plain))
         for column, names in _COLUMNS.items()
         if set(names) & set(plain)
     }
-    if missing := [name for name in ("path", "label") if name not in found]:
+    if missing := [name for name in ("path", "label") if name not in columns]:
         raise EanetError(
             f"{file} has no column {missing[0]!r}; its first line is {_short(','.join(header))}, "
             "which should name the columns, such as path,label"
         )
-    return found
+    return columns
 
 
-def _short(thing: Any) -> str:
-    text = repr(thing)
+def _short(value: Any) -> str:
+    text = repr(value)
     return text if len(text) <= 60 else text[:60] + "..."

@@ -24,21 +24,21 @@ def find_images(arguments: Sequence[str], listing: Iterable[str] = ()) -> list[P
     Raises:
         EanetError: a path does not exist, or a folder or archive has no image.
     """
-    found: list[Path] = []
+    images: list[Path] = []
     for argument in arguments:
         path = user_path(argument)
         if not argument:
             raise WrongArgumentError("the name of an image is empty")  # as a path: this folder
         if argument == "-":
             names = (line.rstrip("\r\n") for line in listing)
-            found += [Path(name) for name in names if name]
+            images += [Path(name) for name in names if name]
         elif os.path.lexists(path):  # a broken link is reported when it is read
-            found += _images_at(path)
+            images += _images_at(path)
         elif matches := sorted(glob(str(path), recursive=True)):  # noqa: PTH207 (any root)
-            found += [image for match in matches for image in _images_at(Path(match))]
+            images += [image for match in matches for image in _images_at(Path(match))]
         else:
             raise EanetError(f"no such image or folder: {argument}")
-    return found
+    return images
 
 
 def _images_at(path: Path) -> list[Path]:

@@ -9,10 +9,10 @@ import numpy as np
 
 from eanet.config import DataSettings
 from eanet.data.archive import is_archive, unpacked
-from eanet.data.decoding import Decoded, decode_listing
+from eanet.data.decode_split import Decoded, decode_split
 from eanet.data.filelist import is_list, read_list
 from eanet.data.layout import SPLITS, Layout, is_image, read_folder, visible_files, visible_folders
-from eanet.data.oddities import find_odd
+from eanet.data.outliers import find_outliers
 from eanet.data.splits import Originals, SourceSplits
 from eanet.errors import EanetError
 
@@ -43,7 +43,7 @@ def _load(path: Path, settings: DataSettings) -> SourceSplits:
     classes = _classes(layout)
     size = settings.image_size or DEFAULT_SIZE
     decoded = {
-        split: decode_listing(split, listing, classes, size)
+        split: decode_split(split, listing, classes, size)
         for split, listing in layout.splits.items()
     }
     for name, count in zip(classes, decoded["train"].images.counts(), strict=True):
@@ -55,18 +55,18 @@ def _load(path: Path, settings: DataSettings) -> SourceSplits:
     images = {split: part.images for split, part in decoded.items()}
     read = [original for part in decoded.values() for original in part.originals]
     files = [file for part in decoded.values() for file in part.images.files or ()]
-    odd = tuple((files[index], reason) for index, reason in find_odd(read).items())
+    outliers = tuple((files[index], reason) for index, reason in find_outliers(read).items())
     return SourceSplits(
         images["train"],
         images.get("validation"),
         images.get("test"),
-        tuple(_notes(layout, decoded, odd)),
+        tuple(_notes(layout, decoded, outliers)),
         originals=Originals(
             layout.root,
             np.array([(original.width, original.height) for original in read], dtype=np.int64),
             tuple(original.mode for original in read),
             tuple(pair for part in decoded.values() for pair in part.skipped),
-            odd,
+            outliers,
         ),
     )
 
@@ -128,22 +128,22 @@ def _classes(layout: Layout) -> tuple[str, ...]:
 
 
 def _notes(
-    layout: Layout, decoded: Mapping[str, Decoded], odd: Sequence[tuple[Path, str]]
+    layout: Layout, decoded: Mapping[str, Decoded], outliers: Sequence[tuple[Path, str]]
 ) -> Iterator[str]:
     """Yield what the user should know, in one line each."""
 
     def named(files: Sequence[Path]) -> str:
-        return _some([str(_told(file, layout.root)) for file in files])
+        return _some([str(_relative(file, layout.root)) for file in files])
 
     def reasoned(pairs: Sequence[tuple[Path, str]]) -> str:
-        return _some([f"{_told(file, layout.root)} ({reason})" for file, reason in pairs])
+        return _some([f"{_relative(file, layout.root)} ({reason})" for file, reason in pairs])
 
     if layout.ignored:
         yield f"ignored next to the split folders: {named(layout.ignored)}"
     if skipped := [pair for part in decoded.values() for pair in part.skipped]:
         yield f"skipped {_count(skipped, 'unreadable image')}: {reasoned(skipped)}"
-    if odd:
-        yield f"{_count(odd, 'image')} unlike the others, worth a look: {reasoned(odd)}"
+    if outliers:
+        yield f"{_count(outliers, 'image')} unlike the others, worth a look: {reasoned(outliers)}"
     animated = [
         file
         for part in decoded.values()
@@ -163,7 +163,7 @@ def _notes(
             yield f"no {split} images of {_some(absent)}"
 
 
-def _told(file: Path, root: Path) -> Path:
+def _relative(file: Path, root: Path) -> Path:
     return file.relative_to(root) if file.is_relative_to(root) else file
 
 
@@ -178,5 +178,5 @@ def _kinds(files: Sequence[Path]) -> str:
     return f"of other kinds ({', '.join(kinds)}{takes})"
 
 
-def _count(things: Sequence[object], what: str) -> str:
-    return f"{len(things)} {what}" + ("s" if len(things) != 1 else "")
+def _count(items: Sequence[object], what: str) -> str:
+    return f"{len(items)} {what}" + ("s" if len(items) != 1 else "")

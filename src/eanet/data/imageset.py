@@ -81,14 +81,14 @@ class ImageSet:
 
         A large subset of a memory-mapped set is copied to an unnamed file beside it, not to memory.
         """
-        chosen = np.asarray(indices, dtype=np.int64)
-        large = chosen.size * self.images[:1].nbytes > IN_MEMORY_BYTES
+        rows = np.asarray(indices, dtype=np.int64)
+        large = rows.size * self.images[:1].nbytes > IN_MEMORY_BYTES
         if large and isinstance(self.images, np.memmap) and self.images.filename:
-            images = _gather_on_disk(self.images, chosen)
+            images = _gather_on_disk(self.images, rows)
         else:
-            images = np.asarray(self.images[chosen])
-        files = None if self.files is None else tuple(self.files[index] for index in chosen)
-        return replace(self, images=images, labels=self.labels[chosen], files=files)
+            images = np.asarray(self.images[rows])
+        files = None if self.files is None else tuple(self.files[index] for index in rows)
+        return replace(self, images=images, labels=self.labels[rows], files=files)
 
     def mean_std(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
         """Return the mean and standard deviation of each channel, in grey levels 0..255.

@@ -112,8 +112,8 @@ def holds_class(root: Path, folder: Path) -> bool:
 def visible_folders(folder: Path) -> list[Path]:
     """Return the subfolders, sorted, without hidden ones and links to the folder or a parent."""
     real = folder.resolve()
-    found = [path for path in sorted(folder.iterdir()) if path.is_dir() and is_visible(path.name)]
-    return [p for p in found if not (p.is_symlink() and real.is_relative_to(p.resolve()))]
+    folders = [path for path in sorted(folder.iterdir()) if path.is_dir() and is_visible(path.name)]
+    return [p for p in folders if not (p.is_symlink() and real.is_relative_to(p.resolve()))]
 
 
 def visible_files(folder: Path) -> list[Path]:

@@ -1,33 +1,35 @@
-"""A first look at a data set before training: its contents and its problems."""
+"""An overview of a data set before training: its contents and its problems."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from eanet.data.duplicates import Place, find_duplicates
+from eanet.data.imageset import ImageSet
 from eanet.data.splits import SourceSplits
 from eanet.files import write_csv
+
+Place = tuple[str, int]
+"""A split, and the index of an image in it."""
 
 
 @dataclass(frozen=True)
 class Overview:
-    """A first look at a data set.
+    """An overview of a data set.
 
     Attributes:
         name: name of the data set.
         splits: the splits that it provides.
-        duplicates: groups of images with the same pixels; groups across splits come first, then
-            groups across classes.
     """
 
     name: str
     splits: SourceSplits
-    duplicates: tuple[tuple[Place, ...], ...]
 
     @property
     def counts(self) -> dict[str, NDArray[np.int64]]:
@@ -44,6 +46,16 @@ class Overview:
             for name, side in zip(("width", "height"), self.splits.originals.sizes.T, strict=True)
         }
 
+    @cached_property
+    def duplicates(self) -> list[list[Place]]:
+        """Groups of images with the same pixels: first those across splits, then across classes."""
+
+        def spread(group: list[Place]) -> tuple[int, int]:
+            splits, classes = {split for split, _ in group}, set(map(self.class_of, group))
+            return len(splits), len(classes)
+
+        return sorted(find_duplicates(self.splits.sets), key=spread, reverse=True)
+
     def class_of(self, place: Place) -> str:
         """Return the class of an image."""
         split, index = place
@@ -56,37 +68,37 @@ class Overview:
         files, originals = self.splits.sets[split].files, self.splits.originals
         if files is None or originals is None:
             return f"{split} {index}"
-        return originals.told(files[index])
+        return originals.relative(files[index])
 
     def problems(self) -> Iterator[tuple[str, str]]:
         """Yield each image that is unreadable, unlike the others or a copy, with its problem."""
-        if self.splits.originals:
-            for file, reason in self.splits.originals.skipped:
-                yield self.splits.originals.told(file), f"unreadable: {reason}"
-            for file, reason in self.splits.originals.odd:
-                yield self.splits.originals.told(file), f"unlike the others: {reason}"
+        if originals := self.splits.originals:
+            for file, reason in originals.skipped:
+                yield originals.relative(file), f"unreadable: {reason}"
+            for file, reason in originals.outliers:
+                yield originals.relative(file), f"unlike the others: {reason}"
         for first, *others in self.duplicates:
             for other in others:
                 about = ", of another class" if self.class_of(other) != self.class_of(first) else ""
                 yield self.name_of(other), f"same pixels as {self.name_of(first)}{about}"
 
+    def write_problems(self, path: Path) -> Path:
+        """Write every problem as CSV with the columns ``image`` and ``problem``.
 
-def overview(name: str, splits: SourceSplits) -> Overview:
-    """Summarise a data set as returned by `eanet.data.source.Source.load_splits`."""
-    found = Overview(name, splits, ())
-
-    def gravity(group: list[Place]) -> tuple[int, int]:
-        spread = len({split for split, _ in group}), len({found.class_of(p) for p in group})
-        return -spread[0], -spread[1]
-
-    groups = sorted(find_duplicates(splits.sets), key=gravity)
-    return Overview(name, splits, tuple(map(tuple, groups)))
+        Raises:
+            EanetError: the file cannot be written.
+        """
+        return write_csv(path, ("image", "problem"), self.problems())
 
 
-def write_problems(found: Overview, path: Path) -> Path:
-    """Write every problem as CSV with the columns ``image`` and ``problem``.
+def find_duplicates(sets: Mapping[str, ImageSet]) -> list[list[Place]]:
+    """Return groups of two or more images with the same pixels.
 
-    Raises:
-        EanetError: the file cannot be written.
+    Pixels are compared, not files, since a model sees only pixels: copies with other metadata or in
+    another lossless format count.
     """
-    return write_csv(path, ("image", "problem"), found.problems())
+    groups: dict[bytes, list[Place]] = defaultdict(list)
+    for split, images in sets.items():
+        for index, digest in enumerate(images.digests()):
+            groups[digest].append((split, index))
+    return [group for group in groups.values() if len(group) > 1]

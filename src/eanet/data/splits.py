@@ -27,16 +27,16 @@ class Originals:
         sizes: width and height in pixels of each readable image, (n, 2).
         modes: Pillow's mode of each readable image.
         skipped: unreadable files, with the reason.
-        odd: files unlike the others, with the reason.
+        outliers: files unlike the others, with the reason.
     """
 
     root: Path
     sizes: NDArray[np.int64]
     modes: tuple[str, ...]
     skipped: tuple[tuple[Path, str], ...]
-    odd: tuple[tuple[Path, str], ...]
+    outliers: tuple[tuple[Path, str], ...]
 
-    def told(self, file: Path) -> str:
+    def relative(self, file: Path) -> str:
         """Return the path of a file relative to ``root``; unchanged if it lies elsewhere."""
         return str(file.relative_to(self.root) if file.is_relative_to(self.root) else file)
 
@@ -84,7 +84,7 @@ class Dataset:
         train: what the model learns from.
         validation: what the best epoch is chosen by; None if not requested.
         test: what the model is judged by.
-        notes: what the user should know, such as files skipped and splits made, in one line each.
+        notes: what the user should know, such as files skipped, in one line each.
         mirrorable: as in `SourceSplits`.
     """
 
@@ -99,10 +99,10 @@ class Dataset:
 def stratified_split(
     labels: NDArray[np.int64], fraction: float, seed: int
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Split ``fraction`` off every class: (indices kept, indices split off), both sorted.
+    """Split ``fraction`` off every class: (remaining indices, indices split off), both sorted.
 
     If ``fraction`` is above 0, a class of two or more images has at least one on each side; the
-    only image of a class is kept. The result depends only on the arguments.
+    only image of a class remains. The result depends only on the arguments.
     """
     random = np.random.Generator(np.random.Philox(seed))
     split_off = np.zeros(len(labels), dtype=bool)
@@ -117,47 +117,45 @@ def stratified_split(
 def complete_splits(name: str, splits: SourceSplits, settings: DataSettings) -> Dataset:
     """Split missing sets off the training images: first test, then validation.
 
-    Every split made adds a note.
+    Every such split adds a note.
 
     Raises:
         EanetError: there are too few training images to split.
     """
     train, validation, test, notes = splits.train, splits.validation, splits.test, splits.notes
-    left = np.arange(len(train))  # indices, so that the images kept are copied only once
+    fraction, seed = settings.validation_fraction, settings.split_seed
+    left = np.arange(len(train))  # indices, so that what is left of train is copied only once
     if test is None:
-        left, taken = _split_off(train, left, "test", TEST_FRACTION, settings.split_seed)
-        test = train.subset(taken)
-        notes += (_stratified_note("test", "testing", TEST_FRACTION, len(test), settings),)
-    fraction = settings.validation_fraction
+        left, held_out = _split_off(train, left, "test", TEST_FRACTION, seed)
+        test = train.subset(held_out)
+        notes += (_stratified_note("test", "testing", TEST_FRACTION, len(test), seed),)
     if validation is None and fraction > 0:
         if settings.validation_split == "last":
-            left, taken = _last(train, left, fraction)
+            left, held_out = _last(train, left, fraction)
             notes += (
                 f"no validation images: the last {100 * fraction:g} % of the training images "
-                f"({len(taken)}) set aside for validation",
+                f"({len(held_out)}) set aside for validation",
             )
         else:
-            left, taken = _split_off(train, left, "validation", fraction, settings.split_seed)
-            notes += (_stratified_note("validation", "validation", fraction, len(taken), settings),)
-        validation = train.subset(taken)
+            left, held_out = _split_off(train, left, "validation", fraction, seed)
+            notes += (_stratified_note("validation", "validation", fraction, len(held_out), seed),)
+        validation = train.subset(held_out)
     if len(left) < len(train):
         train = train.subset(left)
-    asked = {"validation": validation, "test": test}
-    return Dataset(
-        name, train, validation, test, (*notes, *_shared(train, asked)), splits.mirrorable
-    )
+    notes += tuple(_duplicate_notes(train, {"validation": validation, "test": test}))
+    return Dataset(name, train, validation, test, notes, splits.mirrorable)
 
 
-def _shared(train: ImageSet, asked: Mapping[str, ImageSet | None]) -> Iterator[str]:
+def _duplicate_notes(train: ImageSet, held_out: Mapping[str, ImageSet | None]) -> Iterator[str]:
     """Yield a note if held-out images have the same pixels as training images."""
-    learned = set(train.digests())
-    found = []
-    for split, images in asked.items():
-        count = sum(digest in learned for digest in images.digests()) if images else 0
-        found += [f"{count:,} of the {len(images or ()):,} {split} images"] if count else []
-    if found:
+    digests = set(train.digests())
+    counts = []
+    for split, images in held_out.items():
+        count = sum(digest in digests for digest in images.digests()) if images else 0
+        counts += [f"{count:,} of the {len(images or ()):,} {split} images"] if count else []
+    if counts:
         yield (
-            f"{' and '.join(found)} have the same pixels as training images, which inflates the "
+            f"{' and '.join(counts)} have the same pixels as training images, which inflates the "
             "result; `eanet datasets` lists the copies"
         )
 
@@ -165,22 +163,21 @@ def _shared(train: ImageSet, asked: Mapping[str, ImageSet | None]) -> Iterator[s
 def _split_off(
     train: ImageSet, left: NDArray[np.int64], what: str, fraction: float, seed: int
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    kept, split_off = stratified_split(train.labels[left], fraction, seed)
-    if not len(split_off):
+    """Return the indices ``left`` in ``train`` and those held out for a split, both (n,)."""
+    remaining, held_out = stratified_split(train.labels[left], fraction, seed)
+    if not len(held_out):
         without = ", or use --validation-fraction 0" if what == "validation" else ""
         raise EanetError(
             f"too few training images ({len(left)}) to set some aside for {what}: no class has "
             f"two; add images{without}"
         )
-    return left[kept], left[split_off]
+    return left[remaining], left[held_out]
 
 
-def _stratified_note(
-    what: str, purpose: str, fraction: float, count: int, settings: DataSettings
-) -> str:
+def _stratified_note(what: str, purpose: str, fraction: float, count: int, seed: int) -> str:
     return (
         f"no {what} images: {100 * fraction:g} % of the training images ({count}) set aside for "
-        f"{purpose}, stratified, by split seed {settings.split_seed}"
+        f"{purpose}, stratified, by split seed {seed}"
     )
 
 

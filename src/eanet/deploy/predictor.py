@@ -95,20 +95,20 @@ class Predictor:
         if is_one or not isinstance(images, Iterable):
             return self._classify([self._decode(images)], _checked(top))
         predictions = []
-        with closing(self._answers(images, _checked(top))) as answers:
-            for _, answer in answers:
-                if isinstance(answer, EanetError):
-                    raise answer
-                predictions.append(answer)
+        with closing(self._predict_each(images, _checked(top))) as results:
+            for _, result in results:
+                if isinstance(result, EanetError):
+                    raise result
+                predictions.append(result)
         return predictions
 
     def predict_files(
         self, paths: Iterable[Path], top: int = 5
     ) -> Generator[tuple[Path, Prediction | EanetError]]:
         """Classify image files in order; an unreadable one yields the error."""
-        return self._answers(paths, _checked(top))
+        return self._predict_each(paths, _checked(top))
 
-    def _answers(
+    def _predict_each(
         self, images: Iterable[T], top: int
     ) -> Generator[tuple[T, Prediction | EanetError]]:
         """Classify with as many threads as PyTorch has cores, each on batches of its own.
@@ -119,7 +119,7 @@ class Predictor:
         size, threads = BATCH_SIZE, torch.get_num_threads()
         # Threads decode paths; open files and images are decoded here, as one may occur twice.
         ready = ((i, i if isinstance(i, str | Path) else self._decode(i)) for i in images)
-        work = partial(self._answer, top=top)
+        work = partial(self._predict_batch, top=top)
         if isinstance(images, Sized):
             size = max(1, min(size, -(-len(images) // threads)))  # a share for every thread
         batches = in_parallel(
@@ -129,14 +129,14 @@ class Predictor:
             for batch in batches:
                 yield from batch
 
-    def _answer(
+    def _predict_batch(
         self, batch: list[tuple[T, str | Path | Pixels]], top: int
     ) -> list[tuple[T, Prediction | EanetError]]:
         """Decode and classify a batch."""
         decoded = [self._try_decode(image) for _, image in batch]
-        found = iter(self._classify([p for p in decoded if isinstance(p, np.ndarray)], top))
+        predictions = iter(self._classify([p for p in decoded if isinstance(p, np.ndarray)], top))
         return [
-            (image, pixels if isinstance(pixels, EanetError) else next(found))
+            (image, pixels if isinstance(pixels, EanetError) else next(predictions))
             for (image, _), pixels in zip(batch, decoded, strict=True)
         ]
 
@@ -181,8 +181,8 @@ def _checked(top: int) -> int:
     return top
 
 
-def _batches(things: Iterable[T], size: int) -> Iterator[list[T]]:
-    rest = iter(things)
+def _batches(items: Iterable[T], size: int) -> Iterator[list[T]]:
+    rest = iter(items)
     while batch := list(islice(rest, size)):
         yield batch
 

@@ -29,7 +29,7 @@ def copy_into(folder: Path, name: str, image: Path) -> Path:
     """Copy an image into ``folder/name`` and return the path of the copy.
 
     The original stays. If the file name is taken by another file, ``-2`` and so on is added to the
-    stem; if it is taken by a copy of the same image, that copy is kept.
+    stem; if it is taken by a copy of the same image, that copy stays.
 
     Args:
         folder: the parent of the class folders.

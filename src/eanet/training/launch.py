@@ -15,7 +15,7 @@ from eanet.data.batches import default_batch_size, derive_seed
 from eanet.data.source import open_source
 from eanet.data.splits import Dataset
 from eanet.device import resolve_device
-from eanet.files import alone, check_writable
+from eanet.files import check_writable, lock_folder
 from eanet.models import Classifier, create_model
 from eanet.models.registry import parse_model_name
 from eanet.models.weights import find_model, locate_model
@@ -79,7 +79,7 @@ def launch(settings: TrainSettings) -> RunDirectory:
             search.write(run.path / SEARCH)
     run = fabric.broadcast(run)
     notice(f"writing to {run.path}")
-    with _alone(run, fabric):
+    with _lock(run, fabric):
         Trainer(resolved, dataset, run, fabric, model, began, teacher).fit()
     return run
 
@@ -112,7 +112,7 @@ def resume(path: Path, **machine: str | int | None) -> RunDirectory:
     given = {name: value for name, value in machine.items() if value is not None}
     resolved = ResolvedSettings.parse({**resolved.model_dump(), **given})
     fabric = create_fabric(resolved)
-    with _alone(run, fabric):
+    with _lock(run, fabric):
         dataset = load_run_data(resolved, fabric)
         run.check_data(dataset)
         model = fresh_model(once_begun(resolved, run), dataset)
@@ -123,9 +123,9 @@ def resume(path: Path, **machine: str | int | None) -> RunDirectory:
     return run
 
 
-def _alone(run: RunDirectory, fabric: Fabric) -> AbstractContextManager[None]:
-    """`alone`, in the first of the training processes on behalf of all."""
-    return alone(run.path) if fabric.is_global_zero else nullcontext()
+def _lock(run: RunDirectory, fabric: Fabric) -> AbstractContextManager[None]:
+    """`lock_folder`, in the first of the training processes on behalf of all."""
+    return lock_folder(run.path) if fabric.is_global_zero else nullcontext()
 
 
 def load_run_data(settings: TrainSettings, fabric: Fabric) -> Dataset:

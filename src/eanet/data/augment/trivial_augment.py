@@ -38,43 +38,43 @@ LUMA = (0.299, 0.587, 0.114)
 
 def motion(draws: Draws) -> Affine:
     """Return the map of the geometric operation; the identity if another one is drawn."""
-    chosen, either_way = _chosen(draws), 2 * draws.strength - 1
+    selected, either_way = _select(draws), 2 * draws.strength - 1
     rest = Affine(
-        xy=0.99 * either_way * chosen["shear_x"],
-        yx=0.99 * either_way * chosen["shear_y"],
-        x0=32 * either_way * chosen["translate_x"],
-        y0=32 * either_way * chosen["translate_y"],
+        xy=0.99 * either_way * selected["shear_x"],
+        yx=0.99 * either_way * selected["shear_y"],
+        x0=32 * either_way * selected["translate_x"],
+        y0=32 * either_way * selected["translate_y"],
     )
-    return rotation(math.radians(135) * either_way * chosen["rotate"]).then(rest)
+    return rotation(math.radians(135) * either_way * selected["rotate"]).then(rest)
 
 
 def recolour(pixels: Tensor, draws: Draws) -> Tensor:
     """Apply the colour operation to raw pixels ``(B, 3, H, W)``, float."""
-    chosen = {name: images.view(-1, 1, 1, 1) for name, images in _chosen(draws).items()}
+    selected = {name: images.view(-1, 1, 1, 1) for name, images in _select(draws).items()}
     strength = draws.strength.view(-1, 1, 1, 1)
-    out = _enhance(pixels, chosen, 1 + 0.99 * (2 * strength - 1))
+    out = _enhance(pixels, selected, 1 + 0.99 * (2 * strength - 1))
     step = 2 ** (6 * strength).round()  # leaves 8 to 2 bits
-    out = torch.where(chosen["posterize"], (pixels / step).floor() * step, out)
+    out = torch.where(selected["posterize"], (pixels / step).floor() * step, out)
     over = pixels >= 255 * (1 - strength)
-    out = torch.where(chosen["solarize"] & over, 255 - pixels, out)
-    out = torch.where(chosen["autocontrast"], _autocontrast(pixels), out)
-    return torch.where(chosen["equalize"], _equalize(pixels), out)
+    out = torch.where(selected["solarize"] & over, 255 - pixels, out)
+    out = torch.where(selected["autocontrast"], _autocontrast(pixels), out)
+    return torch.where(selected["equalize"], _equalize(pixels), out)
 
 
-def _chosen(draws: Draws) -> dict[str, Tensor]:
+def _select(draws: Draws) -> dict[str, Tensor]:
     """Return a mask of images ``(B,)`` for each operation; each image has exactly one."""
     number = (draws.operation * len(OPERATIONS)).floor()
     return {name: number == place for place, name in enumerate(OPERATIONS)}
 
 
-def _enhance(pixels: Tensor, chosen: dict[str, Tensor], factor: Tensor) -> Tensor:
+def _enhance(pixels: Tensor, selected: dict[str, Tensor], factor: Tensor) -> Tensor:
     """Scale the distance from black, grey, the mean grey or the blurred image."""
     luma = torch.tensor(LUMA, device=pixels.device).view(1, 3, 1, 1)
     grey = (luma * pixels).sum(1, keepdim=True)  # (B, 1, H, W)
-    origin = torch.where(chosen["brightness"], 0.0, pixels)
-    origin = torch.where(chosen["color"], grey, origin)
-    origin = torch.where(chosen["contrast"], grey.mean((2, 3), keepdim=True), origin)
-    origin = torch.where(chosen["sharpness"], _blurred(pixels), origin)
+    origin = torch.where(selected["brightness"], 0.0, pixels)
+    origin = torch.where(selected["color"], grey, origin)
+    origin = torch.where(selected["contrast"], grey.mean((2, 3), keepdim=True), origin)
+    origin = torch.where(selected["sharpness"], _blurred(pixels), origin)
     return (origin + factor * (pixels - origin)).clamp(0, 255)
 
 

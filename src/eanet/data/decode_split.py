@@ -1,4 +1,4 @@
-"""Decode many image files to one array, in parallel and cached."""
+"""Decode the image files of a split to one array, in parallel and cached."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Decoded:
     skipped: tuple[tuple[Path, str], ...]
 
 
-def decode_listing(split: str, listing: Listing, classes: tuple[str, ...], size: int) -> Decoded:
+def decode_split(split: str, listing: Listing, classes: tuple[str, ...], size: int) -> Decoded:
     """Decode the files of a split to ``size`` x ``size`` pixels, or read them from the cache.
 
     Raises:
@@ -56,12 +56,12 @@ def decode_listing(split: str, listing: Listing, classes: tuple[str, ...], size:
 
     place = listing.place.resolve()
     state = fingerprint(files, listing.place)
-    images, kept = cached_images(place, f"images {split}", state, size, build)
-    reasons = {int(index): reason for index, reason in kept["skipped"]}
+    images, details = cached_images(place, f"images {split}", state, size, build)
+    reasons = {int(index): reason for index, reason in details["skipped"]}
     read = np.delete(np.arange(len(files)), list(reasons))
     return Decoded(
         ImageSet(images, labels[read], classes, tuple(files[index] for index in read)),
-        tuple(Original(*values) for values in kept["originals"]),
+        tuple(Original(*values) for values in details["originals"]),
         tuple((files[index], reason) for index, reason in reasons.items()),
     )
 

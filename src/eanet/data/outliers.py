@@ -10,31 +10,31 @@ from numpy.typing import NDArray
 
 from eanet.data.decode import Original
 
-FEWEST = 20  # images; with fewer, nothing counts as usual
-RARE, MOST = 0.02, 20  # share and number of images above which a trait is not odd
+MIN_IMAGES = 20  # with fewer, nothing counts as usual
+MAX_SHARE, MAX_COUNT = 0.02, 20  # of images with a trait; one that more images share is usual
 ELONGATED = 3  # longer side / shorter side; the crop to a square drops two thirds
 SMALL = 0.25  # shorter side / its median
 
 Rule = tuple[NDArray[np.bool_], Callable[[Original], str]]
+"""Which images have a trait, (n,), and a function that words it for one of them."""
 
 
-def find_odd(originals: Sequence[Original]) -> dict[int, str]:
+def find_outliers(originals: Sequence[Original]) -> dict[int, str]:
     """Find images that are blank, or differ from nearly all others in format, size or shape.
 
-    Stray logos, icons, screenshots and placeholders are found this way. A trait that more than a
-    few images share is not odd.
+    Stray logos, icons, screenshots and placeholders are examples.
 
     Returns:
-        The index of each odd image, with the reasons in a few words.
+        The index of each outlier, with the reasons in a few words.
     """
-    if len(originals) < FEWEST:
+    if len(originals) < MIN_IMAGES:
         return {}
-    told: dict[int, list[str]] = {}
-    for is_odd, describe in _rules(originals):
-        if is_odd.sum() <= max(1, min(RARE * len(originals), MOST)):
-            for index in np.flatnonzero(is_odd).tolist():
-                told.setdefault(index, []).append(describe(originals[index]))
-    return {index: ", ".join(reasons) for index, reasons in sorted(told.items())}
+    reasons: dict[int, list[str]] = {}
+    for has_trait, reason in _rules(originals):
+        if has_trait.sum() <= max(1, min(MAX_SHARE * len(originals), MAX_COUNT)):
+            for index in np.flatnonzero(has_trait).tolist():
+                reasons.setdefault(index, []).append(reason(originals[index]))
+    return {index: ", ".join(texts) for index, texts in sorted(reasons.items())}
 
 
 def _rules(originals: Sequence[Original]) -> Iterator[Rule]:
