@@ -109,7 +109,7 @@ def measure(run: str, count: int, split: str) -> None:
     torch.manual_seed(0)
     model = load_model(run).requires_grad_(False)
     directory = RunDirectory.open(Path(run))
-    settings = directory.read_settings()[0]
+    settings = directory.read_config().settings
     loading = settings.model_copy(update={"image_size": model.config.image_size})
     chosen = select_images(settings.data, split, loading, directory).images
     drawn = np.sort(np.random.default_rng(0).permutation(len(chosen))[:count])

@@ -15,21 +15,25 @@ import torch
 from torch import Tensor
 
 from eanet.config import TrainSettings
-from eanet.data.splits import Dataset
+from eanet.device import Machine
 from eanet.training.engine import create_fabric
-from eanet.training.launch import fresh_model, load_run_data, resolve
 from eanet.training.optimizer import set_step
+from eanet.training.plan import resolve
+from eanet.training.prepare import initial_model, load_data, open_inputs, plan_run
 from eanet.training.updates import Updates
 
 STEPS, WINDOW = 200, 20
 
 
-def losses(settings: TrainSettings, dataset: Dataset) -> Tensor:
+def losses(settings: TrainSettings) -> Tensor:
     """Return the losses of the first steps of a training, ``(STEPS,)``."""
     torch._dynamo.reset()
-    model = fresh_model(settings, dataset)
-    resolved = resolve(settings, dataset, model)
-    updates = Updates(model, resolved, dataset.train, create_fabric(resolved))
+    inputs, machine = open_inputs(settings), Machine.here(settings.device)
+    fabric, (planned, _) = create_fabric(settings), plan_run(inputs, machine)[0]
+    dataset = load_data(inputs.source, planned, fabric)
+    resolved, _ = resolve(planned, dataset, 0, machine)
+    model = initial_model(planned, dataset, None)
+    updates = Updates(model, resolved, dataset.train, fabric)
     found = []
     for number in range(STEPS):
         set_step(updates.optimizer, resolved, number, number / len(updates.batches))
@@ -44,8 +48,7 @@ def main() -> None:
     runs = {}
     for precision, seed in (("fp32", 0), ("bf16", 0), ("fp32", 1)):
         settings = TrainSettings.resolve(**common, precision=precision, seed=seed, compile="on")
-        dataset = load_run_data(settings, create_fabric(settings))
-        runs[precision, seed] = losses(settings, dataset).view(-1, WINDOW).mean(1)
+        runs[precision, seed] = losses(settings).view(-1, WINDOW).mean(1)
     base, half, other = runs.values()
     print(f"{'steps':>9}{'fp32':>9}{'bf16':>9}{'difference':>12}{'another seed, fp32':>20}")
     for i, (a, b, c) in enumerate(zip(base, half, other, strict=True)):

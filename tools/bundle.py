@@ -54,21 +54,23 @@ def bundle(run: Path, name: str, *, half: bool = False) -> Path:
 
 def training(run: RunDirectory, metrics: Mapping[str, float]) -> dict[str, Any]:
     """Return what the model card says about the training."""
-    settings, config = run.read_settings()[1], run.read_config()
+    config, settings = run.read_config(), run.read_config().resolved
     return {
-        "data": config["data"]["name"],
-        "images": config["data"]["images"],
+        "data": config.data.name,
+        "images": config.data.images,
         "recipe": settings.recipe,
         "epochs": len(run.read_history()),
         "seed": settings.seed,
-        **{key: config["environment"][key] for key in ("date", "eanet", "torch", "processor")},
+        **{
+            key: getattr(config.environment, key) for key in ("date", "eanet", "torch", "processor")
+        },
         **{key: metrics[key] for key in SCORES},
     }
 
 
 def check(model: Classifier, run: RunDirectory, metrics: Mapping[str, float]) -> None:
     """Raise an `EanetError` unless the model scores what its run says, to the last digit."""
-    settings = run.read_settings()[1]
+    settings = run.read_config().resolved
     options = settings.model_copy(update={"image_size": model.config.image_size})
     scored = evaluate_model(model, open_source(settings.data).load(options).test).metrics()
     for key in SCORES:

@@ -14,8 +14,9 @@ from eanet.files import user_path
 if TYPE_CHECKING:
     from eanet.comparison.compare import Comparison
     from eanet.data.splits import Dataset
+    from eanet.training.run_directory import RunDirectory
 
-MACHINE = tuple(MachineSettings.model_fields)  # what a resumed run may change
+RESUME_SETTINGS = tuple(MachineSettings.model_fields)  # what a resumed run may change
 
 
 @dataclass(frozen=True)
@@ -26,17 +27,22 @@ class TrainingResult:
         path: the run directory; `load` takes it.
         metrics: of the best model on the test images; accuracies are fractions.
         files: what the evaluation wrote.
+        history: one row per epoch, as in ``history.csv``: ``epoch`` (from 1), ``learning_rate``,
+            ``train_loss``, ``train_accuracy`` and ``train_top5``, the same with ``val_`` if there
+            are validation images, ``images_per_second`` and ``seconds``.
     """
 
     path: Path
     metrics: dict[str, float | int]
     files: tuple[Path, ...]
+    history: list[dict[str, float]]
 
 
 def train(data: str | Path = "digits", **settings: Any) -> TrainingResult:
     """Train a classifier, evaluate it on the test images and draw the figures.
 
-    Seeds PyTorch's generator and sets its number of threads if ``threads`` is given, for good.
+    PyTorch's random generators and number of threads, warning filters, logging and environment
+    variables are afterwards as before: see `eanet.training.engine.compute_environment`.
 
     Args:
         data: ``digits``, ``cifar10``, ``cifar100``, a folder, a list or an archive of images.
@@ -50,7 +56,7 @@ def train(data: str | Path = "digits", **settings: Any) -> TrainingResult:
     """
     from eanet.training.launch import launch
 
-    return _finish(launch(TrainSettings.resolve(data=str(data), **settings)).path)
+    return _finish(launch(TrainSettings.resolve(data=str(data), **settings)))
 
 
 def resume(run: str | Path, **machine: str | int | None) -> TrainingResult:
@@ -64,14 +70,14 @@ def resume(run: str | Path, **machine: str | int | None) -> TrainingResult:
         EanetError: there is no such run, its images have changed, or a setting must not change.
         KeyboardInterrupt: as in `train`.
     """
-    from eanet.training.launch import resume as resume_run
+    from eanet.training.resume import resume as resume_run
 
     for name in machine:
-        if name in TrainSettings.model_fields and name not in MACHINE:
+        if name in TrainSettings.model_fields and name not in RESUME_SETTINGS:
             raise WrongArgumentError(f"a resumed run keeps its own settings; leave out {name}")
-        if name not in MACHINE:
-            raise unknown_name("setting of a resumed run", name, MACHINE)
-    return _finish(resume_run(user_path(run), **machine).path, machine.get("device"))
+        if name not in RESUME_SETTINGS:
+            raise unknown_name("setting of a resumed run", name, RESUME_SETTINGS)
+    return _finish(resume_run(user_path(run), **machine), machine.get("device"))
 
 
 def compare(
@@ -159,13 +165,15 @@ def explain(
     return explain_files(model, paths, folder, class_name=class_name, layer=layer, slots=slots)
 
 
-def _finish(path: Path, device: str | int | None = None) -> TrainingResult:
+def _finish(run: RunDirectory, device: str | int | None = None) -> TrainingResult:
     """Evaluate in the first process; the others of a distributed run return empty results."""
     from torch import distributed
 
     from eanet.report.evaluate import evaluate
+    from eanet.training.engine import compute_environment
 
     if distributed.is_available() and distributed.is_initialized() and distributed.get_rank() > 0:
-        return TrainingResult(path, {}, ())
-    report = evaluate(path, device=None if device is None else str(device))
-    return TrainingResult(path, dict(report.metrics), report.files)
+        return TrainingResult(run.path, {}, (), [])
+    with compute_environment(run.read_config().resolved):
+        report = evaluate(run.path, device=None if device is None else str(device))
+    return TrainingResult(run.path, dict(report.metrics), report.files, run.read_history())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -212,27 +213,47 @@ class TrainSettings(MachineSettings, Recipe, DataSettings):
         asked = cls.parse(given)
         if {"epochs", "minutes"} <= given.keys() and asked.minutes is not None:
             raise WrongArgumentError("epochs and minutes both say when to stop: leave one out")
-        if asked.recipe is None:
-            return asked
-        values = load_recipe(asked.recipe).model_dump(exclude_unset=True)
+        return asked if asked.recipe is None else asked._over(load_recipe(asked.recipe))
+
+    def with_defaults(self, values: Mapping[str, Any]) -> Self:
+        """Return the settings with ``values`` for some that were left open.
+
+        A recipe among them is laid below all others, as in `resolve`.
+        """
+        filled = self.parse({**self.given(), **values})
+        return filled._over(load_recipe(values["recipe"])) if "recipe" in values else filled
+
+    def _over(self, recipe: Recipe) -> Self:
+        """Return what was given explicitly, over what the recipe says."""
+        given, below = self.given(), recipe.model_dump(exclude_unset=True)
         if "epochs" in given:
-            values.pop("minutes", None)
-        return cls.parse({**values, **given})
+            below.pop("minutes", None)
+        return self.parse({**below, **given})
 
     def given(self) -> dict[str, Any]:
         """Return the settings set explicitly, by the user or by the recipe asked for."""
         return self.model_dump(exclude_unset=True)
 
 
-class ResolvedSettings(TrainSettings):
-    """Settings with every choice made, as a run uses them."""
+class PlannedSettings(TrainSettings):
+    """Settings with every choice made that does not need the images of the run."""
 
     model: str
     recipe: str
     image_size: int
+    name: str
+
+
+class ResolvedSettings(PlannedSettings):
+    """Settings with every choice made, as a run uses them."""
+
     batch_size: int
     learning_rate: float
     flip: bool
+    device: Literal["cpu", "cuda", "mps"]
+    precision: Literal["fp32", "bf16"]
+    compile: Literal["on", "off"]
+    threads: int
 
 
 def recipes() -> dict[str, str]:

@@ -11,9 +11,10 @@ import sys
 import sysconfig
 import time
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import mkdtemp
-from typing import Literal
+from typing import Literal, Self
 
 import torch
 from torch.utils._triton import has_triton
@@ -23,8 +24,9 @@ from eanet.errors import EanetError
 from eanet.files import cache_dir, private_folder
 
 COMPILER = "clang++" if sys.platform == "darwin" else "g++"  # of torch.compile, unless CXX says
-VARIABLE = "TORCHINDUCTOR_CACHE_DIR"  # where torch.compile keeps its code
+COMPILED_CODE = "TORCHINDUCTOR_CACHE_DIR"  # where torch.compile keeps its code
 M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4  # from glibc's malloc.h
+TRIM_THRESHOLD, MMAP_MAX = 128 * 1024, 65536  # glibc's defaults
 
 Device = Literal["cpu", "cuda", "mps"]
 
@@ -47,6 +49,29 @@ def resolve_device(device: str) -> Device:
         if name == device:
             return name
     raise EanetError(f"no {device} device here; use --device {' or '.join(found)}")
+
+
+@dataclass(frozen=True)
+class Machine:
+    """What there is to compute with, as far as a run is planned for it.
+
+    Attributes:
+        device: where to compute.
+        has_bf16: see `has_bf16`.
+        has_compiler: see `has_compiler`.
+        threads: of PyTorch in this process.
+    """
+
+    device: Device
+    has_bf16: bool
+    has_compiler: bool
+    threads: int
+
+    @classmethod
+    def here(cls, device: str) -> Self:
+        """Describe this machine; raises what `resolve_device` raises."""
+        name = resolve_device(device)
+        return cls(name, has_bf16(name), has_compiler(name), torch.get_num_threads())
 
 
 def device_or_other(device: str) -> Device:
@@ -88,10 +113,21 @@ def keep_freed_memory() -> None:
     By default it returns large tensors to the system, so that every step gets new pages, which the
     system zeroes first (see ``benchmarks/operations.py``). Peak memory does not change.
     """
+    _set_malloc(trim_threshold=-1, mmap_max=0)
+
+
+def return_freed_memory() -> None:
+    """Undo `keep_freed_memory`: freed memory goes back to the system, as by default."""
+    _set_malloc(trim_threshold=TRIM_THRESHOLD, mmap_max=MMAP_MAX)
+    with suppress(AttributeError, OSError, TypeError):
+        ctypes.CDLL(None).malloc_trim(0)
+
+
+def _set_malloc(trim_threshold: int, mmap_max: int) -> None:
     with suppress(AttributeError, OSError, TypeError):  # another C library or system
         mallopt = ctypes.CDLL(None).mallopt
-        mallopt(M_MMAP_MAX, 0)
-        mallopt(M_TRIM_THRESHOLD, -1)
+        mallopt(M_MMAP_MAX, mmap_max)
+        mallopt(M_TRIM_THRESHOLD, trim_threshold)
 
 
 def keep_compiled() -> None:
@@ -104,14 +140,14 @@ def keep_compiled() -> None:
     A killed linker leaves an empty library, which would fail to load ever after. Empty libraries
     are therefore removed, except those of the last minute, which may still be being linked.
     """
-    if VARIABLE not in os.environ:
+    if COMPILED_CODE not in os.environ:
         try:
-            os.environ[VARIABLE] = str(private_folder(cache_dir() / "compiled"))
+            os.environ[COMPILED_CODE] = str(private_folder(cache_dir() / "compiled"))
         except EanetError as error:
             notice_once(f"compiled code is not kept for the next time: {error}")
-            os.environ[VARIABLE] = mkdtemp(prefix="eanet-compiled-")
-            atexit.register(shutil.rmtree, os.environ[VARIABLE], ignore_errors=True)
-    for library in Path(os.environ[VARIABLE]).glob("*/*.so"):
+            os.environ[COMPILED_CODE] = mkdtemp(prefix="eanet-compiled-")
+            atexit.register(shutil.rmtree, os.environ[COMPILED_CODE], ignore_errors=True)
+    for library in Path(os.environ[COMPILED_CODE]).glob("*/*.so"):
         with suppress(OSError):  # another process may have removed it
             state = library.stat()
             if state.st_size == 0 and time.time() - state.st_mtime > 60:

@@ -13,7 +13,8 @@ from eanet.comparison.table import rows, write_models, write_runs
 from eanet.comparison.training import Failure
 from eanet.comparison.words import caption, conclusion, notes
 from eanet.errors import EanetError
-from tests.support.comparisons import CONFIG, make_entries, make_run
+from eanet.training.run_config import Environment, ModelRecord
+from tests.support.comparisons import DATA, ENVIRONMENT, make_entries, make_run, with_config
 from tests.support.pictures import BLUE, ORANGE, amount, pixels
 from tests.support.reports import Reader
 
@@ -47,12 +48,11 @@ def test_runs_of_another_recipe_are_apart_and_it_is_said_in_what() -> None:
 
 
 def test_runs_on_other_training_images_or_machines_are_told() -> None:
-    config = {
-        **CONFIG,
-        "data": {**CONFIG["data"], "fingerprint": "g"},
-        "environment": {"processor": "another"},
-    }
-    other = replace(make_run("keras_mlp"), config=config)
+    other = with_config(
+        make_run("keras_mlp"),
+        data=DATA.model_copy(update={"fingerprint": "g"}),
+        environment=Environment(processor="another"),
+    )
     assert format_differing(group_by_settings([make_run("vit"), other])) == [
         "processor some processor, another",
         "training images",
@@ -60,8 +60,8 @@ def test_runs_on_other_training_images_or_machines_are_told() -> None:
 
 
 def test_runs_that_began_with_other_weights_or_had_another_teacher_are_apart() -> None:
-    begun = replace(make_run("vit", 1), config={**CONFIG, "init": {"sha256": "ab" * 32}})
-    taught = replace(make_run("vit", 2), config={**CONFIG, "teacher": {"sha256": "cd" * 32}})
+    begun = with_config(make_run("vit", 1), init=ModelRecord(sha256="ab" * 32))
+    taught = with_config(make_run("vit", 2), teacher=ModelRecord(sha256="cd" * 32))
     entries = group_by_settings([make_run("vit", 0), begun, taught])
     assert [len(entry.runs) for entry in entries] == [1, 1, 1]
     assert format_differing(entries) == ["init None, abababab", "teacher None, cdcdcdcd"]
@@ -76,11 +76,11 @@ def test_runs_of_one_name_are_told_apart_by_their_folders() -> None:
 
 
 def test_conditions_are_what_all_runs_have_in_common(tmp_path: Path) -> None:
-    other = {"processor": "another processor", "cores": 2}
-    config = {**CONFIG, "environment": {**CONFIG["environment"], "cores": 2}}
+    one = ENVIRONMENT.model_copy(update={"cores": 2})
+    other = Environment(processor="another processor", cores=2)
     runs = [
-        replace(make_run("vit", epsilon=1e-7), config=config),
-        replace(make_run("keras_mlp"), config={**config, "environment": other}),
+        with_config(make_run("vit", epsilon=1e-7), environment=one),
+        with_config(make_run("keras_mlp"), environment=other),
     ]
     page = write_page(group_by_settings(runs), tmp_path / "page.html", title="x").read_text("utf-8")
     shown = Reader(page).text.rpartition("Conditions")[2]
@@ -145,8 +145,8 @@ def test_a_row_tells_costs_scores_and_the_difference() -> None:
 
 
 def test_columns_without_figures_are_left_out() -> None:
-    few = {**CONFIG, "data": {**CONFIG["data"], "classes": ["a", "b"]}}
-    run = replace(make_run(), config=few, peak_memory=None)
+    few = DATA.model_copy(update={"classes": ("a", "b")})
+    run = replace(with_config(make_run(), data=few), peak_memory=None)
     assert list(rows([Entry("vit", (run,))])[0]) == [
         "model",
         "top-1, %",

@@ -16,6 +16,7 @@ import torch
 import eanet
 from eanet.comparison import training as module
 from eanet.comparison.runs import PREDICTIONS, Run, read_peak_memory, write_peak_memory
+from eanet.device import Machine
 from eanet.errors import EanetError, InvalidAnswersError, WrongArgumentError
 from eanet.files import lock_folder
 from eanet.training.run_directory import RunDirectory
@@ -189,11 +190,11 @@ def test_all_runs_are_compiled_where_one_is_worth_it(
 ) -> None:
     works = []
 
-    def decide(settings: Any, device: str, operations: float) -> tuple[bool, str]:
+    def measure(settings: Any, operations: float, machine: Machine) -> tuple[bool, str]:
         works.append(operations)
         return False, "for a test"
 
-    monkeypatch.setattr(module, "decide_compile", decide)
+    monkeypatch.setattr(module, "resolve_compile", measure)
     monkeypatch.setattr(module, "in_own_process", lambda *_: pytest.fail("nothing to train"))
     auto = {**QUICK, "compile": "auto"}
     for name, models in (("a", [SMALL]), ("b", [SMALLER]), ("c", [SMALLER, SMALL])):
@@ -298,5 +299,5 @@ def test_times_are_summed_and_the_median_epoch_is_the_rate(made: eanet.Compariso
     history = RunDirectory(run.path).read_history()
     assert run.seconds == sum(row["seconds"] for row in history)
     three = [{**history[0], "images_per_second": rate} for rate in (1.0, 50.0, 60.0)]
-    other = Run(run.path, run.config, run.settings, three, run.predictions, None)
+    other = Run(run.path, run.config, three, run.predictions, None)
     assert other.images_per_second == 50

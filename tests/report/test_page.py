@@ -16,6 +16,7 @@ from PIL import Image
 from eanet.errors import EanetError
 from eanet.report.page import write_page
 from eanet.report.report import Report
+from eanet.training.run_config import Environment
 from tests.support.reports import Reader, make_report, make_training
 
 HOSTILE = ("</script><script>alert(1)</script>", '"><img src=x onerror=alert(1)>', "a&b <c> 'd'")
@@ -175,12 +176,13 @@ def test_the_run_is_told_as_far_as_it_was_written_down(
         "3 of 3, best 3",
         "1,234",
         "0:00:03",
-        "flipnone",
+        "flipno",
         "tensorboardno",
     ):
         assert told in page.text
     assert page.tags["svg"] == 3
-    old = replace(training, config={**training.config, "environment": {}}, history=[])
+    config = training.config.model_copy(update={"environment": Environment()})
+    old = replace(training, config=config, history=[])
     _, page = read(make_report(["ant", "bee"], training=old))
     assert page.tags["svg"] == 1
     _, page = read(make_report(["ant", "bee"]))

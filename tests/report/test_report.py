@@ -18,7 +18,7 @@ from eanet.metrics.evaluation import evaluate_model
 from eanet.models import create_model, load_model, save_model
 from eanet.report.evaluate import evaluate
 from eanet.report.report import Report, Training
-from eanet.training.run_directory import SETTINGS, RunDirectory
+from eanet.training.run_directory import RUN_CONFIG, RunDirectory
 from tests.support.reports import Reader
 
 PICTURES = {"confusion.png", "reliability.png", "samples.png"}
@@ -105,9 +105,9 @@ def test_images_of_other_data_that_are_not_for_training_are_asked_about(
 
 
 def test_a_run_of_another_machine_is_reported_on_what_there_is(run: Path) -> None:
-    config = yaml.safe_load((run / SETTINGS).read_text("utf-8"))
+    config = yaml.safe_load((run / RUN_CONFIG).read_text("utf-8"))
     config["settings"]["device"] = "cuda"
-    (run / SETTINGS).write_text(yaml.safe_dump(config), "utf-8")
+    (run / RUN_CONFIG).write_text(yaml.safe_dump(config), "utf-8")
     for calibrate in (False, True):
         assert evaluate(run, calibrate=calibrate).metrics["images"] == 6
     with pytest.raises(EanetError, match="no cuda device here; use --device cpu"):
@@ -199,7 +199,7 @@ def test_a_calibrated_run_predicts_what_its_report_tells(run: Path, photos: Path
 
 def test_the_temperature_is_that_of_the_validation_images(run: Path) -> None:
     model = load_model(run)
-    settings, _ = RunDirectory.open(run).read_settings()
+    settings = RunDirectory.open(run).read_config().settings
     held_out = open_source(settings.data).load(settings).validation
     assert held_out is not None
     answers = evaluate_model(model, held_out)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,16 +11,16 @@ import numpy as np
 from eanet.comparison.entries import Entry, group_by_settings
 from eanet.comparison.runs import Predictions, Run
 from eanet.config import TrainSettings
+from eanet.training.run_config import DataRecord, Environment, RunConfig
+from tests.support.settings import resolved
 
-CONFIG = {
-    "data": {
-        "name": "photos",
-        "classes": list("abcdef"),
-        "images": {"train": 900, "test": 200},
-        "fingerprint": "f",
-    },
-    "environment": {"processor": "some processor", "date": "2026-11-22T10:00:00"},
-}
+DATA = DataRecord(
+    name="photos",
+    classes=tuple("abcdef"),
+    images={"train": 900, "test": 200},
+    fingerprint="f",
+)
+ENVIRONMENT = Environment(processor="some processor", date="2026-11-22T10:00:00")
 
 
 def make_run(
@@ -46,8 +47,18 @@ def make_run(
         }
         for epoch in range(1, epochs + 1)
     ]
-    made = TrainSettings.resolve(model=model, seed=seed, epochs=epochs, **settings)
-    return Run(Path(f"runs/{model}-{seed}"), CONFIG, made, history, answers, 2**28)
+    config = RunConfig(
+        settings=TrainSettings(),
+        resolved=resolved(model=model, seed=seed, epochs=epochs, **settings),
+        data=DATA,
+        environment=ENVIRONMENT,
+    )
+    return Run(Path(f"runs/{model}-{seed}"), config, history, answers, 2**28)
+
+
+def with_config(run: Run, **changes: object) -> Run:
+    """The same run with other records in its configuration."""
+    return replace(run, config=run.config.model_copy(update=changes))
 
 
 def make_entries(accuracies: Sequence[float], seeds: int = 3, **settings: object) -> list[Entry]:

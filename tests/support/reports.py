@@ -9,10 +9,13 @@ from pathlib import Path
 
 import numpy as np
 
+from eanet.config import TrainSettings
 from eanet.data.imageset import ImageSet
 from eanet.metrics.evaluation import Evaluation
 from eanet.report.report import Report, Training
+from eanet.training.run_config import DataRecord, Environment, RunConfig
 from tests.support.pictures import history
+from tests.support.settings import resolved
 
 
 def make_report(
@@ -40,12 +43,12 @@ def make_report(
 
 def make_training(**environment: object) -> Training:
     """A run of three epochs."""
-    config = {
-        "settings": {"epochs": 3, "device": "auto", "flip": None, "tensorboard": False},
-        "resolved": {"device": "cpu", "threads": 2},
-        "data": {"name": "photos", "images": {"train": 1234, "test": 40}},
-        "environment": environment,
-    }
+    config = RunConfig(
+        settings=TrainSettings(epochs=3),
+        resolved=resolved(epochs=3, threads=2),
+        data=DataRecord(name="photos", images={"train": 1234, "test": 40}, fingerprint="f"),
+        environment=Environment(**environment),
+    )
     return Training(config, history(3))
 
 

@@ -8,12 +8,15 @@ from pathlib import Path
 import pytest
 from lightning_fabric import Fabric
 
-from eanet.config import ResolvedSettings, TrainSettings
+from eanet.config import TrainSettings
+from eanet.device import Machine
 from eanet.training import budget as budget_module
 from eanet.training.budget import Budget
-from eanet.training.engine import decide_compile
-from eanet.training.launch import launch, resume
+from eanet.training.launch import launch
+from eanet.training.plan import resolve_compile
+from eanet.training.resume import resume
 from eanet.training.state import State
+from tests.support.settings import resolved
 
 STEPS, VALIDATION_STEPS = 10, 4
 
@@ -33,10 +36,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 
 def budget(state: State, clock: Clock, minutes: float | None) -> Budget:
-    settings = ResolvedSettings.parse(
-        {"model": "vit", "recipe": "default", "image_size": 8, "batch_size": 4, "flip": False}
-        | {"learning_rate": 1e-3, "epochs": 20, "minutes": minutes}
-    )
+    settings = resolved(epochs=20, minutes=minutes)
     return Budget(settings, STEPS, VALIDATION_STEPS, state, Fabric(), clock.now)
 
 
@@ -127,9 +127,10 @@ def test_epochs_count_without_minutes(clock):
 
 
 def test_minutes_are_compiled_for_where_there_are_enough():
-    long = decide_compile(TrainSettings(minutes=30), "cpu", 0)
+    machine = Machine("cpu", has_bf16=False, has_compiler=True, threads=1)
+    long = resolve_compile(TrainSettings(minutes=30), 0, machine)
     assert long == (True, "30 minutes ahead, enough to pay for a minute of compiling")
-    assert not decide_compile(TrainSettings(minutes=29), "cpu", 1e20)[0]
+    assert not resolve_compile(TrainSettings(minutes=29), 1e20, machine)[0]
 
 
 def test_a_run_of_minutes_leaves_a_model_and_is_finished_when_resumed(tmp_path: Path):
@@ -140,7 +141,7 @@ def test_a_run_of_minutes_leaves_a_model_and_is_finished_when_resumed(tmp_path: 
     history = made.read_history()
     assert history
     assert (made.path / "model.safetensors").is_file()
-    assert made.read_settings()[1].minutes == 0.03
+    assert made.read_config().resolved.minutes == 0.03
     state = made.read_checkpoint()["progress"]
     assert 0 < state["prepared"] <= state["spent"]
     resume(made.path)

@@ -9,21 +9,31 @@ from PIL import Image
 
 from eanet import create_model
 from eanet.config import TrainSettings, recipes
+from eanet.data.registry import Default
 from eanet.data.source import open_source
 from eanet.data.statistics import ImageStatistics
 from eanet.models import weights
-from eanet.training.defaults import choose, decide, tell
-from eanet.training.launch import located
+from eanet.training.defaults import fill, for_own_images, recommend
+from eanet.training.messages import show_defaults
 
 
 def values(images: ImageStatistics, device: str = "cpu") -> dict[str, str | int]:
-    return {choice.setting: choice.value for choice in choose(images, device)}
+    return {default.setting: default.value for default in for_own_images(images, device)}
 
 
-@pytest.mark.parametrize("device", ["auto", "cpu"])
+def filled(
+    settings: TrainSettings, device: str = "cpu"
+) -> tuple[TrainSettings, tuple[Default, ...]]:
+    """The settings with what is recommended for their data, and the recommendations."""
+    source = open_source(settings.data)
+    defaults = recommend(settings, source.defaults or source.statistics(), device)
+    return fill(settings, defaults), defaults
+
+
+@pytest.mark.parametrize("device", ["cuda", "cpu"])
 def test_a_data_set_with_a_name_has_choices_that_do_not_depend_on_the_machine(device: str) -> None:
-    settings, choices = decide(TrainSettings(data="digits", device=device))
-    assert choices == open_source("digits").defaults
+    settings, defaults = filled(TrainSettings(data="digits"), device)
+    assert defaults == open_source("digits").defaults
     assert (settings.model, settings.recipe) == ("keras_eanet", "default")
 
 
@@ -36,13 +46,14 @@ def test_what_is_chosen_fits_together_and_is_reasoned(images: int, side: int, de
     assert chosen["recipe"] in recipes()
     create_model(str(chosen["model"]), num_classes=2, image_size=int(chosen["image_size"]))
     assert TrainSettings.resolve(**chosen)
-    assert all(len(choice.reason) > 10 for choice in choose(statistics, device))
+    assert all(len(default.reason) > 10 for default in for_own_images(statistics, device))
 
 
 def test_the_fewer_photographs_the_more_epochs() -> None:
     def epochs(images: int) -> int:
-        choices = choose(ImageStatistics(images, 2, 375), "cpu", scratch=True)
-        return int({choice.setting: choice.value for choice in choices}["epochs"])
+        statistics = ImageStatistics(images, 2, 375)
+        defaults = for_own_images(statistics, "cpu", from_scratch=True)
+        return int({default.setting: default.value for default in defaults}["epochs"])
 
     assert [epochs(n) for n in (10, 245, 1000, 5000, 10**6)] == [300, 300, 150, 70, 30]
 
@@ -74,11 +85,11 @@ def test_another_model_or_no_weights_mean_training_from_scratch(
     for name in ("a", "b"):
         (tmp_path / name).mkdir()
         Image.new("RGB", (90, 60)).save(tmp_path / name / "1.png")
-    settings, choices = decide(located(TrainSettings.resolve(data=str(tmp_path), **given)))
+    settings, defaults = filled(TrainSettings.resolve(data=str(tmp_path), **given))
     assert settings.recipe == recipe
     assert (settings.init is not None) == (recipe == "finetune")
-    assert all(getattr(settings, choice.setting) == choice.value for choice in choices)
-    tell(choices)
+    assert all(getattr(settings, setting) == value for setting, value, _ in defaults)
+    show_defaults(defaults)
     said = "as you named a model or recipe; otherwise pretrained weights"
     assert (said in capsys.readouterr().err) == (settings.init is None and "init" not in given)
 
@@ -90,16 +101,16 @@ def test_small_images_are_not_blown_up_nor_taken_for_photographs() -> None:
 
 
 def test_what_was_given_wins_and_is_not_commented_on(photos: Path, capsys) -> None:
-    settings, choices = decide(TrainSettings.resolve(data=str(photos), model="vit", epochs=3))
+    settings, defaults = filled(TrainSettings.resolve(data=str(photos), model="vit", epochs=3))
     assert (settings.model, settings.epochs) == ("vit", 3)
     assert (settings.image_size, settings.recipe) == (16, "default")
     assert settings.rotation == 0.03  # the recipe's
-    tell(choices)
+    show_defaults(defaults)
     told = capsys.readouterr().err.splitlines()
     assert [line.split("  ")[1] for line in told[1:]] == ["image size", "recipe", "flip"]
     assert told[1] == "  image size  16       about as large as the images"
-    assert decide(settings) == (settings, ())
-    tell([])
+    assert filled(settings) == (settings, ())
+    show_defaults([])
     assert capsys.readouterr().err == ""
 
 
@@ -110,9 +121,9 @@ def test_epochs_are_chosen_where_nothing_else_says_when_to_stop(
     for name in ("a", "b"):
         (tmp_path / name).mkdir()
         Image.new("RGB", (90, 60)).save(tmp_path / name / "1.png")
-    settings, choices = decide(TrainSettings.resolve(data=str(tmp_path), init="none", **limit))
+    settings, defaults = filled(TrainSettings.resolve(data=str(tmp_path), init="none", **limit))
     assert settings.init is None
-    assert "epochs" not in {choice.setting for choice in choices}
+    assert "epochs" not in {default.setting for default in defaults}
     assert settings.recipe == "photos"
     assert settings.cutmix == 1.0
     assert settings.minutes == limit.get("minutes")
@@ -121,6 +132,6 @@ def test_epochs_are_chosen_where_nothing_else_says_when_to_stop(
 
 
 def test_an_unset_setting_is_chosen_and_what_else_is_unset_stays_so() -> None:
-    settings, _ = decide(TrainSettings.resolve(data="digits", model="none", clip_norm="none"))
+    settings, _ = filled(TrainSettings.resolve(data="digits", model="none", clip_norm="none"))
     assert settings.model == "keras_eanet"
     assert settings.clip_norm is None

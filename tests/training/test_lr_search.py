@@ -12,11 +12,12 @@ from lightning_fabric import Fabric
 
 import eanet
 from eanet import EanetError
-from eanet.config import ResolvedSettings, TrainSettings
+from eanet.config import TrainSettings
 from eanet.plots.lr_search import plot_range_test
 from eanet.training import lr_search
 from eanet.training.launch import launch
 from eanet.training.lr_search import SEARCH, RangeTest, range_test
+from tests.support.settings import resolved
 
 RATES = np.geomspace(1e-6, 1, 200)
 
@@ -59,11 +60,7 @@ def test_the_search_ends_where_the_loss_diverges(
             return torch.tensor([2 - self.steps / 50 if self.steps <= falling else last, 0, 0, 1])
 
     monkeypatch.setattr(lr_search, "Updates", Falling)
-    settings = ResolvedSettings.parse(
-        {"model": "vit", "recipe": "default", "image_size": 8, "batch_size": 4}
-        | {"learning_rate": 1e-3, "flip": False}
-    )
-    found = range_test(settings, None, Fabric(accelerator="cpu"), torch.nn.Linear(1, 1))
+    found = range_test(resolved(), None, Fabric(accelerator="cpu"), torch.nn.Linear(1, 1))
     assert len(found.losses) == falling
     assert np.isfinite(found.losses).all()
 
@@ -100,10 +97,10 @@ def searched(tmp_path_factory: pytest.TempPathFactory) -> eanet.TrainingResult:
 def test_a_run_trains_with_what_was_found_and_keeps_the_search(searched) -> None:
     from eanet.training.run_directory import RunDirectory
 
-    given, resolved = RunDirectory.open(searched.path).read_settings()
+    config = RunDirectory.open(searched.path).read_config()
     found = RangeTest.read(searched.path / SEARCH)
-    assert given.learning_rate == "find"
-    assert resolved.learning_rate == found.suggestion
+    assert config.settings.learning_rate == "find"
+    assert config.resolved.learning_rate == found.suggestion
     assert 1e-4 < found.suggestion < 0.1
     assert searched.path / "learning_rate.png" in searched.files
     assert "loss by learning rate" in (searched.path / "report.html").read_text("utf-8")

@@ -12,6 +12,7 @@ from eanet import create_model
 from eanet.config import Recipe
 from eanet.training.muon import Muon
 from eanet.training.optimizer import create_optimizer, learning_rate, parameter_groups, set_step
+from tests.support.settings import resolved
 
 
 def test_only_weight_matrices_decay():
@@ -56,37 +57,37 @@ def test_muon_takes_the_matrices_of_the_blocks_and_the_convolutions(decay_all):
 
 
 def test_warm_up_then_cosine_to_zero():
-    recipe = Recipe(epochs=10, learning_rate=0.2, warmup_epochs=2)
-    rates = [learning_rate(recipe, t) for t in (0, 1, 2, 6, 10)]
+    settings = resolved(epochs=10, learning_rate=0.2, warmup_epochs=2)
+    rates = [learning_rate(settings, t) for t in (0, 1, 2, 6, 10)]
     assert rates == pytest.approx([0, 0.1, 0.2, 0.1, 0])
-    beyond = [learning_rate(recipe, 2 + t / 10) for t in range(81)]
+    beyond = [learning_rate(settings, 2 + t / 10) for t in range(81)]
     assert all(a >= b for a, b in pairwise(beyond))
 
 
 def test_constant_stays_after_the_warm_up():
-    recipe = Recipe(epochs=4, learning_rate=0.2, warmup_epochs=1, schedule="constant")
-    assert [learning_rate(recipe, t) for t in (0.5, 1, 4)] == pytest.approx([0.1, 0.2, 0.2])
+    settings = resolved(epochs=4, learning_rate=0.2, warmup_epochs=1, schedule="constant")
+    assert [learning_rate(settings, t) for t in (0.5, 1, 4)] == pytest.approx([0.1, 0.2, 0.2])
 
 
 def test_a_warm_up_as_long_as_the_training_is_no_division_by_zero():
-    recipe = Recipe(epochs=2, learning_rate=0.2, warmup_epochs=2)
-    assert math.isfinite(learning_rate(recipe, 2))
+    settings = resolved(epochs=2, learning_rate=0.2, warmup_epochs=2)
+    assert math.isfinite(learning_rate(settings, 2))
 
 
 @pytest.mark.parametrize("epsilon_hat", [False, True])
 def test_epsilon_stands_where_the_recipe_puts_it(epsilon_hat):
     """One parameter with a constant gradient of the size of epsilon, against the formulas."""
-    recipe = Recipe(
+    settings = resolved(
         learning_rate=0.5, schedule="constant", weight_decay=0, epsilon=1e-3,
         epsilon_hat=epsilon_hat,
     )  # fmt: skip
     model = torch.nn.Linear(1, 1, bias=False).double()
     with torch.no_grad():
         model.weight.fill_(1.0)
-    optimizer = create_optimizer(model, recipe)
+    optimizer = create_optimizer(model, settings)
     g, expected, m, v = 2e-3, 1.0, 0.0, 0.0
     for t in range(1, 5):
-        set_step(optimizer, recipe, t - 1, t)
+        set_step(optimizer, settings, t - 1, t)
         model.weight.grad = torch.full_like(model.weight, g)
         optimizer.step()
         m, v = 0.9 * m + 0.1 * g, 0.999 * v + 0.001 * g * g

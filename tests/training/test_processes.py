@@ -110,8 +110,8 @@ def test_where_one_of_two_is_told_to_stop_both_do_and_go_on_to_the_same_bits(tmp
     assert seen(cut) == seen(whole), "no step was done twice"
     first, second = (load_file(path / "run" / "model.safetensors") for path in (whole, cut))
     assert all(torch.equal(first[name], second[name]) for name in first)
-    settings, resolved = RunDirectory(whole / "run").read_settings()
-    held_out = open_source(settings.data).load(resolved).validation
+    resolved = RunDirectory(whole / "run").read_config().resolved
+    held_out = open_source(resolved.data).load(resolved).validation
     kept = evaluate_model(
         load_model(whole / "run"), held_out, label_smoothing=resolved.label_smoothing
     )

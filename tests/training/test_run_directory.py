@@ -11,10 +11,12 @@ import torch
 import yaml
 
 from eanet import EanetError
-from eanet.config import ResolvedSettings, TrainSettings
+from eanet.config import TrainSettings
 from eanet.data.imageset import ImageSet
 from eanet.data.splits import Dataset
-from eanet.training.run_directory import CHECKPOINT, SETTINGS, RunDirectory
+from eanet.training.run_config import DataRecord, Environment, ModelRecord, RunConfig
+from eanet.training.run_directory import CHECKPOINT, RUN_CONFIG, RunDirectory
+from tests.support.settings import resolved
 
 
 def dataset(grey: int = 0) -> Dataset:
@@ -22,54 +24,88 @@ def dataset(grey: int = 0) -> Dataset:
     return Dataset("greys", images, None, images.subset([0]))
 
 
-def resolved(**given: object) -> ResolvedSettings:
-    made = {"model": "vit", "recipe": "own.yaml", "image_size": 8, "batch_size": 4, "flip": False}
-    return ResolvedSettings.parse({"learning_rate": 1e-3, **made, **given})
+def config(
+    settings: TrainSettings | None = None, images: Dataset | None = None, **given: object
+) -> RunConfig:
+    return RunConfig(
+        settings=settings or TrainSettings(),
+        resolved=resolved(**given),
+        data=DataRecord.of(images or dataset()),
+        environment=Environment.here("cpu"),
+    )
 
 
 def test_a_second_run_gets_a_number_and_the_first_is_left_alone(tmp_path):
-    settings = resolved(output=tmp_path / "deep", name="x")
-    paths = [RunDirectory.create(settings, "digits").path.name for _ in range(3)]
+    paths = [RunDirectory.create(tmp_path / "deep", "x").path.name for _ in range(3)]
     assert paths == ["x", "x-2", "x-3"]
-
-
-def test_the_name_follows_data_and_model(tmp_path):
-    for data in ("digits", "photos"):
-        run = RunDirectory.create(resolved(output=tmp_path), data)
-        assert run.path.name == f"{data}-vit"
-
-
-def test_settings_of_the_model_stand_in_the_name(tmp_path):
-    settings = resolved(output=tmp_path, model="vit:depth=2,heads=4")
-    assert RunDirectory.create(settings, "digits").path.name == "digits-vit-depth=2-heads=4"
 
 
 def test_a_file_in_the_way_is_named(tmp_path):
     (tmp_path / "runs").write_text("a file")
     with pytest.raises(EanetError, match="cannot make"):
-        RunDirectory.create(resolved(output=tmp_path / "runs"), "digits")
+        RunDirectory.create(tmp_path / "runs", "x")
 
 
-def test_settings_come_back_as_given_and_as_resolved(tmp_path):
+def test_the_configuration_comes_back_and_holds_only_the_choices_that_were_made(tmp_path):
     run = RunDirectory(tmp_path)
     settings = TrainSettings.resolve(data="photos", epochs=3, data_dir="/somewhere", ema=0.9)
-    chosen = resolved(**settings.given(), batch_size=16, device="cpu")
-    run.write_settings(settings, chosen, dataset())
-    assert run.read_settings() == (settings, chosen)
-    content = yaml.safe_load((tmp_path / SETTINGS).read_text("utf-8"))
-    names = {"model", "recipe", "image_size", "flip", "batch_size", "device"}
-    assert content["resolved"] == {name: getattr(chosen, name) for name in names}
+    model = ModelRecord(sha256="ab" * 32)
+    written = config(settings, **settings.given()).model_copy(update={"teacher": model})
+    run.write_config(written)
+    assert run.read_config() == written
+    content = yaml.safe_load((tmp_path / RUN_CONFIG).read_text("utf-8"))
+    names = {"model", "recipe", "image_size", "name", "flip", "batch_size"}
+    names |= {"device", "precision", "compile", "threads"}
+    assert content["resolved"] == {name: getattr(written.resolved, name) for name in names}
+    assert content["settings"] == settings.model_dump(mode="json")
     assert content["data"]["classes"] == ["a", "ß"]
     assert content["data"]["images"] == {"train": 4, "test": 1}
+    assert content["teacher"] == {"sha256": "ab" * 32}
+    assert "init" not in content
     environment = content["environment"]
     assert environment["torch"] == torch.__version__
     assert environment["processor"]
+    assert environment["kernels"]
     assert abs((datetime.now(UTC) - datetime.fromisoformat(environment["date"])).seconds) < 60
+
+
+def test_the_configuration_of_an_earlier_version_is_read(tmp_path):
+    """It left the name open, may say less, and says more than is known here."""
+    run = RunDirectory(tmp_path / "digits-vit")
+    run.path.mkdir()
+    run.write_config(config())
+    file = run.path / RUN_CONFIG
+    content = yaml.safe_load(file.read_text("utf-8"))
+    del content["environment"], content["data"]["images"], content["resolved"]["name"]
+    content["data"]["colours"] = 3
+    file.write_text(yaml.safe_dump(content), "utf-8")
+    found = run.read_config()
+    assert found.resolved == resolved(name="digits-vit")
+    assert (found.data.images, found.environment) == ({}, Environment())
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"data": {"name": "x"}}, "was not written by eanet, or has been changed"),
+        ({"settings": "none"}, "was not written by eanet, or has been changed"),
+        ({"settings": {"epochs": -1}}, "config.yaml: epochs=-1: should be greater than"),
+        ({"settings": {"epoch": 1}}, "config.yaml: unknown setting 'epoch'"),
+    ],
+)
+def test_a_changed_configuration_is_refused_in_one_line(tmp_path, change, message):
+    run = RunDirectory(tmp_path)
+    run.write_config(config())
+    content = yaml.safe_load((tmp_path / RUN_CONFIG).read_text("utf-8"))
+    (tmp_path / RUN_CONFIG).write_text(yaml.safe_dump(content | change), "utf-8")
+    with pytest.raises(EanetError, match=message) as error:
+        run.read_config()
+    assert "\n" not in str(error.value)
 
 
 def test_other_images_are_noticed(tmp_path):
     run = RunDirectory(tmp_path)
-    run.write_settings(TrainSettings(), resolved(), dataset())
+    run.write_config(config())
     run.check_data(dataset())
     with pytest.raises(
         EanetError, match=f"no longer those that {tmp_path} was trained on; start a new run"

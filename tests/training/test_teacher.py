@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import signal
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,9 @@ from torch import Tensor, nn
 
 from eanet import EanetError, create_model, load_model, save_model
 from eanet.config import Recipe, TrainSettings
-from eanet.training.launch import launch, resume
+from eanet.training.launch import launch
+from eanet.training.pretrained import Pretrained
+from eanet.training.resume import resume
 from eanet.training.run_directory import RunDirectory
 from eanet.training.step import TrainingStep
 from eanet.training.teacher import Teacher
@@ -40,6 +43,10 @@ def pixels(count: int = 6, size: int = 16) -> Tensor:
     return torch.randint(0, 256, (count, 3, size, size), dtype=torch.uint8, generator=generator)
 
 
+def teacher_of(where: Path, classes: Sequence[str]) -> Teacher:
+    return Teacher(Pretrained.load(where), classes)
+
+
 def step_of(teacher: nn.Module | None, **settings: object) -> TrainingStep:
     torch.manual_seed(0)
     model = nn.Sequential(nn.Flatten(), nn.BatchNorm1d(768), nn.Linear(768, 3))
@@ -51,12 +58,12 @@ def step_of(teacher: nn.Module | None, **settings: object) -> TrainingStep:
 
 def test_it_gives_the_probabilities_of_the_runs_classes_in_their_order(trained: Path) -> None:
     logits = load_model(trained)(pixels())
-    teacher = Teacher(trained, ("red", "blue"))
+    teacher = teacher_of(trained, ("red", "blue"))
     torch.testing.assert_close(teacher(pixels()), logits[:, [2, 0]].softmax(1))
 
 
 def test_it_stays_as_it_was_trained(trained: Path) -> None:
-    teacher = Teacher(trained, CLASSES).train()
+    teacher = teacher_of(trained, CLASSES).train()
     assert not any(module.training for module in teacher.modules())
     answers = teacher(pixels())
     assert not answers.requires_grad
@@ -69,24 +76,24 @@ def test_images_of_another_size_are_scaled_to_its_own(trained: Path) -> None:
         [ramp.expand(32, 32), ramp.view(-1, 1).expand(32, 32), ramp.flip(0).expand(32, 32)]
     )
     large = large.unsqueeze(0)  # (1, 3, 32, 32)
-    teacher = Teacher(trained, CLASSES)
+    teacher = teacher_of(trained, CLASSES)
     torch.testing.assert_close(teacher(large), teacher(F.avg_pool2d(large, 2)), atol=0.02, rtol=0)
     assert not torch.allclose(teacher(large), teacher(large[..., 8:24, 8:24]), atol=0.1)
 
 
 def test_what_cannot_teach_is_refused(trained: Path, tmp_path: Path) -> None:
     with pytest.raises(EanetError, match=r"lacks 1 of these 2 classes, such as cat; it knows 4"):
-        Teacher(trained, ("red", "cat"))
+        teacher_of(trained, ("red", "cat"))
     save_model(create_model(MODEL, classes=CLASSES, image_size=16, in_channels=1), tmp_path)
     with pytest.raises(EanetError, match="takes 1-channel images, not RGB"):
-        Teacher(tmp_path, CLASSES)
+        Pretrained.load(tmp_path)
 
 
 # The step
 
 
 def test_the_loss_is_shared_by_labels_and_teacher(trained: Path) -> None:
-    teacher, labels, draws = Teacher(trained, CLASSES[:3]), torch.arange(6) % 3, neutral_draws(6)
+    teacher, labels, draws = teacher_of(trained, CLASSES[:3]), torch.arange(6) % 3, neutral_draws(6)
     step = step_of(teacher, teacher_share=0.25, label_smoothing=0.1)
     loss, sums = step(pixels(), labels, draws)
     logits = step_of(None).model(pixels().float())
@@ -112,7 +119,7 @@ def test_it_is_shown_the_mixtures_that_the_model_is_shown() -> None:
 
 
 def test_gradients_reach_the_model_alone(trained: Path) -> None:
-    teacher = Teacher(trained, CLASSES[:3])
+    teacher = teacher_of(trained, CLASSES[:3])
     before = {name: value.clone() for name, value in teacher.state_dict().items()}
     step = step_of(teacher, teacher_share=1.0).train()
     step(pixels(), torch.arange(6) % 3, neutral_draws(6))[0].backward()
@@ -124,7 +131,7 @@ def test_gradients_reach_the_model_alone(trained: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.skipif(shutil.which("c++") is None, reason="torch.compile needs a C++ compiler")
 def test_a_step_with_a_teacher_compiles_into_one_graph_that_does_the_same(trained: Path) -> None:
-    step = step_of(Teacher(trained, CLASSES[:3]), mixup=0.2)
+    step = step_of(teacher_of(trained, CLASSES[:3]), mixup=0.2)
     generator = torch.Generator().manual_seed(0)
     arguments = pixels(28), torch.arange(28) % 3, step.augmentation.draw(28, generator)
     expected = step(*arguments)
@@ -159,7 +166,10 @@ def test_a_model_learns_what_its_teacher_says_and_not_the_labels(
     images = torch.stack(
         [torch.from_numpy(np.array(Image.open(f))).permute(2, 0, 1) for f in files]
     )
-    said, meant = load_model(taught.path)(images).softmax(1), Teacher(trained, CLASSES[:3])(images)
+    said, meant = (
+        load_model(taught.path)(images).softmax(1),
+        teacher_of(trained, CLASSES[:3])(images),
+    )
     labels = F.one_hot(torch.arange(36) // 12, 3)
     assert (said - meant).abs().mean() < 0.1
     assert (said - labels).abs().mean() > 0.3

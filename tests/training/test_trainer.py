@@ -25,8 +25,9 @@ from eanet.models import ModelConfig, load_model, registry
 from eanet.models.family import eanet
 from eanet.training import trainer as trainer_module
 from eanet.training import updates as updates_module
-from eanet.training.launch import launch, resume
-from eanet.training.run_directory import SETTINGS, RunDirectory
+from eanet.training.launch import launch
+from eanet.training.resume import resume
+from eanet.training.run_directory import RUN_CONFIG, RunDirectory
 from eanet.training.trainer import Trainer
 
 
@@ -103,7 +104,7 @@ def test_the_same_settings_give_the_same_run(plain, tmp_path):
 def test_another_seed_gives_another_run_on_the_same_test_images(plain, tmp_path):
     other = launch(settings(tmp_path, dropout=0.1, ema=0.9, flip=True, seed=1))
     assert other.read_history()[0]["train_loss"] != plain.read_history()[0]["train_loss"]
-    assert other.read_config()["data"] == plain.read_config()["data"]
+    assert other.read_config().data == plain.read_config().data
 
 
 @pytest.mark.parametrize("stop_after", [3, 11, 12])
@@ -198,9 +199,9 @@ def test_resuming_a_finished_run_changes_nothing(plain, tmp_path):
 
 def test_a_run_of_another_machine_goes_on_where_it_is_told_to(plain, tmp_path):
     run = Path(shutil.copytree(plain.path, tmp_path / "run"))
-    config = yaml.safe_load((run / SETTINGS).read_text("utf-8"))
+    config = yaml.safe_load((run / RUN_CONFIG).read_text("utf-8"))
     config["resolved"]["device"] = "cuda"
-    (run / SETTINGS).write_text(yaml.safe_dump(config), "utf-8")
+    (run / RUN_CONFIG).write_text(yaml.safe_dump(config), "utf-8")
     with pytest.raises(EanetError, match="no cuda device here; use --device cpu"):
         resume(run)
     assert resume(run, device="cpu").read_history() == plain.read_history()
@@ -361,7 +362,7 @@ def test_the_average_is_what_is_validated_and_kept(plain):
     assert any(differs)
     average = {n.removeprefix("module."): t for n, t in state["average"].items()}
     assert all(torch.equal(tensor, average[name]) for name, tensor in weights(plain).items())
-    _, own = plain.read_settings()
+    own = plain.read_config().resolved
     images = open_source(own.data).load(own).validation
     found = evaluate_model(load_model(plain.path), images, label_smoothing=own.label_smoothing)
     best = plain.read_history()[state["progress"]["best_epoch"] - 1]
@@ -402,7 +403,7 @@ def test_tensorboard_that_is_not_installed_says_how_to_get_it(tmp_path, monkeypa
 
 def test_small_sets_get_small_batches_and_digits_are_not_mirrored(tmp_path):
     run = launch(settings(tmp_path, epochs=1, batch_size=None, recipe="default"))
-    _, resolved = run.read_settings()
+    resolved = run.read_config().resolved
     assert resolved.batch_size == 64
     assert resolved.flip is False
     assert (resolved.device, resolved.precision, resolved.compile) == ("cpu", "fp32", "off")
@@ -410,8 +411,8 @@ def test_small_sets_get_small_batches_and_digits_are_not_mirrored(tmp_path):
 
 def test_a_batch_is_no_larger_than_the_set(tmp_path, capsys):
     run = launch(settings(tmp_path, epochs=1, batch_size=5000))
-    count = run.read_config()["data"]["images"]["train"]
-    assert run.read_settings()[1].batch_size == count < 5000
+    count = run.read_config().data.images["train"]
+    assert run.read_config().resolved.batch_size == count < 5000
     assert f"batch size {count}\n" in capsys.readouterr().err
 
 

@@ -9,11 +9,11 @@ import pytest
 import torch
 from lightning_fabric import Fabric
 
-from eanet.config import ResolvedSettings
 from eanet.data.imageset import ImageSet
 from eanet.models import create_model
 from eanet.training import updates as module
 from eanet.training.updates import Updates
+from tests.support.settings import resolved
 
 IMAGES = ImageSet(
     np.random.default_rng(0).integers(256, size=(64, 8, 8, 3), dtype=np.uint8),
@@ -25,10 +25,7 @@ STEPS = list(product((0, 1), repeat=2))
 
 def drawn(monkeypatch: pytest.MonkeyPatch, seed: int) -> list[dict[str, torch.Tensor]]:
     """Images, draws of the augmentation and dropout of the first steps of two epochs."""
-    settings = ResolvedSettings.parse(
-        {"model": "vit", "recipe": "default", "image_size": 8, "batch_size": 32, "flip": True}
-        | {"learning_rate": 1e-3, "seed": seed, "compile": "off", "precision": "fp32"}
-    )
+    settings = resolved(batch_size=32, flip=True, seed=seed)
     model = create_model("vit:depth=1,dim=16", classes=("a", "b"), image_size=8)
     updates, take, found = (
         Updates(model, settings, IMAGES, Fabric(accelerator="cpu")),

@@ -33,7 +33,7 @@ from eanet.models import Classifier, create_model, models
 from eanet.models.operations import multiply_adds
 from eanet.models.registry import parse_model_name
 from eanet.process import in_own_process
-from eanet.training.engine import create_fabric
+from eanet.training.engine import configure_process, create_fabric
 from eanet.training.optimizer import set_step
 from eanet.training.updates import Updates
 
@@ -115,6 +115,7 @@ def prepare(name: str, settings: BenchmarkSettings) -> Workload:
             "name": name,
         }
     )
+    configure_process(run.threads)
     fabric = create_fabric(run)
     torch.manual_seed(0)
     _, own = parse_model_name(name)

@@ -31,19 +31,17 @@ def resolve_benchmark(settings: BenchmarkSettings, *, single_layers: bool) -> Be
     Raises:
         EanetError: the requested device or compiler is not available.
     """
-    import torch
+    from eanet.device import Machine  # here, so that `eanet --help` need not wait for torch
+    from eanet.training.plan import resolve_compile, resolve_precision
 
-    from eanet.device import resolve_device  # here, so that `eanet --help` need not wait for torch
-    from eanet.training.engine import decide_compile, resolve_precision
-
-    device = resolve_device(settings.device)
+    machine = Machine.here(settings.device)
     ahead = 0.0 if single_layers else float("inf")  # operations: models are always worth compiling
-    compiled, _ = decide_compile(TrainSettings(compile=settings.compile), device, ahead)
+    compiled, _ = resolve_compile(TrainSettings(compile=settings.compile), ahead, machine)
     return settings.model_copy(
         update={
-            "device": device,
-            "precision": resolve_precision(settings.precision, device),
+            "device": machine.device,
+            "precision": resolve_precision(settings.precision, machine),
             "compile": "on" if compiled else "off",
-            "threads": settings.threads or torch.get_num_threads(),
+            "threads": settings.threads or machine.threads,
         }
     )

@@ -29,7 +29,7 @@ from eanet.files import check_writable, write_json
 from eanet.memory import peak_memory, reset_peak_memory
 from eanet.models import ExternalAttention, SelfAttention
 from eanet.process import in_own_process
-from eanet.training.engine import create_fabric
+from eanet.training.engine import configure_process, create_fabric
 
 TOKENS = tuple(64 * 2**n for n in range(9))  # 64 to 16,384
 # The layers of `keras_eanet` and `vit`, by their width.
@@ -123,6 +123,7 @@ def _measure_layer(
 def measure_tokens(layer: str, tokens: int, settings: BenchmarkSettings) -> TokenFigures:
     """Measure one point in this process, which must not have done other work."""
     machine = settings.model_dump(include={"device", "precision", "threads"})
+    configure_process(settings.threads)
     fabric = create_fabric(TrainSettings(**machine))
     torch.manual_seed(0)
     attention = LAYERS[layer](settings.dim).to(fabric.device)

@@ -68,14 +68,17 @@ def _list() -> None:
 def _inspect(options: argparse.Namespace) -> None:
     from eanet.data.overview import Overview
     from eanet.data.source import open_source
-    from eanet.training.defaults import decide
+    from eanet.device import resolve_device
+    from eanet.training.defaults import fill, recommend
 
     source = open_source(options.data)
     if options.output:
         check_writable(options.output)
         source.check_outside(options.output)
     given = {n: value for n in OPTIONS if (value := getattr(options, n)) is not None}
-    settings, _ = decide(TrainSettings.resolve(data=options.data, **given))
+    asked = TrainSettings.resolve(data=options.data, **given)
+    images = source.defaults or source.statistics()
+    settings = fill(asked, recommend(asked, images, resolve_device(asked.device)))
     splits = source.load_splits(settings)
     for note in splits.notes:
         notice(note)

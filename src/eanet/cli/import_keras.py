@@ -42,11 +42,11 @@ def run(options: argparse.Namespace) -> None:
     from eanet.config import read_text
     from eanet.models import save_model
     from eanet.models.keras_import import import_keras
-    from eanet.training.run_directory import SETTINGS
+    from eanet.training.run_directory import RUN_CONFIG
 
     stem = options.file.name.removesuffix(".keras").removesuffix(".weights.h5")
     folder = options.output or Path("runs") / stem
-    if (folder / SETTINGS).is_file():
+    if (folder / RUN_CONFIG).is_file():
         raise EanetError(f"{folder} holds a run; name another folder with --output")
     classes = read_text(options.classes).split("\n") if options.classes else None
     model = import_keras(

@@ -152,11 +152,11 @@ def _means_images(argument: str) -> bool:
     from eanet.data.archive import is_archive
     from eanet.data.layout import is_image, list_images
     from eanet.models.weights import WEIGHTS_FILE
-    from eanet.training.run_directory import SETTINGS
+    from eanet.training.run_directory import RUN_CONFIG
 
     path = user_path(argument)
     if argument and path.is_dir():
-        is_run = any((path / name).is_file() for name in (WEIGHTS_FILE, SETTINGS))
+        is_run = any((path / name).is_file() for name in (WEIGHTS_FILE, RUN_CONFIG))
         return not is_run and bool(list_images(path))
     is_pattern = not path.exists() and any(sign in argument for sign in "*?[")
     return argument == "-" or is_image(path) or is_archive(path) or is_pattern

@@ -33,12 +33,12 @@ def add(commands: Commands) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Run the command."""
-    from eanet.api import MACHINE, resume, train
+    from eanet.api import RESUME_SETTINGS, resume, train
 
     settings = given(options, TrainSettings)
     if options.resume is None:
         result = train(**settings)
-    elif other := [name for name in settings if name not in MACHINE]:
+    elif other := [name for name in settings if name not in RESUME_SETTINGS]:
         raise WrongArgumentError(
             f"--resume uses the run's own settings; leave out {', '.join(other)}"
         )

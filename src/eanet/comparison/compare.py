@@ -127,7 +127,7 @@ def _default_folder(names: Sequence[str]) -> Path:
 
 
 def _write(entries: Sequence[Entry], folder: Path) -> Comparison:
-    data = next(run.config["data"]["name"] for entry in entries for run in entry.runs)
+    data = next(run.config.data.name for entry in entries for run in entry.runs)
     title = f"{' and '.join(e.name for e in entries) if len(entries) < 3 else 'Models'} on {data}"
     pictures = [plot_parameters(entries, folder / "parameters.png", title=title)]
     if has_curves(entries):

@@ -14,7 +14,6 @@ from eanet.comparison.runs import Run
 from eanet.comparison.statistics import Difference, difference
 from eanet.comparison.training import Failure
 from eanet.errors import EanetError
-from eanet.training.run_directory import MODELS
 
 # Settings specific to one run, or irrelevant to training; data are compared by fingerprint.
 NOT_CONDITIONS = {"model", "seed", "output", "name", "data", "data_dir", "tensorboard"}
@@ -138,12 +137,12 @@ def _group_key(run: Run) -> tuple[str, dict[str, Any]]:
 
 def _conditions_of(run: Run) -> dict[str, Any]:
     """Return everything that runs should have in common to be comparable."""
-    environment = run.config.get("environment", {})
-    machine = {key: environment.get(key) for key in ("processor", "gpu", "eanet", "torch")}
+    environment = run.config.environment
+    machine = {key: getattr(environment, key) for key in ("processor", "gpu", "eanet", "torch")}
     settings = run.settings.model_dump(mode="json", exclude=NOT_CONDITIONS)
     # By hash, since another path may hold the same model, and the same path another model.
-    models = {name: run.config.get(name, {}).get("sha256", "")[:8] or None for name in MODELS}
-    return settings | models | machine | {"images": run.config["data"]["fingerprint"]}
+    models = {name: m and m.sha256[:8] for name, m in run.config.models.items()}
+    return settings | models | machine | {"images": run.config.data.fingerprint}
 
 
 def differing_conditions(entries: Iterable[Entry]) -> dict[str, list[str]]:

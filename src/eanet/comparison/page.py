@@ -44,9 +44,9 @@ def write_page(entries: Sequence[Entry], path: Path, *, title: str) -> Path:
 
 def _subtitle(entries: Sequence[Entry]) -> str:
     run = _runs_of(entries)[0]
-    classes = run.config["data"]["classes"]
+    classes = run.config.data.classes
     what = f"{len(run.predictions.correct[1]):,} test images of {len(classes):,} classes"
-    return subtitle(what, run.config.get("environment", {}))
+    return subtitle(what, run.config.environment.recorded())
 
 
 def _result(entries: Sequence[Entry]) -> str:
@@ -114,15 +114,16 @@ def _conditions(entries: Sequence[Entry]) -> Iterator[tuple[str, Any]]:
     """Yield what all runs have in common."""
     runs, differ = _runs_of(entries), differing_conditions(entries)
     if "images" not in differ:
-        for split, count in runs[0].config["data"].get("images", {}).items():
+        for split, count in runs[0].config.data.images.items():
             yield f"{split} images", f"{count:,}"
     for name, value in runs[0].settings.model_dump(mode="json", exclude=NOT_CONDITIONS).items():
         if name not in differ:
             yield name.replace("_", " "), value
-    machines = [run.config.get("environment", {}) for run in runs]
+    machines = [run.config.environment for run in runs]
     for name in ("eanet", "torch", "python", "processor", "gpu", "cores", "platform"):
-        if len({machine.get(name) for machine in machines}) == 1 and name in machines[0]:
-            yield name, machines[0][name]
+        values = {getattr(machine, name) for machine in machines}
+        if len(values) == 1 and values != {None}:
+            yield name, values.pop()
 
 
 def _runs_of(entries: Sequence[Entry]) -> list[Run]:

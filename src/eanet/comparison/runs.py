@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from eanet.config import TrainSettings
+from eanet.config import ResolvedSettings
 from eanet.data.source import open_source
 from eanet.device import device_or_other
 from eanet.errors import EanetError
@@ -22,7 +22,8 @@ from eanet.files import write_json
 from eanet.metrics.evaluation import Evaluation, evaluate_model
 from eanet.models import load_model
 from eanet.models.operations import multiply_adds
-from eanet.training.run_directory import SETTINGS, RunDirectory
+from eanet.training.run_config import RunConfig
+from eanet.training.run_directory import RUN_CONFIG, RunDirectory
 
 PREDICTIONS = "answers.json"
 TOP = (1, 5)
@@ -87,16 +88,14 @@ class Run:
 
     Attributes:
         path: its directory.
-        config: as in ``config.yaml``.
-        settings: with every automatic choice made.
+        config: the contents of its ``config.yaml``.
         history: one row per epoch.
         predictions: on the test images.
         peak_memory: of the training process, in bytes; None if it was not measured.
     """
 
     path: Path
-    config: Mapping[str, Any]
-    settings: TrainSettings
+    config: RunConfig
     history: Sequence[Mapping[str, float]]
     predictions: Predictions
     peak_memory: int | None
@@ -109,17 +108,22 @@ class Run:
             EanetError: there is no run, it is not finished, or its images have changed since.
         """
         run = RunDirectory.open(path)
-        settings, history = run.read_settings()[1], run.read_history()
-        if not (_is_finished(run, settings, history) and (path / "metrics.json").is_file()):
+        config, history = run.read_config(), run.read_history()
+        if not (_is_finished(run, config.resolved, history) and (path / "metrics.json").is_file()):
             command = f"eanet train --resume {shlex.quote(str(path))}"
             raise EanetError(f"{path} is not finished; resume with: {command}")
         predictions = Predictions.read(path) or _evaluate(run)
-        return cls(path, run.read_config(), settings, history, predictions, read_peak_memory(path))
+        return cls(path, config, history, predictions, read_peak_memory(path))
+
+    @property
+    def settings(self) -> ResolvedSettings:
+        """Settings of the run, with every choice made."""
+        return self.config.resolved
 
     @property
     def model(self) -> str:
         """Name of the architecture, with its settings."""
-        return str(self.settings.model)
+        return self.settings.model
 
     @property
     def top1(self) -> float:
@@ -144,10 +148,10 @@ class Run:
 
 def is_run(path: Path) -> bool:
     """Whether ``path`` is a run directory."""
-    return (path / SETTINGS).is_file()
+    return (path / RUN_CONFIG).is_file()
 
 
-def _is_finished(run: RunDirectory, settings: TrainSettings, history: Sequence[Any]) -> bool:
+def _is_finished(run: RunDirectory, settings: ResolvedSettings, history: Sequence[Any]) -> bool:
     if settings.minutes is None and settings.patience is None:
         return len(history) >= settings.epochs
     state = run.read_checkpoint()  # may be deleted to save space once the run is finished
@@ -155,11 +159,11 @@ def _is_finished(run: RunDirectory, settings: TrainSettings, history: Sequence[A
 
 
 def _evaluate(run: RunDirectory) -> Predictions:
-    asked, settings = run.read_settings()
-    dataset = open_source(settings.data).load(settings)
+    config = run.read_config()
+    dataset = open_source(config.resolved.data).load(config.resolved)
     run.check_data(dataset)
     evaluation = evaluate_model(
-        load_model(run.path), dataset.test, device=device_or_other(asked.device)
+        load_model(run.path), dataset.test, device=device_or_other(config.settings.device)
     )
     return Predictions.of(run.path, dataset.test.fingerprint(), evaluation)
 

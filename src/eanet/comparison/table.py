@@ -39,7 +39,7 @@ def _cells(entry: Entry) -> dict[str, str]:
     }
     if memory is not None:
         cells["memory, MiB"] = short(memory / 2**20)
-    if entry.runs[0].config["data"]["classes"][5:]:
+    if entry.runs[0].config.data.classes[5:]:
         cells["top-5, %"] = _accuracy(entry, "top5")
     if gain is not None:
         cells["difference"] = signed(gain.mean)

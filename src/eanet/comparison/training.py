@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -17,19 +17,22 @@ from eanet.comparison.settings import PER_RUN
 from eanet.config import TrainSettings, parse_yaml, read_text
 from eanet.console import notice
 from eanet.data.imageset import ImageSet
-from eanet.data.source import open_source
 from eanet.data.splits import Dataset
-from eanet.device import resolve_device
+from eanet.device import Machine
 from eanet.errors import EanetError, WrongArgumentError, describe
 from eanet.files import check_writable, lock_folder, replacing
 from eanet.memory import peak_memory
 from eanet.metrics.evaluation import Evaluation
-from eanet.models.weights import model_digest
 from eanet.process import in_own_process
-from eanet.training.defaults import decide, tell
-from eanet.training.engine import decide_compile, training_operations
-from eanet.training.launch import find_teacher, fresh_model, launch, located, resume
-from eanet.training.run_directory import RunDirectory, data_fingerprint
+from eanet.training.defaults import fill, recommend
+from eanet.training.engine import compute_environment, configure_process, training_operations
+from eanet.training.launch import launch
+from eanet.training.messages import show_defaults
+from eanet.training.plan import plan, resolve_compile
+from eanet.training.prepare import Inputs, initial_model, open_inputs
+from eanet.training.resume import resume
+from eanet.training.run_config import data_fingerprint
+from eanet.training.run_directory import RunDirectory
 from eanet.training.teacher import Teacher
 
 CONDITIONS = "comparison.yaml"
@@ -84,13 +87,18 @@ def train_all(
             f"leave out {', '.join(own)}: a comparison trains each model from random weights, "
             "with seeds 0, 1, ..."
         )
-    settings, choices = decide(located(TrainSettings.resolve(**given, model=models[0])))
-    tell(choices)
-    source = open_source(settings.data)
-    folder = output or Path("runs") / f"compare-{source.name}-{Path(str(settings.recipe)).stem}"
-    source.check_outside(folder)
-    check_writable(folder)
-    settings = _agree(folder, settings, models)
+    asked = TrainSettings.resolve(**given, model=models[0])
+    with compute_environment(asked):  # since models are built to count their operations
+        inputs = open_inputs(asked)
+        machine, source = Machine.here(asked.device), inputs.source
+        images = source.defaults or source.statistics()
+        defaults = recommend(inputs.settings, images, machine.device)
+        show_defaults(defaults)
+        settings = fill(inputs.settings, defaults)
+        folder = output or Path("runs") / f"compare-{source.name}-{Path(str(settings.recipe)).stem}"
+        source.check_outside(folder)
+        check_writable(folder)
+        settings = _agree(folder, replace(inputs, settings=settings), models, machine)
     with lock_folder(folder):
         runs, failures = _train_each(models, seeds, folder, evaluate, settings)
     return runs, failures, folder
@@ -136,6 +144,7 @@ def train_and_evaluate(settings: TrainSettings, evaluate: Evaluate) -> None:
     """
     assert settings.name is not None
     path = settings.output / settings.name
+    configure_process(settings.threads)
     try:
         if is_run(path):
             resume(path)
@@ -144,7 +153,7 @@ def train_and_evaluate(settings: TrainSettings, evaluate: Evaluate) -> None:
             launch(settings)
     finally:
         if is_run(path):
-            device = RunDirectory(path).read_settings()[1].device
+            device = RunDirectory(path).read_config().resolved.device
             write_peak_memory(path, peak_memory(torch.device(device)))
     evaluated = evaluate(path)
     Predictions.of(path, evaluated.images.fingerprint(), evaluated.evaluation).write(path)
@@ -164,14 +173,15 @@ def _clear(path: Path) -> None:
                 ) from error
 
 
-def _agree(folder: Path, settings: TrainSettings, models: Sequence[str]) -> TrainSettings:
+def _agree(folder: Path, inputs: Inputs, models: Sequence[str], machine: Machine) -> TrainSettings:
     """Return the settings of all runs, after checking that each can start and fits the folder."""
-    dataset = open_source(settings.data).load(settings)
-    teacher = find_teacher(settings, dataset)
+    settings, trained = inputs.settings, inputs.teacher
+    dataset = inputs.source.load(settings)
+    teacher = Teacher.of(trained, dataset.train.classes)
     fingerprint = data_fingerprint(dataset)
-    digest = None if settings.teacher is None else model_digest(settings.teacher)
+    digest = None if trained is None else trained.digest
     shared = settings.model_dump(mode="json", exclude=set(PER_RUN))
-    compiled = _compile(settings, dataset, models, teacher)
+    compiled = _compile(inputs, dataset, models, teacher, machine)
     file = folder / CONDITIONS
     if not file.is_file():
         if folder.exists() and any(folder.iterdir()):
@@ -203,14 +213,19 @@ def _agree(folder: Path, settings: TrainSettings, models: Sequence[str]) -> Trai
 
 
 def _compile(
-    settings: TrainSettings, dataset: Dataset, models: Sequence[str], teacher: Teacher | None
+    inputs: Inputs,
+    dataset: Dataset,
+    models: Sequence[str],
+    teacher: Teacher | None,
+    machine: Machine,
 ) -> str:
     """Return "on" if compiling pays off for any model, else "off": times must be comparable."""
-    device = resolve_device(settings.device)
-    images = len(dataset.train) * settings.epochs
-    built = [fresh_model(settings.model_copy(update={"model": m}), dataset) for m in models]
-    operations = max(training_operations(model.eval(), images, teacher) for model in built)
-    return "on" if decide_compile(settings, device, operations)[0] else "off"
+    planned = plan(inputs.settings, inputs.source, (), None).settings
+    images = len(dataset.train) * planned.epochs
+    of_each = (planned.model_copy(update={"model": model}) for model in models)
+    built = [initial_model(settings, dataset, None) for settings in of_each]
+    operations = max(training_operations(model, images, teacher) for model in built)
+    return "on" if resolve_compile(planned, operations, machine)[0] else "off"
 
 
 def _reason(error: Exception) -> str:

@@ -24,7 +24,7 @@ from eanet.report.files import write_classes, write_metrics, write_predictions
 from eanet.report.page import write_page
 from eanet.report.report import Report, Training
 from eanet.report.selection import Selection, Split, select_images
-from eanet.training.run_directory import SETTINGS, RunDirectory
+from eanet.training.run_directory import RUN_CONFIG, RunDirectory
 
 
 def evaluate(
@@ -61,8 +61,9 @@ def evaluate(
     path = user_path(where)
     output = None if output is None else user_path(output)
     check_writable(_base(path) if output is None else output)
-    run = RunDirectory.open(path) if (path / SETTINGS).is_file() else None
-    asked, settings = run.read_settings() if run is not None else (None, None)
+    run = RunDirectory.open(path) if (path / RUN_CONFIG).is_file() else None
+    config = run.read_config() if run is not None else None
+    settings = config.resolved if config is not None else None
     loading: dict[str, Any] = {"image_size": model.config.image_size}
     if data_dir is not None:
         loading["data_dir"] = user_path(data_dir)
@@ -74,14 +75,14 @@ def evaluate(
         )
     selection = select_images(data, split, data_settings, run)
     folder = output if output is not None else _folder(path, selection)
-    if (folder / SETTINGS).is_file() and folder.resolve() != path.resolve():
+    if (folder / RUN_CONFIG).is_file() and folder.resolve() != path.resolve():
         raise EanetError(f"{folder} holds another run; name another folder with --output")
     validation = _calibration_images(selection) if calibrate else None
 
     if device is not None:
         compute_device = resolve_device(device)
     else:
-        compute_device = device_or_other(asked.device if asked is not None else "auto")
+        compute_device = device_or_other(config.settings.device if config is not None else "auto")
     smoothing = settings.label_smoothing if settings is not None else 0.0
     evaluation = evaluate_model(
         model, selection.images, device=compute_device, label_smoothing=smoothing
@@ -187,7 +188,7 @@ def _write_files(report: Report, folder: Path) -> list[Path]:
             plot_curves(
                 training.history,
                 folder / "curves.png",
-                title=f"{report.model} on {training.config['data']['name']}",
+                title=f"{report.model} on {training.config.data.name}",
                 best_epoch=training.best_epoch,
             )
         )
@@ -195,9 +196,9 @@ def _write_files(report: Report, folder: Path) -> list[Path]:
         files.append(
             plot_range_test(
                 training.search,
-                training.settings["learning_rate"],
+                training.config.resolved.learning_rate,
                 folder / "learning_rate.png",
-                title=f"Learning rates tried on {training.config['data']['name']}",
+                title=f"Learning rates tried on {training.config.data.name}",
             )
         )
     return files

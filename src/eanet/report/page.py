@@ -38,7 +38,8 @@ def write_page(report: Report, path: Path) -> Path:
 def _subtitle(report: Report) -> str:
     split = "" if report.split == "all" else f"{report.split} "
     what = f"{len(report.images):,} {split}images of {len(report.evaluation.classes):,} classes"
-    return subtitle(what, {} if report.training is None else report.training.environment)
+    training = report.training
+    return subtitle(what, {} if training is None else training.config.environment.recorded())
 
 
 def _figures(report: Report) -> str:

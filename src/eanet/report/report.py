@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from eanet.data.imageset import ImageSet
 from eanet.metrics.calibration import Reliability
 from eanet.metrics.evaluation import Evaluation
 from eanet.training.lr_search import SEARCH, RangeTest
+from eanet.training.run_config import RunConfig
 from eanet.training.run_directory import RunDirectory
 
 
@@ -19,12 +19,12 @@ class Training:
     """What a run directory says about its training.
 
     Attributes:
-        config: as in ``config.yaml``.
+        config: the contents of ``config.yaml``.
         history: one row per epoch.
         search: for the learning rate, if there was one.
     """
 
-    config: Mapping[str, Any]
+    config: RunConfig
     history: Sequence[Mapping[str, float]]
     search: RangeTest | None = None
 
@@ -34,17 +34,6 @@ class Training:
         search = run.path / SEARCH
         found = RangeTest.read(search) if search.is_file() else None
         return cls(run.read_config(), run.read_history(), found)
-
-    @property
-    def environment(self) -> Mapping[str, Any]:
-        """Machine, versions and date, as far as they were recorded."""
-        found: Mapping[str, Any] = self.config.get("environment", {})
-        return found
-
-    @property
-    def settings(self) -> dict[str, Any]:
-        """Settings of the run, with every automatic choice made."""
-        return {**self.config["settings"], **self.config["resolved"]}
 
     @property
     def best_epoch(self) -> int | None:

@@ -54,7 +54,7 @@ def select_images(
     """
     source = open_source(data)
     splits: Dataset | SourceSplits
-    of_run = run is not None and source.location == run.read_settings()[1].data
+    of_run = run is not None and source.location == run.read_config().resolved.data
     if run is not None and of_run:
         splits = source.load(settings)
         run.check_data(splits, "use --data to name images it has not seen")

@@ -23,9 +23,10 @@ def training_section(training: Training) -> str:
         if training.history
     ]
     if training.search is not None:
-        search = partial(plot_range_test, training.search, training.settings["learning_rate"])
+        search = partial(plot_range_test, training.search, training.config.resolved.learning_rate)
         charts.append(inline_svg(search, "loss by learning rate, before the training"))
-    settings = {name.replace("_", " "): value for name, value in training.settings.items()}
+    resolved = training.config.resolved.model_dump(mode="json")
+    settings = {name.replace("_", " "): value for name, value in resolved.items()}
     return (
         f'<div class="columns">{"".join(f"<div>{chart}</div>" for chart in charts)}</div>\n'
         f"{fact_list(_circumstances(training))}\n"
@@ -34,24 +35,27 @@ def training_section(training: Training) -> str:
 
 
 def _circumstances(training: Training) -> Iterator[tuple[str, Any]]:
-    history, there, settings = training.history, training.environment, training.settings
-    for split, count in training.config["data"].get("images", {}).items():
+    history, config = training.history, training.config
+    environment, settings = config.environment, config.resolved
+    for split, count in config.data.images.items():
         yield f"{split} images", f"{count:,}"
     if history:
         best = f", best {training.best_epoch}" if training.best_epoch is not None else ""
-        minutes = settings.get("minutes")
-        limit = f" of {settings['epochs']}" if minutes is None else f" in {minutes:g} minutes"
+        minutes = settings.minutes
+        limit = f" of {settings.epochs}" if minutes is None else f" in {minutes:g} minutes"
         yield "epochs", f"{len(history)}{limit}{best}"
         yield "time", timedelta(seconds=round(sum(row.get("seconds", 0.0) for row in history)))
-    if "date" in there:
-        yield "date", str(there["date"])[:10]
-    for name in ("gpu", "processor", "cores"):
-        if name in there:
-            yield name, there[name]
-    for name in ("device", "precision", "threads"):
-        yield name, settings.get(name)
-    for name, version in (("eanet", "eanet"), ("torch", "PyTorch"), ("python", "Python")):
-        if name in there:
-            yield version, there[name]
-    if "platform" in there:
-        yield "system", there["platform"]
+    computing: dict[str, Any] = {
+        "date": environment.date and environment.date[:10],
+        "gpu": environment.gpu,
+        "processor": environment.processor,
+        "cores": environment.cores,
+        "device": settings.device,
+        "precision": settings.precision,
+        "threads": settings.threads,
+        "eanet": environment.eanet,
+        "PyTorch": environment.torch,
+        "Python": environment.python,
+        "system": environment.platform,
+    }
+    yield from ((name, value) for name, value in computing.items() if value is not None)

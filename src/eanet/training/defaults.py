@@ -6,13 +6,10 @@ from collections.abc import Mapping, Sequence
 from math import sqrt
 
 from eanet.config import TrainSettings
-from eanet.console import notice
 from eanet.data.batches import default_batch_size
 from eanet.data.registry import Default
-from eanet.data.source import open_source
 from eanet.data.statistics import ImageStatistics
-from eanet.device import Device, resolve_device
-from eanet.models.registry import format_value
+from eanet.device import Device
 from eanet.models.weights import DEFAULT_MODEL
 
 PHOTOGRAPH = 48  # pixels of the shorter side; anything smaller is an icon, character or thumbnail
@@ -23,15 +20,47 @@ LEAST_BATCH = 32
 FEWEST_EPOCHS, MOST_EPOCHS = 30, 300
 
 
-def choose(
-    images: ImageStatistics, device: Device, *, scratch: bool = False
+def recommend(
+    settings: TrainSettings, images: Sequence[Default] | ImageStatistics, device: Device
 ) -> tuple[Default, ...]:
-    """Choose the settings that determine the cost and accuracy of a training.
+    """Recommend values for the settings left open that determine the cost and accuracy of a run.
+
+    Epochs are recommended only together with the recipe: a recipe that was asked for has its own.
+    Pretrained weights are recommended only if neither another model nor another recipe was asked
+    for. Weights determine their model.
 
     Args:
-        images: statistics of the user's own images.
+        settings: as given.
+        images: the recommendations of a named data set, or statistics of the user's own images.
         device: device to train on.
-        scratch: start from random weights, even where pretrained ones would be chosen.
+    """
+    given = settings.given()
+    asked = {name for name, value in given.items() if value is not None or name == "init"}
+    if settings.init is not None:
+        asked.add("model")
+    if asked & {"recipe", "minutes"}:
+        asked.add("epochs")
+    if isinstance(images, ImageStatistics):
+        other = settings.model is not None or settings.recipe not in (None, FINE_TUNING)
+        from_scratch = settings.init is None and ("init" in given or other)
+        images = for_own_images(images, device, from_scratch=from_scratch)
+    return tuple(default for default in images if default.setting not in asked)
+
+
+def fill(settings: TrainSettings, defaults: Sequence[Default]) -> TrainSettings:
+    """Return the settings with recommended values for what was left open."""
+    return settings.with_defaults({default.setting: default.value for default in defaults})
+
+
+def for_own_images(
+    images: ImageStatistics, device: Device, *, from_scratch: bool = False
+) -> tuple[Default, ...]:
+    """Recommend settings for a user's own images.
+
+    Args:
+        images: statistics of the training images.
+        device: device to train on.
+        from_scratch: start from random weights, even where pretrained ones would be recommended.
     """
     model = (
         Default("model", "eanet_nano", "the smallest of the family, for training on a CPU")
@@ -46,7 +75,7 @@ def choose(
             Default("recipe", "default", "light augmentation: small images may hold characters"),
             Default("flip", False, "a mirrored character may be another one"),
         )
-    if images.images <= FEW and not scratch:
+    if images.images <= FEW and not from_scratch:
         return (
             Default("init", DEFAULT_MODEL, "few photographs: pretrained weights do better"),
             Default("model", "eanet_tiny", "matches these weights"),
@@ -66,38 +95,3 @@ def choose(
         Default("epochs", epochs, "the fewer images, the more often each is shown"),
         Default("batch_size", batch_size, f"{-(-images.images // batch_size):,} steps per epoch"),
     )
-
-
-def decide(settings: TrainSettings) -> tuple[TrainSettings, tuple[Default, ...]]:
-    """Return the settings with every open one chosen, and these choices.
-
-    Epochs are chosen only together with the recipe: a recipe that was asked for has its own.
-    Pretrained weights are chosen only if neither another model nor another recipe was asked for.
-
-    Raises:
-        EanetError: the images cannot be found.
-    """
-    source = open_source(settings.data)
-    given = settings.given()
-    asked = {name for name, value in given.items() if value is not None or name == "init"}
-    other = settings.model is not None or settings.recipe not in (None, FINE_TUNING)
-    scratch = settings.init is None and ("init" in given or other)
-    if asked & {"recipe", "minutes"}:
-        asked.add("epochs")
-    device = resolve_device(settings.device)
-    choices = source.defaults or choose(source.statistics(), device, scratch=scratch)
-    left = tuple(choice for choice in choices if choice.setting not in asked)
-    values = {choice.setting: choice.value for choice in left}
-    if settings.minutes is not None:
-        given.pop("epochs", None)  # the recipe's, which `resolve` reads again
-    return TrainSettings.resolve(**{**given, **values}), left
-
-
-def tell(choices: Sequence[Default]) -> None:
-    """Print the choices as a table."""
-    if not choices:
-        return
-    notice("chosen for these images; options you give override them:")
-    wide = max(len(format_value(choice.value)) for choice in choices)
-    for setting, value, reason in choices:
-        notice(f"  {setting.replace('_', ' '):<10}  {format_value(value):<{wide}}  {reason}")

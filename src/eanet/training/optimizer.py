@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from eanet.config import Recipe
+from eanet.config import Recipe, ResolvedSettings
 from eanet.training.muon import Muon
 
 BETAS = (0.9, 0.999)
@@ -48,32 +48,33 @@ def create_optimizer(model: nn.Module, recipe: Recipe) -> torch.optim.AdamW:
     return make(parameter_groups(model, recipe), betas=BETAS, eps=recipe.epsilon, fused=True)
 
 
-def learning_rate(recipe: Recipe, progress: float) -> float:
+def learning_rate(settings: ResolvedSettings, progress: float) -> float:
     """The learning rate after ``progress`` epochs (a fraction counts the steps within one).
 
     Linear warm-up from 0, then constant, or a cosine to 0 at the last step (Loshchilov and Hutter,
     2016, arXiv 1608.03983).
     """
-    highest, warmup = recipe.learning_rate, recipe.warmup_epochs
-    assert isinstance(highest, float), "it is found before the training"
+    highest, warmup = settings.learning_rate, settings.warmup_epochs
     if progress < warmup:
         return highest * progress / warmup
-    if recipe.schedule == "constant":
+    if settings.schedule == "constant":
         return highest
-    part = (progress - warmup) / max(recipe.epochs - warmup, 1e-9)
+    part = (progress - warmup) / max(settings.epochs - warmup, 1e-9)
     return highest * 0.5 * (1 + math.cos(math.pi * min(part, 1.0)))
 
 
-def set_step(optimizer: torch.optim.Optimizer, recipe: Recipe, step: int, progress: float) -> None:
+def set_step(
+    optimizer: torch.optim.Optimizer, settings: ResolvedSettings, step: int, progress: float
+) -> None:
     """Set learning rate and epsilon for step ``step`` (from 0), after ``progress`` epochs.
 
     With ``epsilon_hat``, epsilon is added to the root of the uncorrected second moment, as in the
     formula just before section 2.1 of Kingma and Ba, 2014, arXiv 1412.6980, and in Keras. PyTorch
     adds it after the correction by ``sqrt(1 - beta2 ** t)``.
     """
-    rate = learning_rate(recipe, progress)
-    epsilon = recipe.epsilon
-    if recipe.epsilon_hat:
+    rate = learning_rate(settings, progress)
+    epsilon = settings.epsilon
+    if settings.epsilon_hat:
         epsilon /= math.sqrt(1 - BETAS[1] ** (step + 1))
     for group in optimizer.param_groups:
         group["lr"] = rate

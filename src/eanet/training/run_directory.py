@@ -3,39 +3,25 @@
 from __future__ import annotations
 
 import csv
-import hashlib
 import io
-import os
-import platform
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
 import torch
-import yaml
+from lightning_fabric import Fabric
 
-from eanet.config import ResolvedSettings, TrainSettings, parse_yaml, read_text
 from eanet.data.splits import Dataset
-from eanet.device import processor_name
 from eanet.errors import EanetError
-from eanet.files import replacing
-from eanet.models.weights import model_digest
-from eanet.version import __version__
+from eanet.files import lock_folder, replacing
+from eanet.training.run_config import RunConfig, data_fingerprint
 
 HISTORY = "history.csv"
-SETTINGS = "config.yaml"
+RUN_CONFIG = "config.yaml"
 CHECKPOINT = "last.ckpt"
-MODELS = ("init", "teacher")  # settings that name a trained model
 
 Row = Mapping[str, float]
-
-
-def data_fingerprint(dataset: Dataset) -> str:
-    """SHA-256 over the fingerprints of all splits."""
-    sets = (dataset.train, dataset.validation, dataset.test)
-    prints = "".join("-" if images is None else images.fingerprint() for images in sets)
-    return hashlib.sha256(prints.encode()).hexdigest()
 
 
 class RunDirectory:
@@ -45,21 +31,19 @@ class RunDirectory:
         self.path = path
 
     @classmethod
-    def create(cls, settings: ResolvedSettings, data: str) -> RunDirectory:
+    def create(cls, output: Path, name: str) -> RunDirectory:
         """Create a folder ``output/name``, or ``name-2``, ``name-3``, ...: no run is overwritten.
 
         Args:
-            settings: of the run.
-            data: name of its data set.
+            output: folder of the run directories, which is made if need be.
+            name: of the run.
 
         Raises:
             EanetError: the folder cannot be created.
         """
-        model = settings.model.replace(":", "-").replace(",", "-")
-        name = settings.name or f"{data}-{model}"
         number = 1
         while True:
-            path = settings.output / (name if number == 1 else f"{name}-{number}")
+            path = output / (name if number == 1 else f"{name}-{number}")
             try:
                 path.mkdir(parents=True)
             except FileExistsError:
@@ -78,73 +62,31 @@ class RunDirectory:
         Raises:
             EanetError: there is none.
         """
-        if not (path / SETTINGS).is_file():
-            raise EanetError(f"{path} is not a run directory: it has no {SETTINGS}")
+        if not (path / RUN_CONFIG).is_file():
+            raise EanetError(f"{path} is not a run directory: it has no {RUN_CONFIG}")
         return cls(path)
+
+    def locked(self, fabric: Fabric) -> AbstractContextManager[None]:
+        """Keep other trainings out of the folder, in the first process on behalf of all.
+
+        Raises:
+            EanetError: there is one already.
+        """
+        return lock_folder(self.path) if fabric.is_global_zero else nullcontext()
 
     # Settings
 
-    def write_settings(
-        self, settings: TrainSettings, resolved: ResolvedSettings, dataset: Dataset
-    ) -> None:
-        """Write all that a repeat of the run needs, with machine, versions and data fingerprint.
+    def write_config(self, config: RunConfig) -> None:
+        """Write ``config.yaml``."""
+        config.write(self.path / RUN_CONFIG)
 
-        Args:
-            settings: the settings as given.
-            resolved: the same with every choice made; only differences are written.
-            dataset: the data of the run.
-        """
-        given, chosen = settings.model_dump(mode="json"), resolved.model_dump(mode="json")
-        sets = {"train": dataset.train, "validation": dataset.validation, "test": dataset.test}
-        gpu = {"gpu": torch.cuda.get_device_name()} if resolved.device == "cuda" else {}
-        named = {name: getattr(resolved, name) for name in MODELS}
-        content = {
-            "settings": given,
-            "resolved": {name: value for name, value in chosen.items() if value != given[name]},
-            **{k: {"sha256": model_digest(v)} for k, v in named.items() if v is not None},
-            "data": {
-                "name": dataset.name,
-                "classes": list(dataset.train.classes),
-                "images": {k: len(s) for k, s in sets.items() if s is not None},
-                "fingerprint": data_fingerprint(dataset),
-            },
-            "environment": {
-                "eanet": __version__,
-                "torch": str(torch.__version__),
-                "python": platform.python_version(),
-                "platform": platform.platform(),
-                "processor": processor_name(),
-                "cores": os.cpu_count(),
-                **gpu,
-                "date": datetime.now(UTC).isoformat(timespec="seconds"),
-            },
-        }
-        with replacing(self.path / SETTINGS) as partial:
-            partial.write_text(
-                yaml.safe_dump(content, sort_keys=False, allow_unicode=True), encoding="utf-8"
-            )
-
-    def read_config(self) -> dict[str, Any]:
-        """Read what `write_settings` wrote."""
-        path = self.path / SETTINGS
-        content = parse_yaml(read_text(path), str(path))
-        if not {"settings", "resolved", "data"} <= content.keys():
-            raise EanetError(
-                f"{path} was not written by eanet, or has been changed; start a new run"
-            )
-        return content
-
-    def read_settings(self) -> tuple[TrainSettings, ResolvedSettings]:
-        """Return the settings of the run as given, and with every choice made."""
-        config, where = self.read_config(), str(self.path / SETTINGS)
-        return (
-            TrainSettings.parse(config["settings"], where),
-            ResolvedSettings.parse({**config["settings"], **config["resolved"]}, where),
-        )
+    def read_config(self) -> RunConfig:
+        """Read ``config.yaml``; raises what `RunConfig.read` raises."""
+        return RunConfig.read(self.path / RUN_CONFIG)
 
     def check_data(self, dataset: Dataset, remedy: str = "start a new run") -> None:
         """Raise an `EanetError` with a remedy if the images have changed since the run began."""
-        if self.read_config()["data"]["fingerprint"] != data_fingerprint(dataset):
+        if self.read_config().data.fingerprint != data_fingerprint(dataset):
             raise EanetError(
                 f"the images are no longer those that {self.path} was trained on; {remedy}"
             )

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from eanet.errors import EanetError
-from eanet.models import load_model
+from eanet.training.pretrained import Pretrained
 
 
 class Teacher(nn.Module):
@@ -21,28 +20,31 @@ class Teacher(nn.Module):
     that it was trained at.
 
     Args:
-        where: see `load_model`.
+        trained: the model to learn from, which is frozen.
         classes: classes of the run, in the order of its logits.
 
     Raises:
-        EanetError: there is no such model, or it does not know these classes.
+        EanetError: the model does not know these classes.
     """
 
-    def __init__(self, where: str | Path, classes: Sequence[str]) -> None:
+    def __init__(self, trained: Pretrained, classes: Sequence[str]) -> None:
         super().__init__()
-        self.model = load_model(where).requires_grad_(False)
+        self.model = trained.model.requires_grad_(False)
         config = self.model.config
-        if config.in_channels != 3:
-            raise EanetError(f"teacher {where} takes {config.in_channels}-channel images, not RGB")
         if unknown := [name for name in classes if name not in config.classes]:
             known = ", ".join(config.classes[:3])
             raise EanetError(
-                f"teacher {where} lacks {len(unknown)} of these {len(classes)} classes, such as "
-                f"{unknown[0]}; it knows {len(config.classes)}, such as {known}"
+                f"teacher {trained.where} lacks {len(unknown)} of these {len(classes)} classes, "
+                f"such as {unknown[0]}; it knows {len(config.classes)}, such as {known}"
             )
         order = torch.tensor([config.classes.index(name) for name in classes])
         self.order: Tensor
         self.register_buffer("order", order)
+
+    @classmethod
+    def of(cls, trained: Pretrained | None, classes: Sequence[str]) -> Teacher | None:
+        """Return the teacher of a run, if it has one."""
+        return None if trained is None else cls(trained, classes)
 
     def train(self, mode: bool = True) -> Teacher:
         """Stay in evaluation mode, whatever the mode of the model in training."""

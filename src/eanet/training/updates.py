@@ -17,7 +17,7 @@ from eanet.training.optimizer import create_optimizer
 from eanet.training.step import TrainingStep, balanced_weights
 from eanet.training.teacher import Teacher
 
-ORDER, WEIGHTS, AUGMENTATION, DROPOUT = range(4)  # purposes that seeds are derived for
+ORDER, INITIAL_WEIGHTS, AUGMENTATION, DROPOUT = range(4)  # purposes that seeds are derived for
 
 
 class Updates:

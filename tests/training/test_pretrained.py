@@ -13,10 +13,14 @@ from safetensors.torch import load_file
 
 import eanet
 from eanet import Classifier, EanetError, create_model, load_model, save_model
-from eanet.config import TrainSettings
+from eanet.config import PlannedSettings, TrainSettings
+from eanet.data.registry import Default
 from eanet.models import adapt_model
-from eanet.training.initial import begin_with, with_architecture, with_scale
-from eanet.training.launch import launch, resume
+from eanet.training.launch import launch
+from eanet.training.plan import Plan, plan
+from eanet.training.prepare import open_inputs
+from eanet.training.pretrained import Pretrained, load_weights
+from eanet.training.resume import resume
 from eanet.training.run_directory import CHECKPOINT, RunDirectory
 
 MODEL = "eanet_nano:dim=16,depth=1"
@@ -33,15 +37,20 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return save_model(model, tmp_path_factory.mktemp("small"))
 
 
-def settled(where: Path | str, **given: object) -> TrainSettings:
-    settings = with_architecture(TrainSettings.resolve(init=where, **given))
-    return with_scale(settings, settings.image_size)
+def planned(where: Path | str, **given: object) -> Plan:
+    inputs = open_inputs(TrainSettings.resolve(init=where, **given))
+    defaults = [Default("model", "vit", "of no use"), Default("recipe", "default", "short")]
+    return plan(inputs.settings, inputs.source, defaults, inputs.init)
+
+
+def settled(where: Path | str, **given: object) -> PlannedSettings:
+    return planned(where, **given).settings
 
 
 def begun(where: Path, **given: object) -> Classifier:
     torch.manual_seed(0)
     model = create_model(MODEL, **{"classes": CLASSES, "image_size": 16, **given})
-    begin_with(model, where)
+    load_weights(model, Pretrained.load(where))
     return model.eval()
 
 
@@ -105,19 +114,24 @@ def test_another_architecture_is_refused(small: Path, model: str) -> None:
 
 def test_a_token_stands_for_as_many_pixels_as_before(small: Path) -> None:
     assert load_model(small).embedding.patch_size == 2
-    assert "patch_size" not in str(settled(small, image_size=28).model)
-    assert str(settled(small, image_size=64).model).endswith(",patch_size=2")
+    assert "patch_size" not in settled(small, image_size=28).model
+    assert settled(small, image_size=64).model.endswith(",patch_size=2")
 
 
 def test_images_are_at_least_as_large_as_the_trained_model_takes_unless_asked(
-    small: Path, capsys: pytest.CaptureFixture[str]
+    small: Path, photos: Path
 ) -> None:
     assert settled(small, image_size=8).image_size == 8
-    chosen = TrainSettings.resolve(init=small, model=MODEL, data="photos", image_size=64)
-    assert with_scale(chosen, None).image_size == 64
-    assert capsys.readouterr().err == ""
-    assert settled(small, data="digits").image_size == 16
-    assert capsys.readouterr().err == f"image size 16: what {small} was made for\n"
+    assert settled(small, data=str(photos)).image_size == 64
+    found = planned(small, data="digits")
+    assert found.settings.image_size == 16
+    assert found.defaults[-1] == ("image_size", 16, f"what {small} was made for")
+    smaller = Default("image_size", 12, "about as large as the images")
+    inputs = open_inputs(TrainSettings(init=small))
+    recommended = [smaller, Default("recipe", "default", "short")]
+    found = plan(inputs.settings, inputs.source, recommended, inputs.init)
+    assert found.settings.image_size == 16
+    assert [d.value for d in found.defaults if d.setting == "image_size"] == [16]
 
 
 def test_what_cannot_be_begun_with_is_refused_before_the_data_are_read(
@@ -131,7 +145,7 @@ def test_what_cannot_be_begun_with_is_refused_before_the_data_are_read(
     (tmp_path / "half.safetensors").write_bytes(small.read_bytes()[:1000])
     with pytest.raises(EanetError, match="is not a readable safetensors file"):
         settled(tmp_path / "half.safetensors")
-    assert settled("none") == TrainSettings.resolve(init=None)
+    assert open_inputs(TrainSettings.resolve(init="none")).init is None
 
 
 # The run
@@ -149,8 +163,9 @@ def test_a_run_begins_there_and_says_where(small: Path, photos: Path, tmp_path: 
         if not name.startswith("head.") and ".running_" not in name and "batches" not in name:
             torch.testing.assert_close(after[name], before[name], atol=1e-8, rtol=0)
     config = run.read_config()
-    assert config["settings"]["init"] == str(small.parent.resolve())
-    assert config["init"] == {"sha256": hashlib.sha256(small.read_bytes()).hexdigest()}
+    assert config.settings.init == str(small.parent.resolve())
+    assert config.init is not None
+    assert config.init.sha256 == hashlib.sha256(small.read_bytes()).hexdigest()
     assert run.path.name == "photos-eanet_nano-dim=16-depth=1"
 
 
@@ -159,7 +174,7 @@ def test_a_run_is_not_called_after_the_patch_size_that_its_weights_need(
 ) -> None:
     run = launch(quick(photos, tmp_path, init=small, image_size=64, epochs=1))
     assert run.path.name == "photos-eanet_nano-dim=16-depth=1"
-    assert str(run.read_settings()[1].model).endswith(",patch_size=2")
+    assert run.read_config().resolved.model.endswith(",patch_size=2")
 
 
 def test_a_resumed_run_needs_the_trained_model_no_more(

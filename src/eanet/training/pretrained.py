@@ -1,0 +1,57 @@
+"""Trained models that a run begins with (fine-tuning) or learns from (distillation)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+from eanet.console import notice
+from eanet.errors import EanetError
+from eanet.models import Classifier, adapt_weights, load_model
+from eanet.models.weights import find_model, locate_model, model_digest
+
+REGULARIZATION = ("dropout", "drop_path")  # model settings that each run sets for itself
+
+
+@dataclass(frozen=True)
+class Pretrained:
+    """A trained model, loaded once.
+
+    Attributes:
+        where: what `load_model` takes, valid from any folder.
+        model: in evaluation mode, on the CPU; not to be changed.
+        digest: SHA-256 of its file.
+    """
+
+    where: str
+    model: Classifier
+    digest: str
+
+    @classmethod
+    def load(cls, where: str | Path) -> Self:
+        """Load a model; arguments as for `load_model`.
+
+        Raises:
+            EanetError: there is no such model, or it does not take RGB images.
+        """
+        file = find_model(where)
+        model = load_model(file)
+        if (channels := model.config.in_channels) != 3:
+            raise EanetError(f"{where} takes {channels}-channel images, not RGB; use another model")
+        return cls(locate_model(where), model, model_digest(file))
+
+
+def load_weights(model: Classifier, init: Pretrained) -> None:
+    """Load trained weights as `adapt_weights` does, and say so.
+
+    Args:
+        model: model with fresh weights, for its own classes and image size.
+        init: the trained model.
+    """
+    keeps_head = adapt_weights(init.model, model)
+    grid, size, classes = model.embedding.grid, init.model.config.image_size, init.model.classes
+    notice(
+        f"starts from the weights of {init.where} ({size} x {size} pixels, {len(classes)} "
+        f"classes), with {'its' if keeps_head else 'a new'} head; {grid} x {grid} tokens"
+    )
