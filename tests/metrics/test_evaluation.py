@@ -7,7 +7,7 @@ import torch
 from eanet.data.imageset import ImageSet
 from eanet.errors import EanetError
 from eanet.metrics.evaluation import Evaluation, evaluate_model, match_classes
-from eanet.metrics.intervals import wilson
+from eanet.metrics.intervals import wilson_interval
 from eanet.models import create_model
 from eanet.models.classifier import Classifier
 
@@ -47,8 +47,8 @@ def test_metrics_agree_with_those_counted_by_hand() -> None:
     found = evaluation(0.1).metrics()
     assert (found["images"], found["classes"], found["label_smoothing"]) == (4, 3, 0.1)
     assert (found["top1"], found["top5"]) == (0.5, 1.0)
-    assert (found["top1_low"], found["top1_high"]) == wilson(2, 4)
-    assert (found["top5_low"], found["top5_high"]) == wilson(4, 4)
+    assert (found["top1_low"], found["top1_high"]) == wilson_interval(2, 4)
+    assert (found["top5_low"], found["top5_high"]) == wilson_interval(4, 4)
     assert found["macro_precision"] == pytest.approx((1 / 2 + 1 + 0) / 3)
     assert found["macro_recall"] == pytest.approx((1 + 1 / 2 + 0) / 3)
     assert found["macro_f1"] == pytest.approx((2 / 3 + 2 / 3 + 0) / 3)

@@ -1,22 +1,34 @@
 from __future__ import annotations
 
 import pytest
-from scipy.stats import binomtest
 
-from eanet.metrics.intervals import note_of_few, wilson
+from eanet.metrics.intervals import note_of_few, wilson_interval
 
 
 @pytest.mark.parametrize(
-    ("right", "images"), [(0, 1), (1, 1), (37, 49), (0, 20), (20, 20), (9777, 10000)]
+    ("correct", "images", "low", "high"),
+    [
+        (81, 263, 0.2553, 0.3662),
+        (15, 148, 0.0624, 0.1605),
+        (0, 20, 0, 0.1611),
+        (1, 29, 0.0061, 0.1718),
+    ],
 )
-def test_the_interval_is_that_of_wilson(right: int, images: int) -> None:
-    wanted = binomtest(right, images).proportion_ci(0.95, method="wilson")
-    assert wilson(right, images) == pytest.approx((wanted.low, wanted.high), abs=1e-12)
-    assert 0 <= wilson(right, images)[0] <= right / images <= wilson(right, images)[1] <= 1
+def test_the_interval_is_that_of_wilson(correct: int, images: int, low: float, high: float) -> None:
+    """Newcombe (1998), "Two-sided confidence intervals for the single proportion", table I."""
+    assert wilson_interval(correct, images) == pytest.approx((low, high), abs=5e-5)
+    mirrored = wilson_interval(images - correct, images)
+    assert mirrored == pytest.approx((1 - high, 1 - low), abs=5e-5)
+
+
+@pytest.mark.parametrize("images", [1, 3, 20, 359])
+def test_the_interval_of_all_or_none_ends_there(images: int) -> None:
+    assert wilson_interval(0, images)[0] == 0
+    assert wilson_interval(images, images)[1] == 1
 
 
 def test_people_are_told_of_few_images_alone() -> None:
-    assert note_of_few(10_000, *wilson(7000, 10_000)) is None
-    note = note_of_few(49, *wilson(37, 49))
+    assert note_of_few(10_000, *wilson_interval(7000, 10_000)) is None
+    note = note_of_few(49, *wilson_interval(37, 49))
     assert note == "49 images are few: on others like them, expect a top-1 anywhere from 62% to 85%"
-    assert str(note_of_few(1, *wilson(1, 1))).startswith("1 image is few")
+    assert str(note_of_few(1, *wilson_interval(1, 1))).startswith("1 image is few")

@@ -1,12 +1,10 @@
 from __future__ import annotations
 
 import logging
-import re
 import subprocess
 import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 from pathlib import Path
 
 import matplotlib
@@ -14,7 +12,6 @@ import pytest
 from matplotlib.figure import Figure
 
 from eanet.errors import EanetError
-from eanet.pages.svg import inline_svg
 from eanet.plots.confusion import plot_confusion
 from eanet.plots.curves import plot_curves
 from eanet.plots.style import picture, shorten, smoothing, text_width
@@ -105,24 +102,6 @@ def test_long_names_end_in_an_ellipsis(
 
 def test_short_names_stay_whole(in_a_picture: Callable[[str, float], str]) -> None:
     assert in_a_picture("ant", 2.0) == "ant"
-
-
-def test_a_drawing_for_a_page_has_the_colours_and_fonts_of_the_page() -> None:
-    svg = inline_svg(lambda path: plot_curves(history(5), path, best_epoch=2), 'loss & "more"')
-    assert svg.startswith('<svg role="img" aria-label="loss &amp; &quot;more&quot;" width="')
-    assert svg.rstrip().endswith("</svg>")
-    assert "var(--right)" in svg
-    assert not re.search("#[0-9a-f]{6}|font-family|xmlns|<style|<metadata|://", svg)
-    assert "validation" in svg, "text stays text"
-    used = set(re.findall(r'(?:href="|url\()#([^")]*)', svg))
-    assert used == set(re.findall(r' id="([^"]*)"', svg)) != set()
-
-
-def test_two_drawings_in_a_page_share_no_id() -> None:
-    def ids() -> set[str]:
-        return set(re.findall(r' id="([^"]*)"', inline_svg(partial(plot_curves, history(5)), "x")))
-
-    assert not ids() & ids()
 
 
 @pytest.mark.parametrize(("side", "square"), [(8, True), (32, True), (33, False), (224, False)])

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from functools import partial
-from html import escape
 from pathlib import Path
 from typing import Any
+
+from markupsafe import Markup
 
 from eanet.comparison.entries import NOT_CONDITIONS, Entry, differing_conditions, shortest_names
 from eanet.comparison.plots import (
@@ -21,8 +22,16 @@ from eanet.comparison.table import Rows, markdown, rows
 from eanet.comparison.words import caption, conclusion, notes
 from eanet.console import duration
 from eanet.files import replacing
-from eanet.pages.page import fact_list, subtitle, write_sections
+from eanet.pages.page import render_page, subtitle
 from eanet.pages.svg import inline_svg
+
+SECTIONS = {  # the id is also the name of its template
+    "result": "Result",
+    "curves": "Curves",
+    "size": "Accuracy by size",
+    "runs": "Runs",
+    "conditions": "Conditions",
+}
 
 
 def write_page(entries: Sequence[Entry], path: Path, *, title: str) -> Path:
@@ -31,15 +40,26 @@ def write_page(entries: Sequence[Entry], path: Path, *, title: str) -> Path:
     Raises:
         EanetError: the file cannot be written.
     """
-    parts = [("result", "Result", _result(entries))]
-    if has_curves(entries):
-        parts.append(("curves", "Curves", _curves(entries)))
-    parts += [
-        ("size", "Accuracy by size", _size(entries)),
-        ("runs", "Runs", _runs(entries)),
-        ("conditions", "Conditions", fact_list(_conditions(entries))),
-    ]
-    return write_sections(path, title, _subtitle(entries), parts)
+    sections = dict(SECTIONS)
+    if not has_curves(entries):
+        del sections["curves"]
+    return render_page(
+        path,
+        "eanet.comparison",
+        sections,
+        title=title,
+        subtitle=_subtitle(entries),
+        conclusion=conclusion(entries),
+        notes=notes(entries),
+        models=rows(entries),
+        caption=caption(entries),
+        curves=_curves(entries) if "curves" in sections else [],
+        size=inline_svg(
+            partial(plot_parameters, entries), "Top-1 on the test images by parameters"
+        ),
+        runs=_runs(entries),
+        conditions=list(_conditions(entries)),
+    )
 
 
 def _subtitle(entries: Sequence[Entry]) -> str:
@@ -49,53 +69,20 @@ def _subtitle(entries: Sequence[Entry]) -> str:
     return subtitle(what, run.config.environment.recorded())
 
 
-def _result(entries: Sequence[Entry]) -> str:
-    warnings = "".join(f'<p class="warning">{escape(note)}</p>\n' for note in notes(entries))
-    return (
-        f"<p><strong>{escape(conclusion(entries))}</strong></p>\n{warnings}"
-        f"{_table(rows(entries), 'Models')}\n"
-        f'<p class="note">{escape(caption(entries))}</p>'
-    )
-
-
-def _table(table: Rows, name: str) -> str:
-    head = "".join(f'<th scope="col"><span>{escape(head)}</span></th>' for head in table[0])
-    body = ""
-    for row in table:
-        first, *others = (escape(cell) for cell in row.values())
-        body += f'<tr><th scope="row">{first}</th>'
-        body += "".join(f"<td>{cell}</td>" for cell in others) + "</tr>\n"
-    return (
-        f'<div class="scroll" tabindex="0" role="region" aria-label="{name}">'
-        f'<table class="figures whole"><thead><tr>{head}</tr></thead>'
-        f"<tbody>\n{body}</tbody></table></div>"
-    )
-
-
-def _curves(entries: Sequence[Entry]) -> str:
-    intro = (
-        "Thick: the mean of the seeds; faint: each seed. Equal epochs show what models learn "
-        "from the same images, equal time what they learn in the same time."
-    )
-    charts = "".join(
-        f"<div>{inline_svg(partial(plot_progress, entries, panels=[panel]), label)}</div>"
+def _curves(entries: Sequence[Entry]) -> list[Markup]:
+    return [
+        inline_svg(partial(plot_progress, entries, panels=[panel]), label)
         for panel, label in (
             (BY_EPOCH, "Validation accuracy by epoch"),
             (BY_TIME, "Validation accuracy by time of training"),
         )
-    )
-    return f'<p>{intro}</p>\n<div class="columns">{charts}</div>'
+    ]
 
 
-def _size(entries: Sequence[Entry]) -> str:
-    chart = inline_svg(partial(plot_parameters, entries), "Top-1 on the test images by parameters")
-    return f'<div class="columns"><div>{chart}</div></div>'
-
-
-def _runs(entries: Sequence[Entry]) -> str:
+def _runs(entries: Sequence[Entry]) -> Rows:
     runs = _runs_of(entries)
     names = shortest_names([run.path for run in runs])
-    table = [
+    return [
         {
             "run": names[run.path],
             "seed": str(run.settings.seed),
@@ -106,8 +93,6 @@ def _runs(entries: Sequence[Entry]) -> str:
         }
         for run in runs
     ]
-    intro = "Each run is a directory with a report of its own; runs.csv has these figures."
-    return f"<p>{intro}</p>\n{_table(table, 'Runs')}"
 
 
 def _conditions(entries: Sequence[Entry]) -> Iterator[tuple[str, Any]]:

@@ -18,7 +18,7 @@ from eanet.device import keep_freed_memory
 from eanet.errors import EanetError, InvalidAnswersError
 from eanet.metrics.calibration import Reliability
 from eanet.metrics.classes import ClassFigures, class_figures, macro_averages
-from eanet.metrics.intervals import wilson
+from eanet.metrics.intervals import wilson_interval
 from eanet.models import Classifier
 from eanet.models.registry import unnamed_classes
 from eanet.ops.kernels import build_kernels
@@ -105,7 +105,7 @@ class Evaluation:
             "label_smoothing": self.label_smoothing,
         }
         for k in (1, 5):
-            low, high = wilson(int(self.in_top(k).sum()), images)
+            low, high = wilson_interval(int(self.in_top(k).sum()), images)
             metrics |= {f"top{k}": self.top(k), f"top{k}_low": low, f"top{k}_high": high}
         precision, recall, f1 = macro_averages(self.by_class)
         return metrics | {

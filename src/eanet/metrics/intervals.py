@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-import math
-from statistics import NormalDist
-
 CONFIDENCE = 0.95
 WIDE = 0.1  # width above which an interval is worth a warning
-_Z = NormalDist().inv_cdf(0.5 + CONFIDENCE / 2)
 
 
-def wilson(right: int, images: int) -> tuple[float, float]:
-    """Return the 95 % confidence interval of ``right`` out of ``images``, as fractions.
+def wilson_interval(correct: int, images: int) -> tuple[float, float]:
+    """Return the 95 % confidence interval of ``correct`` out of ``images``, as fractions.
 
     Wilson (1927), "Probable Inference, the Law of Succession, and Statistical Inference". Unlike
     the normal approximation, it holds for few images and near 0 and 1.
     """
-    share, weight = right / images, _Z**2 / images
-    centre = (share + weight / 2) / (1 + weight)
-    reach = math.sqrt(share * (1 - share) * weight + weight**2 / 4) / (1 + weight)
+    from scipy.stats import binomtest  # here: it takes a second, and not every command needs it
+
+    interval = binomtest(correct, images).proportion_ci(CONFIDENCE, method="wilson")
     # At 0 and 1 the interval ends exactly there, which rounding might miss.
-    low = 0.0 if right == 0 else centre - reach
-    high = 1.0 if right == images else centre + reach
+    low = 0.0 if correct == 0 else float(interval.low)
+    high = 1.0 if correct == images else float(interval.high)
     return low, high
 
 

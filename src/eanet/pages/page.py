@@ -4,75 +4,78 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
-from html import escape
+from collections.abc import Mapping
+from functools import cache
 from importlib import resources
 from pathlib import Path
-from string import Template
 from typing import Any
+
+from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
 
 from eanet.files import replacing
 
-_ASSETS = resources.files("eanet.pages") / "assets"
-
 
 def subtitle(what: str, environment: Mapping[str, Any]) -> str:
-    """Return a page's subtitle in HTML: what it is about, and where and when that was trained."""
+    """Return a page's subtitle: what it is about, and where and when that was trained."""
     where = [environment[key] for key in ("gpu", "processor") if key in environment][:1]
     trained = [f"trained on {name}" for name in where]
     when = [str(environment["date"])[:10]] if "date" in environment else []
-    return " · ".join(escape(part) for part in (what, *trained, *when))
+    return " · ".join((what, *trained, *when))
 
 
-def write_sections(
-    path: Path, title: str, subtitle: str, sections: Sequence[tuple[str, str, str]]
-) -> Path:
-    """Write a page.
+def render_page(path: Path, package: str, sections: Mapping[str, str], **context: Any) -> Path:
+    """Write a page from templates, which escape every value that is not `Markup`.
 
     Args:
         path: the file to write.
-        title: plain text.
-        subtitle: in HTML.
-        sections: id, name and HTML content of each.
+        package: its folder ``templates`` has a file ``ID.html`` for each section.
+        sections: name of each section by its id, in order.
+        **context: what the templates show: ``title`` and ``subtitle``, and what sections need.
 
     Raises:
         EanetError: the file cannot be written.
     """
-    script = _asset("report.js")
+    script = _asset("page.js")
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode("ascii")
-    text = Template(_asset("report.html")).substitute(
-        title=escape(title),
-        subtitle=subtitle,
-        style=_asset("report.css"),
-        links="\n".join(f'<a href="#{key}">{name}</a>' for key, name, _ in sections),
-        sections="\n".join(
-            f'<section id="{key}" aria-labelledby="{key}-head">'
-            f'<h2 id="{key}-head">{name}</h2>\n{content}\n</section>'
-            for key, name, content in sections
-        ),
-        script=script,
-        script_hash=f"sha256-{digest}",
+    text = (
+        _templates(package)
+        .get_template("page.html")
+        .render(
+            sections=sections,
+            style=_asset("page.css"),
+            script=script,
+            script_hash=f"sha256-{digest}",
+            **context,
+        )
     )
     with replacing(path) as partial:  # file names may hold bytes that are not text
         partial.write_text(text, "utf-8", errors="replace")
     return path
 
 
-def fact_list(rows: Iterable[tuple[str, Any]]) -> str:
-    """Format names and values as a list in HTML."""
-    items = "\n".join(
-        f"<div><dt>{escape(name)}</dt><dd>{escape(_shown(value))}</dd></div>"
-        for name, value in rows
+@cache
+def _templates(package: str) -> Environment:
+    """Return the templates of a package, with those of this one."""
+    templates = Environment(
+        loader=ChoiceLoader([PackageLoader(package), PackageLoader("eanet.pages")]),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
-    return f'<dl class="facts">\n{items}\n</dl>'
+    templates.filters["fmt"] = format  # as in f-strings: {{ share|fmt(".1%") }}
+    templates.filters["setting"] = _format_setting
+    return templates
 
 
-def _shown(value: Any) -> str:
+def _format_setting(value: Any) -> str:
     """Format a YAML value for reading."""
     if isinstance(value, bool):
         return "yes" if value else "no"
     return "none" if value is None else str(value)
 
 
-def _asset(name: str) -> str:
-    return (_ASSETS / name).read_text("utf-8").rstrip("\n")
+def _asset(name: str) -> Markup:
+    file = resources.files("eanet.pages") / "templates" / name
+    return Markup(file.read_text("utf-8").rstrip("\n"))

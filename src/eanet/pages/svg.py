@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from html import escape
 from pathlib import Path
 from tempfile import TemporaryDirectory
+
+from markupsafe import Markup, escape
 
 from eanet.plots.style import BLUE, EMPTY, FAINT, INK, MUTED, ORANGE, SERIES
 
@@ -23,7 +24,7 @@ _PAGE_COLOURS = {
 }
 
 
-def inline_svg(draw: Callable[[Path], object], label: str) -> str:
+def inline_svg(draw: Callable[[Path], object], label: str) -> Markup:
     """Return the SVG element that ``draw`` writes into a file, adapted to a page of HTML.
 
     Colours and fonts become those of the page, and unreferenced ids are removed. ``label`` is for
@@ -39,4 +40,4 @@ def inline_svg(draw: Callable[[Path], object], label: str) -> str:
     used = set(re.findall(r"#([\w.-]+)[\")]", svg))
     svg = re.sub(r' id="([^"]*)"', lambda m: m[0] if m[1] in used else "", svg)
     svg = svg.replace("<svg", f'<svg role="img" aria-label="{escape(label)}"', 1)
-    return re.sub("#[0-9a-f]{6}", lambda m: _PAGE_COLOURS.get(m[0], m[0]), svg)
+    return Markup(re.sub("#[0-9a-f]{6}", lambda m: _PAGE_COLOURS.get(m[0], m[0]), svg))

@@ -1,11 +1,11 @@
-"""Sheets of images for a page of HTML, embedded in the page itself."""
+"""The images of a report's page, embedded in the page itself."""
 
 from __future__ import annotations
 
 import base64
 import io
 from collections.abc import Iterable
-from html import escape
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -19,41 +19,61 @@ from eanet.plots.style import TINY
 _LARGEST = 160  # side in pixels of the largest embedded image
 
 
-def sheet(chosen: Iterable[int], evaluation: Evaluation, images: ImageSet) -> str:
-    """Return HTML of the chosen images, each with its predicted class.
+@dataclass(frozen=True)
+class SheetImage:
+    """An image with its prediction.
+
+    Attributes:
+        source: the pixels, as a data URI.
+        is_sharp: whether its pixels stay squares when it is enlarged.
+        name: of its file with its folder, or its number.
+        true: its class.
+        predicted: the most probable class.
+        confidence: probability of the predicted class.
+        true_probability: probability of its class.
+    """
+
+    source: str
+    is_sharp: bool
+    name: str
+    true: str
+    predicted: str
+    confidence: float
+    true_probability: float
+
+    @property
+    def is_wrong(self) -> bool:
+        """Whether the prediction is wrong."""
+        return self.true != self.predicted
+
+
+def sheet_images(
+    indices: Iterable[int], evaluation: Evaluation, images: ImageSet
+) -> list[SheetImage]:
+    """Prepare images for a sheet.
 
     Args:
-        chosen: indices into ``images``.
+        indices: into ``images``.
         evaluation: of all ``images``.
         images: with or without file names.
     """
-    return f'<div class="sheet">\n{"".join(_figure(i, evaluation, images) for i in chosen)}</div>'
+    return [_sheet_image(index, evaluation, images) for index in indices]
 
 
-def _figure(index: int, evaluation: Evaluation, images: ImageSet) -> str:
+def _sheet_image(index: int, evaluation: Evaluation, images: ImageSet) -> SheetImage:
     probabilities = evaluation.probabilities[index]
-    true, found = int(evaluation.labels[index]), int(evaluation.predicted[index])
-    is_wrong = true != found
-    is_, taken_for = escape(evaluation.classes[true]), escape(evaluation.classes[found])
+    true, predicted = int(evaluation.labels[index]), int(evaluation.predicted[index])
     # With its folder, which is often the class; the full path is of no use to a reader.
     file = images.files[index] if images.files is not None else None
-    name = escape(str(Path(*file.parts[-2:]))) if file is not None else f"image {index}"
     pixels = images.images[index]
-    lines = [
-        f"<span><b>{'✗' if is_wrong else '✓'} {taken_for}</b> {probabilities[found]:.0%}</span>"
-    ]
-    if is_wrong:
-        share = probabilities[true]
-        chance = f"{share:.1%}" if share >= 0.001 else "&lt;0.1%"
-        lines.append(f"<span>true: {is_} {chance}</span>")
-    lines.append(f"<span>{name}</span>")
-    sharp = ' class="sharp"' if len(pixels) <= TINY else ""
-    described = f"{name}: {is_}, taken for {taken_for}" if is_wrong else f"{name}: {is_}, correct"
-    return (
-        f'<figure class="{"wrong" if is_wrong else "right"}">'
-        f'<img{sharp} loading="lazy" '
-        f'src="{_thumbnail(pixels)}" alt="{described}" title="{described}">'
-        f"<figcaption>{''.join(lines)}</figcaption></figure>\n"
+    return SheetImage(
+        source=_thumbnail(pixels),
+        is_sharp=len(pixels) <= TINY,
+        name=str(Path(*file.parts[-2:])) if file is not None else f"image {index}",
+        true=evaluation.classes[true],
+        predicted=evaluation.classes[predicted],
+        confidence=float(probabilities[predicted]),
+        true_probability=float(probabilities[true]),
     )
 
 

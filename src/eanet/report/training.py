@@ -7,15 +7,14 @@ from datetime import timedelta
 from functools import partial
 from typing import Any
 
-from eanet.pages.page import fact_list
 from eanet.pages.svg import inline_svg
 from eanet.plots.curves import ACCURACY, LOSS, plot_curves
 from eanet.plots.lr_search import plot_range_test
 from eanet.report.report import Training
 
 
-def training_section(training: Training) -> str:
-    """Return HTML of curves, learning-rate search, where and when it was trained, and settings."""
+def training_context(training: Training) -> dict[str, Any]:
+    """Return what ``training.html`` shows: charts, where and when it was trained, settings."""
     draw = partial(plot_curves, training.history, best_epoch=training.best_epoch)
     charts = [
         inline_svg(partial(draw, panels=[panel]), f"{panel.name} by epoch")
@@ -25,13 +24,12 @@ def training_section(training: Training) -> str:
     if training.search is not None:
         search = partial(plot_range_test, training.search, training.config.resolved.learning_rate)
         charts.append(inline_svg(search, "loss by learning rate, before the training"))
-    resolved = training.config.resolved.model_dump(mode="json")
-    settings = {name.replace("_", " "): value for name, value in resolved.items()}
-    return (
-        f'<div class="columns">{"".join(f"<div>{chart}</div>" for chart in charts)}</div>\n'
-        f"{fact_list(_circumstances(training))}\n"
-        f"<details><summary>All settings</summary>\n{fact_list(settings.items())}\n</details>"
-    )
+    settings = training.config.resolved.model_dump(mode="json")
+    return {
+        "charts": charts,
+        "circumstances": list(_circumstances(training)),
+        "settings": [(name.replace("_", " "), value) for name, value in settings.items()],
+    }
 
 
 def _circumstances(training: Training) -> Iterator[tuple[str, Any]]:

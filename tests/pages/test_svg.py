@@ -1,0 +1,26 @@
+from __future__ import annotations
+
+import re
+from functools import partial
+
+from eanet.pages.svg import inline_svg
+from eanet.plots.curves import plot_curves
+from tests.support.pictures import history
+
+
+def test_a_drawing_for_a_page_has_the_colours_and_fonts_of_the_page() -> None:
+    svg = inline_svg(lambda path: plot_curves(history(5), path, best_epoch=2), 'loss & "more"')
+    assert svg.startswith('<svg role="img" aria-label="loss &amp; &#34;more&#34;" width="')
+    assert svg.rstrip().endswith("</svg>")
+    assert "var(--right)" in svg
+    assert not re.search("#[0-9a-f]{6}|font-family|xmlns|<style|<metadata|://", svg)
+    assert "validation" in svg, "text stays text"
+    used = set(re.findall(r'(?:href="|url\()#([^")]*)', svg))
+    assert used == set(re.findall(r' id="([^"]*)"', svg)) != set()
+
+
+def test_two_drawings_in_a_page_share_no_id() -> None:
+    def ids() -> set[str]:
+        return set(re.findall(r' id="([^"]*)"', inline_svg(partial(plot_curves, history(5)), "x")))
+
+    assert not ids() & ids()
