@@ -110,6 +110,19 @@ def test_classes_of_unequal_sizes_are_told(photos: Path, tmp_path: Path, capsys:
     assert "balance    blue 12, red 3: 4 to 1\n" in capsys.readouterr().out
 
 
+@pytest.mark.filterwarnings("error")
+def test_an_oversized_image_is_named_without_a_warning(
+    photos: Path, tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = shutil.copytree(photos, tmp_path / "own")
+    Image.new("L", (40, 30)).save(root / "red" / "big.png")
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1_000)
+    assert main(["datasets", str(root)]) == 0
+    out, err = capsys.readouterr()
+    assert "red/big.png: unreadable: 1,200 pixels are too many" in out
+    assert "Warning" not in err
+
+
 def test_what_cannot_be_looked_at_is_one_line(
     refused: Callable[..., tuple[int, str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -241,7 +241,7 @@ def test_a_folder_that_cannot_be_written_is_noticed_before_the_work(
 
     for place in (
         "deploy.predictor.load",
-        "report.report.evaluate",
+        "report.evaluate.evaluate_model",
         "data.source.Source.load_splits",
         "benchmarking.models.in_own_process",
         "benchmarking.tokens.in_own_process",

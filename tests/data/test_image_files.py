@@ -247,13 +247,22 @@ def test_a_terminal_shows_how_many_images_a_second(root, monkeypatch):
     assert "images/s" in shown
 
 
-def test_an_oversized_image_is_skipped_without_a_warning(root, monkeypatch):
+@pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
+def test_an_oversized_image_is_skipped_and_the_process_keeps_its_warnings(root, monkeypatch):
     fill(root / "cats", root / "dogs")
     add(root / "cats" / "big.png", size=(40, 30))
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1_000)
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        (note,) = load_image_files(root, OPTIONS).notes
+    filters = list(warnings.filters)
+    seen = []
+    real = decode_split.read_image
+    monkeypatch.setattr(
+        decode_split,
+        "read_image",
+        lambda *args: seen.append(list(warnings.filters)) or real(*args),
+    )
+    (note,) = load_image_files(root, OPTIONS).notes
+    assert len(seen) == 5
+    assert all(during == filters for during in seen)
     assert note == "skipped 1 unreadable image: cats/big.png (1,200 pixels are too many)"
 
 

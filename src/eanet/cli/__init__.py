@@ -7,6 +7,7 @@ import codecs
 import io
 import os
 import sys
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -41,6 +42,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             # File names need not be UTF-8, and the output may be unable to show all others.
             is_limited = stream is sys.stdout and codecs.lookup(stream.encoding).name != "utf-8"
             stream.reconfigure(errors="backslashreplace" if is_limited else "surrogateescape")
+    # Pillow's, about odd files that it can still read, or that are reported as unreadable.
+    warnings.filterwarnings("ignore", module="PIL")
     code = 0
     try:
         code = _run(arguments)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import sys
-import warnings
 
 from eanet.cli.output import stdout
 from eanet.cli.parser import RUN, Commands, add_settings
@@ -61,16 +60,14 @@ def run(options: argparse.Namespace) -> int:
 
     model = load(options.model, options.device or "auto").model
     paths = find_images(options.images, sys.stdin)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # Pillow's, about odd files that it can still read
-        pictures = explain_files(
-            model,
-            paths,
-            explain_folder(options.model) if options.output is None else options.output,
-            class_name=options.class_name,
-            layer=options.layer,
-            slots=options.slots,
-        )
+    pictures = explain_files(
+        model,
+        paths,
+        explain_folder(options.model) if options.output is None else options.output,
+        class_name=options.class_name,
+        layer=options.layer,
+        slots=options.slots,
+    )
     for picture in pictures:
         stdout().print(f"wrote {picture}")
     return 0 if len(pictures) == len(paths) else 1

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import closing
 from pathlib import Path
@@ -115,11 +114,7 @@ def run(options: argparse.Namespace) -> int:
     if options.format == "csv":
         write_rows([["image", "class", "probability"]])
     failed = 0
-    with (
-        warnings.catch_warnings(),
-        closing(predictor.predict_files(paths, options.top)) as results,
-    ):
-        warnings.simplefilter("ignore")  # Pillow's, about odd files that it can still read
+    with closing(predictor.predict_files(paths, options.top)) as results:
         for path, result in _tracked(results, len(paths)):
             if isinstance(result, EanetError):
                 notice(f"eanet: error: {result}")

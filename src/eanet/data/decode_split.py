@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -71,13 +70,7 @@ def _decode(
 ) -> tuple[list[Original], list[tuple[int, str]]]:
     """Decode on all cores, in order; also return (index, reason) of unreadable files."""
     originals, skipped = [], []
-    with (
-        warnings.catch_warnings(),
-        progress_bar(MofNCompleteColumn(), ImagesPerSecond()) as bar,
-    ):
-        # Pillow's warnings about odd files add nothing to our notes. Set here and not in the
-        # threads, since warning filters are per process.
-        warnings.simplefilter("ignore")
+    with progress_bar(MofNCompleteColumn(), ImagesPerSecond()) as bar:
         results = in_parallel(partial(_try_read, size=size), files)
         for index, result in enumerate(bar.track(results, len(files), description=title)):
             if isinstance(result, str):
