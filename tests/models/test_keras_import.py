@@ -158,8 +158,8 @@ def test_a_size_that_weights_do_not_hold_is_assumed_aloud_or_given(
     build_example("external_attention", **UNEVEN).save_weights(path)
     assert import_keras(path).config.image_size == 28
     assert capsys.readouterr().err == (
-        f"assuming images of 28 x 28 pixels, as {path} does not say: 7 x 7 patches of 4 pixels fit "
-        "up to 31; image_size (--image-size) sets the size that the network was built for\n"
+        f"{path} does not say the image size: assuming 28 pixels, the least that 7 x 7 patches of "
+        "4 need; --image-size (image_size in Python) sets another, up to 31\n"
     )
     for size in (27, 32, 0):
         with pytest.raises(EanetError, match=rf"^image_size={size} does not fit: 7 x 7 patches"):

@@ -67,9 +67,9 @@ def import_keras(
     size, patch, grid = model.config.image_size, model.embedding.patch_size, model.embedding.grid
     if image_size is None and built_for is None and patch > 1:
         notice(
-            f"assuming images of {size} x {size} pixels, as {path} does not say: {grid} x {grid} "
-            f"patches of {patch} pixels fit up to {size + patch - 1}; image_size (--image-size) "
-            "sets the size that the network was built for"
+            f"{path} does not say the image size: assuming {size} pixels, the least that "
+            f"{grid} x {grid} patches of {patch} need; --image-size (image_size in Python) sets "
+            f"another, up to {size + patch - 1}"
         )
     return model.eval()
 
