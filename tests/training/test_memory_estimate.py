@@ -17,7 +17,7 @@ from pathlib import Path
 from eanet import create_model
 from eanet.training.memory import training_bytes
 torch.set_num_threads(1)
-model = create_model("keras_vit", depth=2, dropout=0.2).train()
+model = create_model("keras_vit", num_transformer_blocks=2, dropout=0.2).train()
 before = psutil.Process().memory_info().rss
 print(training_bytes(model, 32) - before)
 Path("/proc/self/clear_refs").write_text("5")
@@ -30,7 +30,7 @@ print(peak - before)
 
 
 def test_the_activations_of_twice_as_many_images_take_twice_as_much() -> None:
-    model = create_model("keras_eanet", depth=2)
+    model = create_model("keras_eanet", num_transformer_blocks=2)
     assert activation_bytes(model, 64) == 2 * activation_bytes(model, 32) > 0
 
 
