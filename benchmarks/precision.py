@@ -47,7 +47,7 @@ def main() -> None:
     common["model"] = "keras_eanet"
     runs = {}
     for precision, seed in (("fp32", 0), ("bf16", 0), ("fp32", 1)):
-        settings = TrainSettings.resolve(**common, precision=precision, seed=seed, compile="on")
+        settings = TrainSettings.with_recipe(**common, precision=precision, seed=seed, compile="on")
         runs[precision, seed] = losses(settings).view(-1, WINDOW).mean(1)
     base, half, other = runs.values()
     print(f"{'steps':>9}{'fp32':>9}{'bf16':>9}{'difference':>12}{'another seed, fp32':>20}")

@@ -4,15 +4,16 @@ from pathlib import Path
 
 import pytest
 
-from eanet.config import Recipe, TrainSettings, load_recipe, parse_yaml, recipes
+from eanet.config import Recipe, TrainSettings, load_recipe, recipes
 from eanet.errors import EanetError, WrongArgumentError
+from eanet.files import parse_yaml
 
 
 @pytest.mark.parametrize("name", recipes())
 def test_every_recipe_is_valid_and_says_what_it_is(name: str) -> None:
     assert load_recipe(name).epochs >= 1
     assert len(recipes()[name]) > 20
-    assert TrainSettings.resolve(recipe=name).recipe == name
+    assert TrainSettings.with_recipe(recipe=name).recipe == name
 
 
 def test_the_keras_example_recipe_holds_the_settings_of_the_example() -> None:
@@ -56,7 +57,7 @@ def test_the_keras_example_recipe_holds_the_settings_of_the_example() -> None:
 def test_what_is_given_beats_the_recipe_and_the_recipe_beats_the_defaults(tmp_path: Path) -> None:
     recipe = tmp_path / "own.yaml"
     recipe.write_text("epochs: 7\nlearning_rate: 3e-4\nflip: false\n")
-    settings = TrainSettings.resolve(recipe=str(recipe), epochs=9, seed="3")
+    settings = TrainSettings.with_recipe(recipe=str(recipe), epochs=9, seed="3")
     assert (settings.epochs, settings.learning_rate, settings.flip) == (9, 3e-4, False)
     assert settings.seed == 3
     assert settings.weight_decay == Recipe().weight_decay
@@ -65,23 +66,23 @@ def test_what_is_given_beats_the_recipe_and_the_recipe_beats_the_defaults(tmp_pa
 def test_epochs_that_are_given_beat_the_minutes_of_a_recipe(tmp_path: Path) -> None:
     recipe = tmp_path / "own.yaml"
     recipe.write_text("epochs: 7\nminutes: 3\n")
-    assert TrainSettings.resolve(recipe=str(recipe)).minutes == 3
-    assert TrainSettings.resolve(recipe=str(recipe), epochs=9).minutes is None
-    assert TrainSettings.resolve(recipe=str(recipe), minutes=5).minutes == 5
+    assert TrainSettings.with_recipe(recipe=str(recipe)).minutes == 3
+    assert TrainSettings.with_recipe(recipe=str(recipe), epochs=9).minutes is None
+    assert TrainSettings.with_recipe(recipe=str(recipe), minutes=5).minutes == 5
 
 
 def test_a_rate_to_be_found_is_not_a_number_yet() -> None:
-    assert TrainSettings.resolve(learning_rate="find").learning_rate == "find"
+    assert TrainSettings.with_recipe(learning_rate="find").learning_rate == "find"
 
 
 @pytest.mark.parametrize("unset", ["none", None])
 def test_none_unsets_what_the_recipe_sets(unset: str | None) -> None:
     assert load_recipe("default").clip_norm == 1.0
-    assert TrainSettings.resolve(recipe="default", clip_norm=unset).clip_norm is None
+    assert TrainSettings.with_recipe(recipe="default", clip_norm=unset).clip_norm is None
 
 
 def test_strings_are_read_as_what_the_setting_wants() -> None:
-    settings = TrainSettings.resolve(
+    settings = TrainSettings.with_recipe(
         epochs="3", ema="0.99", flip="true", output="a/b", data=Path("photos")
     )
     assert (settings.epochs, settings.ema, settings.flip) == (3, 0.99, True)
@@ -114,7 +115,7 @@ def test_a_wrong_setting_is_one_line_that_says_what_is_expected(
     given: dict[str, object], message: str
 ) -> None:
     with pytest.raises(WrongArgumentError, match=message):
-        TrainSettings.resolve(**given)
+        TrainSettings.with_recipe(**given)
 
 
 @pytest.mark.parametrize(
@@ -158,13 +159,15 @@ def test_yaml_cannot_build_objects() -> None:
 def test_paths_may_begin_at_home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
     (tmp_path / "own.yaml").write_text("epochs: 3")
-    settings = TrainSettings.resolve(output="~/runs", data_dir=Path("~/data"), recipe="~/own.yaml")
+    settings = TrainSettings.with_recipe(
+        output="~/runs", data_dir=Path("~/data"), recipe="~/own.yaml"
+    )
     assert (settings.output, settings.data_dir) == (tmp_path / "runs", tmp_path / "data")
     assert settings.epochs == 3
 
 
 def test_settings_are_frozen_and_survive_being_written() -> None:
-    settings = TrainSettings.resolve(recipe="keras_example", data_dir="d", clip_norm=2)
+    settings = TrainSettings.with_recipe(recipe="keras_example", data_dir="d", clip_norm=2)
     with pytest.raises(ValueError, match="frozen"):
         settings.epochs = 3
     assert TrainSettings.parse(settings.model_dump(mode="json")) == settings

@@ -17,10 +17,9 @@ from typing import Any
 
 from safetensors.torch import load_file, save
 
-from eanet.config import read_text
 from eanet.data.source import open_source
 from eanet.errors import EanetError
-from eanet.files import replacing
+from eanet.files import read_text, replacing
 from eanet.metrics.evaluation import evaluate_model
 from eanet.models import Classifier, load_model, weights
 from eanet.training.run_directory import RunDirectory

@@ -56,7 +56,7 @@ def train(data: str | Path = "digits", **settings: Any) -> TrainingResult:
     """
     from eanet.training.launch import launch
 
-    return _finish(launch(TrainSettings.resolve(data=str(data), **settings)))
+    return _finish(launch(TrainSettings.with_recipe(data=str(data), **settings)))
 
 
 def resume(run: str | Path, **machine: str | int | None) -> TrainingResult:

@@ -7,11 +7,10 @@ from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-import yaml
 from pydantic import Field
 
-from eanet.errors import EanetError, WrongArgumentError, unknown_name
-from eanet.files import user_path
+from eanet.errors import WrongArgumentError, unknown_name
+from eanet.files import parse_yaml, read_text, user_path
 from eanet.settings import Settings
 
 RECIPES = resources.files("eanet") / "recipes"
@@ -201,7 +200,7 @@ class TrainSettings(MachineSettings, Recipe, DataSettings):
     tensorboard: bool = Field(False, description="write TensorBoard events into the run directory")
 
     @classmethod
-    def resolve(cls, **given: Any) -> Self:
+    def with_recipe(cls, **given: Any) -> Self:
         """Return the given settings, laid over those of the recipe if one is given.
 
         Args:
@@ -210,15 +209,15 @@ class TrainSettings(MachineSettings, Recipe, DataSettings):
         Raises:
             EanetError: an unknown name, a wrong value, no such recipe, or both epochs and minutes.
         """
-        asked = cls.parse(given)
-        if {"epochs", "minutes"} <= given.keys() and asked.minutes is not None:
+        settings = cls.parse(given)
+        if {"epochs", "minutes"} <= given.keys() and settings.minutes is not None:
             raise WrongArgumentError("epochs and minutes both say when to stop: leave one out")
-        return asked if asked.recipe is None else asked._over(load_recipe(asked.recipe))
+        return settings if settings.recipe is None else settings._over(load_recipe(settings.recipe))
 
     def with_defaults(self, values: Mapping[str, Any]) -> Self:
         """Return the settings with ``values`` for some that were left open.
 
-        A recipe among them is laid below all others, as in `resolve`.
+        A recipe among them is laid below all others, as in `with_recipe`.
         """
         filled = self.parse({**self.given(), **values})
         return filled._over(load_recipe(values["recipe"])) if "recipe" in values else filled
@@ -282,32 +281,3 @@ def load_recipe(name: str) -> Recipe:
         if key in TrainSettings.model_fields and key not in Recipe.model_fields:
             raise WrongArgumentError(f"recipe {name}: {key} belongs to the run, not to a recipe")
     return Recipe.parse(values, f"recipe {name}")
-
-
-def read_text(path: Path) -> str:
-    """Read a UTF-8 text file.
-
-    Raises:
-        EanetError: it cannot be read.
-    """
-    try:
-        return path.read_text("utf-8-sig")  # Windows editors may add a byte order mark
-    except OSError as error:
-        raise EanetError(f"cannot read {path}: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise EanetError(f"cannot read {path}: it is not UTF-8 text") from error
-
-
-def parse_yaml(text: str, where: str) -> dict[str, Any]:
-    """Parse a YAML mapping.
-
-    Raises:
-        EanetError: it is something else.
-    """
-    try:
-        values = yaml.safe_load(text) or {}
-    except yaml.YAMLError as error:
-        raise EanetError(f"{where} is not YAML: {' '.join(str(error).split())}") from error
-    if not isinstance(values, dict) or not all(isinstance(key, str) for key in values):
-        raise EanetError(f"{where} must hold lines of the form `name: value`")
-    return values

@@ -10,7 +10,8 @@ import shutil
 import sys
 import sysconfig
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import mkdtemp
@@ -37,18 +38,18 @@ def resolve_device(device: str) -> Device:
     Raises:
         EanetError: the device asked for is not available.
     """
-    there: dict[Device, bool] = {
+    available: dict[Device, bool] = {
         "cuda": torch.cuda.is_available(),
         "mps": torch.backends.mps.is_available(),
         "cpu": True,
     }
-    found = [name for name, is_there in there.items() if is_there]
+    names = [name for name, is_available in available.items() if is_available]
     if device == "auto":
-        return found[0]
-    for name in found:
+        return names[0]
+    for name in names:
         if name == device:
             return name
-    raise EanetError(f"no {device} device here; use --device {' or '.join(found)}")
+    raise EanetError(f"no {device} device here; use --device {' or '.join(names)}")
 
 
 @dataclass(frozen=True)
@@ -121,6 +122,16 @@ def return_freed_memory() -> None:
     _set_malloc(trim_threshold=TRIM_THRESHOLD, mmap_max=MMAP_MAX)
     with suppress(AttributeError, OSError, TypeError):
         ctypes.CDLL(None).malloc_trim(0)
+
+
+@contextmanager
+def freed_memory_kept() -> Iterator[None]:
+    """`keep_freed_memory` for the duration of the block; afterwards glibc's defaults apply."""
+    keep_freed_memory()
+    try:
+        yield
+    finally:
+        return_freed_memory()
 
 
 def _set_malloc(trim_threshold: int, mmap_max: int) -> None:

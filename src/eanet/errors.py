@@ -31,8 +31,8 @@ class InvalidAnswersError(EanetError):
         super().__init__(message)  # passed on, since exceptions are pickled with their arguments
 
 
-def describe(error: Exception) -> str:
-    """Describe an error that nobody expected in one line, with a remedy if the compiler failed."""
+def error_line(error: Exception) -> str:
+    """Format an error that nobody expected as one line, with a remedy if the compiler failed."""
     kind, reason = type(error), " ".join(str(error).split())
     if kind.__module__.startswith(COMPILER):  # the other lines are pages of generated code
         reason = f"{str(error).strip().splitlines()[0]}; --compile off does without the compiler"

@@ -1,4 +1,4 @@
-"""Atomic file writes, folder locks, checks of folders, and the cache folder."""
+"""Atomic file writes, YAML, folder locks, checks of folders, and the cache folder."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from tempfile import TemporaryFile
 from typing import Any
 from zlib import crc32
 
+import yaml
 from filelock import FileLock, Timeout
 
 from eanet.errors import EanetError
@@ -65,6 +66,35 @@ def write_json(path: Path, content: Mapping[str, Any]) -> Path:
     with replacing(path) as partial:
         partial.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", "utf-8")
     return path
+
+
+def read_text(path: Path) -> str:
+    """Read a UTF-8 text file.
+
+    Raises:
+        EanetError: it cannot be read.
+    """
+    try:
+        return path.read_text("utf-8-sig")  # Windows editors may add a byte order mark
+    except OSError as error:
+        raise EanetError(f"cannot read {path}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise EanetError(f"cannot read {path}: it is not UTF-8 text") from error
+
+
+def parse_yaml(text: str, where: str) -> dict[str, Any]:
+    """Parse a YAML mapping.
+
+    Raises:
+        EanetError: it is something else.
+    """
+    try:
+        values = yaml.safe_load(text) or {}
+    except yaml.YAMLError as error:
+        raise EanetError(f"{where} is not YAML: {' '.join(str(error).split())}") from error
+    if not isinstance(values, dict) or not all(isinstance(key, str) for key in values):
+        raise EanetError(f"{where} must hold lines of the form `name: value`")
+    return values
 
 
 @contextmanager

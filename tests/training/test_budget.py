@@ -134,7 +134,7 @@ def test_minutes_are_compiled_for_where_there_are_enough():
 
 
 def test_a_run_of_minutes_leaves_a_model_and_is_finished_when_resumed(tmp_path: Path):
-    settings = TrainSettings.resolve(
+    settings = TrainSettings.with_recipe(
         output=tmp_path, model="vit:depth=1,dim=8", minutes=0.03, precision="fp32"
     )
     made = launch(settings)

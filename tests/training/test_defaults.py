@@ -45,7 +45,7 @@ def test_what_is_chosen_fits_together_and_is_reasoned(images: int, side: int, de
     chosen = values(statistics, device)
     assert chosen["recipe"] in recipes()
     create_model(str(chosen["model"]), num_classes=2, image_size=int(chosen["image_size"]))
-    assert TrainSettings.resolve(**chosen)
+    assert TrainSettings.with_recipe(**chosen)
     assert all(len(default.reason) > 10 for default in for_own_images(statistics, device))
 
 
@@ -85,7 +85,7 @@ def test_another_model_or_no_weights_mean_training_from_scratch(
     for name in ("a", "b"):
         (tmp_path / name).mkdir()
         Image.new("RGB", (90, 60)).save(tmp_path / name / "1.png")
-    settings, defaults = filled(TrainSettings.resolve(data=str(tmp_path), **given))
+    settings, defaults = filled(TrainSettings.with_recipe(data=str(tmp_path), **given))
     assert settings.recipe == recipe
     assert (settings.init is not None) == (recipe == "finetune")
     assert all(getattr(settings, setting) == value for setting, value, _ in defaults)
@@ -101,7 +101,7 @@ def test_small_images_are_not_blown_up_nor_taken_for_photographs() -> None:
 
 
 def test_what_was_given_wins_and_is_not_commented_on(photos: Path, capsys) -> None:
-    settings, defaults = filled(TrainSettings.resolve(data=str(photos), model="vit", epochs=3))
+    settings, defaults = filled(TrainSettings.with_recipe(data=str(photos), model="vit", epochs=3))
     assert (settings.model, settings.epochs) == ("vit", 3)
     assert (settings.image_size, settings.recipe) == (16, "default")
     assert settings.rotation == 0.03  # the recipe's
@@ -121,7 +121,7 @@ def test_epochs_are_chosen_where_nothing_else_says_when_to_stop(
     for name in ("a", "b"):
         (tmp_path / name).mkdir()
         Image.new("RGB", (90, 60)).save(tmp_path / name / "1.png")
-    settings, defaults = filled(TrainSettings.resolve(data=str(tmp_path), init="none", **limit))
+    settings, defaults = filled(TrainSettings.with_recipe(data=str(tmp_path), init="none", **limit))
     assert settings.init is None
     assert "epochs" not in {default.setting for default in defaults}
     assert settings.recipe == "photos"
@@ -132,6 +132,6 @@ def test_epochs_are_chosen_where_nothing_else_says_when_to_stop(
 
 
 def test_an_unset_setting_is_chosen_and_what_else_is_unset_stays_so() -> None:
-    settings, _ = filled(TrainSettings.resolve(data="digits", model="none", clip_norm="none"))
+    settings, _ = filled(TrainSettings.with_recipe(data="digits", model="none", clip_norm="none"))
     assert settings.model == "keras_eanet"
     assert settings.clip_norm is None

@@ -152,7 +152,7 @@ def test_freed_memory_is_kept_for_the_next_step():
     """The pages of a large tensor are not asked for again once it has been freed."""
     program = (
         "import resource, torch\n"
-        "from eanet.device import keep_freed_memory, return_freed_memory\n"
+        "from eanet.device import freed_memory_kept, keep_freed_memory\n"
         "{}\n"
         "faults = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_minflt\n"
         "for _ in range(20): torch.ones(2**24)\n"  # until the holes are large enough to be used
@@ -163,7 +163,7 @@ def test_freed_memory_is_kept_for_the_next_step():
     found = [
         int(subprocess.run([sys.executable, "-c", program.format(call)],
             check=True, capture_output=True, text=True).stdout)
-        for call in ("keep_freed_memory()", "", "keep_freed_memory(); return_freed_memory()")
+        for call in ("keep_freed_memory()", "", "with freed_memory_kept(): pass")
     ]  # fmt: skip
     assert found[0] < 1000
     assert min(found[1:]) > 100_000

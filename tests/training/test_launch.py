@@ -53,7 +53,7 @@ def test_an_output_that_cannot_be_written_is_refused_before_the_images_are_read(
     tmp_path: Path,
 ) -> None:
     (tmp_path / "file").touch()
-    settings = TrainSettings.resolve(data="nowhere", output=tmp_path / "file" / "runs")
+    settings = TrainSettings.with_recipe(data="nowhere", output=tmp_path / "file" / "runs")
     with pytest.raises(EanetError, match=r"cannot write to .*file/runs"):
         launch(settings)
 

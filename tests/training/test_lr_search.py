@@ -110,7 +110,7 @@ def test_the_search_changes_nothing_but_the_rate(searched, tmp_path: Path) -> No
     """The same run, told the rate that was found, ends with the same weights to the bit."""
     rate = RangeTest.read(searched.path / SEARCH).suggestion
     told = launch(
-        TrainSettings.resolve(
+        TrainSettings.with_recipe(
             data="digits", model="vit:depth=1,dim=16", epochs=1, learning_rate=rate,
             precision="fp32", threads=1, output=tmp_path,
         )

@@ -38,7 +38,7 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def planned(where: Path | str, **given: object) -> Plan:
-    inputs = open_inputs(TrainSettings.resolve(init=where, **given))
+    inputs = open_inputs(TrainSettings.with_recipe(init=where, **given))
     defaults = [Default("model", "vit", "of no use"), Default("recipe", "default", "short")]
     return plan(inputs.settings, inputs.source, defaults, inputs.init)
 
@@ -138,14 +138,14 @@ def test_what_cannot_be_begun_with_is_refused_before_the_data_are_read(
     small: Path, tmp_path: Path
 ) -> None:
     with pytest.raises(EanetError, match="no such run or model file"):
-        launch(TrainSettings.resolve(init="./gone", data="gone"))
+        launch(TrainSettings.with_recipe(init="./gone", data="gone"))
     save_model(create_model(MODEL, in_channels=1), tmp_path)
     with pytest.raises(EanetError, match="takes 1-channel images, not RGB"):
         settled(tmp_path)
     (tmp_path / "half.safetensors").write_bytes(small.read_bytes()[:1000])
     with pytest.raises(EanetError, match="is not a readable safetensors file"):
         settled(tmp_path / "half.safetensors")
-    assert open_inputs(TrainSettings.resolve(init="none")).init is None
+    assert open_inputs(TrainSettings.with_recipe(init="none")).init is None
 
 
 # The run
@@ -153,7 +153,7 @@ def test_what_cannot_be_begun_with_is_refused_before_the_data_are_read(
 
 def quick(photos: Path, tmp_path: Path, **given: object) -> TrainSettings:
     options = {"epochs": 2, "precision": "fp32", "compile": "off", "threads": 1, "image_size": 16}
-    return TrainSettings.resolve(data=str(photos), output=tmp_path, **{**options, **given})
+    return TrainSettings.with_recipe(data=str(photos), output=tmp_path, **{**options, **given})
 
 
 def test_a_run_begins_there_and_says_where(small: Path, photos: Path, tmp_path: Path) -> None:

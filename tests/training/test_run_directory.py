@@ -48,7 +48,7 @@ def test_a_file_in_the_way_is_named(tmp_path):
 
 def test_the_configuration_comes_back_and_holds_only_the_choices_that_were_made(tmp_path):
     run = RunDirectory(tmp_path)
-    settings = TrainSettings.resolve(data="photos", epochs=3, data_dir="/somewhere", ema=0.9)
+    settings = TrainSettings.with_recipe(data="photos", epochs=3, data_dir="/somewhere", ema=0.9)
     model = ModelRecord(sha256="ab" * 32)
     written = config(settings, **settings.given()).model_copy(update={"teacher": model})
     run.write_config(written)

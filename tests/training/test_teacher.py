@@ -145,7 +145,7 @@ def test_a_step_with_a_teacher_compiles_into_one_graph_that_does_the_same(traine
 def quick(photos: Path, tmp_path: Path, **given: object) -> TrainSettings:
     options = {"epochs": 2, "precision": "fp32", "compile": "off", "threads": 1, "image_size": 16}
     shared = {"data": str(photos), "output": tmp_path, "init": None, "model": MODEL}
-    return TrainSettings.resolve(**{**options, **shared, **given})
+    return TrainSettings.with_recipe(**{**options, **shared, **given})
 
 
 def test_a_model_learns_what_its_teacher_says_and_not_the_labels(

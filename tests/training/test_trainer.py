@@ -53,7 +53,7 @@ def settings(tmp_path: Path, **given: object) -> TrainSettings:
     """Two short epochs on the digits, in float32."""
     options = {"model": "tiny", "recipe": "default", "precision": "fp32", "batch_size": 128}
     limit = {} if "minutes" in given else {"epochs": 2}
-    return TrainSettings.resolve(output=tmp_path, name="run", **{**options, **limit, **given})
+    return TrainSettings.with_recipe(output=tmp_path, name="run", **{**options, **limit, **given})
 
 
 def weights(run: RunDirectory) -> dict[str, torch.Tensor]:

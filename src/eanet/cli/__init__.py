@@ -24,7 +24,7 @@ from eanet.cli import (
 )
 from eanet.cli.parser import Commands, Parser
 from eanet.console import notice, report
-from eanet.errors import EanetError, describe
+from eanet.errors import EanetError, error_line
 from eanet.ops.kernels import status
 from eanet.version import __version__
 
@@ -82,7 +82,7 @@ def _run(arguments: Sequence[str] | None) -> int:
         if isinstance(error, OSError) and error.filename and error.strerror:
             report(f"cannot read or write {error.filename}: {error.strerror}")
         else:
-            report(f"{describe(error)} (--debug shows where)")
+            report(f"{error_line(error)} (--debug shows where)")
         return 1
 
 

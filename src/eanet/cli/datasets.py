@@ -76,7 +76,7 @@ def _inspect(options: argparse.Namespace) -> None:
         check_writable(options.output)
         source.check_outside(options.output)
     given = {n: value for n in OPTIONS if (value := getattr(options, n)) is not None}
-    asked = TrainSettings.resolve(data=options.data, **given)
+    asked = TrainSettings.with_recipe(data=options.data, **given)
     images = source.defaults or source.statistics()
     settings = fill(asked, recommend(asked, images, resolve_device(asked.device)))
     splits = source.load_splits(settings)

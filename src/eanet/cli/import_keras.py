@@ -8,7 +8,7 @@ from pathlib import Path
 from eanet.cli.output import stdout
 from eanet.cli.parser import Commands
 from eanet.errors import EanetError
-from eanet.files import user_path
+from eanet.files import read_text, user_path
 
 
 def add(commands: Commands) -> None:
@@ -39,7 +39,6 @@ def add(commands: Commands) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Run the command."""
-    from eanet.config import read_text
     from eanet.models import save_model
     from eanet.models.keras_import import import_keras
     from eanet.training.run_directory import RUN_CONFIG

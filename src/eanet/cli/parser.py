@@ -62,17 +62,17 @@ class Parser(argparse.ArgumentParser):
         self._is_within = True
         try:
             if self._subparsers is None:
-                found, unknown = self.parse_known_intermixed_args(args, namespace)
+                options, unknown = self.parse_known_intermixed_args(args, namespace)
             else:
-                found, unknown = super().parse_known_args(args, namespace)
+                options, unknown = super().parse_known_args(args, namespace)
         finally:
             self._is_within = False
         for text in unknown:
             if text.startswith("-"):
-                options = [name for name in self._option_string_actions if name.startswith("--")]
-                self.error(str(unknown_name("option", text.split("=")[0], options)))
+                known = [name for name in self._option_string_actions if name.startswith("--")]
+                self.error(str(unknown_name("option", text.split("=")[0], known)))
             self.error(f"one argument too many: {text!r}")
-        return found, unknown
+        return options, unknown
 
 
 class Commands:
@@ -99,15 +99,15 @@ class Commands:
             examples: command lines.
         """
         example = "\n".join(f"  {line}" for line in examples)
-        made: Parser = self._parsers.add_parser(
+        command: Parser = self._parsers.add_parser(
             name,
             help=summary,
             description=summary[0].upper() + summary[1:],
             epilog=f"example:\n{example}",
         )
-        made.add_argument("--debug", action="store_true", help="show the traceback of an error")
-        made.set_defaults(run=run)
-        return made
+        command.add_argument("--debug", action="store_true", help="show the traceback of an error")
+        command.set_defaults(run=run)
+        return command
 
 
 def add_settings(parser: Any, fields: dict[str, FieldInfo], *, defaults: bool = False) -> None:
@@ -142,5 +142,5 @@ def _alternatives(annotation: Any) -> tuple[Any, ...]:
 
 def given(options: argparse.Namespace, settings: type[Settings]) -> dict[str, Any]:
     """Return those settings of the command that were given on the command line."""
-    asked = {name: getattr(options, name, None) for name in settings.model_fields}
-    return {name: value for name, value in asked.items() if value is not None}
+    values = {name: getattr(options, name, None) for name in settings.model_fields}
+    return {name: value for name, value in values.items() if value is not None}

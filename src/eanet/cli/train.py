@@ -13,7 +13,7 @@ from eanet.files import user_path
 
 def add(commands: Commands) -> None:
     """Declare the command."""
-    made = commands.add(
+    command = commands.add(
         "train",
         run,
         "train a classifier, evaluate it and write a report",
@@ -24,11 +24,13 @@ def add(commands: Commands) -> None:
         "eanet train path/to/photos --init eanet_tiny_cifar100",
         "eanet train --resume runs/digits-keras_eanet",
     )
-    made.add_argument("data", nargs="?", help=TrainSettings.model_fields["data"].description)
-    made.add_argument("--resume", metavar="RUN", type=user_path, help="resume an interrupted run")
+    command.add_argument("data", nargs="?", help=TrainSettings.model_fields["data"].description)
+    command.add_argument(
+        "--resume", metavar="RUN", type=user_path, help="resume an interrupted run"
+    )
     own = {name: field for name, field in RUN.items() if name != "data"}
-    add_settings(made.add_argument_group("the run"), own, defaults=True)
-    add_recipe(made)
+    add_settings(command.add_argument_group("the run"), own, defaults=True)
+    add_recipe(command)
 
 
 def run(options: argparse.Namespace) -> None:

@@ -14,13 +14,13 @@ import yaml
 
 from eanet.comparison.runs import Predictions, Run, is_run, write_peak_memory
 from eanet.comparison.settings import PER_RUN
-from eanet.config import TrainSettings, parse_yaml, read_text
+from eanet.config import TrainSettings
 from eanet.console import notice
 from eanet.data.imageset import ImageSet
 from eanet.data.splits import Dataset
 from eanet.device import Machine
-from eanet.errors import EanetError, WrongArgumentError, describe
-from eanet.files import check_writable, lock_folder, replacing
+from eanet.errors import EanetError, WrongArgumentError, error_line
+from eanet.files import check_writable, lock_folder, parse_yaml, read_text, replacing
 from eanet.memory import peak_memory
 from eanet.metrics.evaluation import Evaluation
 from eanet.process import in_own_process
@@ -87,7 +87,7 @@ def train_all(
             f"leave out {', '.join(own)}: a comparison trains each model from random weights, "
             "with seeds 0, 1, ..."
         )
-    asked = TrainSettings.resolve(**given, model=models[0])
+    asked = TrainSettings.with_recipe(**given, model=models[0])
     with compute_environment(asked):  # since models are built to count their operations
         inputs = open_inputs(asked)
         machine, source = Machine.here(asked.device), inputs.source
@@ -232,4 +232,4 @@ def _reason(error: Exception) -> str:
     """Return one line on why a run failed."""
     if isinstance(error, BrokenProcessPool):
         return "its process was killed, probably out of memory; try a smaller --batch-size"
-    return str(error) if isinstance(error, EanetError) else describe(error)
+    return str(error) if isinstance(error, EanetError) else error_line(error)

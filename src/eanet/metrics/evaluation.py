@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from eanet.console import progress_bar
 from eanet.data.batches import in_order
 from eanet.data.imageset import ImageSet
-from eanet.device import keep_freed_memory
+from eanet.device import freed_memory_kept
 from eanet.errors import EanetError, InvalidAnswersError
 from eanet.metrics.calibration import Reliability
 from eanet.metrics.classes import ClassFigures, class_figures, macro_averages
@@ -144,10 +144,10 @@ def evaluate_model(
         )
     classes = match_classes(model.classes, images.classes)
     if device == "cpu":
-        keep_freed_memory()
         build_kernels()
     model = model.to(device).eval()
-    logits = np.concatenate(list(_logits(model, images, device)))
+    with freed_memory_kept():
+        logits = np.concatenate(list(_logits(model, images, device)))
     if not np.isfinite(logits).all():
         raise InvalidAnswersError
     return Evaluation(logits, images.labels, classes, label_smoothing)

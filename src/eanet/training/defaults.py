@@ -35,16 +35,16 @@ def recommend(
         device: device to train on.
     """
     given = settings.given()
-    asked = {name for name, value in given.items() if value is not None or name == "init"}
+    settled = {name for name, value in given.items() if value is not None or name == "init"}
     if settings.init is not None:
-        asked.add("model")
-    if asked & {"recipe", "minutes"}:
-        asked.add("epochs")
+        settled.add("model")
+    if settled & {"recipe", "minutes"}:
+        settled.add("epochs")
     if isinstance(images, ImageStatistics):
         other = settings.model is not None or settings.recipe not in (None, FINE_TUNING)
         from_scratch = settings.init is None and ("init" in given or other)
         images = for_own_images(images, device, from_scratch=from_scratch)
-    return tuple(default for default in images if default.setting not in asked)
+    return tuple(default for default in images if default.setting not in settled)
 
 
 def fill(settings: TrainSettings, defaults: Sequence[Default]) -> TrainSettings:

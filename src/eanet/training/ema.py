@@ -18,12 +18,12 @@ def averaged(model: nn.Module, decay: float) -> AveragedModel:
     """
 
     def update(average: Tensors, current: Tensors, updates: Tensor | int) -> None:
-        t = int(made.n_averaged)  # on the CPU; reading ``updates`` would wait for the GPU
+        t = int(averages.n_averaged)  # on the CPU; reading ``updates`` would wait for the GPU
         now = min(decay, (1 + t) / (10 + t))
         if current[0].is_floating_point():
             torch._foreach_lerp_(average, current, 1 - now)
         else:  # counters
             torch._foreach_copy_(average, current)
 
-    made = AveragedModel(model, multi_avg_fn=update, use_buffers=True)
-    return made
+    averages = AveragedModel(model, multi_avg_fn=update, use_buffers=True)
+    return averages

@@ -15,9 +15,9 @@ from eanet.config import MachineSettings
 from eanet.device import (
     COMPILED_CODE,
     Machine,
+    freed_memory_kept,
     keep_compiled,
     keep_freed_memory,
-    return_freed_memory,
     warn_of_emulation,
 )
 from eanet.models import Classifier
@@ -55,7 +55,7 @@ def compute_environment(settings: MachineSettings) -> Iterator[None]:
     threads, level, folder = torch.get_num_threads(), LOGGER.level, os.environ.get(COMPILED_CODE)
     on_cuda = settings.device in ("auto", "cuda") and torch.cuda.is_available()
     cuda = range(torch.cuda.device_count()) if on_cuda else ()
-    with torch.random.fork_rng(cuda), warnings.catch_warnings():
+    with torch.random.fork_rng(cuda), warnings.catch_warnings(), freed_memory_kept():
         try:
             configure_process(settings.threads)
             yield
@@ -65,7 +65,6 @@ def compute_environment(settings: MachineSettings) -> Iterator[None]:
             os.environ.pop(COMPILED_CODE, None)
             if folder is not None:
                 os.environ[COMPILED_CODE] = folder
-            return_freed_memory()
 
 
 def create_fabric(settings: MachineSettings) -> Fabric:

@@ -79,9 +79,10 @@ class Muon(torch.optim.AdamW):
         for shape, pairs in by_shape.items():
             tall = shape[0] > shape[1]
             stacked = torch.stack([direction for _, direction in pairs])  # (n, r, c)
-            found = orthogonalize(stacked.mT if tall else stacked)
+            orthogonal = orthogonalize(stacked.mT if tall else stacked)
+            steps = orthogonal.mT if tall else orthogonal  # (n, r, c)
             size = group["lr"] * ADAM_SIZE * max(shape) ** 0.5
-            for (weight, _), direction in zip(pairs, found.mT if tall else found, strict=True):
+            for (weight, _), direction in zip(pairs, steps, strict=True):
                 weight.mul_(1 - group["lr"] * group["weight_decay"])
                 weight.add_(direction.view_as(weight), alpha=-size)
 

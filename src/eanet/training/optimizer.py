@@ -23,7 +23,7 @@ def parameter_groups(model: nn.Module, recipe: Recipe) -> list[dict[str, Any]]:
     """
     matrices: list[Tensor] = []
     decayed: list[Tensor] = []
-    kept: list[Tensor] = []
+    undecayed: list[Tensor] = []
     for name, parameter in model.named_parameters():
         if parameter.requires_grad:
             is_weight = parameter.ndim >= 2 and name.endswith("weight")
@@ -33,11 +33,11 @@ def parameter_groups(model: nn.Module, recipe: Recipe) -> list[dict[str, Any]]:
             if is_weight and (is_matrix or is_kernel) and recipe.optimizer == "muon":
                 matrices.append(parameter)
             else:
-                (decayed if recipe.decay_all or is_weight else kept).append(parameter)
+                (decayed if recipe.decay_all or is_weight else undecayed).append(parameter)
     groups: list[dict[str, Any]] = [
         {"params": matrices, "weight_decay": recipe.weight_decay, "orthogonal": True},
         {"params": decayed, "weight_decay": recipe.weight_decay},
-        {"params": kept, "weight_decay": 0.0},
+        {"params": undecayed, "weight_decay": 0.0},
     ]
     return [group for group in groups if group["params"]]
 

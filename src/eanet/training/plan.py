@@ -80,8 +80,8 @@ def _architecture(settings: TrainSettings, init: Pretrained) -> tuple[str, dict[
     config, where = init.model.config, init.where
     own = {name: value for name, value in config.settings.items() if name not in REGULARIZATION}
     if settings.model is not None:
-        name, asked = parse_model_name(settings.model)
-        if name != config.name or not asked.items() <= all_settings(name, own).items():
+        name, given = parse_model_name(settings.model)
+        if name != config.name or not given.items() <= all_settings(name, own).items():
             raise WrongArgumentError(
                 f"{where} is {format_model_name(config.name, own)}, not {settings.model}: leave "
                 "out --model or --init"

@@ -14,12 +14,12 @@ import torch
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from eanet.config import ResolvedSettings, TrainSettings, parse_yaml, read_text
+from eanet.config import ResolvedSettings, TrainSettings
 from eanet.data.imageset import ImageSet
 from eanet.data.splits import Dataset
 from eanet.device import processor_name
 from eanet.errors import EanetError
-from eanet.files import replacing
+from eanet.files import parse_yaml, read_text, replacing
 from eanet.ops import kernels
 from eanet.version import __version__
 

@@ -30,7 +30,7 @@ from eanet.training.tensorboard import event_writer
 from eanet.training.updates import Updates
 
 CHECKPOINT_SECONDS = 120.0
-AGREE_EVERY = 10  # steps; to agree, processes wait for each other
+SYNC_EVERY = 10  # steps; processes that ask each other wait for each other
 
 
 class Trainer:
@@ -59,7 +59,9 @@ class Trainer:
         self.settings, self.dataset, self.run, self.fabric = settings, dataset, run, fabric
         self.model = model.to(fabric.device)
         self.average = averaged(self.model, settings.ema) if settings.ema is not None else None
-        self.kept = self.model if self.average is None else cast(Classifier, self.average.module)
+        self.evaluated = (
+            self.model if self.average is None else cast(Classifier, self.average.module)
+        )
         self.updates = Updates(self.model, settings, dataset.train, fabric, teacher)
         self.batches = self.updates.batches
         self.state = State()
@@ -72,10 +74,10 @@ class Trainer:
             fabric,
             began,
         )
-        self._agree_every = 1 if fabric.world_size == 1 else AGREE_EVERY
+        self._sync_every = 1 if fabric.world_size == 1 else SYNC_EVERY
         self._predict: Callable[[Tensor], Tensor] | None = None
         if settings.compile == "on":
-            self._predict = torch.compile(self.kept, dynamic=False)
+            self._predict = torch.compile(self.evaluated, dynamic=False)
         self._events = (
             event_writer(run.path, self.state.epoch)
             if settings.tensorboard and fabric.is_global_zero
@@ -129,9 +131,9 @@ class Trainer:
         if bool(torch.stack([*norms, sums[0].float()]).isfinite().all()):
             return
         place = f"epoch {self.state.epoch + 1}, by step {self.state.step}"
-        kept = self.run.read_checkpoint()
-        done = kept["progress"]["epoch"] if kept is not None else 0
-        state = f"the state after {done} epochs is kept in" if kept else "nothing was saved yet in"
+        saved = self.run.read_checkpoint()
+        done = saved["progress"]["epoch"] if saved is not None else 0
+        state = f"the state after {done} epochs is kept in" if saved else "nothing was saved yet in"
         raise EanetError(
             f"the loss or a weight became infinite or NaN in {place}; {state} {self.run.path}; "
             "start a new run with a lower --learning-rate"
@@ -161,7 +163,7 @@ class Trainer:
             while not self.state.finished:
                 self._train_epoch(display, stop)
                 self._end_epoch(display)
-                if self._agreed(stop.requested):
+                if self._any_process(stop.requested):
                     self._interrupt()
             if not self.budget.is_over:
                 notice(f"stopped early: no improvement since epoch {self.state.best_epoch}")
@@ -184,18 +186,18 @@ class Trainer:
             if display.due():
                 self._check_finite(state.sums)
                 display.show(state.epoch, state.step, scores(state.sums), budget.seconds_left)
-            if state.step % self._agree_every:
+            if state.step % self._sync_every:
                 continue
-            if self._agreed(stop.requested):
+            if self._any_process(stop.requested):
                 self._interrupt()
-            if self._agreed(time.monotonic() - self._saved_at > CHECKPOINT_SECONDS):
+            if self._any_process(time.monotonic() - self._saved_at > CHECKPOINT_SECONDS):
                 self._save()
 
-    def _agreed(self, asked: bool) -> bool:
-        """Whether any process asks for something; all of them then do it at the same step."""
+    def _any_process(self, flag_here: bool) -> bool:
+        """Whether ``flag_here`` is set in any process; all of them then act at the same step."""
         if self.fabric.world_size == 1:
-            return asked
-        flag = torch.tensor(float(asked), device=self.fabric.device)
+            return flag_here
+        flag = torch.tensor(float(flag_here), device=self.fabric.device)
         return bool(self.fabric.all_reduce(flag, reduce_op="max"))
 
     def _end_epoch(self, display: TrainingProgress) -> None:
@@ -210,15 +212,15 @@ class Trainer:
         }
         if self.dataset.validation is not None:
             self._share_statistics()
-            found = score(
-                self.kept,
+            validation = score(
+                self.evaluated,
                 self.dataset.validation,
                 fabric=self.fabric,
                 batch_size=self.batches.batch_size,
                 label_smoothing=settings.label_smoothing,
                 forward=self._predict,
             )
-            row |= {f"val_{name}": value for name, value in found.items()}
+            row |= {f"val_{name}": value for name, value in validation.items()}
         validating = time.perf_counter() - started
         row["images_per_second"] = state.step * self.batches.batch_size / state.seconds
         row["seconds"] = state.seconds + validating
@@ -235,14 +237,14 @@ class Trainer:
                     self._events.add_scalar(name.replace("_", "/", 1), value, state.epoch)
                 self._events.flush()
             if best:
-                save_model(self.kept, self.run.path)
+                save_model(self.evaluated, self.run.path)
         self._save()
         display.end_epoch(row, best=best)
 
     def _share_statistics(self) -> None:
         """Validate what is saved: give all processes the first one's batch-norm statistics."""
         if self.fabric.world_size > 1:
-            for buffer in self.kept.buffers():
+            for buffer in self.evaluated.buffers():
                 distributed.broadcast(buffer, 0)
 
     def _is_best(self, row: dict[str, float]) -> bool:
@@ -273,4 +275,4 @@ class Trainer:
         else:
             path = shlex.quote(str(self.run.path))
             notice(f"interrupted and saved; resume with: eanet train --resume {path}")
-        raise KeyboardInterrupt("told")
+        raise KeyboardInterrupt("reported")

@@ -52,8 +52,8 @@ class Updates:
         self.optimizer = create_optimizer(model, settings)
         weights = balanced_weights(images.counts()) if settings.balance == "loss" else None
         # Fabric would move what is on another device, but with a warning.
-        made = TrainingStep(model, settings, weights, teacher).to(fabric.device)
-        self._augmentation, step = made.augmentation, cast(nn.Module, made)
+        training_step = TrainingStep(model, settings, weights, teacher).to(fabric.device)
+        self._augmentation, step = training_step.augmentation, cast(nn.Module, training_step)
         if settings.compile == "on":
             step = cast(nn.Module, torch.compile(step, dynamic=False))
         self._step, self._wrapped = fabric.setup(step, self.optimizer)

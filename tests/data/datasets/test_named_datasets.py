@@ -52,7 +52,7 @@ def test_its_defaults_name_a_model_and_a_recipe_that_suit_it(name: str) -> None:
     defaults = {setting: value for setting, value, _ in source.defaults}
     assert all(len(reason) > 10 for *_, reason in source.defaults)
     assert {"model", "recipe"} <= defaults.keys()
-    TrainSettings.resolve(data=name, **defaults)
+    TrainSettings.with_recipe(data=name, **defaults)
     create_model(str(defaults["model"]), num_classes=2, image_size=source.natural_size)
 
 
