@@ -16,7 +16,6 @@ from PIL import Image
 from eanet.config import DataSettings
 from eanet.data import archive as archive_module
 from eanet.data.archive import unpack
-from eanet.data.image_files import load_image_files
 from eanet.data.source import open_source
 from eanet.errors import EanetError
 
@@ -78,20 +77,20 @@ def test_a_list_in_an_archive_is_read_where_there_are_no_class_folders(tmp_path)
     lines = [f"images/{i}.png,{'cat' if i < 3 else 'dog'}" for i in range(6)]
     members = {f"images/{i}.png": png(i) for i in range(6)}
     members["labels.csv"] = "\n".join(["file,class", *lines]).encode()
-    train = load_image_files(write_archive(tmp_path / "pets.zip", members), OPTIONS).train
+    train = open_source(write_archive(tmp_path / "pets.zip", members)).load_splits(OPTIONS).train
     assert train.classes == ("cat", "dog")
     assert train.images[:, 0, 0, 0].tolist() == list(range(6))
 
 
 def test_it_is_unpacked_once_until_it_changes(tmp_path, cache, monkeypatch):
     path = write_archive(tmp_path / "pets.zip", PETS)
-    first = load_image_files(path, OPTIONS).train
+    first = open_source(path).load_splits(OPTIONS).train
     with monkeypatch.context() as patch:
         patch.setattr(archive_module, "_extract", lambda *_: pytest.fail("unpacked again"))
-        assert load_image_files(path, OPTIONS).train.fingerprint() == first.fingerprint()
+        assert open_source(path).load_splits(OPTIONS).train.fingerprint() == first.fingerprint()
     write_archive(path, PETS | {"pets/dogs/9.png": png(9)})
     os.utime(path, (1, 1))
-    assert len(load_image_files(path, OPTIONS).train) == 7
+    assert len(open_source(path).load_splits(OPTIONS).train) == 7
     assert len(list(cache.iterdir())) == 2  # what was unpacked, and what was decoded
 
 
@@ -107,7 +106,9 @@ def test_a_name_that_leads_out_is_refused_and_nothing_is_written(tmp_path, cache
 
 def test_separators_of_windows_are_understood(tmp_path):
     members = {name.replace("/", "\\"): content for name, content in PETS.items()}
-    assert len(load_image_files(write_archive(tmp_path / "p.zip", members), OPTIONS).train) == 6
+    assert (
+        len(open_source(write_archive(tmp_path / "p.zip", members)).load_splits(OPTIONS).train) == 6
+    )
 
 
 def test_links_and_devices_are_left_out(tmp_path):
@@ -226,7 +227,7 @@ def test_an_encrypted_zip_is_one_line(tmp_path):
 def test_errors_about_what_is_inside_name_the_archive(tmp_path):
     path = write_archive(tmp_path / "cats.zip", {"x/cats/1.png": png(), "x/loose.png": png()})
     with pytest.raises(EanetError, match=rf"only one class \(cats\) in {path}/x:"):
-        load_image_files(path, OPTIONS)
+        open_source(path).load_splits(OPTIONS)
 
 
 def test_an_archive_that_may_not_be_read_is_named(tmp_path, monkeypatch):

@@ -13,7 +13,6 @@ from rich.console import Console
 from eanet.config import DataSettings
 from eanet.data import decode_split
 from eanet.data.decode import decode_image, read_image
-from eanet.data.image_files import load_image_files
 from eanet.data.layout import list_images
 from eanet.data.source import open_source
 from eanet.errors import EanetError
@@ -46,7 +45,7 @@ def test_class_folders_are_read_in_order_also_nested_and_whatever_the_case(root)
     add(root / "dogs" / "b.PNG", 3)
     add(root / "dogs" / "a.bmp", 2)
     add(root / "cats" / "deep" / "er" / "x.jpeg", 1)
-    splits = load_image_files(root, OPTIONS)
+    splits = open_source(root).load_splits(OPTIONS)
     assert splits.train.classes == ("cats", "dogs")
     assert splits.train.images[:, 0, 0, 0].tolist() == [1, 2, 3]
     assert splits.train.labels.tolist() == [0, 1, 1]
@@ -56,7 +55,7 @@ def test_class_folders_are_read_in_order_also_nested_and_whatever_the_case(root)
 def test_hidden_files_and_folders_are_left_out(root):
     fill(root / "cats", root / "dogs", root / ".git", root / "__MACOSX", root / "cats" / ".thumbs")
     add(root / "cats" / "._0.png")
-    splits = load_image_files(root, OPTIONS)
+    splits = open_source(root).load_splits(OPTIONS)
     assert splits.train.classes == ("cats", "dogs")
     assert len(splits.train) == 4
     assert splits.notes == ()
@@ -77,7 +76,7 @@ def test_split_folders_are_honoured(root, names):
     for split, level in zip(names, (1, 2, 3), strict=True):
         for name in ("cats", "dogs"):
             add(root / split / name / "x.png", level)
-    splits = load_image_files(root, OPTIONS)
+    splits = open_source(root).load_splits(OPTIONS)
     parts = (splits.train, splits.validation, splits.test)
     assert [part.images[0, 0, 0, 0] for part in parts] == [1, 2, 3]
     assert [part.labels.tolist() for part in parts] == [[0, 1]] * 3
@@ -87,24 +86,26 @@ def test_split_folders_are_honoured(root, names):
 def test_a_class_that_a_split_lacks_keeps_its_number_and_is_noted(root):
     fill(root / "train" / "cats", root / "train" / "dogs", root / "val" / "dogs")
     (root / "val" / "cats").mkdir()
-    splits = load_image_files(root, OPTIONS)
+    splits = open_source(root).load_splits(OPTIONS)
     assert splits.validation.labels.tolist() == [1, 1]
     assert splits.notes == ("no validation images of cats",)
 
 
 def test_folders_beside_the_splits_are_named(root):
     fill(root / "train" / "cats", root / "train" / "dogs", root / "extra" / "cats")
-    assert load_image_files(root, OPTIONS).notes == ("ignored next to the split folders: extra",)
+    assert open_source(root).load_splits(OPTIONS).notes == (
+        "ignored next to the split folders: extra",
+    )
 
 
 def test_a_train_is_a_class_among_other_vehicles(root):
     fill(root / "train", root / "plane")
-    assert load_image_files(root, OPTIONS).train.classes == ("plane", "train")
+    assert open_source(root).load_splits(OPTIONS).train.classes == ("plane", "train")
 
 
 def refused(root, message):
     with pytest.raises(EanetError, match=message) as caught:
-        load_image_files(root, OPTIONS)
+        open_source(root).load_splits(OPTIONS)
     assert "\n" not in str(caught.value)
 
 
@@ -167,7 +168,7 @@ def test_what_is_skipped_or_ignored_is_noted_with_its_name_and_reason(root):
     add(root / "loose.png")
     for name in ("notes.txt", "Thumbs.db", "LICENSE"):
         (root / "dogs" / name).touch()
-    splits = load_image_files(root, OPTIONS)
+    splits = open_source(root).load_splits(OPTIONS)
     assert splits.train.counts().tolist() == [2, 4]
     assert splits.notes == (
         "skipped 2 unreadable images: cats/a.jpg (not an image), cats/empty.png (empty file)",
@@ -175,7 +176,7 @@ def test_what_is_skipped_or_ignored_is_noted_with_its_name_and_reason(root):
         "ignored 1 image outside the class folders: loose.png",
         "ignored 3 files of other kinds (.db, .txt, no extension)",
     )
-    assert load_image_files(root, OPTIONS).notes == splits.notes  # from the cache, too
+    assert open_source(root).load_splits(OPTIONS).notes == splits.notes  # from the cache, too
 
 
 def test_a_failing_drive_is_not_remembered_as_a_damaged_image(root, monkeypatch):
@@ -190,16 +191,16 @@ def test_a_failing_drive_is_not_remembered_as_a_damaged_image(root, monkeypatch)
 
     monkeypatch.setattr(Image, "open", fail)
     with pytest.raises(EanetError, match=r"cannot read .*2\.png \(Input/output error\): run again"):
-        load_image_files(root, OPTIONS)
+        open_source(root).load_splits(OPTIONS)
     monkeypatch.setattr(Image, "open", read)
-    assert len(load_image_files(root, OPTIONS).train) == 3
+    assert len(open_source(root).load_splits(OPTIONS).train) == 3
 
 
 def test_of_many_skipped_images_five_are_named(root):
     fill(root / "cats", root / "dogs")
     for i in range(7):
         (root / "cats" / f"bad{i}.png").touch()
-    (note,) = load_image_files(root, OPTIONS).notes
+    (note,) = open_source(root).load_splits(OPTIONS).notes
     assert note.startswith("skipped 7 unreadable images: cats/bad0.png (empty file), ")
     assert note.endswith("cats/bad4.png (empty file) and 2 more")
 
@@ -213,16 +214,16 @@ def test_a_second_load_decodes_nothing_until_a_file_changes(root, monkeypatch):
 
     monkeypatch.setattr(decode_split, "read_image", counting)
     fill(root / "cats", root / "dogs")
-    first = load_image_files(root, OPTIONS).train
+    first = open_source(root).load_splits(OPTIONS).train
     assert len(decoded) == 4
-    second = load_image_files(root, OPTIONS).train
+    second = open_source(root).load_splits(OPTIONS).train
     assert len(decoded) == 4
     assert second.fingerprint() == first.fingerprint()
     assert isinstance(second.images, np.memmap)
     add(root / "cats" / "2.png", 99)
-    assert len(load_image_files(root, OPTIONS).train) == 5
+    assert len(open_source(root).load_splits(OPTIONS).train) == 5
     assert len(decoded) == 9
-    load_image_files(root, DataSettings(image_size=5))
+    open_source(root).load_splits(DataSettings(image_size=5))
     assert len(decoded) == 14
 
 
@@ -231,7 +232,7 @@ def test_the_images_are_those_of_decode_image_in_the_order_of_the_files(root):
     for name in ("cats", "dogs"):
         for i in range(8):
             add(root / name / f"{i}.png", int(random.integers(256)), (3 + i * 20, 30))
-    train = load_image_files(root, OPTIONS).train
+    train = open_source(root).load_splits(OPTIONS).train
     for image, path in zip(train.images, list_images(root), strict=True):
         assert np.array_equal(image, decode_image(path, 4))
 
@@ -240,7 +241,7 @@ def test_a_terminal_shows_how_many_images_a_second(root, monkeypatch):
     terminal = Console(file=io.StringIO(), force_terminal=True, width=120)
     monkeypatch.setattr("eanet.console.console", terminal)
     fill(root / "cats", root / "dogs")
-    load_image_files(root, OPTIONS)
+    open_source(root).load_splits(OPTIONS)
     shown = terminal.file.getvalue()
     assert "decoding pets" in shown
     assert "4/4" in shown
@@ -260,7 +261,7 @@ def test_an_oversized_image_is_skipped_and_the_process_keeps_its_warnings(root, 
         "read_image",
         lambda *args: seen.append(list(warnings.filters)) or real(*args),
     )
-    (note,) = load_image_files(root, OPTIONS).notes
+    (note,) = open_source(root).load_splits(OPTIONS).notes
     assert len(seen) == 5
     assert all(during == filters for during in seen)
     assert note == "skipped 1 unreadable image: cats/big.png (1,200 pixels are too many)"

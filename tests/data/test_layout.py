@@ -8,7 +8,8 @@ from types import SimpleNamespace
 import pytest
 from PIL import Image
 
-from eanet.data.layout import holds_class, image_extensions, list_images, read_folder
+from eanet.data.folder import holds_class, read_folder
+from eanet.data.layout import image_extensions, list_images
 from eanet.errors import EanetError
 
 

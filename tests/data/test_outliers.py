@@ -5,9 +5,9 @@ from PIL import Image
 
 from eanet.config import DataSettings
 from eanet.data.decode import Original, read_image
-from eanet.data.image_files import load_image_files
 from eanet.data.outliers import MIN_IMAGES, find_outliers
 from eanet.data.overview import Overview
+from eanet.data.source import open_source
 
 USUAL = Original(400, 300, "JPEG", "RGB", animated=False, blank=False)
 
@@ -70,7 +70,7 @@ def test_odd_files_are_noted_before_training_and_listed_in_the_overview(tmp_path
     Image.new("P", (256, 256), 3).save(root / "val" / "dogs" / "notFound.gif")
     reason = "GIF, where nearly all are JPEG, a single colour"
     for _ in ("read", "from the cache"):
-        splits = load_image_files(root, DataSettings(image_size=8))
+        splits = open_source(root).load_splits(DataSettings(image_size=8))
         (note,) = [note for note in splits.notes if "unlike" in note]
         assert note == f"1 image unlike the others, worth a look: val/dogs/notFound.gif ({reason})"
     problems = list(Overview("pets", splits).problems())

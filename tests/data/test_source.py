@@ -91,7 +91,9 @@ def test_a_folder_has_a_name_however_it_is_written(tmp_path, monkeypatch):
 def test_statistics_are_computed_once_and_of_own_images_alone(monkeypatch):
     calls = []
     real = module.image_statistics
-    monkeypatch.setattr(module, "image_statistics", lambda path: calls.append(path) or real(path))
+    monkeypatch.setattr(
+        module, "image_statistics", lambda layout: calls.append(layout) or real(layout)
+    )
     source = open_source(make_folder(Path("pets")))
     assert not calls
     assert source.statistics() == source.statistics() == ImageStatistics(20, 2, 9)

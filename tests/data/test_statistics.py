@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from eanet.data.statistics import ImageStatistics, image_statistics
+from eanet.data.source import open_source
+from eanet.data.statistics import ImageStatistics
 from eanet.errors import EanetError
 
 
@@ -16,10 +17,10 @@ def test_they_come_from_the_headers_of_the_files(tmp_path: Path) -> None:
         (tmp_path / f"c{number % 2}").mkdir(exist_ok=True)
         Image.new("RGB", size).save(tmp_path / f"c{number % 2}" / f"{number}.jpg")
     (tmp_path / "c0" / "bad.jpg").write_text("no image")
-    assert image_statistics(tmp_path) == ImageStatistics(images=4, classes=2, side=60)
+    assert open_source(tmp_path).statistics() == ImageStatistics(images=4, classes=2, side=60)
     (tmp_path / "none").mkdir()
     with pytest.raises(EanetError, match="no class folders"):
-        image_statistics(tmp_path / "none")
+        open_source(tmp_path / "none").statistics()
 
 
 def test_files_that_cannot_be_read_are_left_to_the_decoder_to_report(
@@ -28,4 +29,4 @@ def test_files_that_cannot_be_read_are_left_to_the_decoder_to_report(
     for name in ("a", "b"):
         (tmp_path / name).mkdir()
         (tmp_path / name / "bad.jpg").write_text("no image")
-    assert image_statistics(tmp_path).side == 0
+    assert open_source(tmp_path).statistics().side == 0

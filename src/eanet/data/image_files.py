@@ -1,4 +1,4 @@
-"""The user's own images as a data set: a folder of class folders, a list or an archive."""
+"""The user's own images as a data set, with notes on what was left out."""
 
 from __future__ import annotations
 
@@ -8,10 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from eanet.config import DataSettings
-from eanet.data.archive import is_archive, unpacked
 from eanet.data.decode_split import Decoded, decode_split
-from eanet.data.filelist import is_list, read_list
-from eanet.data.layout import SPLITS, Layout, is_image, read_folder, visible_files, visible_folders
+from eanet.data.layout import Layout, is_image
 from eanet.data.outliers import find_outliers
 from eanet.data.splits import Originals, SourceSplits
 from eanet.errors import EanetError
@@ -21,25 +19,13 @@ DEFAULT_SIZE = 64
 _NAMED = 5
 
 
-def load_image_files(path: Path, settings: DataSettings) -> SourceSplits:
-    """Load a folder, a list or an archive of either.
-
-    A folder is laid out as ``<class>/...`` or ``{train,val,test}/<class>/...``, or holds a list and
-    no such folders. It may be nested in folders that hold only one folder. Unreadable images are
-    skipped and named in a note. Classes are sorted by name.
+def load_image_files(layout: Layout, settings: DataSettings) -> SourceSplits:
+    """Decode the images of a layout; unreadable ones are skipped and named in a note.
 
     Raises:
         EanetError: there are fewer than two classes, a class has no readable training image, or
             another split has a class that the training images lack.
     """
-    if not is_archive(path):
-        return _load(path, settings)
-    with unpacked(path) as folder:
-        return _load(folder, settings)
-
-
-def _load(path: Path, settings: DataSettings) -> SourceSplits:
-    layout = find_layout(path)
     classes = _classes(layout)
     size = settings.image_size or DEFAULT_SIZE
     decoded = {
@@ -69,41 +55,6 @@ def _load(path: Path, settings: DataSettings) -> SourceSplits:
             outliers,
         ),
     )
-
-
-def find_layout(path: Path) -> Layout:
-    """Locate the images of a list or a folder.
-
-    Raises:
-        EanetError: it cannot be read, or has no images with classes.
-    """
-    if is_list(path):
-        return read_list(path)
-    try:
-        folder = _inner(path)
-        lists = [file for file in visible_files(folder) if is_list(file)]
-        if len(lists) == 1 and not _has_classes(folder):
-            return read_list(lists[0])
-        return read_folder(folder)
-    except OSError as error:
-        raise EanetError(f"cannot read {error.filename} ({error.strerror})") from error
-
-
-def _inner(folder: Path) -> Path:
-    """Descend through folders that hold only one folder to the classes, splits or lists."""
-    folders, files = visible_folders(folder), visible_files(folder)
-    if len(folders) != 1 or folders[0].name.lower() in SPLITS:
-        return folder
-    if any(is_image(file) or is_list(file) for file in files):
-        return folder
-    is_class = not visible_folders(folders[0]) and not any(map(is_list, visible_files(folders[0])))
-    return folder if is_class else _inner(folders[0])
-
-
-def _has_classes(folder: Path) -> bool:
-    folders = visible_folders(folder)
-    splits = [path for path in folders if path.name.lower() in SPLITS]
-    return any(map(visible_folders, splits)) or len(folders) - len(splits) > 1
 
 
 def _classes(layout: Layout) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""Find the images of a folder: which files are images, which folders are classes or splits."""
+"""The layout of a data set in files, and what in a folder belongs to the user's images."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from pathlib import Path
 from PIL import Image
 
 from eanet.errors import EanetError
-from eanet.files import readable
 
 SPLITS = {
     "train": "train",
@@ -62,53 +61,6 @@ class Layout:
     ignored: list[Path]
 
 
-def read_folder(root: Path) -> Layout:
-    """Read a folder laid out as ``<class>/...`` or ``{train,val,test}/<class>/...``.
-
-    Raises:
-        EanetError: there are no class folders, or no ``train`` beside other splits.
-        OSError: a folder cannot be read.
-    """
-    folders, ignored = _split_folders(root)
-    return Layout(root, {name: _list_split(path) for name, path in folders.items()}, ignored)
-
-
-def _split_folders(root: Path) -> tuple[dict[str, Path], list[Path]]:
-    """Return the folder of each split, and the other folders beside them."""
-    folders = visible_folders(root)
-    named = [path for path in folders if path.name.lower() in SPLITS]
-    # Among other class folders, a "train" without subfolders is a class: the vehicle.
-    if not named or (len(named) < len(folders) and not any(map(visible_folders, named))):
-        return {"train": root}, []
-    splits: dict[str, Path] = {}
-    for path in named:
-        split = SPLITS[path.name.lower()]
-        if split in splits:
-            raise EanetError(f"{splits[split]} and {path} are both {split} images: keep one")
-        splits[split] = path
-    if "train" not in splits:
-        raise EanetError(
-            f"{root} has the split folder {named[0].name} but no train: put the training images in "
-            f"{root / 'train'}/<class>/"
-        )
-    return splits, [path for path in folders if path not in named]
-
-
-def holds_class(root: Path, folder: Path) -> bool:
-    """Whether ``folder``, which need not exist, would be read as a class of the images in ``root``.
-
-    Raises:
-        EanetError: as in `read_folder`.
-    """
-    try:
-        if not root.is_dir():
-            return False
-        places = [place.resolve() for place in _split_folders(root)[0].values()]
-    except OSError as error:
-        raise EanetError(f"cannot read {root} ({error.strerror})") from error
-    return any(folder.resolve().is_relative_to(place) for place in places)
-
-
 def visible_folders(folder: Path) -> list[Path]:
     """Return the subfolders, sorted, without hidden ones and links to the folder or a parent."""
     real = folder.resolve()
@@ -119,21 +71,6 @@ def visible_folders(folder: Path) -> list[Path]:
 def visible_files(folder: Path) -> list[Path]:
     """Return the files in a folder, sorted, without hidden ones."""
     return [p for p in sorted(folder.iterdir()) if not p.is_dir() and is_visible(p.name)]
-
-
-def _list_split(folder: Path) -> Listing:
-    images: dict[str, list[Path]] = {}
-    others = visible_files(folder)
-    for path in visible_folders(folder):
-        files = _list_files(path)
-        images[readable(path.name)] = [file for file in files if is_image(file)]
-        others += [file for file in files if not is_image(file)]
-    if not images:
-        raise EanetError(
-            f"no class folders in {folder}: put the images of each class in a folder of its name, "
-            "or name a list (.csv) with the columns path and label"
-        )
-    return Listing(folder, images, others)
 
 
 @cache
@@ -151,10 +88,10 @@ def list_images(folder: Path) -> list[Path]:
     Raises:
         EanetError: ``folder``, or a folder in it, cannot be read.
     """
-    return [file for file in _list_files(folder) if is_image(file)]
+    return [file for file in list_files(folder) if is_image(file)]
 
 
-def _list_files(folder: Path) -> list[Path]:
+def list_files(folder: Path) -> list[Path]:
     """Return the visible files in ``folder`` and below, sorted.
 
     Links are followed, but no folder is entered twice, and no parent of ``folder`` is entered.

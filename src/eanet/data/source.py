@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field
-from functools import cached_property, partial
+from functools import cached_property
 from pathlib import Path
 
 from eanet.config import DataSettings
 from eanet.data.archive import ARCHIVES, archive_stem, is_archive
 from eanet.data.datasets import named_datasets
 from eanet.data.filelist import is_list
+from eanet.data.folder import holds_class, open_layout
 from eanet.data.image_files import DEFAULT_SIZE, load_image_files
-from eanet.data.layout import LISTS, holds_class
+from eanet.data.layout import LISTS
 from eanet.data.registry import Default, Loader
 from eanet.data.splits import Dataset, SourceSplits, complete_splits
 from eanet.data.statistics import ImageStatistics, image_statistics
@@ -67,7 +68,8 @@ class Source:
     def _statistics(self) -> ImageStatistics:
         if self.path is None:
             raise ValueError(f"{self.name} has defaults; statistics are of the user's own images")
-        return image_statistics(self.path)
+        with open_layout(self.path) as layout:
+            return image_statistics(layout)
 
     def check_outside(self, folder: Path) -> None:
         """Raise before results are written where they would become a class of the images.
@@ -116,5 +118,9 @@ def open_source(data: str | Path) -> Source:
     else:
         unknown = unknown_name("data set", text, named)
         raise WrongArgumentError(f"no such file or folder, and {unknown}")
-    load = partial(load_image_files, path)
+
+    def load(settings: DataSettings) -> SourceSplits:
+        with open_layout(path) as layout:
+            return load_image_files(layout, settings)
+
     return Source(readable(name) or "data", path, str(path), DEFAULT_SIZE, (), load)

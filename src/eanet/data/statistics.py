@@ -9,8 +9,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from eanet.data.archive import is_archive, unpacked
-from eanet.data.image_files import find_layout
+from eanet.data.layout import Layout
 
 SAMPLE = 100  # files whose image size is read, spread evenly over all
 
@@ -30,20 +29,9 @@ class ImageStatistics:
     side: int
 
 
-def image_statistics(path: Path) -> ImageStatistics:
-    """Count the images of a folder, a list or an archive, and read the headers of some.
-
-    Raises:
-        EanetError: it cannot be read, or has no images with classes.
-    """
-    if not is_archive(path):
-        return _of_files(path)
-    with unpacked(path) as folder:
-        return _of_files(folder)
-
-
-def _of_files(path: Path) -> ImageStatistics:
-    classes = find_layout(path).splits["train"].images
+def image_statistics(layout: Layout) -> ImageStatistics:
+    """Count the training images of a layout, and read the headers of some."""
+    classes = layout.splits["train"].images
     files = [file for of_class in classes.values() for file in of_class]
     sample = np.linspace(0, len(files) - 1, min(SAMPLE, len(files))).astype(int)
     side = _median_side([files[index] for index in sample])
