@@ -46,8 +46,9 @@ def test_heads_of_self_attention_are_as_wide_as_the_tokens_unless_told():
         ({"mlp_dropout": 0.3, "attention_dropout": None}, (0.2, 0.2, 0.3)),
     ],
 )
-def test_dropouts_not_given_are_the_recipes(settings, rates):
-    (block, *_) = create_model("keras_eanet", dropout=0.2, **settings).blocks
+@pytest.mark.parametrize("name", ["keras_eanet", "eanet_nano", "eanet_nano:mixing=self"])
+def test_dropouts_not_given_are_the_recipes(name, settings, rates):
+    (*_, block) = create_model(name, dropout=0.2, **settings).blocks
     attention, mlp = block.attention, block.mlp
     assert (attention.dropout.p, attention.output_dropout.p, mlp.drop1.p) == rates
     assert mlp.drop2.p == mlp.drop1.p

@@ -30,6 +30,9 @@ def eanet(
     coefficient: int = 1,
     mlp_ratio: int = 2,
     conv: bool = True,
+    attention_dropout: float | None = None,
+    projection_dropout: float | None = None,
+    mlp_dropout: float | None = None,
 ) -> Classifier:
     """Build a member of the family.
 
@@ -38,7 +41,7 @@ def eanet(
         dim: width of the tokens.
         depth: number of blocks.
         heads: number of attention heads.
-        dropout: probability of dropping an entry of attention maps, MLPs and branches' results.
+        dropout: probability of dropping an entry, wherever none of its own is given below.
         drop_path: probability of dropping a branch of the last block; rises from the first block.
         patch_size: pixels from one token to the next, a power of 2; by default chosen from the
             image size (32 pixels: 4, for 8 x 8 tokens; 224 pixels: 16, for 14 x 14).
@@ -49,18 +52,34 @@ def eanet(
         coefficient: inner width of external attention as a multiple of ``dim``.
         mlp_ratio: hidden width of the MLP as a multiple of ``dim``.
         conv: put a depthwise convolution with batch normalisation in the MLP.
+        attention_dropout: probability of dropping an entry of the attention map.
+        projection_dropout: probability of dropping an entry of the attention's result.
+        mlp_dropout: probability of dropping an entry, twice in each MLP.
 
     Raises:
         EanetError: an unknown ``mixing``.
         ValueError: sizes that do not fit each other, or a rate out of range.
     """
+    attention_dropout = dropout if attention_dropout is None else attention_dropout
+    projection_dropout = dropout if projection_dropout is None else projection_dropout
+    mlp_dropout = dropout if mlp_dropout is None else mlp_dropout
     blocks = []
     for i, rate in enumerate(stochastic_depth_rates(drop_path, depth)):
         attends = attention_blocks is None or i >= depth - attention_blocks
         name = mixing if attends else "none"
-        attention = create_mixing(name, dim, heads, slots, coefficient, dropout)
+        attention = create_mixing(
+            name,
+            dim,
+            heads,
+            slots,
+            coefficient,
+            dropout=attention_dropout,
+            output_dropout=projection_dropout,
+        )
         hidden = mlp_ratio * dim
-        mlp = MLP(dim, hidden, dropout, NormalizedDepthwiseConvolution(hidden) if conv else None)
+        mlp = MLP(
+            dim, hidden, mlp_dropout, NormalizedDepthwiseConvolution(hidden) if conv else None
+        )
         blocks.append(Block(dim, attention, mlp, drop_path=rate))
     size = config.image_size
     if patch_size is None:

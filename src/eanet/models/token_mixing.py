@@ -27,9 +27,18 @@ MIXINGS: dict[str, Callable[..., nn.Module] | None] = {
 
 
 def create_mixing(
-    name: str, dim: int, heads: int, slots: int, coefficient: int, dropout: float
+    name: str,
+    dim: int,
+    heads: int,
+    slots: int,
+    coefficient: int,
+    *,
+    dropout: float,
+    output_dropout: float,
 ) -> nn.Module | None:
     """Create the named attention, ignoring sizes that it does not have; None for "none".
+
+    The arguments are those of `ExternalAttention`.
 
     Raises:
         EanetError: the name is unknown.
@@ -40,4 +49,4 @@ def create_mixing(
     build = MIXINGS[name]
     if build is None:
         return None
-    return build(dim, heads, slots, coefficient, dropout=dropout, output_dropout=dropout)
+    return build(dim, heads, slots, coefficient, dropout=dropout, output_dropout=output_dropout)
