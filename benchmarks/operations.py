@@ -19,15 +19,16 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from eanet.data.augment.geometry import resample
 from eanet.device import has_bf16, keep_freed_memory
 from eanet.models.batch_norm import TokenBatchNorm
 from eanet.models.depthwise import DepthwiseConvolution
 from eanet.models.dropout import Dropout
 from eanet.models.gelu import GELU
 from eanet.models.max_pooling import MaxPooling
+from eanet.ops.depthwise import depthwise
 from eanet.ops.double_normalization import double_normalize
 from eanet.ops.kernels import build_kernels
+from eanet.ops.resample import resample
 from eanet.ops.self_attention import fused_self_attention
 
 CALLS, WARM_UP = 15, 2
@@ -96,12 +97,7 @@ def main() -> None:
     for _ in range(20):  # until freed blocks are large enough to be reused
         ones()
     others = [milliseconds(ones)]
-    gelu, plain_drop, drop, none = (
-        GELU(),
-        torch.nn.Dropout(0.2).train(),
-        Dropout(0.2).train(),
-        Dropout(),
-    )
+    gelu, plain_drop, drop = GELU(), torch.nn.Dropout(0.2).train(), Dropout(0.2).train()
     qkv = tuple(torch.randn(8, 4, 256, 64).to(DTYPE).requires_grad_() for _ in range(3))
     maps = torch.randn(32, 256, 16, 16).to(DTYPE).requires_grad_()
     tokens = torch.randn(32, 256, 64).to(DTYPE).requires_grad_()
@@ -117,19 +113,19 @@ def main() -> None:
         (
             "double normalisation, dropout 0.2",
             lambda x: plain_drop(plain_double_normalize(x)),
-            lambda x: double_normalize(x, drop),
+            lambda x: double_normalize(x, *drop.draw()),
             (maps,),
         ),
         (
             "self-attention, dropout 0.2",
             partial(F.scaled_dot_product_attention, dropout_p=0.2),
-            lambda q, k, v: fused_self_attention(q / 8, k, v, drop),
+            lambda q, k, v: fused_self_attention(q / 8, k, v, *drop.draw()),
             qkv,
         ),
         (
             "self-attention, forward alone",
             F.scaled_dot_product_attention,
-            lambda q, k, v: fused_self_attention(q / 8, k, v, none),
+            lambda q, k, v: fused_self_attention(q / 8, k, v),
             tuple(t.detach() for t in qkv),
         ),
         ("dropout 0.2 of tokens", plain_drop, drop, (tokens,)),
@@ -138,7 +134,7 @@ def main() -> None:
         (
             "depthwise convolution of tokens",
             plain_depthwise,
-            lambda x, weight: convolution.convolve(x, weight, None),
+            lambda x, weight: depthwise(x, weight),
             (hidden, convolution.weight),
         ),
         (

@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from eanet.device import has_compiler
-from eanet.models.dropout import Dropout, random_bytes
+from eanet.models.dropout import Dropout
+from eanet.ops.random_bytes import random_bytes
 
 COUNT = 1_000_000
 

@@ -16,8 +16,8 @@ import torch
 import eanet
 from eanet import EanetError, ExternalAttention, build_kernels
 from eanet.files import private_folder
-from eanet.models.dropout import random_bytes
 from eanet.ops import kernels
+from eanet.ops.random_bytes import random_bytes
 
 needs_compiler = pytest.mark.skipif(kernels.find_compiler() is None, reason="no C++ compiler here")
 SEED = torch.tensor(2**61 + 5)

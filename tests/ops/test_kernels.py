@@ -7,12 +7,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from eanet.models.dropout import Dropout, random_bytes
 from eanet.models.self_attention import SelfAttention
 from eanet.ops import kernels
 from eanet.ops import self_attention as fused_self_attention_module
 from eanet.ops.double_normalization import _normalize_and_drop, double_normalize
 from eanet.ops.external_attention import _attend
+from eanet.ops.random_bytes import random_bytes
 from eanet.ops.self_attention import _self_attend, fused_self_attention
 
 TYPES = [torch.float32, torch.bfloat16]
@@ -104,7 +104,7 @@ def test_large_maps_are_not_kept(kept, monkeypatch):
     with torch.autograd.graph.saved_tensors_hooks(
         lambda t: (saved.append(t.numel() * t.element_size()), t)[1], lambda t: t
     ):
-        y = fused_self_attention(*qkv, Dropout())
+        y = fused_self_attention(*qkv)
     assert (map_bytes in saved) is kept
     y.backward(upstream)
 
@@ -112,7 +112,7 @@ def test_large_maps_are_not_kept(kept, monkeypatch):
 def test_self_attention_is_that_of_pytorch():
     torch.manual_seed(0)
     *qkv, upstream = (torch.randn(2, 3, 9, 4, requires_grad=i < 3) for i in range(4))
-    ours = fused_self_attention(qkv[0] / 2, *qkv[1:], Dropout())
+    ours = fused_self_attention(qkv[0] / 2, *qkv[1:])
     expected = F.scaled_dot_product_attention(*qkv)
     torch.testing.assert_close(ours, expected)
     for a, b in zip(
@@ -134,11 +134,11 @@ def test_self_attention_in_bfloat16_is_near_that_in_float32(training):
 def test_the_gradient_may_be_asked_for_under_autocast():
     torch.manual_seed(0)
     qkv = [torch.randn(2, 3, 9, 4, requires_grad=True) for _ in "qkv"]
-    y = fused_self_attention(*qkv, Dropout())
+    y = fused_self_attention(*qkv)
     expected = torch.autograd.grad(y.sum(), qkv, retain_graph=True)
     with torch.autocast("cpu", torch.bfloat16):
         torch.testing.assert_close(torch.autograd.grad(y.sum(), qkv), expected)
-        assert fused_self_attention(*qkv, Dropout()).dtype == torch.bfloat16
+        assert fused_self_attention(*qkv).dtype == torch.bfloat16
 
 
 @pytest.mark.parametrize("built", [True, False])
@@ -149,7 +149,7 @@ def test_what_dropout_left_of_self_attention_is_left_in_the_gradient_of_its_valu
         monkeypatch.setattr(kernels, "_library", None)
     torch.manual_seed(0)
     q, k, v, upstream = torch.randn(4, 2, 3, 64, 4).unbind()
-    y = fused_self_attention(q, k, v.requires_grad_(), Dropout(0.5).train())
+    y = fused_self_attention(q, k, v.requires_grad_(), SEED, 128)
     (gradient,) = torch.autograd.grad(y, v, upstream)
     torch.testing.assert_close((gradient * v).sum(), (upstream * y).sum())  # y is linear in v
 
@@ -181,15 +181,15 @@ def test_a_nan_is_passed_on_and_stays_in_its_image(dtype):
     found = double_normalize(logits)
     assert found[0, :, 1].isnan().any()
     assert found[1].isfinite().all()
-    y = fused_self_attention(logits, torch.zeros_like(logits), logits.clone().fill_(1), Dropout())
+    y = fused_self_attention(logits, torch.zeros_like(logits), logits.clone().fill_(1))
     assert y[0, 3, 1].isnan().all()
     assert y[1].isfinite().all()
 
 
-def map_of_self_attention(scores: Tensor, dropout: Dropout) -> Tensor:
+def map_of_self_attention(scores: Tensor, seed: Tensor | None = None, threshold: int = 0) -> Tensor:
     """Scores ``(B, h, N, N)`` to what dropout leaves of their softmax."""
     unit = torch.eye(scores.shape[-1]).expand_as(scores)
-    return fused_self_attention(scores, unit, unit, dropout)
+    return fused_self_attention(scores, unit, unit, seed, threshold)
 
 
 @pytest.mark.parametrize("tokens", [4, 64])  # computed one by one, and as vectors
@@ -197,7 +197,7 @@ def test_small_weights_of_a_softmax_are_as_accurate_as_large_ones(tokens):
     scores = -torch.linspace(0.001, 86, 64 * 64).view(-1, 1, tokens, tokens)
     scores[..., 0] = 0
     expected = scores.double().softmax(dim=-1)
-    found = map_of_self_attention(scores, Dropout()).double()
+    found = map_of_self_attention(scores).double()
     assert ((found - expected) / expected).abs().max() < 6e-7  # 5 units in the last place
 
 
@@ -205,7 +205,7 @@ def test_small_weights_of_a_softmax_are_as_accurate_as_large_ones(tokens):
 def test_the_gradient_passes_where_the_values_did(function):
     torch.manual_seed(0)
     x = torch.randn(2, 16, 16, 16, requires_grad=True)
-    y = function(x, Dropout(0.5).train())
+    y = function(x, SEED, 128)
     upstream = torch.randn_like(y)
     (whole,) = torch.autograd.grad(y, x, upstream, retain_graph=True)
     (kept,) = torch.autograd.grad(y, x, upstream * y.detach().ne(0))

@@ -28,8 +28,13 @@ class Normalization(nn.Module):
         self.register_buffer("std", torch.tensor([s or 1.0 for s in std], dtype=torch.float32))
 
     def forward(self, images: Tensor) -> Tensor:
-        """Map raw pixels ``(B, C, H, W)``, of any type, to float32 of the same shape."""
-        return (images.float() - self.mean.view(-1, 1, 1)) / self.std.view(-1, 1, 1)
+        """Map raw pixels ``(B, C, H, W)`` to the same shape, in float32 or a wider type.
+
+        Half precision has too few digits for 256 grey levels less their mean.
+        """
+        widest = torch.promote_types(images.dtype, self.mean.dtype)
+        wide = torch.promote_types(widest, torch.float32)
+        return (images.to(wide) - self.mean.view(-1, 1, 1)) / self.std.view(-1, 1, 1)
 
 
 class PatchEmbedding(nn.Module):

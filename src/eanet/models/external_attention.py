@@ -13,7 +13,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from eanet.models.attention_maps import AttentionMaps
-from eanet.models.dropout import Dropout
+from eanet.models.attention_mask import refuse_mask
+from eanet.models.dropout import Dropout, goes_inside
 from eanet.ops.dispatch import is_plain
 from eanet.ops.double_normalization import double_normalize
 from eanet.ops.external_attention import can_fuse, fused_attention
@@ -111,23 +112,47 @@ class ExternalAttention(nn.Module):
 
         It depends on the tokens ``(B, N, dim)`` only if they write to the memory.
         """
-        w_out: Tensor = self._w_out().unflatten(1, (self.heads, self.slots))  # (d, h, S)
-        return w_out.permute(1, 2, 0).unsqueeze(0)  # (1, h, S, d)
+        if is_plain(self.value_memory, nn.Linear) and is_plain(self.output, nn.Linear):
+            w_out: Tensor = self._w_out().unflatten(1, (self.heads, self.slots))  # (d, h, S)
+            return w_out.permute(1, 2, 0).unsqueeze(0)  # (1, h, S, d)
+        # Layers that were replaced are called, once for each slot, less what they give for none.
+        size = self.heads * self.slots
+        a = torch.cat([torch.eye(size), torch.zeros(1, size)]).to(x.device, x.dtype)
+        a = a.unflatten(1, (self.heads, self.slots)).unsqueeze(0)  # (1, h*S + 1, h, S)
+        y: Tensor = self.output(self._read(a).flatten(2))  # (1, h*S + 1, d)
+        added: Tensor = y[:, :-1] - y[:, -1:]  # (1, h*S, d)
+        return cast(Tensor, added.unflatten(1, (self.heads, self.slots)))  # (1, h, S, d)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Map tokens ``(B, N, dim)`` to ``(B, N, dim)``."""
+    def forward(
+        self, x: Tensor, attn_mask: Tensor | None = None, is_causal: bool = False
+    ) -> Tensor:
+        """Map tokens ``(B, N, dim)`` to ``(B, N, dim)``.
+
+        The other arguments are those that blocks of other libraries pass to any attention.
+
+        Raises:
+            ValueError: there is a mask, or the input is not ``(B, N, dim)``.
+        """
+        refuse_mask(attn_mask, is_causal)
+        self._check(x)
         if not self._multiplies_weights():
-            a = double_normalize(self.logits(x), self.dropout)  # (B, N, h, S)
+            a = self._drop_within(self.logits(x))  # (B, N, h, S)
             y = self.output(self._read(a).flatten(2))  # (B, N, c*d) -> (B, N, d)
-        elif is_plain(self.dropout, Dropout) and can_fuse(x):
-            self._check(x)
-            y = fused_attention(x, self._w_in(), self._w_out(), self.heads, self.dropout)
+        elif goes_inside(self.dropout, x) and can_fuse(x):
+            drawn = self.dropout.draw()
+            y = fused_attention(x, self._w_in(), self._w_out(), self.heads, *drawn)
             y = y + self._bias().to(y.dtype)
         else:
-            a = double_normalize(self.logits(x), self.dropout)  # (B, N, h, S)
+            a = self._drop_within(self.logits(x))  # (B, N, h, S)
             y = F.linear(a.flatten(2), self._w_out(), self._bias())  # (B, N, h*S) -> (B, N, d)
         dropped: Tensor = self.output_dropout(y)
         return dropped
+
+    def _drop_within(self, logits: Tensor) -> Tensor:
+        """Return the attention to each slot after dropout: ``(B, N, h, S)``, as the logits."""
+        if goes_inside(self.dropout, logits):
+            return double_normalize(logits, *self.dropout.draw())
+        return cast(Tensor, self.dropout(double_normalize(logits)))
 
     def _match(self, q: Tensor) -> Tensor:
         """Map the queries of each head ``(B, N, h, c*d/h)`` to logits ``(B, N, h, S)``."""
@@ -174,9 +199,12 @@ class ExternalAttention(nn.Module):
 class ExternalAttention2d(ExternalAttention):
     """`ExternalAttention` for feature maps: ``(B, C, H, W)`` in and out, with ``dim`` = C."""
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(
+        self, x: Tensor, attn_mask: Tensor | None = None, is_causal: bool = False
+    ) -> Tensor:
         """Apply attention with every pixel of ``(B, C, H, W)`` as a token."""
-        tokens = super().forward(x.flatten(2).mT)  # (B, C, H, W) -> (B, H*W, C)
+        tokens = x.flatten(2).mT  # (B, C, H, W) -> (B, H*W, C)
+        tokens = super().forward(tokens, attn_mask, is_causal)  # (B, H*W, C)
         maps: Tensor = tokens.mT.unflatten(2, x.shape[2:])  # (B, C, H, W), in channels-last order
         is_last = x.is_contiguous(memory_format=torch.channels_last)
         return maps if is_last else maps.contiguous()

@@ -10,8 +10,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from eanet.models.attention_maps import AttentionMaps
-from eanet.models.dropout import Dropout
-from eanet.ops.dispatch import is_plain, needs_formulas
+from eanet.models.attention_mask import refuse_mask
+from eanet.models.dropout import Dropout, goes_inside
+from eanet.ops.dispatch import is_jit_traced, is_plain, needs_formulas, needs_gradient
 from eanet.ops.self_attention import fused_self_attention
 
 # Tokens from which PyTorch's attention without dropout is faster on a CPU.
@@ -61,14 +62,24 @@ class SelfAttention(nn.Module):
         nn.init.zeros_(self.qkv.bias)
         nn.init.zeros_(self.output.bias)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Map tokens ``(B, N, dim)`` to ``(B, N, dim)``."""
+    def forward(
+        self, x: Tensor, attn_mask: Tensor | None = None, is_causal: bool = False
+    ) -> Tensor:
+        """Map tokens ``(B, N, dim)`` to ``(B, N, dim)``.
+
+        The other arguments are those that blocks of other libraries pass to any attention.
+
+        Raises:
+            ValueError: there is a mask.
+        """
+        refuse_mask(attn_mask, is_causal)
         q, k, v = self._qkv(x)
-        if not is_plain(self.dropout, Dropout):
+        if goes_inside(self.dropout, q) and self._prefers_own(q):
+            drawn = self.dropout.draw()
+            y = fused_self_attention(q * self.head_dim**-0.5, k, v, *drawn)  # (B, h, N, k)
+        elif not is_plain(self.dropout, Dropout) or self._needs_all_formulas(q):
             a = (q * self.head_dim**-0.5 @ k.mT).softmax(dim=-1)  # (B, h, N, N)
             y = self.dropout(a) @ v  # (B, h, N, k)
-        elif self._prefers_own(q):
-            y = fused_self_attention(q * self.head_dim**-0.5, k, v, self.dropout)  # (B, h, N, k)
         else:
             y = F.scaled_dot_product_attention(
                 q, k, v, dropout_p=self.dropout.p * self.dropout.training
@@ -90,17 +101,31 @@ class SelfAttention(nn.Module):
             values.append(a @ v)  # (B, h, part, k)
         y = torch.cat(values, dim=2)  # (B, h, N, k)
         y = y - y.mean(dim=2, keepdim=True)
-        w_o = self.output.weight.unflatten(1, (self.heads, self.head_dim))  # (d, h, k)
-        added = torch.einsum("bhnk,dhk->bhnd", y, w_o).norm(dim=-1).sum(dim=2)  # (B, h)
+        added = torch.stack([self._added(y, head) for head in range(self.heads)], 1)  # (B, h)
         return AttentionMaps.of((received / x.shape[1]).unsqueeze(2), added.unsqueeze(2))
+
+    def _added(self, y: Tensor, head: int) -> Tensor:
+        """Return the norm of what one head of ``(B, h, N, k)`` adds, over all tokens: ``(B,)``."""
+        alone = torch.zeros_like(y)
+        alone[:, head] = y[:, head]
+        tokens = alone.transpose(1, 2).flatten(2)  # (B, h, N, k) -> (B, N, h*k)
+        without = self.output(torch.zeros_like(tokens[:1, :1]))  # its bias
+        norms: Tensor = (self.output(tokens) - without).norm(dim=-1)  # (B, N)
+        return norms.sum(dim=1)
 
     def _prefers_own(self, q: Tensor) -> bool:
         """Return whether to use `fused_self_attention`, where PyTorch's attention is slower."""
-        if q.device.type != "cpu" or torch.compiler.is_exporting() or needs_formulas(q):
-            return False
         if self.dropout.training and self.dropout.p:
             return True
-        return q.shape[2] < OWN_BELOW and (self.training or q.dtype == torch.bfloat16)
+        trains = self.training or needs_gradient(q)
+        return q.shape[2] < OWN_BELOW and (trains or q.dtype == torch.bfloat16)
+
+    def _needs_all_formulas(self, q: Tensor) -> bool:
+        """Return whether PyTorch's attention does not support what follows the computation.
+
+        It can be traced, but `torch.func` differentiates it only once, forward mode not at all.
+        """
+        return needs_formulas(q) and not is_jit_traced()
 
     def _qkv(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Return queries, keys and values, each ``(B, h, N, k)``."""

@@ -9,12 +9,14 @@ section 3.1 (induced set attention).
 
 from __future__ import annotations
 
+from typing import cast
+
 import torch
 from torch import Tensor, nn
 
+from eanet.models.attention_mask import refuse_mask
 from eanet.models.external_attention import ExternalAttention
 from eanet.ops.dispatch import is_plain
-from eanet.ops.double_normalization import double_normalize
 
 
 class WrittenExternalAttention(ExternalAttention):
@@ -48,19 +50,27 @@ class WrittenExternalAttention(ExternalAttention):
         self.gate = nn.Parameter(torch.zeros(heads, slots))
         nn.init.xavier_uniform_(self.value.weight)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Map tokens ``(B, N, dim)`` to ``(B, N, dim)``."""
+    def forward(
+        self, x: Tensor, attn_mask: Tensor | None = None, is_causal: bool = False
+    ) -> Tensor:
+        """Map tokens ``(B, N, dim)`` to ``(B, N, dim)``; raises as `ExternalAttention` does."""
+        refuse_mask(attn_mask, is_causal)
         logits = self.logits(x)  # (B, N, h, S)
         memory = self._memory(x, logits)  # (B, h, S, c*d/h)
-        a = double_normalize(logits, self.dropout)  # (B, N, h, S)
+        a = self._drop_within(logits)  # (B, N, h, S)
         y = torch.einsum("bnhs,bhsk->bnhk", a, memory)
         dropped: Tensor = self.output_dropout(self.output(y.flatten(2)))  # (B, N, c*d) -> (B, N, d)
         return dropped
 
     def slot_outputs(self, x: Tensor) -> Tensor:
         """Return the result of attending to one slot only, without biases: ``(B, h, S, d)``."""
-        w_o = self.output.weight.view(self.dim, self.heads, self.head_dim)  # (d, h, c*d/h)
-        return torch.einsum("bhsk,dhk->bhsd", self._memory(x, self.logits(x)), w_o)
+        memory = self._memory(x, self.logits(x))  # (B, h, S, c*d/h)
+        one_hot = torch.eye(self.heads * self.slots, dtype=memory.dtype, device=memory.device)
+        a = one_hot.unflatten(1, (self.heads, self.slots))  # (h*S, h, S)
+        read = torch.einsum("nhs,bhsk->bnhk", a, memory).flatten(2)  # (B, h*S, c*d)
+        added: Tensor = self.output(read) - self.output(torch.zeros_like(read[:1, :1]))
+        # (B, h*S, d) -> (B, h, S, d)
+        return cast(Tensor, added.unflatten(1, (self.heads, self.slots)))
 
     def _memory(self, x: Tensor, logits: Tensor) -> Tensor:
         """Return the value memory after the image has written to it: ``(B, h, S, c*d/h)``."""

@@ -9,42 +9,44 @@ from typing import Any, cast
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
-from eanet.models.dropout import Dropout, scaled_mask
 from eanet.ops import kernels
-from eanet.ops.dispatch import is_plain, is_traced, needs_formulas
+from eanet.ops.dispatch import is_traced, needs_formulas, register_vmap, uses_cpu_operator
+from eanet.ops.random_bytes import scaled_mask
 
 
-def double_normalize(logits: Tensor, dropout: Dropout | None = None) -> Tensor:
-    """Softmax over tokens, then division by the sum over slots.
+def double_normalize(logits: Tensor, seed: Tensor | None = None, threshold: int = 0) -> Tensor:
+    """Softmax over tokens, then division by the sum over slots; then dropout, if any.
 
     Computed as ``softmax over slots of (l - logsumexp over tokens of l)``, which is the same
     function without an epsilon and without overflow, in float32 or a wider type.
 
     Args:
         logits: ``(B, N, h, S)``: B images, N tokens, h heads, S memory slots.
-        dropout: applied to the result; the CPU kernel does it without another pass over memory.
+        seed: of shape (), on the CPU; the CPU kernel drops entries of the result by it without
+            another pass over memory.
+        threshold: probability of dropping an entry, in 256ths; 0 for no dropout.
 
     Returns:
         ``(B, N, h, S)`` in the type of ``logits``; without dropout, each token's weights over its
-        slots sum to 1. Differentiable once, except with `torch.func`.
+        slots sum to 1.
     """
-    if dropout is not None and not is_plain(dropout, Dropout):
-        return cast(Tensor, dropout(double_normalize(logits)))
+    if seed is None:
+        seed = torch.zeros((), dtype=torch.int64)
+    if uses_cpu_operator(logits):
+        normalize = _normalize_and_drop if is_traced(logits) else compute
+        return cast(Tensor, normalize(logits, seed, threshold)[0])
     if needs_formulas(logits):
         a = _forward(logits)[0]
-        return a if dropout is None else cast(Tensor, dropout(a))
-    if logits.device.type != "cpu" or torch.compiler.is_exporting():
-        a = cast(Tensor, _DoubleNormalize.apply(logits))  # type: ignore[no-untyped-call]
-        return a if dropout is None else cast(Tensor, dropout(a))
-    normalize = _normalize_and_drop if is_traced(logits) else _compute
-    return cast(Tensor, normalize(logits, *(dropout or Dropout()).draw())[0])
+    else:
+        a, _ = _DoubleNormalize.apply(logits)  # type: ignore[no-untyped-call]
+    return drop(a, seed, threshold)
 
 
 # With p the softmax over tokens and r its sum over slots, the result is a = p / r. Since p = a * r,
 # the backward pass needs only a and r (one number per token and head), no exponentials. By itself,
-# autograd would store or recompute them (`benchmarks/operations.py`).
+# autograd would store or recompute them (`benchmarks/operations.py`). For a second derivative, the
+# same formulas are differentiated with r as a second result.
 
 
 def _wide(x: Tensor) -> Tensor:
@@ -62,51 +64,59 @@ def _forward(logits: Tensor) -> tuple[Tensor, Tensor]:
     return (e / total).to(logits.dtype), highest.exp() * total
 
 
-def _backward(upstream: Tensor, a: Tensor, r: Tensor) -> Tensor:
-    g, a = _wide(upstream), _wide(a)
-    s = a * (g - (a * g).sum(dim=-1, keepdim=True))  # through the softmax over slots
-    return s - a * (r * s.sum(dim=1, keepdim=True))  # and through that over tokens
+def _backward(of_a: Tensor | None, of_r: Tensor | None, a: Tensor, r: Tensor) -> Tensor | None:
+    """Return the gradient of the logits, given those of a and r; None stands for zeros."""
+    a = _wide(a)
+    gradient = None
+    if of_a is not None:
+        g = _wide(of_a)
+        s = a * (g - (a * g).sum(dim=-1, keepdim=True))  # through the softmax over slots
+        gradient = s - a * (r * s.sum(dim=1, keepdim=True))  # and through that over tokens
+    if of_r is not None:
+        p = a * r
+        of_p = p * (of_r - (p * of_r).sum(dim=1, keepdim=True))
+        gradient = of_p if gradient is None else gradient + of_p
+    return gradient
 
 
 class _DoubleNormalize(torch.autograd.Function):
     """For devices on which the compiler generates good code from the formulas."""
 
     @staticmethod
-    def forward(ctx: Any, logits: Tensor) -> Tensor:
+    def forward(ctx: Any, logits: Tensor) -> tuple[Tensor, Tensor]:
         a, r = _forward(logits)
         ctx.save_for_backward(a, r)
-        return a
+        ctx.set_materialize_grads(False)
+        return a, r
 
     @staticmethod
-    @once_differentiable  # r is no constant, as a second derivative would take it to be
-    def backward(ctx: Any, gradient: Tensor) -> Tensor:
-        return _backward(gradient, *ctx.saved_tensors).to(gradient.dtype)
+    def backward(ctx: Any, of_a: Tensor | None, of_r: Tensor | None) -> Tensor | None:
+        a, r = ctx.saved_tensors
+        gradient = _backward(of_a, of_r, a, r)
+        return None if gradient is None else gradient.to(a.dtype)
 
 
 # On a CPU, one custom operator that the compiler does not trace; it calls the kernel if available.
 # The first result is the output, the others are kept for the backward pass.
 
 
-def _compute(logits: Tensor, seed: Tensor, threshold: int) -> tuple[Tensor, Tensor, Tensor]:
+def compute(logits: Tensor, seed: Tensor, threshold: int) -> tuple[Tensor, Tensor, Tensor]:
     """Return the map after dropout, the map before it (empty if nothing is dropped) and r."""
     logits = logits.contiguous()
     kernel = kernels.library(logits.dtype)
     if kernel is None:
         a, r = _forward(logits)
-        if not threshold:
-            return a, logits.new_empty(0), r
-        return (_mask(a, seed, threshold) * a).to(a.dtype), a, r
+        return (drop(a, seed, threshold), a, r) if threshold else (a, logits.new_empty(0), r)
     a, r = torch.empty_like(logits), logits.new_empty((*logits.shape[:3], 1), dtype=torch.float32)
     dropped = torch.empty_like(logits) if threshold else logits.new_empty(0)
-    tensors = (kernels.pointer(t) for t in (logits, a, dropped, r))
-    kernel.normalize_forward(
-        a.dtype == torch.bfloat16, *tensors, *_arguments(logits, seed, threshold)
-    )
+    pointers = (t.data_ptr() for t in (logits, a, dropped, r))
+    is_bfloat16 = logits.dtype == torch.bfloat16
+    kernel.normalize_forward(is_bfloat16, *pointers, *_arguments(logits, seed, threshold))
     return (dropped, a, r) if threshold else (a, dropped, r)
 
 
 _normalize_and_drop = torch.library.custom_op(
-    "eanet::normalize_and_drop", _compute, mutates_args=(), device_types="cpu"
+    "eanet::normalize_and_drop", compute, mutates_args=(), device_types="cpu"
 )
 
 
@@ -118,20 +128,24 @@ def _(logits: Tensor, seed: Tensor, threshold: int) -> tuple[Tensor, Tensor, Ten
     return like, torch.empty_like(like) if threshold else logits.new_empty(0), r
 
 
-@torch.library.custom_op("eanet::normalize_and_drop_backward", mutates_args=(), device_types="cpu")
-def _normalize_and_drop_backward(
+def compute_backward(
     upstream: Tensor, a: Tensor, r: Tensor, seed: Tensor, threshold: int
 ) -> Tensor:
+    """Return the gradient of the logits, given that of the map after dropout."""
     kernel = kernels.library(a.dtype)
     if kernel is None:
-        mask = _mask(a, seed, threshold) if threshold else 1
-        return _backward(mask * upstream, a, r).to(a.dtype)
-    gradient, upstream = torch.empty_like(a), upstream.contiguous()
-    tensors = (kernels.pointer(t) for t in (upstream, a, r, gradient))
-    kernel.normalize_backward(
-        a.dtype == torch.bfloat16, *tensors, None, *_arguments(a, seed, threshold)
-    )
+        gradient = cast(Tensor, _backward(drop(_wide(upstream), seed, threshold), None, a, r))
+        return gradient.to(a.dtype)
+    gradient, upstream, a = torch.empty_like(a), upstream.contiguous(), a.contiguous()
+    pointers = (t.data_ptr() for t in (upstream, a, r.contiguous(), gradient))
+    is_bfloat16 = a.dtype == torch.bfloat16
+    kernel.normalize_backward(is_bfloat16, *pointers, None, *_arguments(a, seed, threshold))
     return gradient
+
+
+_normalize_and_drop_backward = torch.library.custom_op(
+    "eanet::normalize_and_drop_backward", compute_backward, mutates_args=(), device_types="cpu"
+)
 
 
 @_normalize_and_drop_backward.register_fake
@@ -146,17 +160,34 @@ def _keep(ctx: Any, inputs: tuple[Tensor, Tensor, int], output: tuple[Tensor, ..
     ctx.set_materialize_grads(False)
 
 
-def _differentiate(ctx: Any, gradient: Tensor, *_: Any) -> tuple[Tensor, None, None]:
+def _differentiate(
+    ctx: Any, of_dropped: Tensor | None, of_whole: Tensor | None, of_r: Tensor | None
+) -> tuple[Tensor | None, None, None]:
     a, r, seed = ctx.saved_tensors
-    return _normalize_and_drop_backward(gradient, a, r, seed, ctx.threshold), None, None
+    threshold: int = ctx.threshold
+    is_only = of_dropped is not None and of_whole is None and of_r is None
+    if is_only and not torch.is_grad_enabled():
+        gradient = _normalize_and_drop_backward(of_dropped, a, r, seed, threshold)
+        return gradient, None, None
+    # In a second derivative, or of one.
+    of_a = None if of_dropped is None else drop(_wide(of_dropped), seed, threshold)
+    if threshold and of_whole is not None:
+        of_a = of_whole if of_a is None else of_a + of_whole
+    gradient = _backward(of_a, of_r, a, r)
+    return None if gradient is None else gradient.to(a.dtype), None, None
 
 
 _normalize_and_drop.register_autograd(_differentiate, setup_context=_keep)
+for _operator in (_normalize_and_drop, _normalize_and_drop_backward):
+    register_vmap(_operator)
 
 
 def _arguments(x: Tensor, seed: Tensor, threshold: int) -> tuple[int, ...]:
     return *x.shape, int(seed), threshold, torch.get_num_threads()
 
 
-def _mask(a: Tensor, seed: Tensor, threshold: int) -> Tensor:
-    return scaled_mask(a, a.shape[2:].numel(), seed, threshold)
+def drop(x: Tensor, seed: Tensor, threshold: int) -> Tensor:
+    """Drop entries of ``(B, N, h, S)`` by the seed, and scale the others."""
+    if not threshold:
+        return x
+    return (scaled_mask(x, x.shape[2:].numel(), seed, threshold) * x).to(x.dtype)

@@ -56,7 +56,8 @@ template <> inline float exponential<float>(float x) {
     p = p * f + 4.1665795894e-2f;
     p = p * f + 1.6666665459e-1f;
     p = p * f + 5.0000001201e-1f;
-    return scale_by_power(p * f * f + f + 1.0f, n);
+    p = p * f + 1.0f;
+    return scale_by_power(p * f + 1.0f, n);
 }
 
 // Accurate to 4e-6, for results in bfloat16.
@@ -235,144 +236,184 @@ static float careful(const Number *logits, const float *top, const float *scale,
     return std::exp(highest) * sum;
 }
 
-// SLOTS is the number of slots if the loops over them are to be compiled for it, else 0.
-template <class Number, int SLOTS>
+// The loops over the slots of a head, for SLOTS of them, or any number if SLOTS is 0. Those in use
+// have loops of their own; everything else runs over whole rows, of any width.
+template <class Number, int SLOTS> struct Slots {
+    // The weights of a token's row, and each head's sum of what they are divided by.
+    static void normalize(const float *__restrict e, const float *__restrict scale, int heads,
+                          int given, float *__restrict weights, float *__restrict sums) {
+        const int slots = SLOTS ? SLOTS : given;
+        for (int h = 0; h < heads; h++, e += slots, scale += slots, weights += slots) {
+            float sum = 0;
+#pragma omp simd reduction(+ : sum)
+            for (int s = 0; s < slots; s++) {
+                weights[s] = e[s] * scale[s];
+                sum += weights[s];
+            }
+            const float inverse = 1.0f / sum;
+#pragma omp simd
+            for (int s = 0; s < slots; s++) weights[s] *= inverse;
+            sums[h] = sum;
+        }
+    }
+    // The gradient through the softmax over slots; added to its total over tokens.
+    static void through_slots(const float *__restrict a, const float *__restrict g, int heads,
+                              int given, float *__restrict out, float *__restrict total) {
+        const int slots = SLOTS ? SLOTS : given;
+        for (int h = 0; h < heads; h++, a += slots, g += slots, out += slots, total += slots) {
+            float inner = 0;
+#pragma omp simd reduction(+ : inner)
+            for (int s = 0; s < slots; s++) inner += a[s] * g[s];
+#pragma omp simd
+            for (int s = 0; s < slots; s++) {
+                out[s] = a[s] * (g[s] - inner);
+                total[s] += out[s];
+            }
+        }
+    }
+    // And through that over tokens.
+    static void through_tokens(const float *__restrict through, const Number *__restrict a,
+                               const float *__restrict sums, const float *__restrict total,
+                               int heads, int given, Number *gradient) {
+        const int slots = SLOTS ? SLOTS : given;
+        for (int h = 0; h < heads;
+             h++, through += slots, a += slots, total += slots, gradient += slots) {
+            const float sum = sums[h];
+#pragma omp simd
+            for (int s = 0; s < slots; s++)
+                gradient[s] = narrow<Number>(through[s] - widen(a[s]) * total[s] * sum);
+        }
+    }
+};
+template <class Number> struct SlotLoops {
+    decltype(&Slots<Number, 0>::normalize) normalize;
+    decltype(&Slots<Number, 0>::through_slots) through_slots;
+    decltype(&Slots<Number, 0>::through_tokens) through_tokens;
+};
+template <class Number, int SLOTS> static SlotLoops<Number> loops() {
+    using Own = Slots<Number, SLOTS>;
+    return {Own::normalize, Own::through_slots, Own::through_tokens};
+}
+template <class Number> static SlotLoops<Number> loops_for(int slots) {
+    switch (slots) {
+        case 16: return loops<Number, 16>();
+        case 32: return loops<Number, 32>();
+        case 64: return loops<Number, 64>();
+        default: return loops<Number, 0>();
+    }
+}
+
+// A row in float: itself, or a copy in the buffer.
+static inline const float *as_floats(const float *row, int64_t, float *) { return row; }
+static inline const float *as_floats(const bfloat16 *row, int64_t width, float *buffer) {
+#pragma omp simd
+    for (int64_t c = 0; c < width; c++) buffer[c] = widen(row[c]);
+    return buffer;
+}
+
+template <class Number>
+static void column_maxima(const Number *__restrict in, int64_t tokens, int64_t width,
+                          float *__restrict top) {
+    for (int64_t c = 0; c < width; c++) top[c] = widen(in[c]);
+    for (int64_t n = 1; n < tokens; n++)
+#pragma omp simd
+        for (int64_t c = 0; c < width; c++) {
+            const float x = widen(in[n * width + c]);
+            top[c] = x > top[c] ? x : top[c];
+        }
+}
+
+template <class Number>
+static void column_exponentials(const Number *__restrict in, int64_t tokens, int64_t width,
+                                const float *__restrict top, float *__restrict e,
+                                float *__restrict sums) {
+    for (int64_t c = 0; c < width; c++) sums[c] = 0;
+    for (int64_t n = 0; n < tokens; n++)
+#pragma omp simd
+        for (int64_t c = 0; c < width; c++) {
+            e[n * width + c] = exponential<Number>(widen(in[n * width + c]) - top[c]);
+            sums[c] += e[n * width + c];
+        }
+}
+
+template <class Number>
 static void normalize_forward(const Number *logits, Number *map, Number *dropped, float *sums,
-                              int64_t images, int64_t tokens, int heads, int slots_given,
-                              uint64_t seed, int threshold, int threads) {
-    const int slots = SLOTS ? SLOTS : slots_given, width = heads * slots;
+                              int64_t images, int64_t tokens, int heads, int slots, uint64_t seed,
+                              int threshold, int threads) {
+    const int64_t width = int64_t(heads) * slots;
     const float kept = scale_of_kept(threshold);
+    const SlotLoops<Number> loops = loops_for<Number>(slots);
 #pragma omp parallel num_threads(threads)
     {
-        std::vector<float> exponentials(tokens * width), buffer(3 * width);
+        std::vector<float> exponentials(tokens * width), top(width), scale(width), weights(width);
+        std::vector<float> row_sums(heads);
         std::vector<uint64_t> words(words_of(width));
-        float *top = buffer.data(), *scale = top + width, *weights = scale + width;
 #pragma omp for
         for (int64_t image = 0; image < images; image++) {
             const Number *in = logits + image * tokens * width;
-            for (int c = 0; c < width; c++) top[c] = widen(in[c]), scale[c] = 0;
-            for (int64_t n = 1; n < tokens; n++)
+            column_maxima(in, tokens, width, top.data());
+            column_exponentials(in, tokens, width, top.data(), exponentials.data(), scale.data());
 #pragma omp simd
-                for (int c = 0; c < width; c++) {
-                    float x = widen(in[n * width + c]);
-                    top[c] = x > top[c] ? x : top[c];
-                }
+            for (int64_t c = 0; c < width; c++) scale[c] = 1.0f / scale[c];
             for (int64_t n = 0; n < tokens; n++) {
-                float *e = exponentials.data() + n * width;
-#pragma omp simd
-                for (int c = 0; c < width; c++) {
-                    e[c] = exponential<Number>(widen(in[n * width + c]) - top[c]);
-                    scale[c] += e[c];
-                }
-            }
-#pragma omp simd
-            for (int c = 0; c < width; c++) scale[c] = 1.0f / scale[c];
-            for (int64_t n = 0; n < tokens; n++) {
-                const float *e = exponentials.data() + n * width;
                 const int64_t row = image * tokens + n;
-                for (int h = 0; h < heads; h++) {
-                    const int first = h * slots;
-                    float sum = 0;
-#pragma omp simd reduction(+ : sum)
-                    for (int c = first; c < first + slots; c++) {
-                        weights[c] = e[c] * scale[c];
-                        sum += weights[c];
-                    }
-                    const float inverse = 1.0f / sum;
+                float *of_row = sums ? sums + row * heads : row_sums.data();
+                loops.normalize(exponentials.data() + n * width, scale.data(), heads, slots,
+                                weights.data(), of_row);
+                for (int h = 0; h < heads; h++)
+                    if (of_row[h] < LEAST)
+                        of_row[h] = careful(in + n * width + h * slots, &top[h * slots],
+                                            &scale[h * slots], slots, &weights[h * slots]);
 #pragma omp simd
-                    for (int c = first; c < first + slots; c++) weights[c] *= inverse;
-                    if (sum < LEAST)
-                        sum = careful(in + n * width + first, top + first, scale + first, slots,
-                                      weights + first);
-                    if (sums) sums[row * heads + h] = sum;
-                }
-#pragma omp simd
-                for (int c = 0; c < width; c++) map[row * width + c] = narrow<Number>(weights[c]);
+                for (int64_t c = 0; c < width; c++)
+                    map[row * width + c] = narrow<Number>(weights[c]);
                 if (threshold) {
                     random_row(seed, row, width, words.data());
-                    drop_row(weights, kept, words.data(), threshold, width, dropped + row * width);
+                    drop_row(weights.data(), kept, words.data(), threshold, width,
+                             dropped + row * width);
                 }
             }
         }
     }
 }
 
-template <class Number, int SLOTS>
+template <class Number>
 static void normalize_backward(const Number *upstream, const Number *map, const float *sums,
                                Number *gradient, Number *dropped, int64_t images, int64_t tokens,
-                               int heads, int slots_given, uint64_t seed, int threshold,
-                               int threads) {
-    const int slots = SLOTS ? SLOTS : slots_given, width = heads * slots;
+                               int heads, int slots, uint64_t seed, int threshold, int threads) {
+    const int64_t width = int64_t(heads) * slots;
     const float kept = scale_of_kept(threshold);
+    const SlotLoops<Number> loops = loops_for<Number>(slots);
 #pragma omp parallel num_threads(threads)
     {
-        std::vector<float> through_slots(tokens * width), buffer(3 * width);
+        std::vector<float> through_slots(tokens * width), total(width), g(width);
+        std::vector<float> a_buffer(width), u_buffer(width);
         std::vector<uint64_t> words(words_of(width));
-        float *total = buffer.data(), *g = total + width, *a = g + width;
 #pragma omp for
         for (int64_t image = 0; image < images; image++) {
-            for (int c = 0; c < width; c++) total[c] = 0;
+            for (int64_t c = 0; c < width; c++) total[c] = 0;
             for (int64_t n = 0; n < tokens; n++) {
                 const int64_t row = image * tokens + n;
-                float *s = through_slots.data() + n * width;
-#pragma omp simd
-                for (int c = 0; c < width; c++) {
-                    a[c] = widen(map[row * width + c]);
-                    g[c] = widen(upstream[row * width + c]);
-                }
+                const float *a = as_floats(map + row * width, width, a_buffer.data());
+                const float *u = as_floats(upstream + row * width, width, u_buffer.data());
                 if (threshold) {
                     random_row(seed, row, width, words.data());
                     const uint8_t *bytes = reinterpret_cast<const uint8_t *>(words.data());
 #pragma omp simd
-                    for (int c = 0; c < width; c++) g[c] = bytes[c] < threshold ? 0 : g[c] * kept;
+                    for (int64_t c = 0; c < width; c++) g[c] = bytes[c] < threshold ? 0 : u[c] * kept;
                     if (dropped)
                         drop_row(a, kept, words.data(), threshold, width, dropped + row * width);
                 }
-                for (int h = 0; h < heads; h++) {
-                    const int first = h * slots;
-                    float inner = 0;
-#pragma omp simd reduction(+ : inner)
-                    for (int c = first; c < first + slots; c++) inner += a[c] * g[c];
-#pragma omp simd
-                    for (int c = first; c < first + slots; c++) {
-                        s[c] = a[c] * (g[c] - inner);
-                        total[c] += s[c];
-                    }
-                }
+                loops.through_slots(a, threshold ? g.data() : u, heads, slots, through_slots.data() + n * width,
+                                    total.data());
             }
             for (int64_t n = 0; n < tokens; n++) {
                 const int64_t row = image * tokens + n;
-                const float *s = through_slots.data() + n * width;
-                for (int h = 0; h < heads; h++) {
-                    const float sum = sums[row * heads + h];
-#pragma omp simd
-                    for (int c = h * slots; c < (h + 1) * slots; c++)
-                        g[c] = s[c] - widen(map[row * width + c]) * (sum * total[c]);
-                }
-#pragma omp simd
-                for (int c = 0; c < width; c++) gradient[row * width + c] = narrow<Number>(g[c]);
+                loops.through_tokens(through_slots.data() + n * width, map + row * width,
+                                     sums + row * heads, total.data(), heads, slots,
+                                     gradient + row * width);
             }
         }
-    }
-}
-
-// The numbers of slots in use have loops of their own; all others share one.
-template <class Number, class... Arguments>
-static void normalize_forward(int slots, Arguments... arguments) {
-    switch (slots) {
-        case 16: return normalize_forward<Number, 16>(arguments...);
-        case 32: return normalize_forward<Number, 32>(arguments...);
-        case 64: return normalize_forward<Number, 64>(arguments...);
-        default: return normalize_forward<Number, 0>(arguments...);
-    }
-}
-template <class Number, class... Arguments>
-static void normalize_backward(int slots, Arguments... arguments) {
-    switch (slots) {
-        case 16: return normalize_backward<Number, 16>(arguments...);
-        case 32: return normalize_backward<Number, 32>(arguments...);
-        case 64: return normalize_backward<Number, 64>(arguments...);
-        default: return normalize_backward<Number, 0>(arguments...);
     }
 }
 
@@ -385,11 +426,11 @@ extern "C" void normalize_forward(int is_bfloat16, const void *logits, void *map
                                   uint64_t seed, int threshold, int threads) {
     if (tokens == 0) return;
     if (is_bfloat16)
-        normalize_forward<bfloat16>(slots, (const bfloat16 *)logits, (bfloat16 *)map,
+        normalize_forward((const bfloat16 *)logits, (bfloat16 *)map,
                                     (bfloat16 *)dropped, sums, images, tokens, heads, slots, seed,
                                     threshold, threads);
     else
-        normalize_forward<float>(slots, (const float *)logits, (float *)map, (float *)dropped, sums,
+        normalize_forward((const float *)logits, (float *)map, (float *)dropped, sums,
                                  images, tokens, heads, slots, seed, threshold, threads);
 }
 
@@ -400,11 +441,11 @@ extern "C" void normalize_backward(int is_bfloat16, const void *upstream, const 
                                    int64_t tokens, int heads, int slots, uint64_t seed,
                                    int threshold, int threads) {
     if (is_bfloat16)
-        normalize_backward<bfloat16>(slots, (const bfloat16 *)upstream, (const bfloat16 *)map, sums,
+        normalize_backward((const bfloat16 *)upstream, (const bfloat16 *)map, sums,
                                      (bfloat16 *)gradient, (bfloat16 *)dropped, images, tokens,
                                      heads, slots, seed, threshold, threads);
     else
-        normalize_backward<float>(slots, (const float *)upstream, (const float *)map, sums,
+        normalize_backward((const float *)upstream, (const float *)map, sums,
                                   (float *)gradient, (float *)dropped, images, tokens, heads, slots,
                                   seed, threshold, threads);
 }

@@ -1,7 +1,7 @@
 """Compiles `kernels.cpp` once for this processor, if a compiler is found, and loads it.
 
 The library is called by ctypes: an extension of PyTorch (`torch.utils.cpp_extension`) would need
-its headers and take half a minute to compile, while this takes a few seconds, and needs no pybind.
+its headers and take half a minute to compile, while this takes two seconds.
 Neither this module nor what it imports needs PyTorch, so that the command line can ask for `status`
 at once.
 
@@ -32,7 +32,6 @@ from eanet.files import cache_dir, private_folder
 
 if TYPE_CHECKING:
     import torch
-    from torch import Tensor
 
 SWITCH = "EANET_KERNELS"
 SOURCE = resources.files("eanet.ops") / "kernels.cpp"
@@ -119,11 +118,6 @@ def find_compiler() -> str | None:
     """Path of a C++ compiler: the one named by CXX, g++ or clang++."""
     names = (os.environ.get("CXX", "g++"), "g++", "clang++")
     return next(filter(None, map(shutil.which, names)), None)
-
-
-def pointer(tensor: Tensor) -> int:
-    """Return the address of a contiguous tensor's data."""
-    return tensor.data_ptr()
 
 
 def _is_off() -> bool:

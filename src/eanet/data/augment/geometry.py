@@ -6,10 +6,10 @@ import math
 from typing import NamedTuple
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from eanet.data.augment.draws import Draws
+from eanet.ops.resample import resample
 
 
 class Affine(NamedTuple):
@@ -94,19 +94,3 @@ def move(pixels: Tensor, source: Affine) -> Tensor:
     grid = torch.stack(torch.broadcast_tensors(source_x, source_y), dim=-1)  # (B, H, W, 2)
     moved: Tensor = resample(pixels, grid.expand(batch, rows, columns, 2))
     return moved
-
-
-# A custom operator: the code that torch.compile generates for grid_sample takes several times as
-# long on a CPU (benchmarks/operations.py).
-@torch.library.custom_op("eanet::resample", mutates_args=())
-def resample(pixels: Tensor, grid: Tensor) -> Tensor:
-    """Interpolate bilinearly at ``grid``, reflecting the image at its borders."""
-    sampled: Tensor = F.grid_sample(
-        pixels, grid, mode="bilinear", padding_mode="reflection", align_corners=False
-    )
-    return sampled.contiguous()
-
-
-@resample.register_fake
-def _(pixels: Tensor, grid: Tensor) -> Tensor:
-    return pixels.new_empty(pixels.shape)
