@@ -30,7 +30,6 @@ from eanet.models.batch_norm import TokenBatchNorm
 from eanet.models.depthwise import NormalizedDepthwiseConvolution
 from eanet.models.dropout import Dropout
 from eanet.models.written_memory import WrittenExternalAttention
-from eanet.ops.double_normalization import _DoubleNormalize
 from tests.support.settings import blocks
 
 NAMES = ["eanet_tiny", "keras_eanet", "vit", "eanet_tiny:mixing=written"]
@@ -120,13 +119,157 @@ def test_forward_mode_is_the_slope_along_a_direction(coefficient):
     torch.testing.assert_close(jvp(layer, (x,), (direction,))[1], tangent)
 
 
-def test_a_second_derivative_off_cpus_is_refused_rather_than_wrong():
-    logits = torch.randn(2, 5, 2, 3, requires_grad=True)
-    (first,) = torch.autograd.grad(
-        _DoubleNormalize.apply(logits).square().sum(), logits, create_graph=True
-    )
-    with pytest.raises(RuntimeError):
-        torch.autograd.grad(first.square().sum(), logits)
+@pytest.mark.parametrize(
+    "layer",
+    [
+        ExternalAttention(16, 2, 4, 1),
+        ExternalAttention(8, 4, 16, 1),  # weights multiplied last
+        WrittenExternalAttention(16, 2, 4, 1),
+        SelfAttention(16, 4),
+        NormalizedDepthwiseConvolution(16),
+    ],
+    ids=lambda layer: type(layer).__name__,
+)
+def test_a_gradient_penalty_is_that_of_finite_differences(layer):
+    torch.manual_seed(0)
+    layer = copy.deepcopy(layer).double().eval()
+    width = 8 if getattr(layer, "dim", 16) == 8 else 16
+    x = torch.randn(2, 4, width, dtype=torch.float64, requires_grad=True)
+    direction = torch.randn_like(x)
+
+    def penalty(x: Tensor) -> Tensor:
+        (slope,) = torch.autograd.grad(layer(x).square().sum(), x, create_graph=True)
+        return slope.square().sum()
+
+    (found,) = torch.autograd.grad(penalty(x), x)
+    step = 1e-5 * direction
+    expected = (penalty(x + step) - penalty(x - step)) / 2e-5
+    torch.testing.assert_close((found * direction).sum(), expected, atol=1e-6, rtol=1e-6)
+
+
+@every_model
+def test_a_gradient_penalty_of_a_whole_model_reaches_its_weights(name):
+    model, pixels = tiny(name)
+    images = pixels.float().requires_grad_()
+    (slope,) = torch.autograd.grad(model(images).sum(), images, create_graph=True)
+    slope.square().sum().backward()
+    assert all(p.grad is None or p.grad.isfinite().all() for p in model.parameters())
+    assert images.grad.abs().max() > 0
+
+
+@pytest.mark.parametrize("name", ["vit", "keras_vit"])
+def test_forward_mode_of_self_attention(name):
+    torch.manual_seed(0)
+    model = create_model(name, num_classes=4, image_size=16).double().eval().requires_grad_(False)
+    x, direction = torch.rand(2, 1, 3, 16, 16, dtype=torch.float64).unbind()
+    expected = (model(255 * (x + 1e-6 * direction)) - model(255 * (x - 1e-6 * direction))) / 2e-6
+    _, tangent = jvp(lambda x: model(255 * x), (x,), (direction,))
+    torch.testing.assert_close(tangent, expected, atol=1e-6, rtol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["eanet_nano", "keras_eanet", "vit"])
+def test_a_model_in_double_precision_sees_the_smallest_change(name):
+    torch.manual_seed(0)
+    model = create_model(name, num_classes=4, image_size=16).double().eval()
+    pixels = torch.rand(1, 3, 16, 16, dtype=torch.float64) * 255
+    change = torch.zeros_like(pixels)
+    change[0, 0, 3, 3] = 1e-7  # float32 steps by 1e-5 here
+    x = pixels.clone().requires_grad_()
+    (slope,) = torch.autograd.grad(model(x)[0, 0], x)
+    assert slope.dtype == torch.float64
+    with torch.no_grad():
+        found = (model(pixels + change) - model(pixels - change))[0, 0] / 2e-7
+    torch.testing.assert_close(found, slope[0, 0, 3, 3], atol=1e-7, rtol=1e-3)
+
+
+NO_TOKENS = [
+    (ExternalAttention(16, 4, 8), (2, 0, 16)),
+    (ExternalAttention(16, 4, 8), (0, 5, 16)),
+    (ExternalAttention(16, 4, 64), (2, 0, 16)),
+    (ExternalAttention2d(16, 4, 8), (2, 16, 0, 3)),
+    (ExternalAttention2d(16, 4, 8), (0, 16, 2, 3)),
+    (WrittenExternalAttention(16, 4, 8), (2, 0, 16)),
+    (SelfAttention(16, 4), (2, 0, 16)),
+    (SelfAttention(16, 4), (0, 5, 16)),
+]
+
+
+@pytest.mark.parametrize(("layer", "shape"), NO_TOKENS)
+@pytest.mark.parametrize("dropout", [0.0, 0.5])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float64])
+def test_of_nothing_comes_nothing(layer, shape, dropout, dtype):
+    layer = copy.deepcopy(layer).to(dtype).train()
+    layer.dropout.p = dropout
+    x = torch.zeros(shape, dtype=dtype, requires_grad=True)
+    y = layer(x)
+    assert y.shape == shape
+    assert y.dtype == dtype
+    y.sum().backward()
+    assert x.grad.shape == shape
+    assert all(p.grad is None or not p.grad.isnan().any() for p in layer.parameters())
+    with torch.no_grad():
+        assert layer.eval()(x).shape == shape
+
+
+@pytest.mark.parametrize("name", ["eanet_tiny", "eanet_tiny:dim=32,heads=4"])
+def test_converting_batch_norms_for_several_gpus_changes_no_answer(name):
+    torch.manual_seed(0)
+    model = create_model(name, num_classes=4)
+    for layer in model.modules():
+        if isinstance(layer, nn.BatchNorm1d | nn.BatchNorm2d):
+            layer.running_mean.normal_()
+            layer.running_var.uniform_(0.5, 2)
+            nn.init.normal_(layer.weight)
+    pixels = torch.randint(256, (2, 3, 32, 32), dtype=torch.uint8)
+    with torch.no_grad():
+        before = model.eval()(pixels)
+        converted = nn.SyncBatchNorm.convert_sync_batchnorm(model)
+        assert any(isinstance(layer, nn.SyncBatchNorm) for layer in converted.modules())
+        torch.testing.assert_close(converted(pixels), before, atol=1e-5, rtol=1e-4)
+
+
+class Quantised(Tensor):
+    """A weight that only a linear layer can multiply, as torchao's are."""
+
+    @classmethod
+    def __torch_function__(cls, function, types, args=(), kwargs=None):
+        with torch._C.DisableTorchFunctionSubclass():
+            if function is nn.functional.linear:
+                return function(*(a.as_subclass(Tensor) if type(a) is cls else a for a in args))
+            if function in (torch.Tensor.matmul, torch.matmul, torch.Tensor.view, torch.einsum):
+                raise NotImplementedError(function)
+            result = function(*args, **(kwargs or {}))
+            return result.as_subclass(cls) if function is Tensor.detach else result
+
+
+@pytest.mark.parametrize("name", ["keras_eanet", "eanet_nano", "eanet_tiny:mixing=written", "vit"])
+def test_quantised_weights_are_multiplied_by_linear_layers_alone(name):
+    torch.manual_seed(0)
+    model = create_model(name, num_classes=4).eval()
+    pixels = torch.randint(256, (2, 3, 32, 32), dtype=torch.uint8)
+    with torch.no_grad():
+        expected = model(pixels)
+        maps = model.attention_maps(pixels, -1)
+        for layer in model.modules():
+            if isinstance(layer, nn.Linear):
+                layer.weight = nn.Parameter(layer.weight.as_subclass(Quantised), False)
+                assert type(layer.weight) is Quantised
+        torch.testing.assert_close(model(pixels), expected, atol=1e-4, rtol=1e-4)
+        for found, before in zip(model.attention_maps(pixels, -1), maps, strict=True):
+            torch.testing.assert_close(found, before, atol=1e-4, rtol=1e-3)
+
+
+@pytest.mark.parametrize(
+    "layer", [ExternalAttention(16, 4, 8), WrittenExternalAttention(16, 4, 8), SelfAttention(16, 4)]
+)
+def test_attention_takes_the_arguments_of_other_blocks_but_no_mask(layer):
+    x = torch.randn(2, 5, 16)
+    torch.testing.assert_close(layer(x, attn_mask=None, is_causal=False), layer(x))
+    for mask in ({"attn_mask": torch.ones(5, 5)}, {"is_causal": True}):
+        with pytest.raises(ValueError, match="attend to all tokens; pass attn_mask=None"):
+            layer(x, **mask)
+    with pytest.raises(ValueError, match="attend to all tokens"):
+        ExternalAttention2d(16, 4, 8)(torch.randn(2, 16, 3, 3), is_causal=True)
 
 
 class LowRank(nn.Module):
@@ -151,6 +294,20 @@ class LowRank(nn.Module):
 
 
 LAYERS = pytest.mark.parametrize("name", ["query", "key_memory", "value_memory", "output"])
+
+
+@pytest.mark.parametrize("kind", [ExternalAttention, WrittenExternalAttention, SelfAttention])
+def test_attention_maps_are_those_of_the_layers_that_stand_in(kind):
+    torch.manual_seed(0)
+    attention, x = kind(16, 4), torch.randn(2, 9, 16)
+    expected_of_merged = copy.deepcopy(attention)
+    attention.output = LowRank(attention.output)
+    update = attention.output.up.weight @ attention.output.down.weight
+    with torch.no_grad():
+        expected_of_merged.output.weight += update
+    before = kind.attention_maps(expected_of_merged, x)
+    for found, expected in zip(attention.attention_maps(x), before, strict=True):
+        torch.testing.assert_close(found, expected, atol=1e-6, rtol=1e-4)
 
 
 @LAYERS

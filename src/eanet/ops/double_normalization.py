@@ -135,9 +135,10 @@ def compute_backward(
     kernel = kernels.library(a.dtype)
     if kernel is None:
         gradient = cast(Tensor, _backward(drop(_wide(upstream), seed, threshold), None, a, r))
-        return gradient.to(a.dtype)
-    gradient, upstream, a = torch.empty_like(a), upstream.contiguous(), a.contiguous()
-    pointers = (t.data_ptr() for t in (upstream, a, r.contiguous(), gradient))
+        return gradient.to(a.dtype).contiguous()
+    upstream, a, r = upstream.contiguous(), a.contiguous(), r.contiguous()
+    gradient = torch.empty_like(a)
+    pointers = (t.data_ptr() for t in (upstream, a, r, gradient))
     is_bfloat16 = a.dtype == torch.bfloat16
     kernel.normalize_backward(is_bfloat16, *pointers, None, *_arguments(a, seed, threshold))
     return gradient
@@ -150,7 +151,7 @@ _normalize_and_drop_backward = torch.library.custom_op(
 
 @_normalize_and_drop_backward.register_fake
 def _(upstream: Tensor, a: Tensor, r: Tensor, seed: Tensor, threshold: int) -> Tensor:
-    return torch.empty_like(a)
+    return torch.empty_like(a, memory_format=torch.contiguous_format)
 
 
 def _keep(ctx: Any, inputs: tuple[Tensor, Tensor, int], output: tuple[Tensor, ...]) -> None:

@@ -190,7 +190,7 @@ def _(
 
 
 def _keep(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor, Tensor]) -> None:
-    x, w_in, w_out, ctx.heads, seed, ctx.threshold, _ = inputs
+    x, w_in, w_out, ctx.heads, seed, ctx.threshold, ctx.kept = inputs
     _, a, sums = output
     ctx.save_for_backward(x, w_in, w_out, a, sums, seed)
     ctx.mark_non_differentiable(a, sums)
@@ -200,7 +200,7 @@ def _keep(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor, Tenso
 def _differentiate(ctx: Any, upstream: Tensor | None, *_: Any) -> tuple[Tensor | None, ...]:
     x, w_in, w_out, a, sums, seed = ctx.saved_tensors
     gradients: tuple[Tensor | None, ...] = None, None, None
-    if upstream is not None and torch.is_grad_enabled():
+    if upstream is not None and (torch.is_grad_enabled() or not ctx.kept):
         formula = partial(_formula, heads=ctx.heads, seed=seed, threshold=ctx.threshold)
         gradients = gradients_by_formula(formula, (x, w_in, w_out), upstream)
     elif upstream is not None:

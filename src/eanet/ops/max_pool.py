@@ -34,17 +34,21 @@ def _(maps: Tensor) -> tuple[Tensor, Tensor]:
     return _compute(maps)
 
 
-@torch.library.custom_op("eanet::max_pool_backward", mutates_args=())
-def _max_pool_backward(upstream: Tensor, maps: Tensor, indices: Tensor) -> Tensor:
+def _compute_backward(upstream: Tensor, maps: Tensor, indices: Tensor) -> Tensor:
     gradient: Tensor = torch.ops.aten.max_pool2d_with_indices_backward(
         upstream, maps, WINDOW, STRIDE, PADDING, DILATION, False, indices
     )
     return gradient
 
 
+_max_pool_backward = torch.library.custom_op(
+    "eanet::max_pool_backward", _compute_backward, mutates_args=()
+)
+
+
 @_max_pool_backward.register_fake
 def _(upstream: Tensor, maps: Tensor, indices: Tensor) -> Tensor:
-    return torch.empty_like(maps)
+    return _compute_backward(upstream, maps, indices)
 
 
 def _keep(ctx: Any, inputs: tuple[Tensor], output: tuple[Tensor, Tensor]) -> None:
