@@ -20,12 +20,12 @@ class WrongArgumentError(EanetError):
     exit_code = 2
 
 
-class InvalidAnswersError(EanetError):
-    """A model whose answers are not finite."""
+class NonFiniteOutputError(EanetError):
+    """A model whose outputs are not finite."""
 
     def __init__(
         self,
-        message: str = "the model's answers are infinite or NaN: its weights are damaged, or its "
+        message: str = "the model's outputs are infinite or NaN: its weights are damaged, or its "
         "training diverged; train it again",
     ) -> None:
         super().__init__(message)  # passed on, since exceptions are pickled with their arguments

@@ -30,7 +30,7 @@ def in_own_process(call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T
     """
     context = multiprocessing.get_context("spawn")
     is_stopped = False
-    with ProcessPoolExecutor(1, mp_context=context, initializer=_live_apart) as process:
+    with ProcessPoolExecutor(1, mp_context=context, initializer=_detach) as process:
         pid = process.submit(os.getpid).result()
 
         def pass_on() -> None:
@@ -42,16 +42,16 @@ def in_own_process(call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T
         with when_interrupted(pass_on):
             work = process.submit(_interruptibly, partial(call, *args, **kwargs))
             try:
-                found = work.result()
+                result = work.result()
             except BrokenProcessPool:
                 if not is_stopped:
                     raise
         if is_stopped:
             raise KeyboardInterrupt
-        return found
+        return result
 
 
-def _live_apart() -> None:
+def _detach() -> None:
     """Detach from the terminal, whose Ctrl-C the parent passes on, and end with the parent."""
     os.setsid()
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # no traceback while still importing

@@ -17,7 +17,7 @@ import eanet
 from eanet.comparison import training as module
 from eanet.comparison.runs import PREDICTIONS, Run, read_peak_memory, write_peak_memory
 from eanet.device import Machine
-from eanet.errors import EanetError, InvalidAnswersError, WrongArgumentError
+from eanet.errors import EanetError, NonFiniteOutputError, WrongArgumentError
 from eanet.files import lock_folder
 from eanet.training.run_directory import RunDirectory
 
@@ -144,7 +144,9 @@ def test_a_folder_with_other_settings_or_things_is_refused(
     text = (folder / "comparison.yaml").read_text()
     print_ = text.split("fingerprint: ")[1].strip()
     (folder / "comparison.yaml").write_text(text.replace(print_, "0" * 64))
-    with pytest.raises(EanetError, match=r"the images are no longer those that .* was begun with"):
+    with pytest.raises(
+        EanetError, match=r"the images are no longer those that .* was started with"
+    ):
         eanet.compare(SMALL, seeds=2, output=folder, **QUICK)
 
 
@@ -159,7 +161,9 @@ def test_a_teacher_is_known_before_and_stays_the_same(
     teacher = shutil.copytree(runs[0], tmp_path / "teacher")
     eanet.compare(SMALL, seeds=1, output=folder, teacher=teacher, **QUICK)
     shutil.copy(runs[1] / "model.safetensors", teacher)
-    with pytest.raises(EanetError, match=r"the teacher is no longer the model that \S+ was begun"):
+    with pytest.raises(
+        EanetError, match=r"the teacher is no longer the model that \S+ was started"
+    ):
         eanet.compare(SMALL, seeds=2, output=folder, teacher=teacher, **QUICK)
 
 
@@ -279,7 +283,7 @@ def test_finished_runs_may_be_below_home(
 
 
 def test_a_reason_is_one_line_that_says_what_to_do() -> None:
-    answers = pickle.loads(pickle.dumps(InvalidAnswersError()))  # as from another process
+    answers = pickle.loads(pickle.dumps(NonFiniteOutputError()))  # as from another process
     assert "infinite or NaN" in module._reason(answers)
     kind = type("InductorError", (RuntimeError,), {"__module__": "torch._inductor.exc"})
     failed = module._reason(kind("C++ compile error\n" + "generated code\n" * 500))

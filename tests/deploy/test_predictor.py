@@ -188,7 +188,7 @@ def test_other_threads_keep_their_cores_while_images_are_classified(
 def test_a_model_that_answers_nan_is_refused(image: Path) -> None:
     model = create_model("eanet_nano:dim=16,depth=1", num_classes=3)
     torch.nn.init.constant_(model.head.bias, float("nan"))
-    with pytest.raises(EanetError, match="answers are infinite or NaN"):
+    with pytest.raises(EanetError, match="outputs are infinite or NaN"):
         Predictor(model, device="cpu").predict([image])
 
 

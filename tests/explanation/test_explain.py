@@ -8,7 +8,7 @@ import torch
 
 import eanet
 from eanet.errors import EanetError, WrongArgumentError
-from eanet.explanation.explain import explain
+from eanet.explanation.explain import explain_image
 from eanet.explanation.picture import plot_explanation
 from eanet.models import models
 from tests.support.pictures import pixels as drawn
@@ -26,7 +26,7 @@ def model(name: str = "eanet_nano", **settings: int) -> eanet.Classifier:
 
 @pytest.mark.parametrize("name", [entry.name for entry in models()])
 def test_every_model_is_explained_in_a_picture(name: str, tmp_path: Path) -> None:
-    found = explain(model(name), PIXELS)
+    found = explain_image(model(name), PIXELS)
     assert found.predicted == found.explained
     assert found.confidence == found.probability >= 1 / 3
     path = plot_explanation(found, tmp_path / "a.png", name="a.png")
@@ -37,7 +37,7 @@ def test_every_model_is_explained_in_a_picture(name: str, tmp_path: Path) -> Non
 
 def test_slots_come_strongest_first_each_with_its_own_map() -> None:
     network = model(attention_blocks=2)
-    found = explain(network, PIXELS, slots=5, layer=1).maps
+    found = explain_image(network, PIXELS, slots=5, layer=1).maps
     assert found is not None
     assert (found.block, found.blocks, found.units, found.has_slots) == (1, 2, 128, True)
     shares = [unit.share for unit in found.strongest]
@@ -53,7 +53,7 @@ def test_slots_come_strongest_first_each_with_its_own_map() -> None:
 
 
 def test_self_attention_has_heads_instead_of_slots() -> None:
-    found = explain(model("vit"), PIXELS, slots=99).maps
+    found = explain_image(model("vit"), PIXELS, slots=99).maps
     assert found is not None
     assert not found.has_slots
     assert {unit.name for unit in found.strongest} == {f"head {n}" for n in (1, 2, 3, 4)}
@@ -61,15 +61,15 @@ def test_self_attention_has_heads_instead_of_slots() -> None:
 
 
 def test_the_last_layer_with_attention_is_shown() -> None:
-    found = explain(model(attention_blocks=1), PIXELS).maps
+    found = explain_image(model(attention_blocks=1), PIXELS).maps
     assert found is not None
     assert found.block == 2
 
 
 def test_another_class_is_explained_when_asked_for(tmp_path: Path) -> None:
     network = model()
-    found = explain(network, PIXELS)
-    others = [explain(network, PIXELS, class_name=name) for name in CLASSES]
+    found = explain_image(network, PIXELS)
+    others = [explain_image(network, PIXELS, class_name=name) for name in CLASSES]
     assert {other.predicted for other in others} == {found.predicted}
     assert [other.explained for other in others] == CLASSES
     assert sum(other.probability for other in others) == pytest.approx(1, abs=1e-5)
@@ -82,17 +82,17 @@ def test_another_class_is_explained_when_asked_for(tmp_path: Path) -> None:
 
 def test_wrong_arguments_are_named() -> None:
     with pytest.raises(WrongArgumentError, match="unknown class 'ants'; did you mean 'ant'"):
-        explain(model(), PIXELS, class_name="ants")
+        explain_image(model(), PIXELS, class_name="ants")
     with pytest.raises(WrongArgumentError, match=r"^layer=1: eanet_nano .*; known: 2$"):
-        explain(model(attention_blocks=1), PIXELS, layer=1)
+        explain_image(model(attention_blocks=1), PIXELS, layer=1)
     with pytest.raises(WrongArgumentError, match="known: none"):
-        explain(model("keras_mlp"), PIXELS, layer=1)
+        explain_image(model("keras_mlp"), PIXELS, layer=1)
     with pytest.raises(WrongArgumentError, match="slots=0: should be 1 or more"):
-        explain(model(), PIXELS, slots=0)
+        explain_image(model(), PIXELS, slots=0)
 
 
 def test_damaged_weights_are_told() -> None:
     network = model()
     torch.nn.init.constant_(network.head.weight, torch.nan)
     with pytest.raises(EanetError, match="infinite or NaN"):
-        explain(network, PIXELS)
+        explain_image(network, PIXELS)

@@ -103,7 +103,7 @@ def test_a_model_of_gray_images_is_refused() -> None:
 
 def test_answers_that_are_no_numbers_are_one_line(model: Classifier) -> None:
     torch.nn.init.constant_(model.head.bias, float("nan"))
-    with pytest.raises(EanetError, match="answers are infinite or NaN"):
+    with pytest.raises(EanetError, match="outputs are infinite or NaN"):
         evaluate_model(model, image_set(3))
 
 

@@ -8,7 +8,7 @@ import pytest
 from eanet.config import AugmentSettings
 from eanet.data.imageset import ImageSet
 from eanet.errors import EanetError
-from eanet.plots.preview import describe, plot_preview
+from eanet.plots.preview import plot_preview, summarize_augmentation
 from tests.support.pictures import amount, pixels
 
 COLOURS = [(200, 40, 40), (40, 200, 40), (40, 40, 200), (200, 200, 40), (40, 200, 200)]
@@ -64,10 +64,10 @@ def test_large_photographs_and_long_names_have_room(tmp_path: Path) -> None:
 
 
 def test_the_settings_that_are_on_are_named() -> None:
-    assert describe(AugmentSettings(flip=False)) == "nothing is changed"
+    assert summarize_augmentation(AugmentSettings(flip=False)) == "nothing is changed"
     settings = AugmentSettings(flip=True, min_scale=0.3, zoom=0.25, trivial_augment=True)
-    assert describe(settings) == "flip, min_scale 0.3, zoom 0.25, trivial_augment"
-    assert describe(AugmentSettings(mixup=1)).startswith("mixup 1; in per cent: ")
+    assert summarize_augmentation(settings) == "flip, min_scale 0.3, zoom 0.25, trivial_augment"
+    assert summarize_augmentation(AugmentSettings(mixup=1)).startswith("mixup 1; in per cent: ")
 
 
 def test_without_images_there_is_one_clear_line(tmp_path: Path) -> None:

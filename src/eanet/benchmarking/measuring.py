@@ -35,15 +35,15 @@ def durations(
     for _ in range(WARM_UP):
         call()
     synchronize()
-    found: list[float] = []
-    begun = before = clock()
-    while len(found) < LEAST or before - begun < seconds:
+    seconds_taken: list[float] = []
+    start = before = clock()
+    while len(seconds_taken) < LEAST or before - start < seconds:
         call()
         synchronize()
         now = clock()
-        found.append(now - before)
+        seconds_taken.append(now - before)
         before = now
-    return found
+    return seconds_taken
 
 
 def synchronizer(device: torch.device) -> Callable[[], None]:

@@ -81,8 +81,8 @@ def benchmark_tokens(tokens: Sequence[int] = TOKENS, **settings: Any) -> TokenBe
     points: list[TokenFigures] = []
     skipped: list[str] = []
     for layer in LAYERS:
-        found, left_out = _measure_layer(layer, tokens, resolved)
-        points += found
+        measured, left_out = _measure_layer(layer, tokens, resolved)
+        points += measured
         skipped += left_out
     if not points:
         raise EanetError(f"nothing could be measured; {skipped[0]}")
@@ -200,13 +200,13 @@ def state_crossing(ours: Mapping[int, float], other: Mapping[int, float]) -> str
     common = sorted(ours.keys() & other.keys())
     if not common:
         return "external and self-attention could not be compared at any number of tokens"
-    found = crossing(ours, other)
+    tokens = crossing(ours, other)
     name = "external attention (forward and backward)"
-    if found is None:
+    if tokens is None:
         return f"{name} is not faster at {common[-1]:,} tokens, the most compared"
-    if found == common[0]:
+    if tokens == common[0]:
         return f"{name} is faster throughout, from {common[0]:,} to {common[-1]:,} tokens"
-    rounded = round(found, 1 - math.floor(math.log10(found)))  # two significant digits
+    rounded = round(tokens, 1 - math.floor(math.log10(tokens)))  # two significant digits
     return f"{name} is faster from about {rounded:,.0f} tokens on"
 
 
@@ -219,18 +219,18 @@ def _write(
 ) -> tuple[Path, ...]:
     metadata = benchmark_metadata(settings, torch.device(settings.device))
     times = training_times(points)
-    found = crossing(times[EXTERNAL], times[SELF])
+    tokens = crossing(times[EXTERNAL], times[SELF])
     content = {
         **metadata,
         "sequences": 1,
         "points": [asdict(point) for point in points],
         "skipped": list(skipped),
-        "crossing_tokens": found,
+        "crossing_tokens": tokens,
         "summary": summary,
     }
     note = f"one sequence, width {settings.dim}; {summarize_metadata(metadata)}"
     return (
         write_figures(output / "tokens.csv", points),
         write_json(output / "tokens.json", content),
-        plot_tokens(points, output / "tokens.png", crossing=found, summary=summary, note=note),
+        plot_tokens(points, output / "tokens.png", crossing=tokens, summary=summary, note=note),
     )

@@ -15,7 +15,7 @@ from eanet.errors import WrongArgumentError
 
 def add(commands: Commands) -> None:
     """Declare the command."""
-    made = commands.add(
+    command = commands.add(
         "benchmark",
         run,
         "measure what models cost: operations, time and memory on this machine",
@@ -23,13 +23,13 @@ def add(commands: Commands) -> None:
         "eanet benchmark keras_eanet vit --image-size 64 --output benchmark",
         "eanet benchmark --tokens",
     )
-    made.add_argument("models", nargs="*", metavar="MODEL", help="named models; unset: all")
-    made.add_argument(
+    command.add_argument("models", nargs="*", metavar="MODEL", help="named models; unset: all")
+    command.add_argument(
         "--tokens",
         action="store_true",
         help="instead, one layer each of external and self-attention by number of tokens",
     )
-    add_settings(made, BenchmarkSettings.model_fields, defaults=True)
+    add_settings(command, BenchmarkSettings.model_fields, defaults=True)
 
 
 def run(options: argparse.Namespace) -> None:

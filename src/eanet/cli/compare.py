@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 def add(commands: Commands) -> None:
     """Declare the command."""
-    made = commands.add(
+    command = commands.add(
         "compare",
         run,
         "train models under the same conditions, or take finished runs, and compare them",
@@ -25,19 +25,19 @@ def add(commands: Commands) -> None:
         "eanet compare eanet_tiny eanet_tiny:mixing=none --data path/to/photos --epochs 20",
         "eanet compare runs/digits-keras_eanet runs/digits-vit",
     )
-    made.add_argument(
+    command.add_argument(
         "names",
         nargs="+",
         metavar="MODEL|RUN",
         help="named models, with settings as NAME:SETTING=VALUE,...; or run directories",
     )
-    made.add_argument(
+    command.add_argument(
         "--seeds",
         type=int,
         metavar="N",
         help="runs of each model, with the seeds 0 to N-1 (default: 3)",
     )
-    made.add_argument(
+    command.add_argument(
         "--output",
         type=user_path,
         metavar="PATH",
@@ -45,8 +45,8 @@ def add(commands: Commands) -> None:
         "-RUN-RUN. Repeating the command resumes it",
     )
     shared = {name: field for name, field in RUN.items() if name not in PER_RUN}
-    add_settings(made.add_argument_group("all runs"), shared, defaults=True)
-    add_recipe(made)
+    add_settings(command.add_argument_group("all runs"), shared, defaults=True)
+    add_recipe(command)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -55,15 +55,15 @@ def run(options: argparse.Namespace) -> int:
 
     settings = given(options, TrainSettings)
     output = settings.pop("output", None)
-    found = compare(*options.names, seeds=options.seeds, output=output, **settings)
+    comparison = compare(*options.names, seeds=options.seeds, output=output, **settings)
     out = stdout()
-    _print_models(found.table, out.width)
-    for text in (found.conclusion, found.caption, *found.notes):
+    _print_models(comparison.table, out.width)
+    for text in (comparison.conclusion, comparison.caption, *comparison.notes):
         out.print(f"\n{text}")
     out.print()
-    for file in found.files:
+    for file in comparison.files:
         out.print(f"wrote {file}")
-    return int(any(entry.failures for entry in found.entries))
+    return int(any(entry.failures for entry in comparison.entries))
 
 
 def _print_models(table: Rows, width: int) -> None:

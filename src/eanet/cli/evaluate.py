@@ -11,7 +11,7 @@ from eanet.files import user_path
 
 def add(commands: Commands) -> None:
     """Declare the command."""
-    made = commands.add(
+    command = commands.add(
         "evaluate",
         run,
         "measure a model on images and write a report",
@@ -19,32 +19,32 @@ def add(commands: Commands) -> None:
         "eanet evaluate runs/photos-eanet_tiny --data other/photos",
         "eanet evaluate runs/photos-eanet_tiny --calibrate",
     )
-    made.add_argument(
+    command.add_argument(
         "model", metavar="RUN", help="run directory, model file, bundled model or Hub id"
     )
-    made.add_argument(
+    command.add_argument(
         "--data",
         help="name of a data set, folder, list or archive; unset: what the run was trained on",
     )
-    made.add_argument(
+    command.add_argument(
         "--split",
         choices=["train", "validation", "test"],
         help="unset: test; for other data without it, validation, or else all",
     )
-    made.add_argument(
+    command.add_argument(
         "--output",
         type=user_path,
         help="folder to write to; unset: the run directory, or for other images than the run's "
         "test images, a folder DATA-SPLIT in it",
     )
-    made.add_argument(
+    command.add_argument(
         "--calibrate",
         action="store_true",
         help="fit a temperature on the validation images, so that confidence matches accuracy, and "
         "save this model with the report; without --output, that of a run's own test images "
         "overwrites its model",
     )
-    add_settings(made, {n: RUN[n] for n in ("data_dir", "device")})
+    add_settings(command, {n: RUN[n] for n in ("data_dir", "device")})
 
 
 def run(options: argparse.Namespace) -> None:

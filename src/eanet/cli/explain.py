@@ -12,44 +12,44 @@ from eanet.files import user_path
 
 def add(commands: Commands) -> None:
     """Declare the command."""
-    made = commands.add(
+    command = commands.add(
         "explain",
         run,
         "draw what a model attends to in images, and what its answers rest on",
         "eanet explain runs/photos-eanet_tiny bee.jpg",
         "eanet explain runs/photos-eanet_tiny holiday/ --class ants --output why",
     )
-    made.add_argument(
+    command.add_argument(
         "model", metavar="RUN", help="run directory, model file, bundled model or Hub id"
     )
-    made.add_argument(
+    command.add_argument(
         "images",
         nargs="+",
         metavar="IMAGE",
         help="files, folders, archives, patterns; - for a list on stdin",
     )
-    made.add_argument(
+    command.add_argument(
         "--class",
         dest="class_name",
         metavar="NAME",
         help="class to explain; unset: the most probable",
     )
-    made.add_argument(
+    command.add_argument(
         "--layer",
         type=int,
         metavar="N",
         help="block, from 1, whose attention is shown; unset: the last with attention",
     )
-    made.add_argument(
+    command.add_argument(
         "--slots", type=int, default=6, metavar="K", help="memory slots to show (default: 6)"
     )
-    made.add_argument(
+    command.add_argument(
         "--output",
         type=user_path,
         help="output folder, in which nothing is overwritten; unset: RUN/explain, or ./explain if "
         "RUN is no folder",
     )
-    add_settings(made, {"device": RUN["device"]})
+    add_settings(command, {"device": RUN["device"]})
 
 
 def run(options: argparse.Namespace) -> int:

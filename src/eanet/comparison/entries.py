@@ -66,8 +66,8 @@ class Entry:
 
     def deviation(self, figure: str) -> float | None:
         """Return the standard deviation over the seeds; None for a single seed."""
-        found = [getattr(run, figure) for run in self.runs]
-        return float(np.std(found, ddof=1)) if len(found) > 1 else None
+        values = [getattr(run, figure) for run in self.runs]
+        return float(np.std(values, ddof=1)) if len(values) > 1 else None
 
 
 def group_by_model(
@@ -84,8 +84,8 @@ def group_by_model(
     if not any(grouped.values()):
         raise EanetError(f"every run failed; the first: {failures[0].reason}")
     return _with_differences(
-        Entry(model, tuple(found), tuple(f for f in failures if f.model == model))
-        for model, found in grouped.items()
+        Entry(model, tuple(own), tuple(f for f in failures if f.model == model))
+        for model, own in grouped.items()
     )
 
 
@@ -146,27 +146,27 @@ def _conditions_of(run: Run) -> dict[str, Any]:
 
 
 def differing_conditions(entries: Iterable[Entry]) -> dict[str, list[str]]:
-    """Return what differs between runs besides model and seed, with the values found."""
+    """Return what differs between runs besides model and seed, with their values."""
     values: dict[str, list[str]] = defaultdict(list)
     for entry in entries:
         for run in entry.runs:
             for key, value in _conditions_of(run).items():
                 if str(value) not in values[key]:
                     values[key].append(str(value))
-    return {key: found for key, found in values.items() if len(found) > 1}
+    return {key: several for key, several in values.items() if len(several) > 1}
 
 
 def format_differing(entries: Iterable[Entry]) -> list[str]:
     """Describe what `differing_conditions` returns in words, such as "epochs 10, 20"."""
     return [
-        "training images" if key == "images" else f"{key.replace('_', ' ')} {', '.join(found)}"
-        for key, found in differing_conditions(entries).items()
+        "training images" if key == "images" else f"{key.replace('_', ' ')} {', '.join(values)}"
+        for key, values in differing_conditions(entries).items()
     ]
 
 
-def _with_differences(made: Iterable[Entry]) -> list[Entry]:
+def _with_differences(entries: Iterable[Entry]) -> list[Entry]:
     """Add to each entry its difference from the first."""
-    first, *others = made
+    first, *others = entries
     return [first, *(_with_difference(first, entry) for entry in others)]
 
 

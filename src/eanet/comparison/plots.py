@@ -128,25 +128,25 @@ def plot_parameters(entries: Sequence[Entry], path: Path, *, title: str = "") ->
 
     with picture(path, 4.7, 4.0, dpi=180) as figure:
         axes = figure.subplots()
-        there = [(*_look(i)[:1], entry) for i, entry in enumerate(entries) if entry.runs]
-        for colour, entry in there:
+        drawn = [(*_look(i)[:1], entry) for i, entry in enumerate(entries) if entry.runs]
+        for colour, entry in drawn:
             single = [100 * run.top1 for run in entry.runs]
             if len(single) > 1:
                 places = [entry.parameters] * len(single)
                 axes.plot(places, single, "o", color=colour, markersize=5, alpha=0.35, mew=0)
             axes.plot(entry.parameters, np.mean(single), "o", color=colour, markersize=9)
-        sizes = sorted({entry.parameters for _, entry in there})
+        sizes = sorted({entry.parameters for _, entry in drawn})
         axes.set_xscale("log")
         axes.set_xlim(sizes[0] / 1.25, sizes[-1] * 1.25)
-        apart = [size for size, last in zip(sizes, [0, *sizes], strict=False) if size > 1.3 * last]
-        axes.set_xticks(apart, [short(size) for size in apart])
+        ticks = [size for size, last in zip(sizes, [0, *sizes], strict=False) if size > 1.3 * last]
+        axes.set_xticks(ticks, [short(size) for size in ticks])
         axes.xaxis.set_minor_locator(NullLocator())
         axes.xaxis.set_minor_formatter(NullFormatter())
         axes.margins(y=0.12)
         axes.set_xlabel("parameters")
         axes.set_title("Top-1 on the test images, %", loc="left", pad=10, fontsize=12, **BOLD)
         axes.grid(axis="y")
-        _label(axes, [(e.name, colour, 100 * e.mean("top1")) for colour, e in there])
+        _label(axes, [(e.name, colour, 100 * e.mean("top1")) for colour, e in drawn])
         write_title(axes, title, points=34)
     return path
 

@@ -57,9 +57,9 @@ class Predictions:
         """Read the predictions from a run directory; None if it has none."""
         if not (run / PREDICTIONS).is_file():
             return None
-        kept = json.loads((run / PREDICTIONS).read_text("utf-8"))
-        correct = {k: _unpack(kept[f"top{k}"], kept["images"]) for k in TOP}
-        return cls(kept["test_images"], kept["parameters"], kept["multiply_adds"], correct)
+        record = json.loads((run / PREDICTIONS).read_text("utf-8"))
+        correct = {k: _unpack(record[f"top{k}"], record["images"]) for k in TOP}
+        return cls(record["test_images"], record["parameters"], record["multiply_adds"], correct)
 
     def write(self, run: Path) -> None:
         """Write the predictions to the run directory."""

@@ -42,7 +42,7 @@ def difference(first: Right, other: Right) -> Difference:
     """Compare paired runs of two models: a single pair by `mcnemar`, more by `over_seeds`.
 
     Args:
-        first: (seeds, images), whether the first model's run of a seed is right on an image.
+        first: (seeds, images), whether the first model's run of a seed is correct on an image.
         other: (seeds, images) of the other model, in the same order.
     """
     if len(first) == 1:

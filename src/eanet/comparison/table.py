@@ -20,9 +20,9 @@ Rows = list[dict[str, str]]
 
 def rows(entries: Sequence[Entry]) -> Rows:
     """Return one row per model: text by column heading, without columns that have no figures."""
-    found = [{"model": entry.name, **_cells(entry)} for entry in entries]
-    used = [head for head in found[0] if any(row[head] != NONE for row in found)]
-    return [{head: row[head] for head in used} for row in found]
+    table = [{"model": entry.name, **_cells(entry)} for entry in entries]
+    used = [head for head in table[0] if any(row[head] != NONE for row in table)]
+    return [{head: row[head] for head in used} for row in table]
 
 
 def _cells(entry: Entry) -> dict[str, str]:
@@ -95,15 +95,15 @@ def write_runs(entries: Sequence[Entry], path: Path) -> Path:
     """Write one row per run as CSV, as raw data for other statistics."""
     heads = ("model", "seed", "top1", "top5", "epochs", "training_seconds",
              "training_images_per_second", "peak_memory_bytes", "failed", "run")  # fmt: skip
-    found: list[list[Any]] = []
+    lines: list[list[Any]] = []
     for entry in entries:
-        found += [
+        lines += [
             [entry.name, run.settings.seed, run.top1, run.top5, len(run.history), run.seconds,
              run.images_per_second, run.peak_memory, None, run.path]
             for run in entry.runs
         ]  # fmt: skip
-        found += [
+        lines += [
             [entry.name, failure.seed, *[None] * 6, failure.reason, None]
             for failure in entry.failures
         ]
-    return write_csv(path, heads, found)
+    return write_csv(path, heads, lines)

@@ -186,14 +186,16 @@ def _agree(folder: Path, inputs: Inputs, models: Sequence[str], machine: Machine
     if not file.is_file():
         if folder.exists() and any(folder.iterdir()):
             raise EanetError(f"{folder} holds no comparison; name another folder with --output")
-        kept = {"settings": shared, "compile": compiled, "fingerprint": fingerprint}
-        kept |= {} if digest is None else {"teacher": digest}
+        conditions = {"settings": shared, "compile": compiled, "fingerprint": fingerprint}
+        conditions |= {} if digest is None else {"teacher": digest}
         with replacing(file) as partial:
-            partial.write_text(yaml.safe_dump(kept, sort_keys=False), "utf-8")
+            partial.write_text(yaml.safe_dump(conditions, sort_keys=False), "utf-8")
         return settings.model_copy(update={"compile": compiled})
     content = parse_yaml(read_text(file), str(file))
-    there = TrainSettings.parse(content["settings"], str(file)).model_dump(mode="json")
-    differing = [f"{k} {there[k]}, not {value}" for k, value in shared.items() if there[k] != value]
+    earlier = TrainSettings.parse(content["settings"], str(file)).model_dump(mode="json")
+    differing = [
+        f"{k} {earlier[k]}, not {value}" for k, value in shared.items() if earlier[k] != value
+    ]
     if differing:
         raise EanetError(
             f"{folder} holds a comparison with {'; '.join(differing)}; name another folder with "
@@ -201,13 +203,13 @@ def _agree(folder: Path, inputs: Inputs, models: Sequence[str], machine: Machine
         )
     if content["fingerprint"] != fingerprint:
         raise EanetError(
-            f"the images are no longer those that {folder} was begun with; name another folder "
+            f"the images are no longer those that {folder} was started with; name another folder "
             "with --output"
         )
     if content.get("teacher") != digest:
         raise EanetError(
-            f"the teacher is no longer the model that {folder} was begun with; name another folder "
-            "with --output"
+            f"the teacher is no longer the model that {folder} was started with; name another "
+            "folder with --output"
         )
     return settings.model_copy(update={"compile": content["compile"]})
 

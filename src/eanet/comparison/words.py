@@ -21,13 +21,13 @@ def conclusion(entries: Sequence[Entry]) -> str:
     if not compared:
         return f"No other model has a run of the same seed as {first.name}: nothing is compared."
     parts = []
-    for verb, chosen in (
+    for verb, shown in (
         ("better", [e for e in compared if _shown(e) > 0]),
         ("worse", [e for e in compared if _shown(e) < 0]),
     ):
-        if chosen:
-            by = _join([f"{e.name} ({signed(_mean(e))} points)" for e in chosen], "and")
-            parts.append(f"{by} {_be(chosen)} {verb} than {first.name}")
+        if shown:
+            by = _join([f"{e.name} ({signed(_mean(e))} points)" for e in shown], "and")
+            parts.append(f"{by} {_be(shown)} {verb} than {first.name}")
     if open_ := [entry.name for entry in compared if not _shown(entry)]:
         parts.append(
             f"no difference is shown between {first.name} and {_join(open_, 'or')}, which does not "
@@ -77,7 +77,7 @@ def caption(entries: Sequence[Entry]) -> str:
     if pairs:
         text.append(f"Difference: top-1 minus that of {first.name}, in points.")
     if 1 in pairs:
-        text.append("p of one seed: McNemar's exact test on the answers to the same images.")
+        text.append("p of one seed: McNemar's exact test on the predictions for the same images.")
     if pairs - {1}:
         text.append(
             "In parentheses, its 95% t interval; p is of the t test. Both are over seeds: runs of "
@@ -97,11 +97,11 @@ def caption(entries: Sequence[Entry]) -> str:
 
 def notes(entries: Sequence[Entry]) -> list[str]:
     """List what else to know: failed runs, and conditions that differed."""
-    found = [
+    lines = [
         f"{failure.model}, seed {failure.seed} failed: {failure.reason}"
         for entry in entries
         for failure in entry.failures
     ]
     if others := format_differing(entries):
-        found.append(f"The runs differ in more than their models: {'; '.join(others)}.")
-    return found
+        lines.append(f"The runs differ in more than their models: {'; '.join(others)}.")
+    return lines

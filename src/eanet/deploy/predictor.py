@@ -19,7 +19,7 @@ from eanet.data.decode import decode_image
 from eanet.data.parallel import in_parallel
 from eanet.deploy.threads import use_one_core
 from eanet.device import resolve_device
-from eanet.errors import EanetError, InvalidAnswersError, WrongArgumentError
+from eanet.errors import EanetError, NonFiniteOutputError, WrongArgumentError
 from eanet.models import Classifier, load_model
 from eanet.models.weights import check_head
 from eanet.ops.kernels import build_kernels
@@ -167,7 +167,7 @@ class Predictor:
             logits = self.model(batch)  # (B, K)
         probabilities = logits.float().softmax(dim=1)  # (B, K)
         if not probabilities.isfinite().all():
-            raise InvalidAnswersError
+            raise NonFiniteOutputError
         values, indices = probabilities.topk(min(top, len(self.classes)), dim=1)
         return [
             Prediction(tuple(self.classes[i] for i in order), tuple(row))

@@ -1,1 +1,1 @@
-"""What a model's answers rest on."""
+"""What a model's predictions rest on."""

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from eanet.errors import InvalidAnswersError, WrongArgumentError, unknown_name
+from eanet.errors import NonFiniteOutputError, WrongArgumentError, unknown_name
 from eanet.explanation.occlusion import Regions, rate_regions
 from eanet.models import Classifier
 
@@ -75,7 +75,7 @@ class Explanation:
     maps: LayerMaps | None
 
 
-def explain(
+def explain_image(
     model: Classifier,
     pixels: NDArray[np.uint8],
     *,
@@ -93,7 +93,7 @@ def explain(
         slots: number of units of the layer to show, strongest first.
 
     Raises:
-        EanetError: there is no such class or layer, ``slots`` is below 1, or the model's answers
+        EanetError: there is no such class or layer, ``slots`` is below 1, or the model's outputs
             are not finite.
     """
     if class_name is not None and class_name not in model.classes:
@@ -106,7 +106,7 @@ def explain(
     with torch.inference_mode():
         probabilities = model(image.unsqueeze(0)).float().softmax(dim=1)[0]
     if not probabilities.isfinite().all():
-        raise InvalidAnswersError
+        raise NonFiniteOutputError
     predicted = int(probabilities.argmax())
     label = predicted if class_name is None else model.classes.index(class_name)
     return Explanation(
@@ -123,11 +123,11 @@ def explain(
 
 def _block(model: Classifier, layer: int | None) -> int | None:
     """Return the block to show, counted from 0; None if no block has attention."""
-    there = model.attention_layers
+    blocks = model.attention_layers
     if layer is None:
-        return there[-1] if there else None
-    if layer - 1 not in there:
-        known = ", ".join(str(block + 1) for block in there) or "none"
+        return blocks[-1] if blocks else None
+    if layer - 1 not in blocks:
+        known = ", ".join(str(block + 1) for block in blocks) or "none"
         raise WrongArgumentError(
             f"layer={layer}: {model.config.name} has no such block with attention; known: {known}"
         )
@@ -140,17 +140,17 @@ def _layer_maps(model: Classifier, image: torch.Tensor, block: int, slots: int) 
     weights, shares = maps.weights[0].float().cpu(), maps.shares[0].float().cpu()
     heads, per_head, tokens = weights.shape  # (h, S, N)
     grid = math.isqrt(tokens)
-    found = []
+    units = []
     for unit in shares.flatten().argsort(descending=True)[:slots].tolist():
         head, slot = divmod(unit, per_head)
         name = f"head {head + 1}" + (f", slot {slot + 1}" if per_head > 1 else "")
         attended = weights[head, slot].view(grid, grid)
-        found.append(UnitMap(name, shares[head, slot].item(), attended.numpy()))
+        units.append(UnitMap(name, shares[head, slot].item(), attended.numpy()))
     return LayerMaps(
         block + 1,
         len(model.blocks),
         heads * per_head,
         per_head > 1,
         model.embedding.patch_size,
-        tuple(found),
+        tuple(units),
     )

@@ -14,7 +14,7 @@ from rich.progress import MofNCompleteColumn
 from eanet.console import notice, progress_bar
 from eanet.data.decode import UnreadableImageError, decode_image
 from eanet.data.parallel import in_parallel
-from eanet.explanation.explain import explain
+from eanet.explanation.explain import explain_image
 from eanet.explanation.picture import plot_explanation
 from eanet.files import readable, user_path
 from eanet.models import Classifier
@@ -38,15 +38,15 @@ def explain_files(
         model: takes colour images.
         images: the image files.
         folder: where the pictures are written.
-        class_name: as in `explain`.
-        layer: as in `explain`.
-        slots: as in `explain`.
+        class_name: as in `explain_image`.
+        layer: as in `explain_image`.
+        slots: as in `explain_image`.
 
     Returns:
         The pictures.
 
     Raises:
-        EanetError: as in `explain`, or a picture cannot be written.
+        EanetError: as in `explain_image`, or a picture cannot be written.
     """
     parents = [os.path.abspath(image.parent) for image in images]  # noqa: PTH100 (resolves "..")
     common = os.path.commonpath(parents) if parents else ""
@@ -58,9 +58,11 @@ def explain_files(
             if isinstance(pixels, UnreadableImageError):
                 notice(f"eanet: error: {pixels}")
             else:
-                found = explain(model, pixels, class_name=class_name, layer=layer, slots=slots)
+                explanation = explain_image(
+                    model, pixels, class_name=class_name, layer=layer, slots=slots
+                )
                 path = _free(folder / os.path.relpath(parent, common), image.stem)
-                pictures.append(plot_explanation(found, path, name=readable(image.name)))
+                pictures.append(plot_explanation(explanation, path, name=readable(image.name)))
             bar.advance(task)
     return tuple(pictures)
 

@@ -62,24 +62,24 @@ def rate_regions(model: Classifier, pixels: Tensor, label: int) -> Regions:
     tried = none.repeat(1 + DRAWS, 1)
     tried[0, order] = True
     tried[1:].scatter_(1, lots[:, : len(order)], True)
-    found = _probabilities(model, pixels, label, tried)
+    remaining = _probabilities(model, pixels, label, tried)
     return Regions(
         side,
         losses.view(grid, grid).numpy(),
         tried[0].view(grid, grid).numpy(),
-        found[0].item(),
-        found[1:].mean().item(),
+        remaining[0].item(),
+        remaining[1:].mean().item(),
     )
 
 
 @torch.inference_mode()
 def _probabilities(model: Classifier, pixels: Tensor, label: int, squares: Tensor) -> Tensor:
     """Return a class's probability ``(M,)`` with each choice of squares ``(M, g*g)`` hidden."""
-    found = []
-    for chosen in squares.to(pixels.device).split(BATCH_SIZE):
-        images = hide(pixels, chosen, model.normalization.mean.view(-1, 1, 1))
-        found.append(model(images).float().softmax(dim=1)[:, label].cpu())
-    return torch.cat(found)
+    probabilities = []
+    for masks in squares.to(pixels.device).split(BATCH_SIZE):
+        images = hide(pixels, masks, model.normalization.mean.view(-1, 1, 1))
+        probabilities.append(model(images).float().softmax(dim=1)[:, label].cpu())
+    return torch.cat(probabilities)
 
 
 def hide(pixels: Tensor, squares: Tensor, cover: Tensor) -> Tensor:

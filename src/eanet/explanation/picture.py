@@ -74,8 +74,8 @@ def plot_explanation(explanation: Explanation, path: Path, *, name: str) -> Path
         sheet.write(0, _LARGE + 0.2, f"input of {explanation.model}: {size} x {size} pixels")
         _draw_regions(sheet, explanation)
         if maps is None:
-            told = f"{explanation.model} has no attention, so there is none to show."
-            sheet.write(0, height - 0.05, told, color=MUTED)
+            note = f"{explanation.model} has no attention, so there is none to show."
+            sheet.write(0, height - 0.05, note, color=MUTED)
         else:
             _draw_units(sheet, explanation.pixels, maps)
         answer = shorten(explanation.predicted, 15, _LARGE)
@@ -164,11 +164,11 @@ def _draw_units(sheet: _Sheet, pixels: NDArray[np.uint8], maps: LayerMaps) -> No
     of = f"{shown} of {maps.units}" if shown < maps.units else f"all {maps.units}"
     top = _LARGE + _CAPTION + 0.3
     sheet.write(0, top, f"{heading} ({of}; block {maps.block} of {maps.blocks})", **BOLD)
-    told = (
+    note = (
         f"Per cent: the {kind}'s share of how the layer's result varies over the image "
         f"(if all were equal: {1 / maps.units:.1%})"
     )
-    sheet.write(0, top + 0.25, told, color=MUTED)
+    sheet.write(0, top + 0.25, note, color=MUTED)
     _draw_scale(sheet, _WIDTH - _SCALE, top - 0.1, "none", "the most")
     for number, unit in enumerate(maps.strongest):
         row, column = divmod(number, _COLUMNS)

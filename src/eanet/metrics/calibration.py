@@ -35,12 +35,12 @@ class Reliability:
     @classmethod
     def of(cls, probabilities: NDArray[np.float32], labels: NDArray[np.int64]) -> Reliability:
         """Bin the probabilities ``(n, K)`` predicted for images with labels ``(n,)``."""
-        sure = probabilities.max(axis=1).astype(np.float64)
-        right = probabilities.argmax(axis=1) == labels
+        confidences = probabilities.max(axis=1).astype(np.float64)
+        correct = probabilities.argmax(axis=1) == labels
         # Each bin includes its upper edge, as in the paper.
-        bins = np.clip(np.ceil(sure * BINS).astype(np.int64) - 1, 0, BINS - 1)
+        bins = np.clip(np.ceil(confidences * BINS).astype(np.int64) - 1, 0, BINS - 1)
         images, confidence, accuracy = (
-            np.bincount(bins, weights, minlength=BINS) for weights in (None, sure, right)
+            np.bincount(bins, weights, minlength=BINS) for weights in (None, confidences, correct)
         )
         filled = np.where(images > 0, images, np.nan)
         return cls(images.astype(np.int64), confidence / filled, accuracy / filled)

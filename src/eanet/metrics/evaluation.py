@@ -15,7 +15,7 @@ from eanet.console import progress_bar
 from eanet.data.batches import in_order
 from eanet.data.imageset import ImageSet
 from eanet.device import freed_memory_kept
-from eanet.errors import EanetError, InvalidAnswersError
+from eanet.errors import EanetError, NonFiniteOutputError
 from eanet.metrics.calibration import Reliability
 from eanet.metrics.classes import ClassFigures, class_figures, macro_averages
 from eanet.metrics.intervals import wilson_interval
@@ -139,8 +139,8 @@ def evaluate_model(
         )
     if model.config.in_channels != 3:
         raise EanetError(
-            f"the model was made with in_channels={model.config.in_channels}, not for the colour "
-            "images of the data"
+            f"the model was created with in_channels={model.config.in_channels}, not for the "
+            "colour images of the data"
         )
     classes = match_classes(model.classes, images.classes)
     if device == "cpu":
@@ -149,7 +149,7 @@ def evaluate_model(
     with freed_memory_kept():
         logits = np.concatenate(list(_logits(model, images, device)))
     if not np.isfinite(logits).all():
-        raise InvalidAnswersError
+        raise NonFiniteOutputError
     return Evaluation(logits, images.labels, classes, label_smoothing)
 
 

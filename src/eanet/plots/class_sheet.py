@@ -75,7 +75,7 @@ def plot_classes(images: ImageSet, path: Path, *, title: str = "", seed: int = 0
 def _strip(images: ImageSet, label: int, seed: int) -> NDArray[np.uint8]:
     """Return some images of a class side by side, with gaps between them, (H, W, 3)."""
     random = np.random.default_rng((seed, label))
-    chosen = np.sort(random.permutation(np.flatnonzero(images.labels == label))[:IMAGES])
+    drawn = np.sort(random.permutation(np.flatnonzero(images.labels == label))[:IMAGES])
     gap = (0, max(1, images.image_size // 16))  # white, on the right
-    padded = np.pad(images.images[chosen], ((0, 0), (0, 0), gap, (0, 0)), constant_values=255)
+    padded = np.pad(images.images[drawn], ((0, 0), (0, 0), gap, (0, 0)), constant_values=255)
     return padded.swapaxes(0, 1).reshape(images.image_size, -1, 3)  # (m, H, H+, 3) to (H, m H+, 3)

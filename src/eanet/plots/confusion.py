@@ -56,9 +56,9 @@ def plot_confusion(
     small = size <= _COUNTS
     cell = 1.0 if size <= _PERCENTAGES else 0.56 if small else 0.17
     side = max(3.0, cell * min(size, _NAMES))
-    right, total = int(matrix.trace()), int(matrix.sum())
-    summary = f"{right:,} of {total:,} images correct" + (
-        f" ({right / total:.1%})" if total else ""
+    correct, total = int(matrix.trace()), int(matrix.sum())
+    summary = f"{correct:,} of {total:,} images correct" + (
+        f" ({correct / total:.1%})" if total else ""
     )
     with picture(path, side, side, dpi=150 if small else 110) as figure:
         axes = figure.add_axes((0, 0, 1, 1))

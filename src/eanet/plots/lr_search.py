@@ -1,4 +1,4 @@
-"""The plot of a learning-rate search: loss by rate, and the rate chosen."""
+"""The plot of a learning-rate search: loss by rate, and the rate selected."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from eanet.plots.style import BLUE, MUTED, ORANGE, picture, write_title
 from eanet.training.lr_search import RangeTest
 
 
-def plot_range_test(test: RangeTest, chosen: float, path: Path, *, title: str = "") -> Path:
-    """Draw raw and smoothed loss by learning rate, and mark the rate chosen.
+def plot_range_test(test: RangeTest, selected: float, path: Path, *, title: str = "") -> Path:
+    """Draw raw and smoothed loss by learning rate, and mark the rate selected.
 
     Args:
         test: what was tried.
-        chosen: the rate that the run was trained with.
+        selected: the rate that the run was trained with.
         path: the PNG or SVG file to write.
         title: shown above the picture.
 
@@ -27,10 +27,10 @@ def plot_range_test(test: RangeTest, chosen: float, path: Path, *, title: str = 
         axes.plot(test.rates, test.losses, ".", color=BLUE, alpha=0.3, markersize=4)
         axes.plot(test.rates, smoothed, color=BLUE)
         axes.plot(test.rates[test.lowest], smoothed[test.lowest], "o", color=BLUE, markersize=7)
-        axes.axvline(chosen, color=ORANGE, linewidth=1.5, linestyle=(0, (4, 3)))
+        axes.axvline(selected, color=ORANGE, linewidth=1.5, linestyle=(0, (4, 3)))
         axes.annotate(
-            f"chosen: {chosen:g}",
-            (chosen, 1),
+            f"chosen: {selected:g}",
+            (selected, 1),
             xytext=(-5, -12),
             xycoords=("data", "axes fraction"),
             textcoords="offset points",

@@ -44,15 +44,15 @@ def plot_preview(
     if not len(images):
         raise EanetError("there is no image to draw")
     random = np.random.default_rng(seed)
-    chosen = images.subset(np.sort(random.permutation(len(images))[:IMAGES]))
-    versions, shares = _augmented(chosen, settings, seed)
+    drawn = images.subset(np.sort(random.permutation(len(images))[:IMAGES]))
+    versions, shares = _augmented(drawn, settings, seed)
     interpolation = smoothing(images.image_size)
     pitch = _SIDE + _GAP, _SIDE + _TEXT
-    sheet = (1 + VERSIONS) * pitch[0], len(chosen) * pitch[1]
+    sheet = (1 + VERSIONS) * pitch[0], len(drawn) * pitch[1]
     with picture(path, *sheet, dpi=120) as figure:
         axes = figure.add_axes((0, 0, 1, 1))
         for row, shown in enumerate(versions):
-            name = chosen.classes[chosen.labels[row]]
+            name = drawn.classes[drawn.labels[row]]
             above = [shorten(name, _POINTS, _SIDE), *(f"{share:.0%}" for share in shares[row])]
             for column, (pixels, text) in enumerate(zip(shown, above, strict=True)):
                 # Set the originals slightly apart.
@@ -64,9 +64,9 @@ def plot_preview(
                     axes.text(left, top - 0.03, text, fontsize=_POINTS, color=ink)
         axes.set(xlim=(0, sheet[0] + _GAP), ylim=(sheet[1], 0))
         axes.axis("off")
-        told = textwrap.wrap(describe(settings), 110)
+        legend = textwrap.wrap(summarize_augmentation(settings), 110)
         axes.annotate(
-            "\n".join(told),
+            "\n".join(legend),
             (0, 1),
             xytext=(0, 4),
             xycoords="axes fraction",
@@ -74,7 +74,7 @@ def plot_preview(
             fontsize=_POINTS,
             color=MUTED,
         )
-        write_title(axes, title, points=12 + 12 * len(told))
+        write_title(axes, title, points=12 + 12 * len(legend))
     return path
 
 
@@ -96,7 +96,7 @@ def _augmented(
     return sheet.permute(0, 1, 3, 4, 2).numpy(), torch.stack(shares, dim=1).numpy()
 
 
-def describe(settings: AugmentSettings) -> str:
+def summarize_augmentation(settings: AugmentSettings) -> str:
     """Name the active settings in one line, and explain the percentages on the sheet."""
     on = []
     for name, field in AugmentSettings.model_fields.items():

@@ -119,14 +119,19 @@ def _write_verdict(
 ) -> None:
     """Write the prediction below its image; also frame the image if it is wrong."""
     predicted = int(probabilities.argmax())
-    right = predicted == label
-    mark, colour = ("✓", BLUE) if right else ("✗", ORANGE)
+    is_correct = predicted == label
+    mark, colour = ("✓", BLUE) if is_correct else ("✗", ORANGE)
     confidence = f"{probabilities[predicted]:.0%}"
     room = _WIDTH - text_width(f" {confidence}", _POINTS)
     lines = [
         (shorten(f"{mark} {classes[predicted]}", _POINTS, room), "left", 5, colour),
         (confidence, "right", 5, colour),
-        ("" if right else shorten(f"true: {classes[label]}", _POINTS, _WIDTH), "left", 20, MUTED),
+        (
+            "" if is_correct else shorten(f"true: {classes[label]}", _POINTS, _WIDTH),
+            "left",
+            20,
+            MUTED,
+        ),
     ]
     for text, side, below, ink in lines:
         axes.annotate(
@@ -140,4 +145,4 @@ def _write_verdict(
             horizontalalignment=side,
             verticalalignment="top",
         )
-    axes.spines[:].set(visible=not right, color=ORANGE, linewidth=2.5)
+    axes.spines[:].set(visible=not is_correct, color=ORANGE, linewidth=2.5)

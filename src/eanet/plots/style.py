@@ -118,7 +118,7 @@ def shorten(text: str, size: float, inches: float) -> str:
     """Truncate a text with an ellipsis so that it is at most ``inches`` wide."""
     if text_width(text, size) <= inches:
         return text
-    kept = len(text) - 1
-    while kept > 1 and text_width(text[:kept].rstrip() + "…", size) > inches:
-        kept -= 1
-    return text[:kept].rstrip() + "…"
+    length = len(text) - 1
+    while length > 1 and text_width(text[:length].rstrip() + "…", size) > inches:
+        length -= 1
+    return text[:length].rstrip() + "…"

@@ -32,8 +32,8 @@ class Training:
     def of(cls, run: RunDirectory) -> Training:
         """Read from a run directory."""
         search = run.path / SEARCH
-        found = RangeTest.read(search) if search.is_file() else None
-        return cls(run.read_config(), run.read_history(), found)
+        range_test = RangeTest.read(search) if search.is_file() else None
+        return cls(run.read_config(), run.read_history(), range_test)
 
     @property
     def best_epoch(self) -> int | None:
