@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import pickle
 from pathlib import Path
 
 import numpy as np
@@ -77,6 +78,7 @@ def test_own_images_are_found_again_from_any_folder(tmp_path, monkeypatch, kind)
     assert (source.natural_size, source.defaults) == (64, ())
     monkeypatch.chdir(tmp_path / "pets")
     assert open_source(source.location) == source
+    source = pickle.loads(pickle.dumps(source))  # for other processes
     assert source.load(DataSettings(image_size=4)).train.files[0].is_absolute()
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 
 from eanet.config import DataSettings
@@ -118,9 +118,10 @@ def open_source(data: str | Path) -> Source:
     else:
         unknown = unknown_name("data set", text, named)
         raise WrongArgumentError(f"no such file or folder, and {unknown}")
-
-    def load(settings: DataSettings) -> SourceSplits:
-        with open_layout(path) as layout:
-            return load_image_files(layout, settings)
-
+    load = partial(_load_own_images, path)
     return Source(readable(name) or "data", path, str(path), DEFAULT_SIZE, (), load)
+
+
+def _load_own_images(path: Path, settings: DataSettings) -> SourceSplits:
+    with open_layout(path) as layout:
+        return load_image_files(layout, settings)
