@@ -32,6 +32,9 @@ class ExternalAttention(nn.Module):
     Nothing lies between ``W_q`` and ``M_k``, or ``M_v`` and ``W_o``, so these are multiplied first
     if that takes fewer operations.
 
+    It can be differentiated any number of times, by autograd and by `torch.func`. Call
+    `eanet.build_kernels` first to make it faster on a CPU.
+
     Args:
         dim: width of the tokens.
         heads: number of heads; divides ``coefficient * dim``.
