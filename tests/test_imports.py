@@ -31,9 +31,6 @@ ROOMS: tuple[tuple[str, ...], ...] = (
 )
 LEVELS = {room: level for level, rooms in enumerate(ROOMS) for room in rooms}
 REMAINING = {  # arrows that are still to be mended
-    ("eanet.ops.double_normalization", "eanet.models.dropout"),
-    ("eanet.ops.external_attention", "eanet.models.dropout"),
-    ("eanet.ops.self_attention", "eanet.models.dropout"),
     ("eanet.models.classifier", "eanet.models.weights"),
 }
 
