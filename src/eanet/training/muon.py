@@ -73,8 +73,8 @@ class Muon(torch.optim.AdamW):
     def _step_matrices(self, group: dict[str, Any]) -> None:
         by_shape: defaultdict[torch.Size, list[tuple[Tensor, Tensor]]] = defaultdict(list)
         for weight in group["params"]:
-            if weight.grad is not None:
-                direction = self._direction(weight).flatten(1)  # (r, ...) -> (r, c)
+            if (gradient := weight.grad) is not None:
+                direction = self._direction(weight, gradient).flatten(1)  # (r, ...) -> (r, c)
                 by_shape[direction.shape].append((weight, direction))
         for shape, pairs in by_shape.items():
             tall = shape[0] > shape[1]
@@ -86,11 +86,10 @@ class Muon(torch.optim.AdamW):
                 weight.mul_(1 - group["lr"] * group["weight_decay"])
                 weight.add_(direction.view_as(weight), alpha=-size)
 
-    def _direction(self, weight: Tensor) -> Tensor:
-        """Average of the gradient, with Nesterov momentum."""
-        assert weight.grad is not None
+    def _direction(self, weight: Tensor, gradient: Tensor) -> Tensor:
+        """Average of the gradient of a weight, with Nesterov momentum; both of its shape."""
         state = self.state[weight]
         if not state:  # AdamW expects a step in each state that it loads
             state |= {"step": torch.zeros(()), "momentum": torch.zeros_like(weight)}
-        average: Tensor = state["momentum"].lerp_(weight.grad, 1 - MOMENTUM)
-        return weight.grad.lerp(average, MOMENTUM)
+        average: Tensor = state["momentum"].lerp_(gradient, 1 - MOMENTUM)
+        return gradient.lerp(average, MOMENTUM)
