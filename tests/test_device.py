@@ -101,5 +101,34 @@ def test_what_a_killed_compiler_left_is_removed(
     assert sorted(whole.parent.iterdir()) == [begun, whole]
 
 
+def test_compiled_code_is_kept_where_nobody_else_can_write(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("EANET_CACHE_DIR", str(tmp_path))
+    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", "chosen")  # so that it is restored
+    keep_compiled()
+    assert os.environ["TORCHINDUCTOR_CACHE_DIR"] == "chosen"
+    monkeypatch.delenv("TORCHINDUCTOR_CACHE_DIR")
+    keep_compiled()
+    kept = tmp_path / "compiled"
+    assert os.environ["TORCHINDUCTOR_CACHE_DIR"] == str(kept)
+    assert kept.stat().st_mode & 0o777 == 0o700
+    assert capsys.readouterr().err == ""
+
+    kept.chmod(0o777)
+    (kept / "ab").mkdir()
+    (kept / "ab" / "planted.so").write_bytes(b"not ours")
+    monkeypatch.delenv("TORCHINDUCTOR_CACHE_DIR")
+    keep_compiled()
+    other = Path(os.environ["TORCHINDUCTOR_CACHE_DIR"])
+    assert other != kept
+    assert other.stat().st_mode & 0o777 == 0o700
+    assert not list(other.iterdir())
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1
+    assert said.startswith("compiled code is not kept for the next time: ")
+    assert "can be written by others; chmod go-w" in said
+
+
 def test_the_processor_has_a_name() -> None:
     assert processor_name().strip()

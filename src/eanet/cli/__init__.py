@@ -25,7 +25,6 @@ from eanet.cli import (
 from eanet.cli.parser import Commands, Parser
 from eanet.console import notice, report
 from eanet.errors import EanetError, error_line
-from eanet.ops.kernels import status
 from eanet.version import __version__
 
 
@@ -90,6 +89,8 @@ class _Version(argparse.Action):
     """Prints the version, and whether the compiled kernels are there; looks only if asked."""
 
     def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
+        from eanet.ops.kernels import status
+
         print(f"eanet {__version__}\nkernels: {status()}")  # noqa: T201 (a result)
         parser.exit()
 
