@@ -162,6 +162,9 @@ def test_no_operator_is_left_out():
 def test_it_keeps_the_rules(name, case, dtype, grad, strided):
     if (grad and name in WITHOUT_GRADIENT) or dtype not in TYPES.get(name, (dtype,)):
         return  # has no such form
+    hardest = strided and (grad or name in WITHOUT_GRADIENT)
+    if dtype != torch.float32 and not hardest:
+        return  # the other types only in that form, as each check takes a while
     keeps_the_rules(name, case, dtype, grad, strided)
 
 
