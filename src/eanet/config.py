@@ -28,7 +28,9 @@ class MachineSettings(Settings):
     compile: Literal["auto", "on", "off"] = Field(
         "auto", description="auto: compile if the run is long enough"
     )
-    threads: int | None = Field(None, ge=1, description="of the processor; unset: all cores")
+    threads: int | None = Field(
+        None, ge=1, description="unset: one for each CPU that other programs leave"
+    )
 
 
 class ValidationSettings(Settings):

@@ -60,19 +60,17 @@ class Machine:
         device: where to compute.
         has_bf16: see `has_bf16`.
         has_compiler: see `has_compiler`.
-        threads: of PyTorch in this process.
     """
 
     device: Device
     has_bf16: bool
     has_compiler: bool
-    threads: int
 
     @classmethod
     def here(cls, device: str) -> Self:
         """Describe this machine; raises what `resolve_device` raises."""
         name = resolve_device(device)
-        return cls(name, has_bf16(name), has_compiler(name), torch.get_num_threads())
+        return cls(name, has_bf16(name), has_compiler(name))
 
 
 def device_or_other(device: str) -> Device:

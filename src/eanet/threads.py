@@ -15,6 +15,8 @@ from typing import NamedTuple
 import joblib
 import psutil
 
+from eanet.console import notice
+
 SAMPLE_SECONDS = 0.25  # the kernel counts time in hundredths of a second
 
 
@@ -56,6 +58,24 @@ class OtherLoad:
         now = self._last
         used = (now.everybody - before.everybody) - max(0.0, now.own - before.own)
         return max(0.0, used) / (now.at - before.at)
+
+
+def resolve_threads(asked: int | None, load: OtherLoad) -> int:
+    """Return the number of threads asked for, else as many as others leave CPUs to compute on.
+
+    One line says so if that is fewer than this process may use.
+    """
+    cpus = available_cpus()
+    if asked is not None or cpus == 1:
+        return asked or 1
+    busy = load.measure()
+    threads = threads_beside(busy, cpus)
+    if threads < cpus:
+        notice(
+            f"threads {threads} of {cpus}: other programs keep {busy:.1f} CPUs busy "
+            f"(--threads {cpus} takes all)"
+        )
+    return threads
 
 
 def threads_beside(load: float, cpus: int) -> int:

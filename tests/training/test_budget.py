@@ -127,7 +127,7 @@ def test_epochs_count_without_minutes(clock):
 
 
 def test_minutes_are_compiled_for_where_there_are_enough():
-    machine = Machine("cpu", has_bf16=False, has_compiler=True, threads=1)
+    machine = Machine("cpu", has_bf16=False, has_compiler=True)
     long = resolve_compile(TrainSettings(minutes=30), 0, machine)
     assert long == (True, "30 minutes ahead, enough to pay for a minute of compiling")
     assert not resolve_compile(TrainSettings(minutes=29), 1e20, machine)[0]

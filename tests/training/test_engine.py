@@ -46,14 +46,14 @@ def test_operations_are_counted_on_the_model_and_grow_with_the_images():
     ],
 )
 def test_compiles_where_it_pays_and_says_why(asked, compiler, operations, answer, reason):
-    machine = Machine("cpu", has_bf16=False, has_compiler=compiler, threads=1)
+    machine = Machine("cpu", has_bf16=False, has_compiler=compiler)
     compiled, why = resolve_compile(TrainSettings(compile=asked), operations, machine)
     assert compiled is answer
     assert re.match(reason, why)
 
 
 def test_compiling_without_a_compiler_says_what_is_missing():
-    machine = Machine("mps", has_bf16=False, has_compiler=False, threads=1)
+    machine = Machine("mps", has_bf16=False, has_compiler=False)
     with pytest.raises(
         EanetError, match=r"needs Python's headers .* not found for mps; use --compile off"
     ):
@@ -65,7 +65,7 @@ def test_precision_is_as_asked_or_what_the_hardware_has():
     with fabric.autocast():
         assert (torch.ones(2, 2) @ torch.ones(2, 2)).dtype == torch.bfloat16
     for has_bf16, precision in ((False, "fp32"), (True, "bf16")):
-        machine = Machine("cpu", has_bf16=has_bf16, has_compiler=True, threads=1)
+        machine = Machine("cpu", has_bf16=has_bf16, has_compiler=True)
         assert resolve_precision("auto", machine) == precision
         assert resolve_precision("bf16", machine) == "bf16"
 

@@ -32,6 +32,7 @@ def resolve_benchmark(settings: BenchmarkSettings, *, single_layers: bool) -> Be
         EanetError: the requested device or compiler is not available.
     """
     from eanet.device import Machine  # here, so that `eanet --help` need not wait for torch
+    from eanet.threads import OtherLoad, resolve_threads
     from eanet.training.plan import resolve_compile, resolve_precision
 
     machine = Machine.here(settings.device)
@@ -42,6 +43,6 @@ def resolve_benchmark(settings: BenchmarkSettings, *, single_layers: bool) -> Be
             "device": machine.device,
             "precision": resolve_precision(settings.precision, machine),
             "compile": "on" if compiled else "off",
-            "threads": settings.threads or machine.threads,
+            "threads": resolve_threads(settings.threads, OtherLoad()),
         }
     )

@@ -24,6 +24,7 @@ from eanet.files import check_writable, lock_folder, parse_yaml, read_text, repl
 from eanet.memory import peak_memory
 from eanet.metrics.evaluation import Evaluation
 from eanet.process import in_own_process
+from eanet.threads import OtherLoad, resolve_threads
 from eanet.training.defaults import fill, recommend
 from eanet.training.engine import compute_environment, configure_process, training_operations
 from eanet.training.launch import launch
@@ -87,7 +88,7 @@ def train_all(
             f"leave out {', '.join(own)}: a comparison trains each model from random weights, "
             "with seeds 0, 1, ..."
         )
-    asked = TrainSettings.with_recipe(**given, model=models[0])
+    asked, load = TrainSettings.with_recipe(**given, model=models[0]), OtherLoad()
     with compute_environment(asked):  # since models are built to count their operations
         inputs = open_inputs(asked)
         machine, source = Machine.here(asked.device), inputs.source
@@ -98,7 +99,7 @@ def train_all(
         folder = output or Path("runs") / f"compare-{source.name}-{Path(str(settings.recipe)).stem}"
         source.check_outside(folder)
         check_writable(folder)
-        settings = _agree(folder, replace(inputs, settings=settings), models, machine)
+        settings = _agree(folder, replace(inputs, settings=settings), models, machine, load)
     with lock_folder(folder):
         runs, failures = _train_each(models, seeds, folder, evaluate, settings)
     return runs, failures, folder
@@ -173,7 +174,9 @@ def _clear(path: Path) -> None:
                 ) from error
 
 
-def _agree(folder: Path, inputs: Inputs, models: Sequence[str], machine: Machine) -> TrainSettings:
+def _agree(
+    folder: Path, inputs: Inputs, models: Sequence[str], machine: Machine, load: OtherLoad
+) -> TrainSettings:
     """Return the settings of all runs, after checking that each can start and fits the folder."""
     settings, trained = inputs.settings, inputs.teacher
     dataset = inputs.source.load(settings)
@@ -186,11 +189,13 @@ def _agree(folder: Path, inputs: Inputs, models: Sequence[str], machine: Machine
     if not file.is_file():
         if folder.exists() and any(folder.iterdir()):
             raise EanetError(f"{folder} holds no comparison; name another folder with --output")
-        conditions = {"settings": shared, "compile": compiled, "fingerprint": fingerprint}
+        threads = resolve_threads(settings.threads, load)
+        decided = {"compile": compiled, "threads": threads}
+        conditions = {"settings": shared, **decided, "fingerprint": fingerprint}
         conditions |= {} if digest is None else {"teacher": digest}
         with replacing(file) as partial:
             partial.write_text(yaml.safe_dump(conditions, sort_keys=False), "utf-8")
-        return settings.model_copy(update={"compile": compiled})
+        return settings.model_copy(update=decided)
     content = parse_yaml(read_text(file), str(file))
     earlier = TrainSettings.parse(content["settings"], str(file)).model_dump(mode="json")
     differing = [
@@ -211,7 +216,9 @@ def _agree(folder: Path, inputs: Inputs, models: Sequence[str], machine: Machine
             f"the teacher is no longer the model that {folder} was started with; name another "
             "folder with --output"
         )
-    return settings.model_copy(update={"compile": content["compile"]})
+    # Earlier versions did not keep the threads.
+    decided = {"compile": content["compile"], "threads": content.get("threads", settings.threads)}
+    return settings.model_copy(update=decided)
 
 
 def _compile(

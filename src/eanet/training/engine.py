@@ -23,6 +23,7 @@ from eanet.device import (
 from eanet.models import Classifier
 from eanet.models.operations import multiply_adds
 from eanet.ops.kernels import build_kernels
+from eanet.threads import OtherLoad, resolve_threads
 from eanet.training.plan import resolve_precision
 from eanet.training.teacher import Teacher
 
@@ -65,6 +66,16 @@ def compute_environment(settings: MachineSettings) -> Iterator[None]:
             os.environ.pop(COMPILED_CODE, None)
             if folder is not None:
                 os.environ[COMPILED_CODE] = folder
+
+
+def use_threads(asked: int | None, load: OtherLoad, fabric: Fabric) -> int:
+    """Set the number of PyTorch's threads as `resolve_threads` does, and return it.
+
+    Processes that train together keep theirs: for each, the others would be other programs.
+    """
+    if fabric.world_size == 1:
+        torch.set_num_threads(resolve_threads(asked, load))
+    return torch.get_num_threads()
 
 
 def create_fabric(settings: MachineSettings) -> Fabric:

@@ -8,7 +8,13 @@ from eanet.config import TrainSettings
 from eanet.console import notice
 from eanet.device import Machine
 from eanet.files import check_writable
-from eanet.training.engine import compute_environment, create_fabric, training_operations
+from eanet.threads import OtherLoad
+from eanet.training.engine import (
+    compute_environment,
+    create_fabric,
+    training_operations,
+    use_threads,
+)
 from eanet.training.lr_search import SEARCH, range_test
 from eanet.training.messages import show_defaults, show_search, show_settings
 from eanet.training.plan import resolve
@@ -26,7 +32,7 @@ def launch(settings: TrainSettings) -> RunDirectory:
         EanetError: anything the user can fix, raised before the long work where possible.
         KeyboardInterrupt: after Ctrl-C; the state is saved if possible.
     """
-    began = time.monotonic()
+    began, load = time.monotonic(), OtherLoad()
     with compute_environment(settings):
         check_writable(settings.output)
         inputs = open_inputs(settings)
@@ -39,7 +45,8 @@ def launch(settings: TrainSettings) -> RunDirectory:
         teacher = Teacher.of(inputs.teacher, dataset.train.classes)
         model = initial_model(planned, dataset, init)
         operations = training_operations(model, len(dataset.train) * planned.epochs, teacher)
-        resolved, why_compiled = resolve(planned, dataset, operations, machine)
+        threads = use_threads(settings.threads, load, fabric)
+        resolved, why_compiled = resolve(planned, dataset, operations, machine, threads)
         show_settings(resolved, model, why_compiled)
         check_shares(resolved.batch_size, fabric)
         search = None

@@ -96,7 +96,7 @@ def _patch_size(model: str, image_size: int) -> int:
 
 
 def resolve(
-    settings: PlannedSettings, dataset: Dataset, operations: float, machine: Machine
+    settings: PlannedSettings, dataset: Dataset, operations: float, machine: Machine, threads: int
 ) -> tuple[ResolvedSettings, str]:
     """Settle all other settings; a learning rate yet to be found is the default until then.
 
@@ -105,6 +105,7 @@ def resolve(
         dataset: the images.
         operations: floating-point operations of the whole training.
         machine: where to train.
+        threads: of PyTorch.
 
     Returns:
         The settings, and why the run is compiled or not, in a few words.
@@ -122,7 +123,7 @@ def resolve(
         "device": machine.device,
         "precision": resolve_precision(settings.precision, machine),
         "compile": "on" if compiled else "off",
-        "threads": machine.threads,
+        "threads": threads,
     }
     return ResolvedSettings.parse(settings.model_dump() | values), why
 

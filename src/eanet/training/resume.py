@@ -9,7 +9,13 @@ from eanet.config import PlannedSettings
 from eanet.data.source import open_source
 from eanet.device import Machine
 from eanet.errors import EanetError
-from eanet.training.engine import compute_environment, create_fabric, training_operations
+from eanet.threads import OtherLoad
+from eanet.training.engine import (
+    compute_environment,
+    create_fabric,
+    training_operations,
+    use_threads,
+)
 from eanet.training.plan import resolve
 from eanet.training.prepare import initial_model, load_data
 from eanet.training.pretrained import Pretrained
@@ -47,7 +53,8 @@ def resume(path: Path, **machine: str | int | None) -> RunDirectory:
             teacher = Teacher.of(trained, dataset.train.classes)
             model = initial_model(settings, dataset, init)
             operations = training_operations(model, len(dataset.train) * settings.epochs, teacher)
-            resolved, _ = resolve(settings, dataset, operations, here)
+            threads = use_threads(settings.threads, OtherLoad(), fabric)
+            resolved, _ = resolve(settings, dataset, operations, here, threads)
             Trainer(resolved, dataset, run, fabric, model, began, teacher).fit()
     return run
 

@@ -19,6 +19,7 @@ from eanet.errors import EanetError
 from eanet.interruption import StopRequest, stop_requests
 from eanet.models import Classifier, save_model
 from eanet.training.budget import Budget
+from eanet.training.contention import ContentionMonitor
 from eanet.training.ema import averaged
 from eanet.training.optimizer import set_step
 from eanet.training.progress import TrainingProgress
@@ -74,7 +75,12 @@ class Trainer:
             fabric,
             began,
         )
+<<<<<<< HEAD
         self._sync_every = 1 if fabric.world_size == 1 else SYNC_EVERY
+=======
+        self._contention = self._contention_monitor()
+        self._agree_every = 1 if fabric.world_size == 1 else AGREE_EVERY
+>>>>>>> e10362d (Threads of a run: what others leave, decided once; a training says once if that has changed)
         self._predict: Callable[[Tensor], Tensor] | None = None
         if settings.compile == "on":
             self._predict = torch.compile(self.evaluated, dynamic=False)
@@ -83,6 +89,14 @@ class Trainer:
             if settings.tensorboard and fabric.is_global_zero
             else None
         )
+
+    def _contention_monitor(self) -> ContentionMonitor | None:
+        """Not on a GPU, which waits for no CPU, nor for processes that train together."""
+        if self.settings.device != "cpu" or self.fabric.world_size > 1:
+            return None
+        config, threads = self.run.read_config(), self.settings.threads
+        automatic = config.settings.threads is None and config.resolved.threads == threads
+        return ContentionMonitor(threads, automatic=automatic, run=self.run.path)
 
     # State
 
@@ -173,6 +187,8 @@ class Trainer:
         state, budget = self.state, self.budget
         display.start_epoch(state.epoch, state.step)
         started = time.perf_counter() - state.seconds
+        if self._contention is not None:
+            self._contention.start_epoch()
         while state.step < len(self.batches) and not (state.step and budget.time_is_up):
             count = state.epoch * len(self.batches) + state.step
             set_step(self.updates.optimizer, self.settings, count, budget.progress)
@@ -183,6 +199,8 @@ class Trainer:
             state.step += 1
             state.seconds = time.perf_counter() - started
             budget.tick()
+            if self._contention is not None:
+                self._contention.step(self.batches.batch_size)
             if display.due():
                 self._check_finite(state.sums)
                 display.show(state.epoch, state.step, scores(state.sums), budget.seconds_left)
