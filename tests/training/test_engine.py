@@ -97,8 +97,11 @@ def state_of_process() -> dict[str, Any]:
         "threads": torch.get_num_threads(),
         "warnings": list(warnings.filters),
         "levels": {logger.name: logger.level for logger in loggers},
-        # But for the address that PyTorch's compiler hands to the code that it loads.
-        "environment": {k: v for k, v in os.environ.items() if not k.startswith("_TORCHINDUCTOR")},
+        # But for the address that PyTorch's compiler hands to the code that it loads, and what
+        # joblib sets when it is imported.
+        "environment": {
+            k: v for k, v in os.environ.items() if not k.startswith(("_TORCHINDUCTOR", "KMP_"))
+        },
         "signals": [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)],
         "dtype": torch.get_default_dtype(),
         "gradients": torch.is_grad_enabled(),

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 
 import pytest
 import torch
 
+import eanet
 from eanet import create_model
+from eanet.training import memory
 from eanet.training.memory import activation_bytes, training_bytes
 
 PEAK = """
@@ -49,3 +52,17 @@ def test_the_estimate_is_near_the_peak() -> None:
     done = subprocess.run([sys.executable, "-c", PEAK], check=True, capture_output=True, text=True)
     estimate, peak = map(int, done.stdout.split())
     assert estimate == pytest.approx(peak, rel=0.3)
+
+
+def test_a_training_that_does_not_fit_says_so_before_it_begins(
+    photos, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.setattr(memory, "available_memory", lambda: 2**20)
+    options = {"epochs": 1, "image_size": 16, "compile": "off", "output": tmp_path}
+    eanet.train(photos, **options)
+    first, *later = [line for line in capsys.readouterr().err.splitlines() if "memory" in line]
+    assert re.match(r"this training needs about [\d.]+ GiB of memory, and [\d.]+ GiB are", first)
+    assert not later
+    monkeypatch.undo()
+    eanet.train(photos, **options)
+    assert "memory" not in capsys.readouterr().err

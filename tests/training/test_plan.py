@@ -21,7 +21,7 @@ from eanet.training.defaults import recommend
 from eanet.training.plan import plan, resolve
 from eanet.training.pretrained import Pretrained
 
-CPU = Machine("cpu", has_bf16=False, has_compiler=True, threads=2)
+CPU = Machine("cpu", has_bf16=False, has_compiler=True)
 DEFAULTS = (Default("model", "vit", "of its time"), Default("recipe", "default", "short"))
 
 
@@ -75,14 +75,14 @@ def test_a_plan_neither_prints_nor_draws_nor_reads(
     states = torch.get_rng_state(), random.getstate(), str(np.random.get_state())
     monkeypatch.setattr(config, "read_text", lambda _: pytest.fail("a recipe is read"))
     found = plan(settings, source(), (), init)
-    resolved, _ = resolve(found.settings, dataset(), 1e9, CPU)
+    resolved, _ = resolve(found.settings, dataset(), 1e9, CPU, 2)
     assert resolved.model == "eanet_nano:dim=16,depth=1,patch_size=2"
     assert capfd.readouterr() == ("", "")
     assert torch.equal(states[0], torch.get_rng_state())
     assert states[1:] == (random.getstate(), str(np.random.get_state()))
     assert (
         plan(settings, source(), (), init),
-        resolve(found.settings, dataset(), 1e9, CPU)[0],
+        resolve(found.settings, dataset(), 1e9, CPU, 2)[0],
     ) == (
         found,
         resolved,
@@ -99,28 +99,28 @@ def test_every_model_continues_with_patches_of_its_own_size(name: str) -> None:
 
 
 def test_the_images_and_the_machine_settle_the_rest() -> None:
-    resolved, why = resolve(planned(compile="off"), dataset(mirrorable=False), 1e20, CPU)
+    resolved, why = resolve(planned(compile="off"), dataset(mirrorable=False), 1e20, CPU, 2)
     assert (resolved.batch_size, resolved.flip, resolved.threads) == (32, False, 2)
     assert (resolved.device, resolved.precision, resolved.compile) == ("cpu", "fp32", "off")
     assert why == "as asked"
     native = replace(CPU, has_bf16=True)
-    resolved, why = resolve(planned(batch_size=5000), dataset(), 1e20, native)
+    resolved, why = resolve(planned(batch_size=5000), dataset(), 1e20, native, 2)
     assert (resolved.batch_size, resolved.flip, resolved.precision) == (1000, True, "bf16")
     assert resolved.compile == "on"
     assert "enough to pay" in why
 
 
 def test_a_resolved_run_resolves_to_itself() -> None:
-    resolved, _ = resolve(planned(learning_rate=0.1), dataset(), 1e20, CPU)
-    assert resolve(resolved, dataset(), 1e20, CPU)[0] == resolved
+    resolved, _ = resolve(planned(learning_rate=0.1), dataset(), 1e20, CPU, 2)
+    assert resolve(resolved, dataset(), 1e20, CPU, 2)[0] == resolved
 
 
 def test_a_rate_yet_to_be_found_is_the_default_until_then() -> None:
-    resolved, _ = resolve(planned(learning_rate="find"), dataset(), 0, CPU)
+    resolved, _ = resolve(planned(learning_rate="find"), dataset(), 0, CPU, 2)
     assert resolved.learning_rate == 1e-3
 
 
 def test_compiling_that_is_not_possible_is_refused() -> None:
     without = replace(CPU, has_compiler=False)
     with pytest.raises(EanetError, match="use --compile off"):
-        resolve(planned(compile="on"), dataset(), 0, without)
+        resolve(planned(compile="on"), dataset(), 0, without, 2)

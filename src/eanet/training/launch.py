@@ -16,6 +16,7 @@ from eanet.training.engine import (
     use_threads,
 )
 from eanet.training.lr_search import SEARCH, range_test
+from eanet.training.memory import warn_of_memory
 from eanet.training.messages import show_defaults, show_search, show_settings
 from eanet.training.plan import resolve
 from eanet.training.prepare import create_run, initial_model, load_data, open_inputs, plan_run
@@ -48,6 +49,7 @@ def launch(settings: TrainSettings) -> RunDirectory:
         threads = use_threads(settings.threads, load, fabric)
         resolved, why_compiled = resolve(planned, dataset, operations, machine, threads)
         show_settings(resolved, model, why_compiled)
+        warn_of_memory(resolved, model)
         check_shares(resolved.batch_size, fabric)
         search = None
         if planned.learning_rate == "find":

@@ -8,9 +8,13 @@ import psutil
 import torch
 from torch import Tensor
 
+from eanet.config import ResolvedSettings
+from eanet.console import notice
+from eanet.memory import available_memory
 from eanet.models import Classifier
 
 SAMPLE = 2  # images; batch normalisation needs more than one
+GIB = 2**30
 TRANSIENT = 1.25  # gradients and results on their way, beside what autograd keeps
 
 
@@ -48,3 +52,17 @@ def training_bytes(model: Classifier, batch_size: int) -> int:
     parameters = sum(p.nbytes for p in model.parameters())
     needed = TRANSIENT * activation_bytes(model, batch_size) + 4 * parameters  # AdamW keeps two
     return int(psutil.Process().memory_info().rss + needed)
+
+
+def warn_of_memory(settings: ResolvedSettings, model: Classifier) -> None:
+    """Say so if a training on a CPU will probably not fit into this machine or container."""
+    if settings.device != "cpu":
+        return
+    needed, there = training_bytes(model, settings.batch_size), available_memory()
+    taken = psutil.Process().memory_info().rss  # part of what is needed, no longer of what is left
+    if needed - taken > there:
+        notice(
+            f"this training needs about {needed / GIB:.1f} GiB of memory, and "
+            f"{(there + taken) / GIB:.1f} GiB are there: it may be killed; a --batch-size below "
+            f"{settings.batch_size} needs less"
+        )

@@ -75,12 +75,8 @@ class Trainer:
             fabric,
             began,
         )
-<<<<<<< HEAD
         self._sync_every = 1 if fabric.world_size == 1 else SYNC_EVERY
-=======
         self._contention = self._contention_monitor()
-        self._agree_every = 1 if fabric.world_size == 1 else AGREE_EVERY
->>>>>>> e10362d (Threads of a run: what others leave, decided once; a training says once if that has changed)
         self._predict: Callable[[Tensor], Tensor] | None = None
         if settings.compile == "on":
             self._predict = torch.compile(self.evaluated, dynamic=False)
