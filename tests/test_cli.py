@@ -15,6 +15,7 @@ from safetensors.numpy import save_file
 import eanet
 from eanet.cli import main
 from eanet.config import load_recipe, recipes
+from eanet.data.datasets import named_datasets
 from eanet.ops.kernels import status
 
 COMMANDS = [
@@ -76,7 +77,7 @@ def test_the_version_is_told(capsys: Capture) -> None:
     ("command", "names"),
     [
         ("models", ["eanet_nano   279,980", "eanet_tiny   357,172", "eanet_small  2,189,700"]),
-        ("datasets", ["digits", "cifar10", "cifar100", "FOLDER", "LIST", "ARCHIVE"]),
+        ("datasets", [*named_datasets(), "FOLDER", "LIST", "ARCHIVE"]),
         ("recipes", list(recipes())),
     ],
 )

@@ -4,34 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from importlib import import_module
+from pkgutil import iter_modules
 from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
 
-from eanet.ops import (
-    batch_norm,
-    depthwise,
-    double_normalization,
-    external_attention,
-    kernels,
-    max_pool,
-    random_bytes,
-    resample,
-    self_attention,
-)
+from eanet import ops
+from eanet.ops import kernels, max_pool
 
-MODULES = (
-    batch_norm,
-    depthwise,
-    double_normalization,
-    external_attention,
-    max_pool,
-    random_bytes,
-    resample,
-    self_attention,
-)
+MODULES = [import_module(module.name) for module in iter_modules(ops.__path__, "eanet.ops.")]
 SEED = torch.tensor(2**61 + 5)
 Made = Callable[..., Tensor]
 
