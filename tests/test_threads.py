@@ -18,7 +18,7 @@ import psutil
 import pytest
 
 from eanet import threads
-from eanet.threads import OtherLoad, available_cpus, threads_beside
+from eanet.threads import FreeThreads, OtherLoad, available_cpus, threads_beside
 
 QUOTAS = {
     "cgroup v2": {"cpu.max": "100000 100000"},
@@ -96,7 +96,7 @@ class Clock:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.now = self.everybody = self.own = 0.0
-        read = lambda: threads._Reading(self.now, self.everybody, self.own)  # noqa: E731
+        read = lambda **_: threads._Reading(self.now, self.everybody, self.own)  # noqa: E731
         monkeypatch.setattr(threads, "_read", read)
         monkeypatch.setattr(time, "monotonic", lambda: self.now)
         monkeypatch.setattr(time, "sleep", self.sleep)
@@ -161,15 +161,30 @@ def test_all_kinds_of_work_count_and_waiting_does_not(monkeypatch: pytest.Monkey
     clocks = [SimpleNamespace(user=1.0, nice=10.0, system=0.5, idle=99.0, iowait=7.0, steal=0.25)]
     monkeypatch.setattr(psutil, "cpu_times", lambda percpu: clocks * (os.cpu_count() or 1))
     monkeypatch.setattr(psutil.Process, "cpu_affinity", lambda _: [0], raising=False)
-    assert threads._read().everybody == 11.75
+    assert threads._read(children=True).everybody == 11.75
 
 
 def test_a_child_at_work_is_not_somebody_else() -> None:
     with subprocess.Popen([sys.executable, "-c", "while True: pass"]) as child:
-        before = threads._read()
+        before = threads._read(children=True)
         deadline = time.monotonic() + 10
-        while threads._read().own - before.own < 0.2 and time.monotonic() < deadline:
+        while threads._read(children=True).own - before.own < 0.2 and time.monotonic() < deadline:
             time.sleep(0.1)
-        own = threads._read().own - before.own
+        own = threads._read(children=True).own - before.own
         child.kill()
     assert own >= 0.2
+
+
+def test_threads_that_are_free_are_measured_once_a_second(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(threads, "available_cpus", lambda: 2)
+    clock = Clock(monkeypatch)
+    free = FreeThreads()
+    clock.everybody, clock.now = 0.5, 0.5
+    assert free.count() == 2  # not known yet
+    clock.everybody, clock.now = 1.0, 1.0
+    assert free.count() == 1
+    clock.now = 1.9
+    assert free.count() == 1
+    clock.now = 2.1
+    assert free.count() == 2
+    assert clock.now == 2.1  # it did not wait

@@ -10,14 +10,15 @@ from __future__ import annotations
 import math
 import os
 import time
+from threading import Lock
 from typing import NamedTuple
 
-import joblib
 import psutil
 
 from eanet.console import notice
 
 SAMPLE_SECONDS = 0.25  # the kernel counts time in hundredths of a second
+RENEW_SECONDS = 1.0
 
 
 def available_cpus() -> int:
@@ -26,6 +27,8 @@ def available_cpus() -> int:
     That is the smallest of the physical cores, the CPUs that it is bound to (``taskset``), the
     quota of its container (cgroup v1 and v2), and OMP_NUM_THREADS if that is set.
     """
+    import joblib  # takes a third of a second
+
     count = int(joblib.cpu_count(only_physical_cores=True))
     limit = os.environ.get("OMP_NUM_THREADS", "").split(",")[0].strip()
     return min(count, int(limit)) if limit.isdecimal() and int(limit) > 0 else count
@@ -42,22 +45,46 @@ class _Reading(NamedTuple):
 class OtherLoad:
     """CPUs kept busy by other programs, measured between its calls.
 
-    Not counted are this process and those that it started.
+    Args:
+        children: count processes that this one started as its own, not as others; finding them
+            takes milliseconds.
     """
 
-    def __init__(self) -> None:
-        self._last = _read()
+    def __init__(self, *, children: bool = True) -> None:
+        self._children = children
+        self._last = _read(children=children)
+
+    @property
+    def seconds(self) -> float:
+        """Time since the last measurement."""
+        return time.monotonic() - self._last.at
 
     def measure(self) -> float:
         """Return the mean number of CPUs in other use since the last call, from 0 up.
 
         Waits until `SAMPLE_SECONDS` have passed since then.
         """
-        time.sleep(max(0.0, self._last.at + SAMPLE_SECONDS - time.monotonic()))
-        before, self._last = self._last, _read()
+        time.sleep(max(0.0, SAMPLE_SECONDS - self.seconds))
+        before, self._last = self._last, _read(children=self._children)
         now = self._last
         used = (now.everybody - before.everybody) - max(0.0, now.own - before.own)
         return max(0.0, used) / (now.at - before.at)
+
+
+class FreeThreads:
+    """The number of threads that others leave CPUs for, for calls too short to measure it each."""
+
+    def __init__(self) -> None:
+        self._cpus = self._count = available_cpus()
+        self._load = OtherLoad(children=False)
+        self._lock = Lock()
+
+    def count(self) -> int:
+        """Return the number as of the last second in which it was asked for; never waits."""
+        with self._lock:
+            if self._cpus > 1 and self._load.seconds >= RENEW_SECONDS:
+                self._count = threads_beside(self._load.measure(), self._cpus)
+            return self._count
 
 
 def resolve_threads(asked: int | None, load: OtherLoad) -> int:
@@ -83,7 +110,7 @@ def threads_beside(load: float, cpus: int) -> int:
     return max(1, min(cpus, math.floor(cpus - load + 0.5)))
 
 
-def _read() -> _Reading:
+def _read(*, children: bool) -> _Reading:
     """Read the clocks of all CPUs that this process may run on."""
     process = psutil.Process()
     clocks = psutil.cpu_times(percpu=True)
@@ -93,13 +120,15 @@ def _read() -> _Reading:
     # told to be nice count too: between sessions or containers Linux ignores that.
     parts = ("user", "nice", "system", "irq", "softirq", "steal")
     everybody = sum(getattr(clock, part, 0.0) for clock in clocks for part in parts)
-    return _Reading(time.monotonic(), everybody, _own(process))
+    return _Reading(time.monotonic(), everybody, _own(process, children=children))
 
 
-def _own(process: psutil.Process) -> float:
-    """CPU seconds of a process and of its children, those that have ended included."""
+def _own(process: psutil.Process, *, children: bool) -> float:
+    """CPU seconds of a process and of its children, if asked for: also of those that have ended."""
     times = process.cpu_times()
     own = times.user + times.system
+    if not children:
+        return own
     own += getattr(times, "children_user", 0.0) + getattr(times, "children_system", 0.0)
     for child in process.children(recursive=True):
         try:

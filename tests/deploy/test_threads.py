@@ -11,7 +11,8 @@ from typing import TypeVar
 import pytest
 import torch
 
-from eanet.deploy.threads import use_one_core
+from eanet.deploy.threads import compute, use_one_core
+from eanet.threads import FreeThreads
 
 T = TypeVar("T")
 
@@ -68,3 +69,24 @@ def test_neither_openmp_nor_mkl_starts_threads_for_it() -> None:
 
     assert in_new_thread(started_after_use_one_core) == 0
     assert in_new_thread(started) > 0 or os.cpu_count() == 1
+
+
+@pytest.mark.parametrize(("free", "cores"), [(3, 3), (8, 3), (2, 1), (1, 1)])
+def test_a_short_computation_takes_one_core_if_others_are_busy(
+    free: int, cores: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(FreeThreads, "count", lambda _: free)
+    assert compute(torch.get_num_threads) == cores
+    assert torch.get_num_threads() == 3
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+def test_a_forked_process_has_a_thread_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(FreeThreads, "count", lambda _: 1)
+    assert compute(lambda: 5) == 5
+    child = os.fork()
+    if not child:
+        os._exit(compute(lambda: 7))
+    _, status = os.waitpid(child, 0)
+    assert os.waitstatus_to_exitcode(status) == 7

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from collections import deque
 from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
+
+from eanet.threads import available_cpus
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -29,11 +30,12 @@ def in_parallel(
     Args:
         function: called from several threads at a time.
         items: consumed as needed.
-        workers: number of threads; by default one per core, but at most 32.
+        workers: number of threads; by default one for each CPU that this process may use, but at
+            most 32.
         ahead: how many results may wait for the reader.
         initializer: called once in each thread before anything else.
     """
-    count = workers or min(os.cpu_count() or 1, MOST_THREADS)
+    count = workers or min(available_cpus(), MOST_THREADS)
     threads = ThreadPoolExecutor(count, initializer=initializer)
     waiting: deque[Future[R]] = deque()
     try:

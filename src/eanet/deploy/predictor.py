@@ -17,12 +17,13 @@ from PIL import Image
 
 from eanet.data.decode import decode_image
 from eanet.data.parallel import in_parallel
-from eanet.deploy.threads import use_one_core
+from eanet.deploy.threads import compute, use_one_core
 from eanet.device import resolve_device
 from eanet.errors import EanetError, NonFiniteOutputError, WrongArgumentError
 from eanet.models import Classifier, load_model
 from eanet.models.weights import check_head
 from eanet.ops.kernels import build_kernels
+from eanet.threads import available_cpus
 
 BATCH_SIZE = 16  # per thread: small, so that its data fit in the CPU cache and memory is bounded
 T = TypeVar("T")
@@ -93,7 +94,8 @@ class Predictor:
         """
         is_one = isinstance(images, str | bytes | np.ndarray) or hasattr(images, "read")
         if is_one or not isinstance(images, Iterable):
-            return self._classify([self._decode(images)], _checked(top))
+            work = partial(self._classify, [self._decode(images)], _checked(top))
+            return compute(work) if self.device == "cpu" else work()
         predictions = []
         with closing(self._predict_each(images, _checked(top))) as results:
             for _, result in results:
@@ -116,7 +118,7 @@ class Predictor:
         If threads shared every operation instead, each would wait for the slowest hundreds of times
         per batch and keep its core busy waiting, which is worst when a core has other work.
         """
-        size, threads = BATCH_SIZE, torch.get_num_threads()
+        size, threads = BATCH_SIZE, min(torch.get_num_threads(), available_cpus())
         # Threads decode paths; open files and images are decoded here, as one may occur twice.
         ready = ((i, i if isinstance(i, str | Path) else self._decode(i)) for i in images)
         work = partial(self._predict_batch, top=top)

@@ -3,11 +3,43 @@
 from __future__ import annotations
 
 import ctypes
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 from threading import Lock, Thread
+from typing import TypeVar
 
 import torch
 
+from eanet.threads import FreeThreads
+
+T = TypeVar("T")
 _LOCK = Lock()
+
+
+def compute(function: Callable[[], T]) -> T:
+    """Call a short computation: with all of PyTorch's threads, or on one core if others are busy.
+
+    A thread that shares its core with another program would make all others wait for it.
+    """
+    if _free_threads().count() >= torch.get_num_threads():
+        return function()
+    return _one_core().submit(function).result()
+
+
+@cache
+def _free_threads() -> FreeThreads:
+    return FreeThreads()
+
+
+@cache
+def _one_core() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(1, "eanet-one-core", initializer=use_one_core)
+
+
+if hasattr(os, "register_at_fork"):  # a forked process has none of the threads
+    os.register_at_fork(after_in_child=_one_core.cache_clear)
 
 
 def use_one_core() -> None:
