@@ -7,6 +7,7 @@ import os
 if "PYTEST_XDIST_WORKER" in os.environ:  # the others want the cores as well; before torch is there
     os.environ["OMP_NUM_THREADS"] = "1"
 
+import logging
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -22,6 +23,10 @@ from eanet.cli import main
 # The same examples in every run: a failure that comes and goes helps nobody.
 settings.register_profile("eanet", deadline=None, derandomize=True, max_examples=40)
 settings.load_profile("eanet")
+
+# pytest gives a handler to loggers that pass nothing on, and PyTorch composes the records of its
+# compiler's trace, with stacks and graphs, only where their logger has one.
+logging.getLogger("torch.__trace").propagate = True
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 

@@ -92,7 +92,7 @@ CASES: dict[str, dict[str, Callable[[Made], tuple[Any, ...]]]] = {
         )
         for threshold, kept in ((0, True), (51, False))
     },
-    "random_bytes": {str(count): lambda _, n=count: (SEED, n) for count in (0, 1, 13, 64)},
+    "random_bytes": {str(count): lambda _, n=count: (SEED, n) for count in (13, 0, 1, 64)},
     "batch_norm": {"10 rows": lambda make: (make(10, 6), make(6), make(6), 1e-5)},
     "batch_norm_backward": {
         "10 rows": lambda make: (
@@ -105,7 +105,7 @@ CASES: dict[str, dict[str, Callable[[Made], tuple[Any, ...]]]] = {
     "depthwise_backward": {
         "2 images": lambda make: (make(2, 9, 6), make(2, 9, 6), make(6, 1, 3, 3))
     },
-    "max_pool": {f"side {side}": lambda make, s=side: (make(2, 3, s, s),) for side in (1, 7, 8)},
+    "max_pool": {f"side {side}": lambda make, s=side: (make(2, 3, s, s),) for side in (7, 1, 8)},
     "max_pool_backward": {
         "side 7": lambda make: (
             make(2, 3, 4, 4), maps := make(2, 3, 7, 7), max_pool._compute(maps.detach())[1],
@@ -121,6 +121,14 @@ TYPES = {
     "batch_norm": (torch.float32, torch.float64),  # in bfloat16 the statistics have another type
     "batch_norm_backward": (torch.float32, torch.float64),
     "resample": (torch.float32, torch.float64),
+}
+
+# The slowest of the checks compiles a graph. It is done once for each choice of dropout and of what
+# is kept for the gradient; other shapes and types of number are left to the other checks.
+COMPILED = {
+    (name, case)
+    for name, cases in CASES.items()
+    for case in {case.partition("threshold")[2]: case for case in reversed(cases)}.values()
 }
 
 
@@ -165,6 +173,6 @@ def keeps_the_rules(name, case, dtype, grad, strided):
     torch.manual_seed(0)
     arguments = CASES[name][case](partial(tensor, dtype=dtype, strided=strided, grad=grad))
     tests = ["test_schema", "test_faketensor", "test_autograd_registration"]
-    if dtype == torch.float32:
+    if dtype == torch.float32 and (name, case) in COMPILED:
         tests.append("test_aot_dispatch_dynamic")
     torch.library.opcheck(getattr(torch.ops.eanet, name).default, arguments, test_utils=tests)
