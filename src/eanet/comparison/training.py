@@ -124,7 +124,7 @@ def _train_each(
             own_settings = {"model": model, "seed": seed, "output": folder, "name": name}
             try:
                 run_settings = settings.model_copy(update=own_settings)
-                in_own_process(train_and_evaluate, run_settings, evaluate)
+                in_own_process(train_and_evaluate, run_settings, path, evaluate)
             except KeyboardInterrupt:
                 notice(f"stopped at run {number} of {len(jobs)}; the same command resumes it")
                 raise
@@ -136,15 +136,14 @@ def _train_each(
     return runs, failures
 
 
-def train_and_evaluate(settings: TrainSettings, evaluate: Evaluate) -> None:
+def train_and_evaluate(settings: TrainSettings, path: Path, evaluate: Evaluate) -> None:
     """Train one run in this process; save its predictions and this process's peak memory.
 
     Args:
-        settings: of the run, which is resumed if it exists.
+        settings: of the run.
+        path: its directory; it is resumed if it exists.
         evaluate: evaluates the finished run.
     """
-    assert settings.name is not None
-    path = settings.output / settings.name
     configure_process(settings.threads)
     try:
         if is_run(path):
