@@ -24,6 +24,9 @@ QUERIES_AT_A_TIME = 256
 class SelfAttention(nn.Module):
     """Attention of tokens to each other: ``(B, N, dim)`` in and out, quadratic in N.
 
+    Where PyTorch's own attention computes it (on GPUs, and on CPUs from 1024 tokens on without
+    dropout), a second derivative needs `torch.nn.attention.sdpa_kernel` with ``SDPBackend.MATH``.
+
     Args:
         dim: width of the tokens.
         heads: number of heads.
