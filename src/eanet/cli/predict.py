@@ -87,6 +87,7 @@ def run(options: argparse.Namespace) -> int:
     from eanet.deploy.sorting import copy_into, originals
     from eanet.device import keep_freed_memory, warn_of_emulation
     from eanet.models.weights import DEFAULT_MODEL
+    from eanet.threads import available_cpus
 
     if options.top < 1:
         raise WrongArgumentError("--top takes 1 or more")
@@ -100,8 +101,7 @@ def run(options: argparse.Namespace) -> int:
     warn_of_emulation(options.precision, predictor.device)
     if predictor.device == "cpu":
         keep_freed_memory()
-    if machine.threads is not None:
-        torch.set_num_threads(machine.threads)
+    torch.set_num_threads(machine.threads or available_cpus())
     paths = find_images(images, sys.stdin)
     if options.copy_to:
         paths = originals(paths, options.copy_to)

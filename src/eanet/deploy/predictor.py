@@ -23,7 +23,6 @@ from eanet.errors import EanetError, NonFiniteOutputError, WrongArgumentError
 from eanet.models import Classifier, load_model
 from eanet.models.weights import check_head
 from eanet.ops.kernels import build_kernels
-from eanet.threads import available_cpus
 
 BATCH_SIZE = 16  # per thread: small, so that its data fit in the CPU cache and memory is bounded
 T = TypeVar("T")
@@ -118,7 +117,7 @@ class Predictor:
         If threads shared every operation instead, each would wait for the slowest hundreds of times
         per batch and keep its core busy waiting, which is worst when a core has other work.
         """
-        size, threads = BATCH_SIZE, min(torch.get_num_threads(), available_cpus())
+        size, threads = BATCH_SIZE, torch.get_num_threads()
         # Threads decode paths; open files and images are decoded here, as one may occur twice.
         ready = ((i, i if isinstance(i, str | Path) else self._decode(i)) for i in images)
         work = partial(self._predict_batch, top=top)
