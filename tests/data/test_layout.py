@@ -1,15 +1,12 @@
 from __future__ import annotations
 
 import os
-import sys
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
-from PIL import Image
 
 from eanet.data.folder import holds_class, read_folder
-from eanet.data.layout import image_extensions, list_images
+from eanet.data.layout import list_images
 from eanet.errors import EanetError
 
 
@@ -78,18 +75,6 @@ def test_odd_names_are_names(tmp_path):
     for name in names:
         touch(tmp_path / name / f"{name}.JPG")
     assert sorted(read_folder(tmp_path).splits["train"].images) == sorted(names)
-
-
-def test_photographs_of_iphones_count_where_their_plugin_is_installed(monkeypatch):
-    image_extensions.cache_clear()
-    assert ".heic" not in image_extensions()
-    plugin = SimpleNamespace(register_heif_opener=lambda: Image.register_extension("HEIF", ".heic"))
-    with monkeypatch.context() as patch:
-        patch.setitem(sys.modules, "pillow_heif", plugin)
-        patch.setattr(Image, "EXTENSION", dict(Image.EXTENSION))
-        image_extensions.cache_clear()
-        assert ".heic" in image_extensions()
-    image_extensions.cache_clear()
 
 
 def test_an_unreadable_folder_is_one_line_where_its_classes_are_asked_for(tmp_path, monkeypatch):

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
+from eanet.data.formats import open_image
 from eanet.errors import EanetError
 
 _TURNS = {  # what makes an image of this EXIF orientation upright
@@ -70,7 +71,7 @@ def read_image(
     try:
         if isinstance(file_or_image, Image.Image):
             return _decode(file_or_image, size)
-        with Image.open(file_or_image) as image:
+        with open_image(file_or_image) as image:
             pixels = image.width * image.height
             if Image.MAX_IMAGE_PIXELS is not None and pixels > Image.MAX_IMAGE_PIXELS:
                 raise UnreadableImageError(name, f"{pixels:,} pixels are too many")

@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import os
-from contextlib import suppress
 from dataclasses import dataclass
-from functools import cache
-from importlib import import_module
 from pathlib import Path
 
-from PIL import Image
-
+from eanet.data.formats import image_extensions
 from eanet.errors import EanetError
 
 SPLITS = {
@@ -23,11 +19,6 @@ SPLITS = {
     "testing": "test",
 }
 LISTS = (".csv", ".tsv", ".parquet")
-# Picture formats only; Pillow also registers documents, fonts, films and measurements.
-_PICTURES = {
-    *(".avif", ".bmp", ".dib", ".gif", ".heic", ".heif", ".jfif", ".jp2", ".jpe", ".jpeg", ".jpg"),
-    *(".pbm", ".pgm", ".png", ".pnm", ".ppm", ".qoi", ".tga", ".tif", ".tiff", ".webp"),
-}
 _NOT_THE_USERS = {"__MACOSX", "@eaDir"}  # added by macOS archives and Synology disks
 
 
@@ -71,15 +62,6 @@ def visible_folders(folder: Path) -> list[Path]:
 def visible_files(folder: Path) -> list[Path]:
     """Return the files in a folder, sorted, without hidden ones."""
     return [p for p in sorted(folder.iterdir()) if not p.is_dir() and is_visible(p.name)]
-
-
-@cache
-def image_extensions() -> frozenset[str]:
-    """Return the extensions of image files, in lower case, such as ``.jpg``."""
-    Image.init()
-    with suppress(ImportError):  # optional: reads iPhone photographs
-        import_module("pillow_heif").register_heif_opener()
-    return frozenset(_PICTURES & set(Image.registered_extensions()))
 
 
 def list_images(folder: Path) -> list[Path]:

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
+from eanet.data.formats import open_image
 from eanet.data.layout import Layout
 
 SAMPLE = 100  # files whose image size is read, spread evenly over all
@@ -43,7 +43,7 @@ def _median_side(files: Sequence[Path]) -> int:
     sides = []
     for file in files:
         try:
-            with Image.open(file) as image:
+            with open_image(file) as image:
                 sides.append(min(image.size))
         except Exception:  # damaged bytes make Pillow raise nearly anything; reported on decoding
             continue

@@ -1,0 +1,52 @@
+"""The image formats that are read, and no others, whatever a file is called.
+
+Pillow reads many more: fonts, films, measurements, and PostScript, which it hands to Ghostscript. A
+stranger's file chooses among them by its first bytes, not by its name.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from functools import cache
+from importlib import import_module
+from pathlib import Path
+from typing import BinaryIO
+
+from PIL import Image
+
+# Pillow's names, and the extensions by which images are found in folders.
+FORMATS = {
+    "AVIF": (".avif",),
+    "BMP": (".bmp",),
+    "DIB": (".dib",),
+    "GIF": (".gif",),
+    "HEIF": (".heic", ".heif"),  # iPhone photographs; needs pillow-heif
+    "JPEG": (".jfif", ".jpe", ".jpeg", ".jpg"),
+    "JPEG2000": (".jp2",),
+    "PNG": (".png",),
+    "PPM": (".pbm", ".pgm", ".pnm", ".ppm"),
+    "QOI": (".qoi",),
+    "TGA": (".tga",),
+    "TIFF": (".tif", ".tiff"),
+    "WEBP": (".webp",),
+}
+
+
+@cache
+def readable_formats() -> tuple[str, ...]:
+    """Return those of `FORMATS` that this installation of Pillow reads."""
+    with suppress(ImportError):
+        import_module("pillow_heif").register_heif_opener()
+    Image.init()
+    return tuple(name for name in FORMATS if name in Image.OPEN)
+
+
+@cache
+def image_extensions() -> frozenset[str]:
+    """Return the extensions of image files, in lower case, such as ``.jpg``."""
+    return frozenset(e for name in readable_formats() for e in FORMATS[name])
+
+
+def open_image(file: Path | BinaryIO) -> Image.Image:
+    """Open an image as `PIL.Image.open` does, if it is of one of the formats that are read."""
+    return Image.open(file, formats=readable_formats())
