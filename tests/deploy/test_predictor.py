@@ -128,7 +128,7 @@ def test_each_batch_is_computed_by_one_of_as_many_threads_as_pytorch_has(
     predictor: Predictor, image: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: list[tuple[int, int, int]] = []
-    real = predictor._classify
+    real = predictor.classify
 
     together = threading.Barrier(3, timeout=60)
 
@@ -139,7 +139,7 @@ def test_each_batch_is_computed_by_one_of_as_many_threads_as_pytorch_has(
         time.sleep(0.02)
         return real(images, top)
 
-    monkeypatch.setattr(predictor, "_classify", witness)
+    monkeypatch.setattr(predictor, "classify", witness)
     before = torch.get_num_threads()
     torch.set_num_threads(3)
     try:

@@ -23,7 +23,7 @@ from eanet.comparison.words import caption, conclusion, notes
 from eanet.console import duration
 from eanet.files import replacing
 from eanet.pages.page import render_page, subtitle
-from eanet.pages.svg import inline_svg
+from eanet.plots.svg import inline_svg
 
 SECTIONS = {  # the id is also the name of its template
     "result": "Result",

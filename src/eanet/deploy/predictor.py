@@ -93,7 +93,7 @@ class Predictor:
         """
         is_one = isinstance(images, str | bytes | np.ndarray) or hasattr(images, "read")
         if is_one or not isinstance(images, Iterable):
-            work = partial(self._classify, [self._decode(images)], _checked(top))
+            work = partial(self.classify, [self.decode(images)], _checked(top))
             return compute(work) if self.device == "cpu" else work()
         predictions = []
         with closing(self._predict_each(images, _checked(top))) as results:
@@ -119,7 +119,7 @@ class Predictor:
         """
         size, threads = BATCH_SIZE, torch.get_num_threads()
         # Threads decode paths; open files and images are decoded here, as one may occur twice.
-        ready = ((i, i if isinstance(i, str | Path) else self._decode(i)) for i in images)
+        ready = ((i, i if isinstance(i, str | Path) else self.decode(i)) for i in images)
         work = partial(self._predict_batch, top=top)
         if isinstance(images, Sized):
             size = max(1, min(size, -(-len(images) // threads)))  # a share for every thread
@@ -135,13 +135,18 @@ class Predictor:
     ) -> list[tuple[T, Prediction | EanetError]]:
         """Decode and classify a batch."""
         decoded = [self._try_decode(image) for _, image in batch]
-        predictions = iter(self._classify([p for p in decoded if isinstance(p, np.ndarray)], top))
+        predictions = iter(self.classify([p for p in decoded if isinstance(p, np.ndarray)], top))
         return [
             (image, pixels if isinstance(pixels, EanetError) else next(predictions))
             for (image, _), pixels in zip(batch, decoded, strict=True)
         ]
 
-    def _decode(self, image: Any) -> Pixels:
+    def decode(self, image: Any) -> Pixels:
+        """Return the pixels (S, S, 3) that the model sees of a path, an open file or a Pillow image.
+
+        Raises:
+            EanetError: it is no image or cannot be read.
+        """
         if isinstance(image, str):
             image = Path(image)
         if not isinstance(image, Path | Image.Image) and not hasattr(image, "read"):
@@ -154,12 +159,17 @@ class Predictor:
         if isinstance(image, np.ndarray):
             return image
         try:
-            return self._decode(image)
+            return self.decode(image)
         except EanetError as error:
             return error
 
     @torch.inference_mode()
-    def _classify(self, images: Sequence[Pixels], top: int) -> list[Prediction]:
+    def classify(self, images: Sequence[Pixels], top: int = 5) -> list[Prediction]:
+        """Classify what `decode` returned, as one batch, in the calling thread.
+
+        Raises:
+            EanetError: the model's outputs are not finite.
+        """
         if not images:
             return []
         pixels = np.stack(images)  # (B, H, W, C)

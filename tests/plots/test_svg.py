@@ -3,7 +3,7 @@ from __future__ import annotations
 import re
 from functools import partial
 
-from eanet.pages.svg import inline_svg
+from eanet.plots.svg import inline_svg
 from eanet.plots.curves import plot_curves
 from tests.support.pictures import history
 
