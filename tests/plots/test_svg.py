@@ -3,8 +3,8 @@ from __future__ import annotations
 import re
 from functools import partial
 
-from eanet.plots.svg import inline_svg
 from eanet.plots.curves import plot_curves
+from eanet.plots.svg import inline_svg
 from tests.support.pictures import history
 
 

@@ -142,7 +142,7 @@ class Predictor:
         ]
 
     def decode(self, image: Any) -> Pixels:
-        """Return the pixels (S, S, 3) that the model sees of a path, an open file or a Pillow image.
+        """Return what the model sees of a path, open file or Pillow image: pixels (S, S, 3).
 
         Raises:
             EanetError: it is no image or cannot be read.

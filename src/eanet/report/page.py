@@ -13,9 +13,9 @@ from typing import Any
 from eanet.metrics.calibration import BINS
 from eanet.metrics.intervals import note_of_few
 from eanet.pages.page import render_page, subtitle
-from eanet.plots.svg import inline_svg
 from eanet.plots.reliability import plot_reliability
 from eanet.plots.samples import choose_samples, most_wrong
+from eanet.plots.svg import inline_svg
 from eanet.report.confusion import confusion_context
 from eanet.report.images import sheet_images
 from eanet.report.report import Report

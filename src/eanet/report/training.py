@@ -7,9 +7,9 @@ from datetime import timedelta
 from functools import partial
 from typing import Any
 
-from eanet.plots.svg import inline_svg
 from eanet.plots.curves import ACCURACY, LOSS, plot_curves
 from eanet.plots.lr_search import plot_range_test
+from eanet.plots.svg import inline_svg
 from eanet.report.report import Training
 
 
