@@ -7,37 +7,82 @@ import json
 import os
 import stat
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
+from contextvars import ContextVar
+from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Any
-from zlib import crc32
 
 import yaml
 from filelock import FileLock, Timeout
 
 from eanet.errors import EanetError
+from eanet.unfinished import alone, unfinished
+
+
+@dataclass(frozen=True)
+class _Group:
+    """Files below a folder that are to appear together: the finished ones, each with its path."""
+
+    folder: Path
+    stack: ExitStack
+    files: list[tuple[Path, Path]] = field(default_factory=list)
+
+
+_group: ContextVar[_Group | None] = ContextVar("group", default=None)
 
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Yield a temporary path beside ``path``, which replaces it if the block ends without an error.
+    """Yield a new file beside ``path``, which replaces it if the block ends without an error.
+
+    Others may write the same path at the same time: the last to finish wins.
 
     Raises:
         EanetError: the file cannot be written (disk full, no permission); ``path`` is unchanged.
     """
-    # Not longer than the name, which may have the greatest length allowed. The suffix is kept,
-    # because writers such as matplotlib choose the format by it.
-    partial = path.with_name(f".partial-{crc32(os.fsencode(path.name)):08x}{path.suffix}")
+    group = _group.get()
+    group = group if group is not None and path.is_relative_to(group.folder) else None
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        yield partial
-        partial.replace(path)
+        with ExitStack() as own:
+            partial = (own if group is None else group.stack).enter_context(unfinished(path))
+            yield partial
+            if group is None:
+                partial.replace(path)
+            else:
+                group.files.append((partial, path))
     except OSError as error:
         raise EanetError(f"cannot write {path}: {error.strerror or error}") from error
-    finally:
-        with suppress(OSError):
-            partial.unlink(missing_ok=True)
+
+
+@contextmanager
+def replacing_together(folder: Path) -> Iterator[None]:
+    """Let all files that the block writes below ``folder`` appear at its end, or none if it fails.
+
+    They are those that it writes by `replacing`. Of several processes that write the same files,
+    the last to finish replaces all of them, so that the files of two are never mixed. Threads that
+    the block starts have no part in this.
+    """
+    outer = _group.get()
+    if outer is not None and folder.is_relative_to(outer.folder):
+        yield
+        return
+    with ExitStack() as stack:
+        group = _Group(folder, stack)
+        token = _group.set(group)
+        try:
+            yield
+        finally:
+            _group.reset(token)
+        with ExitStack() as locks:
+            for place in sorted({path.parent.resolve() for _, path in group.files}):
+                locks.enter_context(alone(place))
+            for partial, path in group.files:
+                try:
+                    partial.replace(path)
+                except OSError as error:
+                    raise EanetError(f"cannot write {path}: {error.strerror}") from error
 
 
 def write_csv(path: Path, header: Sequence[str], rows: Iterable[Iterable[Any]]) -> Path:

@@ -12,7 +12,7 @@ from eanet.cli.output import print_table, stdout
 from eanet.cli.parser import RUN, Commands, add_settings
 from eanet.config import TrainSettings
 from eanet.console import notice
-from eanet.files import check_writable, user_path
+from eanet.files import check_writable, replacing_together, user_path
 
 if TYPE_CHECKING:
     from eanet.data.overview import Overview
@@ -149,14 +149,16 @@ def _write(overview: Overview, settings: TrainSettings, folder: Path) -> None:
     train, title = overview.splits.train, f"{overview.name} (train)"
     flip = overview.splits.mirrorable if settings.flip is None else settings.flip
     augmentation = settings.model_copy(update={"flip": flip})
-    for file in (
-        plot_classes(train, folder / "classes.png", title=title),
-        plot_preview(
-            train,
-            augmentation,
-            folder / "augmented.png",
-            title=f"{title}, recipe {settings.recipe}",
-        ),
-        overview.write_problems(folder / "problems.csv"),
-    ):
+    with replacing_together(folder):
+        files = (
+            plot_classes(train, folder / "classes.png", title=title),
+            plot_preview(
+                train,
+                augmentation,
+                folder / "augmented.png",
+                title=f"{title}, recipe {settings.recipe}",
+            ),
+            overview.write_problems(folder / "problems.csv"),
+        )
+    for file in files:
         stdout().print(f"wrote {file}")

@@ -24,7 +24,7 @@ from safetensors.torch import save
 from torch import Tensor, nn
 
 from eanet.errors import EanetError, WrongArgumentError, unknown_name
-from eanet.files import replacing, user_path, write_json
+from eanet.files import replacing, replacing_together, user_path, write_json
 from eanet.models.adapt import adapt_model
 from eanet.models.classifier import Classifier
 from eanet.models.registry import create_model
@@ -58,7 +58,7 @@ def model_metadata(model: Classifier) -> dict[str, Any]:
 
 
 def save_model(model: Classifier, directory: str | Path) -> Path:
-    """Write weights and configuration into ``directory``; each file is replaced atomically.
+    """Write weights and configuration into ``directory``, whose earlier ones they replace together.
 
     Raises:
         EanetError: `load_model` could not load what would be written, or it cannot be written.
@@ -78,9 +78,10 @@ def save_model(model: Classifier, directory: str | Path) -> Path:
             "replaced, so load_model could not load it; save model.state_dict() instead"
         )
     path = directory / WEIGHTS_FILE
-    with replacing(path) as partial:
-        partial.write_bytes(save(tensors, {"format": "pt", "eanet": json.dumps(metadata)}))
-    write_json(directory / CONFIG_FILE, metadata)
+    with replacing_together(directory):
+        with replacing(path) as partial:
+            partial.write_bytes(save(tensors, {"format": "pt", "eanet": json.dumps(metadata)}))
+        write_json(directory / CONFIG_FILE, metadata)
     return path
 
 

@@ -10,7 +10,7 @@ from eanet.config import DataSettings
 from eanet.data.imageset import ImageSet
 from eanet.device import device_or_other, resolve_device
 from eanet.errors import EanetError
-from eanet.files import check_writable, user_path
+from eanet.files import check_writable, replacing_together, user_path
 from eanet.metrics.calibration import divide_logits, fit_temperature
 from eanet.metrics.evaluation import Evaluation, evaluate_model
 from eanet.models import Classifier, load_model, save_model
@@ -100,10 +100,11 @@ def evaluate(
     if validation is not None:
         held_out = evaluate_model(model, validation, device=compute_device)
         report = _calibrate(model, report, held_out)
-    files = _write_files(report, folder)
-    if calibrate:
-        files.append(save_model(model, folder))
-    files.append(write_page(report, folder / "report.html"))
+    with replacing_together(folder):
+        files = _write_files(report, folder)
+        if calibrate:
+            files.append(save_model(model, folder))
+        files.append(write_page(report, folder / "report.html"))
     return replace(report, files=tuple(files))
 
 
