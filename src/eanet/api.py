@@ -111,8 +111,9 @@ def load_dataset(data: str | Path = "digits", **settings: Any) -> Dataset:
 
     Args:
         data: as for `train`.
-        **settings: any field of `eanet.config.DataSettings`: ``image_size``, ``data_dir``,
-            ``validation_fraction``, ``validation_split`` or ``split_seed``, as in `train`.
+        **settings: any field of `eanet.config.DataSettings`: ``image_size``, ``fit``,
+            ``data_dir``, ``validation_fraction``, ``validation_split`` or ``split_seed``, as in
+            `train`.
 
     Returns:
         The data set, with ``train``, ``validation`` (None if there is none) and ``test``, each an

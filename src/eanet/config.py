@@ -15,6 +15,8 @@ from eanet.settings import Settings
 
 RECIPES = resources.files("eanet") / "recipes"
 
+Fit = Literal["crop", "pad", "squash"]
+
 LearningRate = Annotated[float, Field(gt=0)]
 
 
@@ -49,6 +51,11 @@ class DataSettings(ValidationSettings):
 
     image_size: int | None = Field(
         None, ge=1, description="side of the images in pixels; unset: one that suits the images"
+    )
+    fit: Fit | None = Field(
+        None,
+        description="how an image becomes a square: cut off what is beside it, fill what is "
+        "missing, or distort it; unset: crop, or pad if that would cut off too much",
     )
     data_dir: Path | None = Field(
         None,
@@ -242,6 +249,7 @@ class PlannedSettings(TrainSettings):
     model: str
     recipe: str
     image_size: int
+    fit: Fit = "crop"  # of runs that did not know any other
     name: str
 
 

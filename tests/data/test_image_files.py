@@ -208,9 +208,9 @@ def test_of_many_skipped_images_five_are_named(root):
 def test_a_second_load_decodes_nothing_until_a_file_changes(root, monkeypatch):
     decoded = []
 
-    def counting(path, size):
+    def counting(path, *options):
         decoded.append(path.name)
-        return read_image(path, size)
+        return read_image(path, *options)
 
     monkeypatch.setattr(decode_split, "read_image", counting)
     fill(root / "cats", root / "dogs")
@@ -232,9 +232,9 @@ def test_the_images_are_those_of_decode_image_in_the_order_of_the_files(root):
     for name in ("cats", "dogs"):
         for i in range(8):
             add(root / name / f"{i}.png", int(random.integers(256)), (3 + i * 20, 30))
-    train = open_source(root).load_splits(OPTIONS).train
-    for image, path in zip(train.images, list_images(root), strict=True):
-        assert np.array_equal(image, decode_image(path, 4))
+    splits = open_source(root).load_splits(OPTIONS)
+    for image, path in zip(splits.train.images, list_images(root), strict=True):
+        assert np.array_equal(image, decode_image(path, 4, splits.preprocessing))
 
 
 def test_a_terminal_shows_how_many_images_a_second(root, monkeypatch):

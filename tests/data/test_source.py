@@ -98,7 +98,7 @@ def test_statistics_are_computed_once_and_of_own_images_alone(monkeypatch):
     )
     source = open_source(make_folder(Path("pets")))
     assert not calls
-    assert source.statistics() == source.statistics() == ImageStatistics(20, 2, 9)
+    assert source.statistics() == source.statistics() == ImageStatistics(20, 2, 9, 12, 0.25)
     assert len(calls) == 1
     with pytest.raises(ValueError, match="digits has defaults"):
         open_source("digits").statistics()

@@ -17,7 +17,9 @@ def test_they_come_from_the_headers_of_the_files(tmp_path: Path) -> None:
         (tmp_path / f"c{number % 2}").mkdir(exist_ok=True)
         Image.new("RGB", size).save(tmp_path / f"c{number % 2}" / f"{number}.jpg")
     (tmp_path / "c0" / "bad.jpg").write_text("no image")
-    assert open_source(tmp_path).statistics() == ImageStatistics(images=4, classes=2, side=60)
+    assert open_source(tmp_path).statistics() == ImageStatistics(
+        images=4, classes=2, side=60, longer=90, cropped=1 - 50 / 90, halved=1 / 3
+    )
     (tmp_path / "none").mkdir()
     with pytest.raises(EanetError, match="no class folders"):
         open_source(tmp_path / "none").statistics()

@@ -17,7 +17,7 @@ from eanet.files import check_writable, replacing_together, user_path
 if TYPE_CHECKING:
     from eanet.data.overview import Overview
 
-OPTIONS = ("recipe", "image_size", "data_dir")
+OPTIONS = ("recipe", "image_size", "fit", "data_dir")
 SHOWN = 10  # problems printed at most
 
 

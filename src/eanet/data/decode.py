@@ -11,6 +11,7 @@ from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 from eanet.data.formats import open_image
 from eanet.errors import EanetError
+from eanet.models.preprocessing import DEFAULT, Preprocessing
 
 _TURNS = {  # what makes an image of this EXIF orientation upright
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -46,18 +47,29 @@ class Original(NamedTuple):
     blank: bool
 
 
-def decode_image(file_or_image: Path | BinaryIO | Image.Image, size: int) -> NDArray[np.uint8]:
+def decode_image(
+    file_or_image: Path | BinaryIO | Image.Image,
+    size: int,
+    preprocessing: Preprocessing = DEFAULT,
+) -> NDArray[np.uint8]:
     """Decode as `read_image`, but return only the pixels."""
-    return read_image(file_or_image, size)[0]
+    return read_image(file_or_image, size, preprocessing)[0]
 
 
 def read_image(
-    file_or_image: Path | BinaryIO | Image.Image, size: int
+    file_or_image: Path | BinaryIO | Image.Image,
+    size: int,
+    preprocessing: Preprocessing = DEFAULT,
 ) -> tuple[NDArray[np.uint8], Original]:
-    """Decode to RGB, (size, size, 3): resize the shorter side to ``size``, crop the centre.
+    """Decode to square RGB, (size, size, 3).
 
     The EXIF orientation is applied, transparency is composited on white, deep images are scaled to
     8 bits, and only the first frame of an animation is read. Resampling is bilinear, antialiased.
+
+    Args:
+        file_or_image: a file, an open file, or a Pillow image, which stays as it is.
+        size: height and width of the result in pixels.
+        preprocessing: of the model that the pixels are for.
 
     Raises:
         UnreadableImageError: not an image, damaged, or above Pillow's limit on pixels.
@@ -70,12 +82,12 @@ def read_image(
         name = str(getattr(file_or_image, "name", "stream"))
     try:
         if isinstance(file_or_image, Image.Image):
-            return _decode(file_or_image, size)
+            return _decode(file_or_image, size, preprocessing)
         with open_image(file_or_image) as image:
             pixels = image.width * image.height
             if Image.MAX_IMAGE_PIXELS is not None and pixels > Image.MAX_IMAGE_PIXELS:
                 raise UnreadableImageError(name, f"{pixels:,} pixels are too many")
-            return _decode(image, size, is_ours=True)
+            return _decode(image, size, preprocessing, is_ours=True)
     except UnreadableImageError:
         raise
     except UnidentifiedImageError as error:
@@ -92,14 +104,14 @@ def _line(error: Exception) -> str:
 
 
 def _decode(
-    image: Image.Image, size: int, *, is_ours: bool = False
+    image: Image.Image, size: int, preprocessing: Preprocessing, *, is_ours: bool = False
 ) -> tuple[NDArray[np.uint8], Original]:
     width, height, kind, mode = *image.size, image.format or "", image.mode
     if kind == "MPO":  # JPEG with a second picture, as phones write it
         kind = "JPEG"
     if is_ours:
         image.draft(None, (2 * size, 2 * size))  # lets a large JPEG be decoded at 1/2 .. 1/8
-    pixels = _square(image, size)
+    pixels = np.array(_square(_rgb(_upright(image), preprocessing), size, preprocessing))
     blank = bool((pixels == pixels[0, 0]).all())
     return pixels, Original(width, height, kind, mode, _is_animated(image), blank)
 
@@ -113,9 +125,17 @@ def _is_animated(image: Image.Image) -> bool:
         return True
 
 
-def _square(image: Image.Image, size: int) -> NDArray[np.uint8]:
-    image = _rgb(_upright(image))
-    return np.array(ImageOps.fit(image, (size, size), Image.Resampling.BILINEAR))
+def _square(image: Image.Image, size: int, preprocessing: Preprocessing) -> Image.Image:
+    if preprocessing.fit == "crop":
+        return ImageOps.fit(image, (size, size), Image.Resampling.BILINEAR)
+    if preprocessing.fit == "squash":
+        return image.resize((size, size), Image.Resampling.BILINEAR)
+    scale = size / max(image.size)
+    width, height = (max(1, round(side * scale)) for side in image.size)
+    square = Image.new("RGB", (size, size), preprocessing.fill)
+    inner = image.resize((width, height), Image.Resampling.BILINEAR)
+    square.paste(inner, ((size - width) // 2, (size - height) // 2))
+    return square
 
 
 def _upright(image: Image.Image) -> Image.Image:
@@ -128,24 +148,27 @@ def _upright(image: Image.Image) -> Image.Image:
     return image if turn is None else image.transpose(turn)
 
 
-def _rgb(image: Image.Image) -> Image.Image:
+def _rgb(image: Image.Image, preprocessing: Preprocessing) -> Image.Image:
     if image.mode in ("I", "F") or image.mode.startswith("I;16"):
-        image = Image.fromarray(_eight_bits(np.asarray(image)))
+        image = Image.fromarray(_eight_bits(np.asarray(image), preprocessing.levels))
     if image.has_transparency_data:
         white = Image.new("RGBA", image.size, "white")
         image = Image.alpha_composite(white, image.convert("RGBA"))
     return image.convert("RGB")
 
 
-def _eight_bits(grey: NDArray[np.integer | np.floating]) -> NDArray[np.uint8]:
-    """Scale deep grey levels to 0..255; Pillow's own conversion clips.
+def _eight_bits(
+    grey: NDArray[np.integer | np.floating], levels: tuple[float, float] | None
+) -> NDArray[np.uint8]:
+    """Scale deep grey levels to 0..255 as `Preprocessing.levels`; Pillow's own conversion clips."""
+    values = np.where(np.isfinite(grey), grey, 0).astype(np.float64)
+    low, high = levels or _own_levels(values, is_float=grey.dtype.kind == "f")
+    return np.rint(np.clip((values - low) / (high - low), 0, 1) * 255).astype(np.uint8)
 
-    Integers are taken as 16-bit, floats as 0..1 or 0..255. An image outside these ranges is scaled
-    by its own range.
-    """
-    tops = (1.0, 255.0) if grey.dtype.kind == "f" else (65535.0,)
-    levels = np.where(np.isfinite(grey), grey, 0).astype(np.float64)
-    low, high = levels.min(), levels.max()
-    top = next((top for top in tops if low >= 0 and high <= top), None)
-    unit = levels / top if top else (levels - low) / ((high - low) or 1.0)
-    return np.rint(unit * 255).astype(np.uint8)
+
+def _own_levels(values: NDArray[np.float64], *, is_float: bool) -> tuple[float, float]:
+    low, high = float(values.min()), float(values.max())
+    for top in (1.0, 255.0) if is_float else (65535.0,):
+        if low >= 0 and high <= top:
+            return 0.0, top
+    return low, high if high > low else low + 1

@@ -19,6 +19,7 @@ from eanet.data.imageset import ImageSet
 from eanet.data.layout import Listing
 from eanet.data.parallel import in_parallel
 from eanet.errors import EanetError
+from eanet.models.preprocessing import Preprocessing
 
 # Errors of a drive, a network or the system, and not of a file.
 PASSING = (
@@ -36,7 +37,13 @@ class Decoded:
     skipped: tuple[tuple[Path, str], ...]
 
 
-def decode_split(split: str, listing: Listing, classes: tuple[str, ...], size: int) -> Decoded:
+def decode_split(
+    split: str,
+    listing: Listing,
+    classes: tuple[str, ...],
+    size: int,
+    preprocessing: Preprocessing,
+) -> Decoded:
     """Decode the files of a split to ``size`` x ``size`` pixels, or read them from the cache.
 
     Raises:
@@ -47,15 +54,17 @@ def decode_split(split: str, listing: Listing, classes: tuple[str, ...], size: i
     labels = np.repeat(np.arange(len(classes), dtype=np.int64), counts)
 
     def build(append: Callable[[NDArray[np.uint8]], None]) -> Details:
-        originals, skipped = _decode(files, size, f"decoding {listing.place.name}", append)
+        read = partial(_try_read, size=size, preprocessing=preprocessing)
+        originals, skipped = _decode(files, read, f"decoding {listing.place.name}", append)
         if not originals:
             why = f"; {files[0]}: {skipped[0][1]}" if files else ""
             raise EanetError(f"no readable image among the {split} images of {listing.place}{why}")
         return {"originals": originals, "skipped": skipped}
 
     place = listing.place.resolve()
-    state = fingerprint(files, listing.place)
-    images, details = cached_images(place, f"images {split}", state, size, build)
+    state = fingerprint(files, listing.place, preprocessing)
+    purpose = f"images {split} {preprocessing.fit}"
+    images, details = cached_images(place, purpose, state, size, build)
     reasons = {int(index): reason for index, reason in details["skipped"]}
     read = np.delete(np.arange(len(files)), list(reasons))
     return Decoded(
@@ -66,12 +75,15 @@ def decode_split(split: str, listing: Listing, classes: tuple[str, ...], size: i
 
 
 def _decode(
-    files: Sequence[Path], size: int, title: str, append: Callable[[NDArray[np.uint8]], None]
+    files: Sequence[Path],
+    read: Callable[[Path], tuple[NDArray[np.uint8], Original] | str],
+    title: str,
+    append: Callable[[NDArray[np.uint8]], None],
 ) -> tuple[list[Original], list[tuple[int, str]]]:
     """Decode on all cores, in order; also return (index, reason) of unreadable files."""
     originals, skipped = [], []
     with progress_bar(MofNCompleteColumn(), ImagesPerSecond()) as bar:
-        results = in_parallel(partial(_try_read, size=size), files)
+        results = in_parallel(read, files)
         for index, result in enumerate(bar.track(results, len(files), description=title)):
             if isinstance(result, str):
                 skipped.append((index, result))
@@ -81,9 +93,11 @@ def _decode(
     return originals, skipped
 
 
-def _try_read(file: Path, size: int) -> tuple[NDArray[np.uint8], Original] | str:
+def _try_read(
+    file: Path, size: int, preprocessing: Preprocessing
+) -> tuple[NDArray[np.uint8], Original] | str:
     try:
-        return read_image(file, size)
+        return read_image(file, size, preprocessing)
     except UnreadableImageError as error:
         cause = error.__cause__
         if isinstance(cause, OSError) and cause.errno in PASSING:  # not to be cached as damaged

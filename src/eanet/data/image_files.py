@@ -3,24 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from eanet.config import DataSettings
 from eanet.data.decode_split import Decoded, decode_split
+from eanet.data.fit import choose_fit, mean_colour
 from eanet.data.layout import Layout, is_image
 from eanet.data.outliers import find_outliers
 from eanet.data.splits import Originals, SourceSplits
+from eanet.data.statistics import image_statistics
 from eanet.errors import EanetError
+from eanet.models.preprocessing import Preprocessing
 
 DEFAULT_SIZE = 64
 
 _NAMED = 5
 
 
-def load_image_files(layout: Layout, settings: DataSettings) -> SourceSplits:
+def load_image_files(
+    layout: Layout, settings: DataSettings, preprocessing: Preprocessing | None = None
+) -> SourceSplits:
     """Decode the images of a layout; unreadable ones are skipped and named in a note.
+
+    Args:
+        layout: the files.
+        settings: of the data set.
+        preprocessing: of the model that the images are for; None: what suits the images, with the
+            ``fit`` of the settings if they have one.
 
     Raises:
         EanetError: there are fewer than two classes, a class has no readable training image, or
@@ -28,8 +40,10 @@ def load_image_files(layout: Layout, settings: DataSettings) -> SourceSplits:
     """
     classes = _classes(layout)
     size = settings.image_size or DEFAULT_SIZE
+    if preprocessing is None:
+        preprocessing = _preprocessing(layout, settings)
     decoded = {
-        split: decode_split(split, listing, classes, size)
+        split: decode_split(split, listing, classes, size, preprocessing)
         for split, listing in layout.splits.items()
     }
     for name, count in zip(classes, decoded["train"].images.counts(), strict=True):
@@ -54,7 +68,17 @@ def load_image_files(layout: Layout, settings: DataSettings) -> SourceSplits:
             tuple(pair for part in decoded.values() for pair in part.skipped),
             outliers,
         ),
+        preprocessing=preprocessing,
     )
+
+
+def _preprocessing(layout: Layout, settings: DataSettings) -> Preprocessing:
+    """Return what suits the training images, as far as the settings leave it open."""
+    found = Preprocessing(fit=settings.fit or choose_fit(image_statistics(layout))[0])
+    if found.fit != "pad":
+        return found
+    files = [file for of_class in layout.splits["train"].images.values() for file in of_class]
+    return replace(found, fill=mean_colour(files, found))
 
 
 def _classes(layout: Layout) -> tuple[str, ...]:

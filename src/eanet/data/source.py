@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 from pathlib import Path
@@ -14,11 +15,12 @@ from eanet.data.filelist import is_list
 from eanet.data.folder import holds_class, open_layout
 from eanet.data.image_files import DEFAULT_SIZE, load_image_files
 from eanet.data.layout import LISTS
-from eanet.data.registry import Default, Loader
+from eanet.data.registry import Default, NamedDataset
 from eanet.data.splits import Dataset, SourceSplits, complete_splits
 from eanet.data.statistics import ImageStatistics, image_statistics
 from eanet.errors import EanetError, WrongArgumentError, unknown_name
 from eanet.files import readable, user_path
+from eanet.models.preprocessing import Preprocessing
 
 
 @dataclass(frozen=True)
@@ -38,23 +40,37 @@ class Source:
     location: str
     natural_size: int
     defaults: tuple[Default, ...]
-    _load: Loader = field(repr=False, compare=False)
+    _load: Callable[[DataSettings, Preprocessing | None], SourceSplits] = field(
+        repr=False, compare=False
+    )
 
-    def load(self, settings: DataSettings = DataSettings()) -> Dataset:  # noqa: B008
+    def load(
+        self,
+        settings: DataSettings = DataSettings(),  # noqa: B008
+        preprocessing: Preprocessing | None = None,
+    ) -> Dataset:
         """Load the images with all splits, at ``settings.image_size``.
+
+        Args:
+            settings: how to load and split them.
+            preprocessing: of the model that the images are for; None: what suits the images.
 
         Raises:
             EanetError: they cannot be loaded, or are too few to split.
         """
-        return complete_splits(self.name, self.load_splits(settings), settings)
+        return complete_splits(self.name, self.load_splits(settings, preprocessing), settings)
 
-    def load_splits(self, settings: DataSettings = DataSettings()) -> SourceSplits:  # noqa: B008
-        """Load only the splits that the source itself provides, at ``settings.image_size``.
+    def load_splits(
+        self,
+        settings: DataSettings = DataSettings(),  # noqa: B008
+        preprocessing: Preprocessing | None = None,
+    ) -> SourceSplits:
+        """Load only the splits that the source itself provides; arguments as for `load`.
 
         Raises:
             EanetError: the images cannot be loaded.
         """
-        return self._load(settings).resized(settings.image_size)
+        return self._load(settings, preprocessing).resized(settings.image_size)
 
     def statistics(self) -> ImageStatistics:
         """Return what is known of the user's own images before they are decoded.
@@ -100,7 +116,8 @@ def open_source(data: str | Path) -> Source:
     if not text:
         raise WrongArgumentError("the name of the data set is empty")  # as a path: this folder
     if dataset := named.get(text):
-        return Source(text, None, text, dataset.image_size, dataset.defaults, dataset.load)
+        load = partial(_load_named, dataset)
+        return Source(text, None, text, dataset.image_size, dataset.defaults, load)
     path = user_path(text)
     if path.is_dir():
         path = path.resolve()
@@ -118,10 +135,19 @@ def open_source(data: str | Path) -> Source:
     else:
         unknown = unknown_name("data set", text, named)
         raise WrongArgumentError(f"no such file or folder, and {unknown}")
-    load = partial(_load_own_images, path)
-    return Source(readable(name) or "data", path, str(path), DEFAULT_SIZE, (), load)
+    own = partial(_load_own_images, path)
+    return Source(readable(name) or "data", path, str(path), DEFAULT_SIZE, (), own)
 
 
-def _load_own_images(path: Path, settings: DataSettings) -> SourceSplits:
+def _load_named(
+    dataset: NamedDataset, settings: DataSettings, preprocessing: Preprocessing | None
+) -> SourceSplits:
+    del preprocessing  # they are square and of 8 bits, and remain as they are
+    return dataset.load(settings)
+
+
+def _load_own_images(
+    path: Path, settings: DataSettings, preprocessing: Preprocessing | None
+) -> SourceSplits:
     with open_layout(path) as layout:
-        return load_image_files(layout, settings)
+        return load_image_files(layout, settings, preprocessing)

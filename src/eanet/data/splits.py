@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from eanet.config import DataSettings
 from eanet.data.imageset import ImageSet
 from eanet.errors import EanetError
+from eanet.models.preprocessing import DEFAULT, Preprocessing
 
 TEST_FRACTION = 0.2
 
@@ -52,6 +53,7 @@ class SourceSplits:
         notes: what the user should know, in one line each.
         mirrorable: whether a mirrored image still shows its class; a digit or a letter does not.
         originals: None if the images are not from files.
+        preprocessing: how the images became pixels.
     """
 
     train: ImageSet
@@ -60,6 +62,7 @@ class SourceSplits:
     notes: tuple[str, ...] = ()
     mirrorable: bool = True
     originals: Originals | None = None
+    preprocessing: Preprocessing = DEFAULT
 
     @property
     def sets(self) -> dict[str, ImageSet]:
@@ -86,6 +89,7 @@ class Dataset:
         test: what the model is judged by.
         notes: what the user should know, such as files skipped, in one line each.
         mirrorable: as in `SourceSplits`.
+        preprocessing: how the images became pixels, as those to predict have to.
     """
 
     name: str
@@ -94,6 +98,7 @@ class Dataset:
     test: ImageSet
     notes: tuple[str, ...] = ()
     mirrorable: bool = True
+    preprocessing: Preprocessing = DEFAULT
 
 
 def stratified_split(
@@ -143,7 +148,7 @@ def complete_splits(name: str, splits: SourceSplits, settings: DataSettings) -> 
     if len(left) < len(train):
         train = train.subset(left)
     notes += tuple(_duplicate_notes(train, {"validation": validation, "test": test}))
-    return Dataset(name, train, validation, test, notes, splits.mirrorable)
+    return Dataset(name, train, validation, test, notes, splits.mirrorable, splits.preprocessing)
 
 
 def _duplicate_notes(train: ImageSet, held_out: Mapping[str, ImageSet | None]) -> Iterator[str]:

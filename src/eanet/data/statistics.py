@@ -22,29 +22,52 @@ class ImageStatistics:
         images: number of images.
         classes: number of classes.
         side: median of the shorter sides of the images, in pixels; 0 if none can be read.
+        longer: median of the longer sides.
+        cropped: share of the median image that lies outside its central square.
+        halved: share of the images of which the central square is no more than half.
     """
 
     images: int
     classes: int
     side: int
+    longer: int = 0
+    cropped: float = 0.0
+    halved: float = 0.0
 
 
 def image_statistics(layout: Layout) -> ImageStatistics:
     """Count the training images of a layout, and read the headers of some."""
     classes = layout.splits["train"].images
     files = [file for of_class in classes.values() for file in of_class]
-    sample = np.linspace(0, len(files) - 1, min(SAMPLE, len(files))).astype(int)
-    side = _median_side([files[index] for index in sample])
-    return ImageStatistics(len(files), len(classes), side)
+    sizes = _sizes(spread(files, SAMPLE))
+    if not sizes:
+        return ImageStatistics(len(files), len(classes), 0)
+    sides = np.sort(np.array(sizes), axis=1)  # (n, 2), the shorter first
+    shorter, longer = (round(float(side)) for side in np.median(sides, axis=0))
+    square = sides[:, 0] / sides[:, 1]
+    return ImageStatistics(
+        len(files),
+        len(classes),
+        shorter,
+        longer,
+        cropped=1 - float(np.median(square)),
+        halved=float(np.mean(square <= 0.5)),
+    )
 
 
-def _median_side(files: Sequence[Path]) -> int:
-    """Return the median of the shorter sides of the readable files; 0 if there are none."""
-    sides = []
+def spread(files: Sequence[Path], count: int) -> list[Path]:
+    """Return at most ``count`` of the files, evenly spread over all."""
+    places = np.linspace(0, len(files) - 1, min(count, len(files))).astype(int)
+    return [files[place] for place in places]
+
+
+def _sizes(files: Sequence[Path]) -> list[tuple[int, int]]:
+    """Return width and height of the readable files."""
+    sizes = []
     for file in files:
         try:
             with open_image(file) as image:
-                sides.append(min(image.size))
+                sizes.append(image.size)
         except Exception:  # damaged bytes make Pillow raise nearly anything; reported on decoding
             continue
-    return round(float(np.median(sides))) if sides else 0
+    return sizes

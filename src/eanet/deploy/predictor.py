@@ -153,7 +153,8 @@ class Predictor:
             raise WrongArgumentError(
                 f"an image is a path, an open file or a Pillow image, not {type(image).__name__}"
             )
-        return decode_image(image, self.model.config.image_size)
+        config = self.model.config
+        return decode_image(image, config.image_size, config.preprocessing)
 
     def _try_decode(self, image: str | Path | Pixels) -> Pixels | EanetError:
         if isinstance(image, np.ndarray):

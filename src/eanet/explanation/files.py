@@ -17,7 +17,7 @@ from eanet.data.parallel import in_parallel
 from eanet.explanation.explain import explain_image
 from eanet.explanation.picture import plot_explanation
 from eanet.files import readable, user_path
-from eanet.models import Classifier
+from eanet.models import Classifier, ModelConfig
 
 
 def explain_files(
@@ -50,7 +50,7 @@ def explain_files(
     """
     parents = [os.path.abspath(image.parent) for image in images]  # noqa: PTH100 (resolves "..")
     common = os.path.commonpath(parents) if parents else ""
-    decoded = in_parallel(partial(_decode, size=model.config.image_size), images)
+    decoded = in_parallel(partial(_decode, config=model.config), images)
     pictures = []
     with progress_bar(MofNCompleteColumn()) as bar:
         task = bar.add_task("explaining", total=len(images))
@@ -73,9 +73,9 @@ def explain_folder(where: str | Path) -> Path:
     return path / "explain" if path.is_dir() else Path("explain")
 
 
-def _decode(image: Path, size: int) -> NDArray[np.uint8] | UnreadableImageError:
+def _decode(image: Path, config: ModelConfig) -> NDArray[np.uint8] | UnreadableImageError:
     try:
-        return decode_image(image, size)
+        return decode_image(image, config.image_size, config.preprocessing)
     except UnreadableImageError as error:
         return error
 

@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from eanet.models.classifier import Classifier
+from eanet.models.preprocessing import Preprocessing
 from eanet.models.registry import create_model
 
 POSITION = "embedding.position"
@@ -65,6 +66,7 @@ def adapt_model(
     classes: Sequence[str] | None = None,
     num_classes: int | None = None,
     image_size: int | None = None,
+    preprocessing: Preprocessing | None = None,
     dropout: float | None = None,
     drop_path: float | None = None,
 ) -> Classifier:
@@ -78,6 +80,7 @@ def adapt_model(
         classes: names of the classes; the model's own unless ``num_classes`` is given.
         num_classes: number of unnamed classes, for which the head is new.
         image_size: side of the square images, in pixels; the model's own unless given.
+        preprocessing: how the new images become pixels; as the model's own unless given.
         dropout: rate of dropout; the model's own unless given.
         drop_path: rate of stochastic depth; the model's own unless given.
 
@@ -93,6 +96,7 @@ def adapt_model(
         num_classes=num_classes,
         image_size=config.image_size if image_size is None else image_size,
         in_channels=config.in_channels,
+        preprocessing=config.preprocessing if preprocessing is None else preprocessing,
         **settings | {name: rate for name, rate in rates.items() if rate is not None},
     )
     adapted.to(model.head.weight)  # device and type

@@ -14,6 +14,7 @@ from eanet.models.attention_maps import AttentionMaps
 from eanet.models.block import Block
 from eanet.models.embedding import Normalization, PatchEmbedding
 from eanet.models.pooling import MeanPooling
+from eanet.models.preprocessing import DEFAULT, Preprocessing
 from eanet.models.tokenizer import ConvTokenizer
 
 
@@ -24,6 +25,7 @@ class _ModelConfig:
     in_channels: int
     classes: tuple[str, ...]
     settings: dict[str, Any] = field(default_factory=dict, hash=False)
+    preprocessing: Preprocessing = DEFAULT
 
 
 class ModelConfig(_ModelConfig):
@@ -39,6 +41,7 @@ class ModelConfig(_ModelConfig):
         in_channels: channels of the images.
         classes: names of the classes, in the order of the logits.
         settings: those given for the architecture; its defaults apply to the others.
+        preprocessing: how images become pixels of this size, as those that it was trained on did.
     """
 
 

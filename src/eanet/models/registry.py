@@ -15,6 +15,7 @@ from pydantic import create_model as create_settings
 from eanet.errors import EanetError, WrongArgumentError, unknown_name
 from eanet.models.classifier import Classifier, ModelConfig
 from eanet.models.embedding import Normalization
+from eanet.models.preprocessing import DEFAULT, Preprocessing
 from eanet.settings import Settings
 
 Builder = Callable[..., Classifier]
@@ -132,6 +133,7 @@ def create_model(
     image_size: int = 32,
     in_channels: int = 3,
     normalization: tuple[Sequence[float], Sequence[float]] | None = None,
+    preprocessing: Preprocessing = DEFAULT,
     **settings: Any,
 ) -> Classifier:
     """Build a named model with fresh weights.
@@ -143,6 +145,7 @@ def create_model(
         image_size: side of the square images, in pixels.
         in_channels: channels of the images.
         normalization: mean and standard deviation per channel, in grey levels 0..255.
+        preprocessing: how the images that it is trained on became pixels.
         **settings: of the architecture, such as ``depth``; its defaults apply to the others.
 
     Raises:
@@ -167,6 +170,7 @@ def create_model(
         in_channels=in_channels,
         classes=tuple(classes),
         settings=settings,
+        preprocessing=preprocessing,
     )
     try:
         model = build(config, **settings)

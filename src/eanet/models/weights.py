@@ -1,7 +1,8 @@
 """Models on disk: ``model.safetensors``, and a copy of its metadata in ``config.json``.
 
-The metadata of the weights hold the architecture, class names, image size and normalisation, so
-that file is enough. No pickle is ever opened. Some trained models come with the package.
+The metadata of the weights hold the architecture, class names, image size, preprocessing and
+normalisation, so that file is enough. No pickle is ever opened. Some trained models come with the
+package.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from eanet.errors import EanetError, WrongArgumentError, unknown_name
 from eanet.files import replacing, replacing_together, user_path, write_json
 from eanet.models.adapt import adapt_model
 from eanet.models.classifier import Classifier
+from eanet.models.preprocessing import Preprocessing
 from eanet.models.registry import create_model
 
 WEIGHTS_FILE = "model.safetensors"
@@ -160,8 +162,8 @@ def load_model(where: str | Path, **changes: Any) -> Classifier:
         where: a run directory, a ``.safetensors`` file, the name of a model that comes with the
             package (see `bundled_models`), or that of a repository on the Hugging Face Hub
             (``owner/name``). An existing path of this name takes precedence over the other two.
-        **changes: to fine-tune it: ``classes`` or ``num_classes``, ``image_size``, ``dropout`` or
-            ``drop_path``, as in `adapt_model`.
+        **changes: to fine-tune it: ``classes`` or ``num_classes``, ``image_size``,
+            ``preprocessing``, ``dropout`` or ``drop_path``, as in `adapt_model`.
 
     Raises:
         EanetError: there is no model, or it was not written by this project.
@@ -197,6 +199,7 @@ def _build(metadata: Mapping[str, Any]) -> Classifier:
         classes=metadata["classes"],
         image_size=metadata["image_size"],
         in_channels=metadata["in_channels"],
+        preprocessing=Preprocessing.parse(metadata.get("preprocessing", {})),
         **metadata["settings"],
     )
 

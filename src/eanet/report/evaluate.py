@@ -73,7 +73,7 @@ def evaluate(
         raise EanetError(
             f"{where} does not say what it was trained on; name the images with --data"
         )
-    selection = select_images(data, split, data_settings, run)
+    selection = select_images(data, split, data_settings, model.config.preprocessing, run)
     folder = output if output is not None else _folder(path, selection)
     if (folder / RUN_CONFIG).is_file() and folder.resolve() != path.resolve():
         raise EanetError(f"{folder} holds another run; name another folder with --output")

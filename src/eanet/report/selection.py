@@ -12,6 +12,7 @@ from eanet.data.imageset import ImageSet
 from eanet.data.source import open_source
 from eanet.data.splits import Dataset, SourceSplits
 from eanet.errors import EanetError, unknown_name
+from eanet.models.preprocessing import Preprocessing
 from eanet.training.run_directory import RunDirectory
 
 Split = Literal["train", "validation", "test"]
@@ -37,7 +38,11 @@ class Selection:
 
 
 def select_images(
-    data: str | Path, split: Split | None, settings: DataSettings, run: RunDirectory | None
+    data: str | Path,
+    split: Split | None,
+    settings: DataSettings,
+    preprocessing: Preprocessing,
+    run: RunDirectory | None,
 ) -> Selection:
     """Select images of a data set.
 
@@ -46,6 +51,7 @@ def select_images(
         split: which of its images; by default the test images or, if data other than the run's
             have none, the validation images, or else all.
         settings: how to load them; those for splitting apply only to the run's own data.
+        preprocessing: of the model.
         run: the run that the model comes from, if any.
 
     Raises:
@@ -56,10 +62,10 @@ def select_images(
     splits: Dataset | SourceSplits
     of_run = run is not None and source.location == run.read_config().resolved.data
     if run is not None and of_run:
-        splits = source.load(settings)
+        splits = source.load(settings, preprocessing)
         run.check_data(splits, "use --data to name images it has not seen")
     else:
-        splits = source.load_splits(settings)
+        splits = source.load_splits(settings, preprocessing)
         for note in splits.notes:
             notice(note)
     sets = {"test": splits.test, "validation": splits.validation, "train": splits.train}

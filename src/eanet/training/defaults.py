@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from math import sqrt
 
-from eanet.config import TrainSettings
+from eanet.config import Fit, TrainSettings
 from eanet.data.batches import default_batch_size
+from eanet.data.fit import choose_fit
 from eanet.data.registry import Default
 from eanet.data.statistics import ImageStatistics
 from eanet.device import Device
@@ -43,7 +44,7 @@ def recommend(
     if isinstance(images, ImageStatistics):
         other = settings.model is not None or settings.recipe not in (None, FINE_TUNING)
         from_scratch = settings.init is None and ("init" in given or other)
-        images = for_own_images(images, device, from_scratch=from_scratch)
+        images = for_own_images(images, device, from_scratch=from_scratch, fit=settings.fit)
     return tuple(default for default in images if default.setting not in settled)
 
 
@@ -53,7 +54,7 @@ def fill(settings: TrainSettings, defaults: Sequence[Default]) -> TrainSettings:
 
 
 def for_own_images(
-    images: ImageStatistics, device: Device, *, from_scratch: bool = False
+    images: ImageStatistics, device: Device, *, from_scratch: bool = False, fit: Fit | None = None
 ) -> tuple[Default, ...]:
     """Recommend settings for a user's own images.
 
@@ -61,14 +62,25 @@ def for_own_images(
         images: statistics of the training images.
         device: device to train on.
         from_scratch: start from random weights, even where pretrained ones would be recommended.
+        fit: how they become squares, if that was given.
     """
+    suits, why = choose_fit(images)
+    side = images.longer if (fit or suits) == "pad" else images.side
+    others = _by_size_and_number(images, device, side, from_scratch)
+    return (*others, Default("fit", suits, why)) if images.cropped else others
+
+
+def _by_size_and_number(
+    images: ImageStatistics, device: Device, side: int, from_scratch: bool
+) -> tuple[Default, ...]:
+    """Recommend all but the fit; ``side`` is what becomes the image size."""
     model = (
         Default("model", "eanet_nano", "the smallest of the family, for training on a CPU")
         if device == "cpu"
         else Default("model", "eanet_small", "large, for training on a GPU")
     )
     if 0 < images.side < PHOTOGRAPH:
-        size = max(8, -(-images.side // 4) * 4)
+        size = max(8, min(SIZES[device], -(-side // 4) * 4))
         return (
             model,
             Default("image_size", size, "about as large as the images"),

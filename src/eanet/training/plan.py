@@ -71,7 +71,12 @@ def plan(
             own["patch_size"] = patch_size
         model = format_model_name(name, own)
     run = f"{source.name}-{named.replace(':', '-').replace(',', '-')}"
-    values = {"model": model, "image_size": size, "name": settings.name or run}
+    values = {
+        "model": model,
+        "image_size": size,
+        "fit": filled.fit or "crop",
+        "name": settings.name or run,
+    }
     return Plan(PlannedSettings.parse(filled.model_dump() | values), tuple(defaults))
 
 

@@ -101,6 +101,7 @@ def initial_model(
         classes=dataset.train.classes,
         image_size=dataset.train.image_size,
         normalization=dataset.train.mean_std(),
+        preprocessing=dataset.preprocessing,
         **{name: getattr(settings, name) for name in REGULARIZATION if name not in own},
     )
     if init is not None:
