@@ -137,6 +137,35 @@ def test_an_archive_made_to_fill_the_disk_is_refused(tmp_path, cache, monkeypatc
     assert list(cache.iterdir()) == []
 
 
+@pytest.mark.parametrize("ending", [".zip", ".tar.gz"])
+def test_files_count_even_if_they_are_empty(tmp_path, cache, monkeypatch, ending):
+    monkeypatch.setattr(archive_module, "MOST_BYTES", 1_000_000)
+    monkeypatch.setattr(archive_module, "MOST_GROWTH", 1)
+    path = write_archive(tmp_path / f"bomb{ending}", {f"{i}.png": b"" for i in range(300)})
+    with pytest.raises(EanetError, match=r"bomb\S+ is refused: it unpacks to more than"):
+        unpack(path)
+    assert list(cache.iterdir()) == []
+
+
+@pytest.mark.parametrize("kind", [tarfile.XHDTYPE, tarfile.GNUTYPE_LONGNAME])
+def test_headers_of_a_tar_are_bounded(tmp_path, kind):
+    path = tmp_path / "bomb.tgz"
+    with tarfile.open(path, "w:gz") as opened:
+        member = tarfile.TarInfo("x")
+        member.type, member.size = kind, 1 << 21
+        opened.addfile(member, io.BytesIO(bytes(1 << 21)))
+    with pytest.raises(EanetError, match=r"bomb\.tgz is refused"):
+        unpack(path)
+
+
+@pytest.mark.parametrize("names", [("a.png", "a.png/b.png"), (f"{'x' * 300}.png",)])
+@pytest.mark.parametrize("ending", [".zip", ".tar"])
+def test_names_that_no_disk_can_have_are_the_archives_fault(tmp_path, cache, ending, names):
+    path = write_archive(tmp_path / f"pets{ending}", dict.fromkeys(names, png()))
+    with pytest.raises(EanetError, match=r"pets\S+ is damaged or no archive: "):
+        unpack(path)
+
+
 def cut(content: bytes) -> bytes:
     return content[: len(content) // 2]
 

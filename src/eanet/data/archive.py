@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import errno
-import lzma
 import os
 import stat
 import tarfile
 import zipfile
-import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -20,6 +18,7 @@ from rich.progress import DownloadColumn
 from eanet.console import progress_bar
 from eanet.data.cache import Details, cached, fingerprint
 from eanet.data.layout import LISTS, is_image, is_visible
+from eanet.data.tar import DAMAGED, TooLargeError, open_tar
 from eanet.errors import EanetError
 
 ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
@@ -28,9 +27,15 @@ MOST_BYTES = 1 << 30
 MOST_GROWTH = 100
 
 _CHUNK_BYTES = 1 << 20
+_LEAST_BYTES = 1 << 12  # that a file takes on a disk, however small it is
 _DAMAGED = (
-    *(zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, OSError, EOFError),
-    *(NotImplementedError, RuntimeError, ValueError),  # unknown compression, encryption, names
+    *(*DAMAGED, OSError, zipfile.BadZipFile),
+    *(NotImplementedError, RuntimeError),  # unknown compression, encryption
+)
+# What a disk says of names that it cannot have, such as a file inside a file.
+_BAD_NAMES = (
+    *(None, errno.EINVAL, errno.EEXIST, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG),
+    errno.EILSEQ,
 )
 
 Member = tuple[str, Callable[[], IO[bytes] | None]]
@@ -71,10 +76,15 @@ def unpack(archive: Path) -> Path:
     def build(folder: Path) -> Details:
         try:
             _extract(archive, folder / "files")
+        except TooLargeError as error:
+            raise EanetError(
+                f"{archive} is refused: it unpacks to more than {MOST_GROWTH} times its size; "
+                "unpack it yourself and name the folder"
+            ) from error
         except _DAMAGED as error:
-            if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):
+            if isinstance(error, OSError) and error.errno not in _BAD_NAMES:
                 raise  # an error of the disk, not of the archive
-            reason = " ".join(str(error).split())
+            reason = " ".join(str(getattr(error, "strerror", None) or error).split())
             raise EanetError(f"{archive} is damaged or no archive: {reason}") from error
         return {}
 
@@ -88,23 +98,20 @@ def _extract(archive: Path, folder: Path) -> None:
     except OSError as error:
         raise EanetError(f"cannot read {archive} ({error.strerror})") from error
     size = archive.stat().st_size
-    left = max(MOST_BYTES, MOST_GROWTH * size)
+    most = left = max(MOST_BYTES, MOST_GROWTH * size)
     is_empty = True
     with file, progress_bar(DownloadColumn(binary_units=False)) as bar:
         task = bar.add_task(f"unpacking {archive.name}", total=size)
-        members = _zip_members if archive.name.lower().endswith(".zip") else _tar_members
-        for name, open_member in members(file):
+        is_zip = archive.name.lower().endswith(".zip")
+        for name, open_member in _zip_members(file) if is_zip else _tar_members(file, most):
             bar.update(task, completed=file.tell())
             target = _target(archive, name, folder)
             source = open_member() if target else None
             if target and source:
-                left -= _copy(source, target, left)
+                left -= max(_copy(source, target, left), _LEAST_BYTES)
                 is_empty = False
             if left < 0:
-                raise EanetError(
-                    f"{archive} is refused: it unpacks to more than {MOST_GROWTH} times its "
-                    "size; unpack it yourself and name the folder"
-                )
+                raise TooLargeError
     if is_empty:
         raise EanetError(
             f"no image in {archive} (an archive of CIFAR is given with --data-dir, and the name "
@@ -120,8 +127,8 @@ def _zip_members(file: BinaryIO) -> Iterator[Member]:
                 yield info.filename, partial(opened.open, info)
 
 
-def _tar_members(file: BinaryIO) -> Iterator[Member]:
-    with tarfile.open(fileobj=file) as opened:
+def _tar_members(file: BinaryIO, most: int) -> Iterator[Member]:
+    with open_tar(file, most) as opened:
         for member in opened:
             if member.isreg():
                 yield member.name, partial(opened.extractfile, member)

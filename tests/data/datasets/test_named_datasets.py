@@ -13,14 +13,14 @@ from eanet.data.datasets import named_datasets
 from eanet.data.source import open_source
 from tests.support.cifar import members10, members100, pack
 
-# Makes a folder to load the data set from; None: it needs none.
-MINIATURES: dict[str, Callable[[Path], object] | None] = {
+# Makes a folder to load the data set from, which a monkeypatch makes official; None: needs none.
+MINIATURES: dict[str, Callable[[Path, pytest.MonkeyPatch], object] | None] = {
     "digits": None,
-    "cifar10": lambda folder: pack(
-        folder / "cifar-10-python.tar.gz", "cifar-10-batches-py", members10()
+    "cifar10": lambda folder, patch: pack(
+        folder / "cifar-10-python.tar.gz", "cifar-10-batches-py", members10(), patch
     ),
-    "cifar100": lambda folder: pack(
-        folder / "cifar-100-python.tar.gz", "cifar-100-python", members100()
+    "cifar100": lambda folder, patch: pack(
+        folder / "cifar-100-python.tar.gz", "cifar-100-python", members100(), patch
     ),
 }
 
@@ -60,10 +60,10 @@ def test_its_defaults_name_a_model_and_a_recipe_that_suit_it(name: str) -> None:
 
 @every_dataset
 def test_its_images_come_with_all_splits_at_its_own_size_or_another(
-    name: str, tmp_path: Path
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if make := MINIATURES[name]:
-        make(tmp_path)
+        make(tmp_path, monkeypatch)
     source = open_source(name)
     dataset = source.load(DataSettings(data_dir=tmp_path))
     assert dataset.name == name
