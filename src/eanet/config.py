@@ -16,6 +16,7 @@ from eanet.settings import Settings
 RECIPES = resources.files("eanet") / "recipes"
 
 Fit = Literal["crop", "pad", "squash"]
+LayoutName = Literal["auto", "classes", "splits", "parents"]
 
 LearningRate = Annotated[float, Field(gt=0)]
 
@@ -56,6 +57,16 @@ class DataSettings(ValidationSettings):
         None,
         description="how an image becomes a square: cut off what is beside it, fill what is "
         "missing, or distort it; unset: crop, or pad if that would cut off too much",
+    )
+    layout: LayoutName = Field(
+        "auto",
+        description="how a folder is read; classes: every folder in it is a class; splits: folders "
+        "named as splits hold the class folders; parents: a class is the folder an image lies in",
+    )
+    names: Path | None = Field(
+        None,
+        description="a file with readable names for classes that are numbers or WordNet ids, such "
+        "as words.txt",
     )
     data_dir: Path | None = Field(
         None,

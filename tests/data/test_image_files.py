@@ -94,7 +94,8 @@ def test_a_class_that_a_split_lacks_keeps_its_number_and_is_noted(root):
 def test_folders_beside_the_splits_are_named(root):
     fill(root / "train" / "cats", root / "train" / "dogs", root / "extra" / "cats")
     assert open_source(root).load_splits(OPTIONS).notes == (
-        "ignored next to the split folders: extra",
+        "ignored next to the split folders: extra (--layout classes takes every folder for a "
+        "class)",
     )
 
 
@@ -184,10 +185,10 @@ def test_a_failing_drive_is_not_remembered_as_a_damaged_image(root, monkeypatch)
         add(root / name)
     read = Image.open
 
-    def fail(file, *rest):
+    def fail(file, *rest, **options):
         if Path(file).name == "2.png":
             raise OSError(errno.EIO, "Input/output error")
-        return read(file, *rest)
+        return read(file, *rest, **options)
 
     monkeypatch.setattr(Image, "open", fail)
     with pytest.raises(EanetError, match=r"cannot read .*2\.png \(Input/output error\): run again"):

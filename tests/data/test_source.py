@@ -106,10 +106,10 @@ def test_statistics_are_computed_once_and_of_own_images_alone(monkeypatch):
 
 def test_results_among_the_classes_are_refused(tmp_path):
     source = open_source(make_folder(Path("pets")))
-    source.check_outside(tmp_path / "runs")
+    source.check_outside(tmp_path / "runs", DataSettings())
     with pytest.raises(EanetError, match=r"results in pets/runs would become a class of the image"):
-        source.check_outside(Path("pets/runs"))
-    open_source("digits").check_outside(Path("digits"))
+        source.check_outside(Path("pets/runs"), DataSettings())
+    open_source("digits").check_outside(Path("digits"), DataSettings())
 
 
 def test_a_typo_names_the_nearest_source_and_says_that_no_folder_exists():

@@ -26,7 +26,7 @@ def add(commands: Commands) -> None:
         "eanet compare runs/digits-keras_eanet runs/digits-vit",
     )
     command.add_argument(
-        "names",
+        "models",
         nargs="+",
         metavar="MODEL|RUN",
         help="named models, with settings as NAME:SETTING=VALUE,...; or run directories",
@@ -55,7 +55,7 @@ def run(options: argparse.Namespace) -> int:
 
     settings = given(options, TrainSettings)
     output = settings.pop("output", None)
-    comparison = compare(*options.names, seeds=options.seeds, output=output, **settings)
+    comparison = compare(*options.models, seeds=options.seeds, output=output, **settings)
     out = stdout()
     _print_models(comparison.table, out.width)
     for text in (comparison.conclusion, comparison.caption, *comparison.notes):

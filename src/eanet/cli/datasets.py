@@ -17,7 +17,7 @@ from eanet.files import check_writable, replacing_together, user_path
 if TYPE_CHECKING:
     from eanet.data.overview import Overview
 
-OPTIONS = ("recipe", "image_size", "fit", "data_dir")
+OPTIONS = ("recipe", "image_size", "fit", "layout", "names", "data_dir")
 SHOWN = 10  # problems printed at most
 
 
@@ -72,12 +72,12 @@ def _inspect(options: argparse.Namespace) -> None:
     from eanet.training.defaults import fill, recommend
 
     source = open_source(options.data)
-    if options.output:
-        check_writable(options.output)
-        source.check_outside(options.output)
     given = {n: value for n in OPTIONS if (value := getattr(options, n)) is not None}
     asked = TrainSettings.with_recipe(data=options.data, **given)
-    images = source.defaults or source.statistics()
+    if options.output:
+        check_writable(options.output)
+        source.check_outside(options.output, asked)
+    images = source.defaults or source.statistics(asked)
     settings = fill(asked, recommend(asked, images, resolve_device(asked.device)))
     splits = source.load_splits(settings)
     for note in splits.notes:

@@ -59,6 +59,7 @@ class Comparison:
 
 def compare_models(
     names: Sequence[str | Path],
+    /,
     *,
     evaluate: Evaluate,
     seeds: int | None = None,

@@ -92,12 +92,12 @@ def train_all(
     with compute_environment(asked):  # since models are built to count their operations
         inputs = open_inputs(asked)
         machine, source = Machine.here(asked.device), inputs.source
-        images = source.defaults or source.statistics()
+        images = source.defaults or source.statistics(asked)
         defaults = recommend(inputs.settings, images, machine.device)
         show_defaults(defaults)
         settings = fill(inputs.settings, defaults)
         folder = output or Path("runs") / f"compare-{source.name}-{Path(str(settings.recipe)).stem}"
-        source.check_outside(folder)
+        source.check_outside(folder, settings)
         check_writable(folder)
         settings = _agree(folder, replace(inputs, settings=settings), models, machine, load)
     with lock_folder(folder):

@@ -1,132 +1,145 @@
-"""Read a list of images and their classes: CSV, TSV or Parquet, with a header."""
+"""Read lists of images and their classes, and check that they do not contradict themselves."""
 
 from __future__ import annotations
 
-import csv
-from collections.abc import Iterator, Sequence
-from importlib import import_module
+import re
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
-from eanet.data.layout import LISTS, SPLITS, Layout, Listing
+from eanet.data.layout import Layout, Listing, visible_folders
+from eanet.data.list_paths import PathRule, as_posix, find_rule
+from eanet.data.list_rows import Row, is_header, read_rows, shown
+from eanet.data.split_names import SPLITS, split_meant
 from eanet.errors import EanetError, unknown_name
 
-# Accepted column names; the first one present is used. Case, spaces and underscores are ignored.
-_COLUMNS = {
-    "path": ("path", "filepath", "imagepath", "file", "filename", "image"),
-    "label": ("label", "class", "target"),
-    "split": ("split",),
-}
-
-Row = tuple[str, dict[str, str]]
-"""The position of a row, such as ``line 3``, and its cells, keyed as in ``_COLUMNS``."""
+_WHOLE = re.compile(r"[+-]?\d+(\.0+)?")
 
 
-def is_list(path: Path) -> bool:
-    """Return whether this is a file with the extension of a list."""
-    return path.suffix.lower() in LISTS and path.is_file()
+class Entry(NamedTuple):
+    """What a row says: where it stands, its file, class and split."""
+
+    where: str
+    path: Path
+    label: str
+    split: str
 
 
 def read_list(file: Path) -> Layout:
     """Read a list of images with the columns ``path``, ``label`` and optionally ``split``.
 
-    Relative paths start from the folder of the list.
+    Relative paths start from the folder of the list, or, if not one of them is there, from a folder
+    beside it.
 
     Raises:
         EanetError: the list cannot be read, a column or a cell is missing, or a file has two
-            classes.
+            classes or is in two splits.
     """
-    labels: dict[Path, tuple[str, str]] = {}
-    splits: dict[str, dict[str, list[Path]]] = {"train": {}}
-    for where, row in _read_parquet(file) if file.suffix.lower() == ".parquet" else _read_csv(file):
-        for name, cell in row.items():
+    entries, notes = read_entries(file, lambda _: "train")
+    listings = to_listings(file, entries)
+    if "train" not in listings:
+        raise EanetError(f"{file} lists no training images")
+    return Layout(file.parent, listings, tuple(notes))
+
+
+def read_entries(
+    file: Path, split_of: Callable[[Path], str], beside: Sequence[Path] | None = None
+) -> tuple[list[Entry], list[str]]:
+    """Return what a list says, each file once, and notes on how it was read.
+
+    Args:
+        file: the list.
+        split_of: returns the split of a file whose row names none.
+        beside: folders that the paths may start from; None: those beside the list.
+
+    Raises:
+        EanetError: as for `read_list`.
+    """
+    rows = list(read_rows(file))
+    notes = list(_joined(file, rows))
+    rows = [(where, cells) for where, cells in rows if not is_header(cells)]
+    for where, cells in rows:
+        for name, cell in cells.items():
             if not cell:
                 raise EanetError(f"{file}, {where}: no {name}")
-        if "\0" in row["path"]:
-            raise EanetError(f"{file}, {where}: {_short(row['path'])} is not a path")
-        path, label = _without_dots(file.parent / row["path"]), row["label"]
-        first, other = labels.setdefault(path, (where, label))
-        if other != label:
-            raise EanetError(
-                f"{file}: {row['path']} is {other!r} in {first} and {label!r} in {where}; keep one"
-            )
-        split = row.get("split", "train")
-        if split.lower() not in SPLITS:
-            raise EanetError(f"{file}, {where}: {unknown_name('split', split, SPLITS)}")
-        splits.setdefault(SPLITS[split.lower()], {}).setdefault(label, []).append(path)
-    if not splits["train"]:
-        raise EanetError(f"{file} lists no training images")
-    return Layout(
-        file.parent,
-        {
-            split: Listing(file, dict(sorted(images.items())), [])
-            for split, images in splits.items()
-        },
-        [],
-    )
-
-
-def _without_dots(path: Path) -> Path:
-    """Remove ``..``, so that one file has one path; links to folders are followed for that."""
-    return path.parent.resolve() / path.name if ".." in path.parts else path
-
-
-def _read_csv(file: Path) -> Iterator[Row]:
-    try:
-        with file.open(encoding="utf-8-sig", newline="") as text:
-            delimiter = max(",;\t", key=text.readline().count)
-            text.seek(0)
-            rows = csv.reader(text, delimiter=delimiter)
-            columns = _columns(file, next(rows, []))
-            for row in rows:
-                if any(row):
-                    cells = {n: row[i].strip() if i < len(row) else "" for n, i in columns.items()}
-                    yield f"line {rows.line_num}", cells
-    except OSError as error:
-        raise EanetError(f"cannot read {file} ({error.strerror})") from error
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise EanetError(f"{file} is not a CSV file in UTF-8: {error}") from error
-
-
-def _read_parquet(file: Path) -> Iterator[Row]:
-    try:
-        damaged = import_module("pyarrow").ArrowException
-        parquet = import_module("pyarrow.parquet")
-    except ImportError as error:
-        raise EanetError(
-            f"reading {file} needs pyarrow: pip install pyarrow, or save the list as CSV"
-        ) from error
-    try:
-        table = parquet.ParquetFile(file)
-        names = table.schema_arrow.names
-        columns = _columns(file, names)
-        wanted = table.read([names[index] for index in columns.values()]).to_pydict()
-    except (OSError, damaged) as error:
-        raise EanetError(f"cannot read {file}: {' '.join(str(error).split())}") from error
-    rows = zip(*(wanted[names[index]] for index in columns.values()), strict=True)
-    for number, row in enumerate(rows, 1):
-        if not isinstance(row[0], str):
-            raise EanetError(f"{file}, row {number}: {_short(row[0])} is not a path")
-        cells = ["" if cell is None else str(cell).strip() for cell in row]
-        yield f"row {number}", dict(zip(columns, cells, strict=True))
-
-
-def _columns(file: Path, header: Sequence[str]) -> dict[str, int]:
-    """Return the index of each relevant column, keyed as in ``_COLUMNS``."""
-    plain = [name.strip().lower().replace("_", "").replace(" ", "") for name in header]
-    columns = {
-        column: plain.index(next(name for name in names if name in plain))
-        for column, names in _COLUMNS.items()
-        if set(names) & set(plain)
-    }
-    if missing := [name for name in ("path", "label") if name not in columns]:
-        raise EanetError(
-            f"{file} has no column {missing[0]!r}; its first line is {_short(','.join(header))}, "
-            "which should name the columns, such as path,label"
+        if "\0" in cells["path"]:
+            raise EanetError(f"{file}, {where}: {shown(cells['path'])} is not a path")
+    paths = [as_posix(cells["path"], file.parent) for _, cells in rows]
+    if beside is None:
+        beside = visible_folders(file.parent)
+    rule = find_rule(file.parent, paths, beside)
+    if rows and rule != PathRule(file.parent):
+        notes.append(f"paths in {file.name} are not as written: {rule.described(paths[0])}")
+    whole, labels = _whole_numbers([cells["label"] for _, cells in rows])
+    if whole:
+        notes.append(f"classes in {file.name} are whole numbers: {whole[0]} is read as {whole[1]}")
+    entries = []
+    for (where, cells), path, label in zip(rows, paths, labels, strict=True):
+        found = rule.file(path)
+        split = _split(file, where, cells["split"]) if "split" in cells else split_of(found)
+        entries.append(Entry(where, found, label, split))
+    once, twice = _each_once(file, entries)
+    if twice:
+        notes.append(
+            f"{file.name} lists {len(twice)} file{'s' * (len(twice) > 1)} more than once, used "
+            f"once: {twice[0].path.name} again in {twice[0].where}"
         )
-    return columns
+    return once, notes
 
 
-def _short(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else text[:60] + "..."
+def to_listings(place: Path, entries: Sequence[Entry]) -> dict[str, Listing]:
+    """Return the files by split and class."""
+    splits: dict[str, dict[str, list[Path]]] = {}
+    for entry in entries:
+        splits.setdefault(entry.split, {}).setdefault(entry.label, []).append(entry.path)
+    return {split: Listing(place, splits[split], []) for split in SPLITS if split in splits}
+
+
+def _joined(file: Path, rows: Sequence[Row]) -> Iterator[str]:
+    if again := [where for where, cells in rows if is_header(cells)]:
+        yield f"{file.name} has its header again in {again[0]}, as if it were several lists in one"
+
+
+def _split(file: Path, where: str, name: str) -> str:
+    if (split := split_meant(name)) is None:
+        raise EanetError(f"{file}, {where}: {unknown_name('split', name, SPLITS)}")
+    return split
+
+
+def _whole_numbers(labels: list[str]) -> tuple[tuple[str, str] | None, list[str]]:
+    """Write 1.0, as pandas does once a cell is missing, as 1, where all are whole numbers.
+
+    Returns:
+        One of the labels before and after, if any differs; and all labels.
+    """
+    changed = next((label for label in labels if "." in label), None)
+    if changed is None or not all(map(_WHOLE.fullmatch, labels)):
+        return None, labels
+    return (changed, changed.split(".")[0]), [label.split(".")[0] for label in labels]
+
+
+def _each_once(file: Path, entries: Sequence[Entry]) -> tuple[list[Entry], list[Entry]]:
+    """Return each file's first entry, and the others.
+
+    Raises:
+        EanetError: they do not say the same.
+    """
+    firsts: dict[Path, Entry] = {}
+    twice = []
+    for entry in entries:
+        first = firsts.setdefault(entry.path, entry)
+        if first is entry:
+            continue
+        for one, other in ((first.label, entry.label), (first.split, entry.split)):
+            if one != other:
+                raise EanetError(
+                    f"{file}: {_as_listed(file, entry)} is {one!r} in {first.where} and {other!r} "
+                    f"in {entry.where}; keep one"
+                )
+        twice.append(entry)
+    return list(firsts.values()), twice
+
+
+def _as_listed(file: Path, entry: Entry) -> str:
+    path, folder = entry.path, file.parent
+    return str(path.relative_to(folder) if path.is_relative_to(folder) else path)

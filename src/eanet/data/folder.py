@@ -2,103 +2,177 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
+from eanet.config import DataSettings, LayoutName
 from eanet.data.archive import is_archive, unpacked
-from eanet.data.filelist import is_list, read_list
+from eanet.data.class_names import settle_names
+from eanet.data.filelist import read_list
+from eanet.data.folder_lists import Lists, find_lists
+from eanet.data.folder_splits import Places, find_splits
 from eanet.data.layout import (
-    SPLITS,
     Layout,
     Listing,
     is_image,
     list_files,
+    list_images,
     visible_files,
     visible_folders,
 )
+from eanet.data.list_rows import is_list
+from eanet.data.split_names import SPLITS, split_meant
+from eanet.data.suspicions import suspicions
 from eanet.errors import EanetError
 from eanet.files import readable
 
+# Folders of images that are not sorted by class, where class folders could be.
+_UNSORTED = {"images", "image", "imgs", "img", "unknown", "unlabelled", "unlabeled", "all", "data"}
+
 
 @contextmanager
-def open_layout(path: Path) -> Iterator[Layout]:
+def open_layout(
+    path: Path,
+    settings: DataSettings = DataSettings(),  # noqa: B008
+    known: Sequence[str] = (),
+) -> Iterator[Layout]:
     """Find the images of a folder, a list or an archive, for as long as the block lasts.
 
-    A folder is laid out as ``<class>/...`` or ``{train,val,test}/<class>/...``, or holds a list and
-    no such folders. It may be nested in folders that hold only one folder. Classes are sorted by
-    name. Errors raised in the block name an archive instead of the folder it is unpacked to.
+    A folder is laid out as ``<class>/...`` or ``<split>/<class>/...``, or holds lists. It may be
+    nested in folders that hold only one folder. Errors raised in the block name an archive instead
+    of the folder it is unpacked to.
+
+    Args:
+        path: the folder, list or archive.
+        settings: ``layout`` and ``names`` say how it is read.
+        known: classes of a model; the images may be of some of them.
 
     Raises:
         EanetError: it cannot be read, or has no images with classes.
     """
     with unpacked(path) if is_archive(path) else nullcontext(path) as place:
-        yield _find_layout(place)
+        try:
+            found = _find_layout(place, settings.layout, known)
+            layout = settle_names(found, settings.names, known)
+        except OSError as error:
+            raise EanetError(f"cannot read {error.filename} ({error.strerror})") from error
+        yield layout
 
 
-def _find_layout(path: Path) -> Layout:
-    if is_list(path):
-        return read_list(path)
-    try:
-        folder = _inner(path)
-        lists = [file for file in visible_files(folder) if is_list(file)]
-        if len(lists) == 1 and not _has_classes(folder):
-            return read_list(lists[0])
-        return read_folder(folder)
-    except OSError as error:
-        raise EanetError(f"cannot read {error.filename} ({error.strerror})") from error
+def _find_layout(path: Path, reading: LayoutName, known: Sequence[str]) -> Layout:
+    return read_list(path) if is_list(path) else read_folder(_inner(path, known), reading)
 
 
-def _inner(folder: Path) -> Path:
+def _inner(folder: Path, known: Sequence[str]) -> Path:
     """Descend through folders that hold only one folder to the classes, splits or lists."""
-    folders, files = visible_folders(folder), visible_files(folder)
-    if len(folders) != 1 or folders[0].name.lower() in SPLITS:
+    folders, files = _only_images(visible_folders(folder)), visible_files(folder)
+    if len(folders) != 1 or split_meant(folders[0].name) or folders[0].name in known:
         return folder
     if any(is_image(file) or is_list(file) for file in files):
         return folder
     is_class = not visible_folders(folders[0]) and not any(map(is_list, visible_files(folders[0])))
-    return folder if is_class else _inner(folders[0])
+    return folder if is_class else _inner(folders[0], known)
 
 
-def _has_classes(folder: Path) -> bool:
-    folders = visible_folders(folder)
-    splits = [path for path in folders if path.name.lower() in SPLITS]
-    return any(map(visible_folders, splits)) or len(folders) - len(splits) > 1
+def _only_images(folders: Sequence[Path]) -> Sequence[Path]:
+    """Return the one with folders of splits, if others hold no image: ``images`` and ``labels``."""
+    hold_splits = [p for p in folders if any(split_meant(x.name) for x in visible_folders(p))]
+    if len(folders) < 2 or not hold_splits:
+        return folders
+    hold_images = [path for path in folders if list_images(path)]
+    return hold_images if len(hold_images) == 1 and hold_images[0] in hold_splits else folders
 
 
-def read_folder(root: Path) -> Layout:
-    """Read a folder laid out as ``<class>/...`` or ``{train,val,test}/<class>/...``.
+def read_folder(root: Path, reading: LayoutName = "auto") -> Layout:
+    """Read a folder of class folders, with or without folders of splits around them, or of lists.
 
     Raises:
-        EanetError: there are no class folders, or no ``train`` beside other splits.
+        EanetError: there are no class folders and no list, or no ``train`` beside other splits.
         OSError: a folder cannot be read.
     """
-    folders, ignored = _split_folders(root)
-    return Layout(root, {name: _read_split(path) for name, path in folders.items()}, ignored)
+    lists = find_lists(root)
+    places = find_splits(root, reading, lists.splits)
+    if places.are_split:
+        return _read_splits(root, places, lists, reading)
+    if len(visible_folders(root)) < 2 and lists:
+        return lists.read()
+    if reading == "auto" and (inverted := _splits_within_classes(root)):
+        return inverted
+    train = _read_classes(root, reading)
+    if not train.images and lists.others:
+        read_list(lists.others[0])  # says what it lacks
+    return Layout(root, {"train": _checked(train)}, (*places.notes, *suspicions(train, reading)))
 
 
-def _split_folders(root: Path) -> tuple[dict[str, Path], list[Path]]:
-    """Return the folder of each split, and the other folders beside them."""
-    folders = visible_folders(root)
-    named = [path for path in folders if path.name.lower() in SPLITS]
-    # Among other class folders, a "train" without subfolders is a class: the vehicle.
-    if not named or (len(named) < len(folders) and not any(map(visible_folders, named))):
-        return {"train": root}, []
-    splits: dict[str, Path] = {}
-    for path in named:
-        split = SPLITS[path.name.lower()]
-        if split in splits:
-            raise EanetError(f"{splits[split]} and {path} are both {split} images: keep one")
-        splits[split] = path
-    if "train" not in splits:
-        raise EanetError(
-            f"{root} has the split folder {named[0].name} but no train: put the training images in "
-            f"{root / 'train'}/<class>/"
+def _read_splits(root: Path, places: Places, lists: Lists, reading: LayoutName) -> Layout:
+    splits: dict[str, Listing] = {}
+    notes = list(places.notes)
+    if not _is_sorted(places.splits["train"]) and lists and not find_lists(places.splits["train"]):
+        return lists.read(places.splits)
+    for split, place in places.splits.items():
+        own = find_lists(place, split)
+        if _is_sorted(place) or not (own or split in lists.splits):
+            listing = _read_classes(place, reading)
+        else:
+            listing, said = (own or lists).listing(split, place)
+            notes += said
+        if split != "train" and not _has_classes(listing, splits["train"]):
+            notes.append(_left_out(place))
+            continue
+        splits[split] = _checked(listing)
+        notes += suspicions(listing, reading) if split == "train" else ()
+    return Layout(root, splits, tuple(notes))
+
+
+def _is_sorted(place: Path) -> bool:
+    """Whether the images lie in class folders."""
+    folders = [path.name.lower() for path in visible_folders(place)]
+    return len(folders) > 1 or (len(folders) == 1 and folders[0] not in _UNSORTED)
+
+
+def _has_classes(listing: Listing, train: Listing) -> bool:
+    """Whether a folder beside ``train`` is sorted by class: competitions leave theirs unsorted."""
+    unsorted = {*_UNSORTED, listing.place.name.lower()} - {name.lower() for name in train.images}
+    return any(name.lower() not in unsorted for name in listing.images)
+
+
+def _left_out(place: Path) -> str:
+    count = len(list_images(place))
+    return (
+        f"{place.name} has no class folders: its {count:,} images are left out; `eanet predict` "
+        "can answer them"
+    )
+
+
+def _splits_within_classes(root: Path) -> Layout | None:
+    """Read ``<class>/<split>/...``, if every class folder holds nothing but folders of splits."""
+    found = {}
+    for path in visible_folders(root):
+        places = find_splits(path)
+        if not places.are_split or any(map(is_image, visible_files(path))):
+            return None
+        found[readable(path.name)] = places
+    if len(found) < 2:
+        return None
+    names = [s for s in SPLITS if any(s in places.splits for places in found.values())]
+    splits = {
+        split: Listing(
+            root,
+            {
+                name: list_images(places.splits[split])
+                for name, places in found.items()
+                if split in places.splits
+            },
+            [],
         )
-    return splits, [path for path in folders if path not in named]
+        for split in names
+    }
+    note = f"every class folder holds folders of splits, read as such: {', '.join(names)}"
+    return Layout(root, splits, (note,))
 
 
-def holds_class(root: Path, folder: Path) -> bool:
+def holds_class(root: Path, folder: Path, reading: LayoutName = "auto") -> bool:
     """Whether ``folder``, which need not exist, would be read as a class of the images in ``root``.
 
     Raises:
@@ -107,22 +181,33 @@ def holds_class(root: Path, folder: Path) -> bool:
     try:
         if not root.is_dir():
             return False
-        places = [place.resolve() for place in _split_folders(root)[0].values()]
+        found = find_splits(root, reading, find_lists(root).splits)
+        places = [place.resolve() for place in found.splits.values()]
     except OSError as error:
         raise EanetError(f"cannot read {root} ({error.strerror})") from error
     return any(folder.resolve().is_relative_to(place) for place in places)
 
 
-def _read_split(folder: Path) -> Listing:
+def _read_classes(folder: Path, reading: LayoutName) -> Listing:
     images: dict[str, list[Path]] = {}
     others = visible_files(folder)
     for path in visible_folders(folder):
         files = list_files(path)
-        images[readable(path.name)] = [file for file in files if is_image(file)]
-        others += [file for file in files if not is_image(file)]
-    if not images:
-        raise EanetError(
-            f"no class folders in {folder}: put the images of each class in a folder of its name, "
-            "or name a list (.csv) with the columns path and label"
-        )
+        if reading != "parents":
+            images[readable(path.name)] = []
+        for file in files:
+            if is_image(file):
+                name = file.parent.name if reading == "parents" else path.name
+                images.setdefault(readable(name), []).append(file)
+            else:
+                others.append(file)
     return Listing(folder, images, others)
+
+
+def _checked(listing: Listing) -> Listing:
+    if not listing.images:
+        raise EanetError(
+            f"no class folders in {listing.place}: put the images of each class in a folder of its "
+            "name, or name a list (.csv) with the columns path and label"
+        )
+    return listing

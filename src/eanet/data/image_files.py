@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from eanet.config import DataSettings
+from eanet.data.class_names import check_known
 from eanet.data.decode_split import Decoded, decode_split
 from eanet.data.fit import choose_fit, mean_colour
 from eanet.data.layout import Layout, is_image
@@ -24,7 +25,10 @@ _NAMED = 5
 
 
 def load_image_files(
-    layout: Layout, settings: DataSettings, preprocessing: Preprocessing | None = None
+    layout: Layout,
+    settings: DataSettings,
+    preprocessing: Preprocessing | None = None,
+    known: Sequence[str] = (),
 ) -> SourceSplits:
     """Decode the images of a layout; unreadable ones are skipped and named in a note.
 
@@ -33,12 +37,16 @@ def load_image_files(
         settings: of the data set.
         preprocessing: of the model that the images are for; None: what suits the images, with the
             ``fit`` of the settings if they have one.
+        known: the classes of a model that the images are for; they may be of some of them.
 
     Raises:
-        EanetError: there are fewer than two classes, a class has no readable training image, or
-            another split has a class that the training images lack.
+        EanetError: an image is of a class that is not among ``known``; or, without these, there are
+            fewer than two classes, a class has no readable training image, or another split has a
+            class that the training images lack.
     """
-    classes = _classes(layout)
+    if known:
+        check_known(layout, known)
+    classes = tuple(known) or _classes(layout)
     size = settings.image_size or DEFAULT_SIZE
     if preprocessing is None:
         preprocessing = _preprocessing(layout, settings)
@@ -47,7 +55,7 @@ def load_image_files(
         for split, listing in layout.splits.items()
     }
     for name, count in zip(classes, decoded["train"].images.counts(), strict=True):
-        if not count:
+        if not (count or known):
             raise EanetError(
                 f"no readable image of class {name!r} among the training images: add some, or "
                 "remove the class"
@@ -113,8 +121,7 @@ def _notes(
     def reasoned(pairs: Sequence[tuple[Path, str]]) -> str:
         return _some([f"{_relative(file, layout.root)} ({reason})" for file, reason in pairs])
 
-    if layout.ignored:
-        yield f"ignored next to the split folders: {named(layout.ignored)}"
+    yield from layout.notes
     if skipped := [pair for part in decoded.values() for pair in part.skipped]:
         yield f"skipped {_count(skipped, 'unreadable image')}: {reasoned(skipped)}"
     if outliers:

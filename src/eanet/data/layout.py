@@ -9,15 +9,6 @@ from pathlib import Path
 from eanet.data.formats import image_extensions
 from eanet.errors import EanetError
 
-SPLITS = {
-    "train": "train",
-    "training": "train",
-    "val": "validation",
-    "valid": "validation",
-    "validation": "validation",
-    "test": "test",
-    "testing": "test",
-}
 LISTS = (".csv", ".tsv", ".parquet")
 _NOT_THE_USERS = {"__MACOSX", "@eaDir"}  # added by macOS archives and Synology disks
 
@@ -28,7 +19,7 @@ class Listing:
 
     Attributes:
         place: the folder that holds them, or the list that names them.
-        images: the image files of each class; the classes are sorted by name.
+        images: the image files of each class.
         others: the files beside them.
     """
 
@@ -43,13 +34,14 @@ class Layout:
 
     Attributes:
         root: the folder that file names are reported relative to.
-        splits: keyed by ``train``, ``validation`` and ``test``; ``train`` is always present.
-        ignored: folders beside the split folders.
+        splits: keyed by ``train``, ``validation`` and ``test``; ``train`` is always present. Their
+            classes are sorted: by value if all are numbers, else by name.
+        notes: what was read how where it could have been read otherwise, in one line each.
     """
 
     root: Path
     splits: dict[str, Listing]
-    ignored: list[Path]
+    notes: tuple[str, ...] = ()
 
 
 def visible_folders(folder: Path) -> list[Path]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 from pathlib import Path
@@ -11,10 +11,10 @@ from pathlib import Path
 from eanet.config import DataSettings
 from eanet.data.archive import ARCHIVES, archive_stem, is_archive
 from eanet.data.datasets import named_datasets
-from eanet.data.filelist import is_list
 from eanet.data.folder import holds_class, open_layout
 from eanet.data.image_files import DEFAULT_SIZE, load_image_files
 from eanet.data.layout import LISTS
+from eanet.data.list_rows import is_list
 from eanet.data.registry import Default, NamedDataset
 from eanet.data.splits import Dataset, SourceSplits, complete_splits
 from eanet.data.statistics import ImageStatistics, image_statistics
@@ -40,7 +40,7 @@ class Source:
     location: str
     natural_size: int
     defaults: tuple[Default, ...]
-    _load: Callable[[DataSettings, Preprocessing | None], SourceSplits] = field(
+    _load: Callable[[DataSettings, Preprocessing | None, Sequence[str]], SourceSplits] = field(
         repr=False, compare=False
     )
 
@@ -64,36 +64,46 @@ class Source:
         self,
         settings: DataSettings = DataSettings(),  # noqa: B008
         preprocessing: Preprocessing | None = None,
+        classes: Sequence[str] = (),
     ) -> SourceSplits:
-        """Load only the splits that the source itself provides; arguments as for `load`.
+        """Load only the splits that the source itself provides, at ``settings.image_size``.
+
+        Args:
+            settings: how to load them.
+            preprocessing: of the model that the images are for; None: what suits the images.
+            classes: for the user's own images, the classes in this order; the images may be of
+                some of them. Unless given, those that are found.
 
         Raises:
             EanetError: the images cannot be loaded.
         """
-        return self._load(settings, preprocessing).resized(settings.image_size)
+        return self._load(settings, preprocessing, classes).resized(settings.image_size)
 
-    def statistics(self) -> ImageStatistics:
+    def statistics(self, settings: DataSettings = DataSettings()) -> ImageStatistics:  # noqa: B008
         """Return what is known of the user's own images before they are decoded.
 
         Raises:
             EanetError: they cannot be read, or have no classes.
         """
-        return self._statistics
-
-    @cached_property
-    def _statistics(self) -> ImageStatistics:
         if self.path is None:
             raise ValueError(f"{self.name} has defaults; statistics are of the user's own images")
-        with open_layout(self.path) as layout:
-            return image_statistics(layout)
+        reading = (settings.layout, settings.names)
+        if reading not in self._statistics:
+            with open_layout(self.path, settings) as layout:
+                self._statistics[reading] = image_statistics(layout)
+        return self._statistics[reading]
 
-    def check_outside(self, folder: Path) -> None:
+    @cached_property
+    def _statistics(self) -> dict[tuple[str, Path | None], ImageStatistics]:
+        return {}
+
+    def check_outside(self, folder: Path, settings: DataSettings) -> None:
         """Raise before results are written where they would become a class of the images.
 
         Raises:
             EanetError: ``folder`` is or would be among the class folders.
         """
-        if self.path is not None and holds_class(self.path, folder):
+        if self.path is not None and holds_class(self.path, folder, settings.layout):
             raise EanetError(
                 f"results in {folder} would become a class of the images in {self.path}: name a "
                 "folder elsewhere with --output, such as --output ~/runs"
@@ -140,14 +150,20 @@ def open_source(data: str | Path) -> Source:
 
 
 def _load_named(
-    dataset: NamedDataset, settings: DataSettings, preprocessing: Preprocessing | None
+    dataset: NamedDataset,
+    settings: DataSettings,
+    preprocessing: Preprocessing | None,
+    classes: Sequence[str],
 ) -> SourceSplits:
-    del preprocessing  # they are square and of 8 bits, and remain as they are
+    del preprocessing, classes  # they are square and of 8 bits, and have their own classes
     return dataset.load(settings)
 
 
 def _load_own_images(
-    path: Path, settings: DataSettings, preprocessing: Preprocessing | None
+    path: Path,
+    settings: DataSettings,
+    preprocessing: Preprocessing | None,
+    classes: Sequence[str],
 ) -> SourceSplits:
-    with open_layout(path) as layout:
-        return load_image_files(layout, settings, preprocessing)
+    with open_layout(path, settings, classes) as layout:
+        return load_image_files(layout, settings, preprocessing, classes)

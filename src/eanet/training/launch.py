@@ -37,7 +37,7 @@ def launch(settings: TrainSettings) -> RunDirectory:
     with compute_environment(settings):
         check_writable(settings.output)
         inputs = open_inputs(settings)
-        inputs.source.check_outside(settings.output)
+        inputs.source.check_outside(settings.output, settings)
         machine, fabric = Machine.here(settings.device), create_fabric(settings)
         with fabric.rank_zero_first(local=True):  # the others reuse what the first has unpacked
             (planned, defaults), init = plan_run(inputs, machine)

@@ -58,8 +58,9 @@ def open_inputs(settings: TrainSettings) -> Inputs:
     )
     source = open_source(settings.data)
     located: dict[str, str | Path] = {"data": source.location}
-    if settings.data_dir is not None:
-        located["data_dir"] = settings.data_dir.resolve()
+    for name in ("data_dir", "names"):
+        if (path := getattr(settings, name)) is not None:
+            located[name] = path.resolve()
     if init is not None:
         located["init"] = init.where
     if teacher is not None:
@@ -75,7 +76,7 @@ def plan_run(inputs: Inputs, machine: Machine) -> tuple[Plan, Pretrained | None]
         EanetError: the images cannot be found, or model and trained model do not fit.
     """
     settings, source, init = inputs.settings, inputs.source, inputs.init
-    defaults = recommend(settings, source.defaults or source.statistics(), machine.device)
+    defaults = recommend(settings, source.defaults or source.statistics(settings), machine.device)
     for default in defaults:
         if default.setting == "init" and default.value is not None:
             init = Pretrained.load(str(default.value))

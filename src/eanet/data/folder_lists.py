@@ -1,0 +1,140 @@
+"""The lists that lie in a folder of images, or beside its folders, as competitions have them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from eanet.data.filelist import read_entries, to_listings
+from eanet.data.layout import Layout, Listing, visible_files, visible_folders
+from eanet.data.list_rows import has_labels, is_list
+from eanet.data.split_names import SPLITS, split_meant
+from eanet.errors import EanetError
+
+
+@dataclass(frozen=True)
+class Lists:
+    """The lists in one folder.
+
+    Attributes:
+        folder: the folder.
+        files: those with a column of classes, by the split that their names mean; ``None``: none.
+        others: those without.
+    """
+
+    folder: Path
+    files: Mapping[str | None, tuple[Path, ...]]
+    others: tuple[Path, ...]
+
+    def __bool__(self) -> bool:
+        return bool(self.files)
+
+    @property
+    def splits(self) -> tuple[str, ...]:
+        """The splits whose images are listed; a list whose name means none is for training."""
+        return tuple(split or "train" for split in self.files)
+
+    def listing(self, split: str, place: Path) -> tuple[Listing, list[str]]:
+        """Read the list of a split whose images are in ``place``; also return notes on it.
+
+        Raises:
+            EanetError: there are several, or it cannot be read.
+        """
+        file = self._only(split if split in self.files else None)
+        entries, notes = read_entries(file, lambda _: split, [place, *visible_folders(place)])
+        return to_listings(file, entries).get(split, Listing(file, {}, [])), notes
+
+    def read(self, places: Mapping[str, Path] | None = None) -> Layout:
+        """Read all lists as one data set.
+
+        Args:
+            places: the folders of the splits, if there are any.
+
+        Raises:
+            EanetError: a list cannot be read, there is none for training, or a file is in two.
+        """
+        places, notes = places or {}, []
+        if self.others:
+            names = ", ".join(file.name for file in self.others)
+            notes.append(f"lists without classes, left out: {names}")
+        splits: dict[str, Listing] = {}
+        inside = {path.resolve(): split for split, path in places.items()}
+        for meant in self.files:
+            file = self._only(meant)
+            near = [places[split] for split in (meant or "train",) if split in places]
+            beside = near or visible_folders(self.folder)
+
+            def split_of(path: Path, meant: str | None = meant) -> str:
+                if meant is not None:
+                    return meant
+                return next((inside[p] for p in path.parents if p in inside), "train")
+
+            entries, said = read_entries(file, split_of, beside)
+            for split, listing in to_listings(file, entries).items():
+                if split in splits:
+                    raise EanetError(
+                        f"{splits[split].place.name} and {file.name} in {self.folder} both list "
+                        f"{split} images: name the one to read, or move the other away"
+                    )
+                splits[split] = listing
+            notes += said
+        if "train" not in splits:
+            raise EanetError(f"the lists in {self.folder} name no training images")
+        notes += [
+            f"no list says the classes of the images in {place.name}: left out"
+            for split, place in places.items()
+            if split not in splits
+        ]
+        in_order = {split: splits[split] for split in SPLITS if split in splits}
+        _check_apart(self.folder, in_order)
+        return Layout(self.folder, in_order, tuple(notes))
+
+    def _only(self, split: str | None) -> Path:
+        first, *others = self.files[split]
+        if others:
+            raise EanetError(
+                f"{first.name} and {others[0].name} in {self.folder} both list images: name the "
+                "one to read, or move the other away"
+            )
+        return first
+
+
+def find_lists(folder: Path, split: str | None = None) -> Lists:
+    """Return the lists that lie in a folder.
+
+    Args:
+        folder: the folder.
+        split: of the images in it; None: the names of the lists say.
+
+    Raises:
+        OSError: the folder cannot be read.
+    """
+    files: dict[str | None, tuple[Path, ...]] = {}
+    others = []
+    for file in filter(is_list, visible_files(folder)):
+        if _may_have_labels(file):
+            meant = split or split_meant(file.stem)
+            files[meant] = (*files.get(meant, ()), file)
+        else:
+            others.append(file)
+    return Lists(folder, files, tuple(others))
+
+
+def _may_have_labels(file: Path) -> bool:
+    """Whether a list has classes; one that cannot be read says why when it is needed."""
+    try:
+        return has_labels(file)
+    except EanetError:
+        return True
+
+
+def _check_apart(folder: Path, splits: Mapping[str, Listing]) -> None:
+    seen: dict[Path, str] = {}
+    for split, listing in splits.items():
+        for file in (file for files in listing.images.values() for file in files):
+            if seen.setdefault(file, split) != split:
+                raise EanetError(
+                    f"the lists in {folder} have {file.name} among both the {seen[file]} and the "
+                    f"{split} images; keep one"
+                )

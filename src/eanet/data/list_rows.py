@@ -1,0 +1,163 @@
+"""The rows of a list of images: CSV, TSV or Parquet with a header, or Tiny ImageNet's own form."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from importlib import import_module
+from pathlib import Path
+from typing import Any, TextIO
+
+from eanet.data.layout import LISTS
+from eanet.errors import EanetError
+
+# Accepted column names; the first one present is used. Case, spaces, hyphens and underscores are
+# ignored.
+_COLUMNS = {
+    "path": (
+        *("path", "filepath", "imagepath", "imgpath", "file", "filename", "fname"),
+        *("image", "imagename", "imgname", "imagefile", "img", "imageid", "imgid", "id"),
+    ),
+    "label": (
+        *("label", "class", "target", "category", "labels", "classname", "labelname"),
+        *("classlabel", "categoryname", "classid", "labelid", "categoryid"),
+    ),
+    "split": ("split",),
+}
+ANNOTATIONS = "val_annotations.txt"  # of Tiny ImageNet: file, class and a box, without a header
+
+Row = tuple[str, dict[str, str]]
+"""The position of a row, such as ``line 3``, and its cells, keyed as in ``_COLUMNS``."""
+
+
+def is_list(path: Path) -> bool:
+    """Return whether this is a file with the extension of a list, or Tiny ImageNet's."""
+    return (path.suffix.lower() in LISTS or path.name == ANNOTATIONS) and path.is_file()
+
+
+def has_labels(file: Path) -> bool:
+    """Return whether a list has a column of paths and one of classes.
+
+    Raises:
+        EanetError: it cannot be read.
+    """
+    if file.name == ANNOTATIONS:
+        return True
+    if file.suffix.lower() == ".parquet":
+        header = _open_parquet(file).schema_arrow.names
+    else:
+        with _open_text(file) as text:
+            header = next(csv.reader(text, delimiter=_delimiter(text)), [])
+    return {"path", "label"} <= _indices(header).keys()
+
+
+def read_rows(file: Path) -> Iterator[Row]:
+    """Yield the rows of a list.
+
+    Raises:
+        EanetError: it cannot be read, or has no column of paths or of classes.
+    """
+    if file.name == ANNOTATIONS:
+        return _read_annotations(file)
+    return _read_parquet(file) if file.suffix.lower() == ".parquet" else _read_csv(file)
+
+
+def is_header(cells: dict[str, str]) -> bool:
+    """Return whether a row names columns: the header again, where lists were joined."""
+    return all(_plain(cells[column]) in _COLUMNS[column] for column in ("path", "label"))
+
+
+def _read_annotations(file: Path) -> Iterator[Row]:
+    with _open_text(file) as text:
+        for number, line in enumerate(text, 1):
+            if cells := [cell.strip() for cell in line.split("\t")][:2]:
+                yield f"line {number}", dict(zip(("path", "label"), [*cells, ""], strict=False))
+
+
+def _read_csv(file: Path) -> Iterator[Row]:
+    with _open_text(file) as text:
+        rows = csv.reader(text, delimiter=_delimiter(text))
+        columns = _columns(file, next(rows, []))
+        for row in rows:
+            if any(row):
+                cells = {n: row[i].strip() if i < len(row) else "" for n, i in columns.items()}
+                yield f"line {rows.line_num}", cells
+
+
+@contextmanager
+def _open_text(file: Path) -> Iterator[TextIO]:
+    try:
+        with file.open(encoding="utf-8-sig", newline="") as text:
+            yield text
+    except OSError as error:
+        raise EanetError(f"cannot read {file} ({error.strerror})") from error
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise EanetError(f"{file} is not a CSV file in UTF-8: {error}") from error
+
+
+def _delimiter(text: TextIO) -> str:
+    """Return what separates the cells of the first line; the file is then at its beginning."""
+    delimiter = max(",;\t", key=text.readline().count)
+    text.seek(0)
+    return delimiter
+
+
+def _open_parquet(file: Path) -> Any:
+    try:
+        damaged = import_module("pyarrow").ArrowException
+        parquet = import_module("pyarrow.parquet")
+    except ImportError as error:
+        raise EanetError(
+            f"reading {file} needs pyarrow: pip install pyarrow, or save the list as CSV"
+        ) from error
+    try:
+        return parquet.ParquetFile(file)
+    except (OSError, damaged) as error:
+        raise EanetError(f"cannot read {file}: {' '.join(str(error).split())}") from error
+
+
+def _read_parquet(file: Path) -> Iterator[Row]:
+    table = _open_parquet(file)
+    names = table.schema_arrow.names
+    columns = _columns(file, names)
+    try:
+        wanted = table.read([names[index] for index in columns.values()]).to_pydict()
+    except (OSError, import_module("pyarrow").ArrowException) as error:
+        raise EanetError(f"cannot read {file}: {' '.join(str(error).split())}") from error
+    rows = zip(*(wanted[names[index]] for index in columns.values()), strict=True)
+    for number, row in enumerate(rows, 1):
+        if not isinstance(row[0], str):
+            raise EanetError(f"{file}, row {number}: {shown(row[0])} is not a path")
+        cells = ["" if cell is None else str(cell).strip() for cell in row]
+        yield f"row {number}", dict(zip(columns, cells, strict=True))
+
+
+def _columns(file: Path, header: Sequence[str]) -> dict[str, int]:
+    """Return the index of each relevant column, keyed as in ``_COLUMNS``."""
+    columns = _indices(header)
+    if missing := [name for name in ("path", "label") if name not in columns]:
+        raise EanetError(
+            f"{file} has no column {missing[0]!r}; its first line is {shown(','.join(header))}, "
+            "which should name the columns, such as path,label"
+        )
+    return columns
+
+
+def _indices(header: Sequence[str]) -> dict[str, int]:
+    plain = [_plain(name) for name in header]
+    return {
+        column: plain.index(next(name for name in names if name in plain))
+        for column, names in _COLUMNS.items()
+        if set(names) & set(plain)
+    }
+
+
+def _plain(name: str) -> str:
+    return name.strip().lower().replace("_", "").replace("-", "").replace(" ", "")
+
+
+def shown(value: Any) -> str:
+    """Return a value as it is written in Python, cut if it is long."""
+    text = repr(value)
+    return text if len(text) <= 60 else text[:60] + "..."

@@ -1,0 +1,43 @@
+"""What looks as if folders were read as something that they are not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from eanet.config import LayoutName
+from eanet.data.layout import Listing, visible_folders
+
+MOST_FOLDERS = 200  # class folders looked into
+NAMED = 3
+
+
+def suspicions(train: Listing, reading: LayoutName) -> Iterator[str]:
+    """Yield what is odd about the class folders of the training images, in one line each."""
+    if reading in ("classes", "parents") or not train.place.is_dir():
+        return
+    folders = visible_folders(train.place)
+    inner = {path: _names(path) for path in folders[:MOST_FOLDERS]}
+    common = set.intersection(*map(set, inner.values())) if len(inner) > 1 else set()
+    if len(common) > 1:
+        yield (
+            f"every class folder ({_some([path.name for path in folders])}) holds the folders "
+            f"{_some(sorted(common))}: if these are the classes, use --layout parents"
+        )
+        return
+    classes = {path.name for path in folders}
+    for path, names in inner.items():
+        if len(copies := sorted(classes & set(names) - {path.name})) > 1:
+            yield (
+                f"the class folder {path.name} holds folders of the names of other classes "
+                f"({_some(copies)}): if it is a copy of them, remove it"
+            )
+
+
+def _names(folder: Path) -> list[str]:
+    return [path.name for path in visible_folders(folder)]
+
+
+def _some(names: list[str]) -> str:
+    more = len(names) - NAMED
+    return ", ".join(names[:NAMED]) + (f" and {more} more" if more > 0 else "")

@@ -1,0 +1,168 @@
+"""Lists that lie in folders of images, as competitions and hubs have them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from eanet.data.filelist import read_list
+from eanet.data.folder import open_layout
+from eanet.errors import EanetError
+
+
+def write(file: Path, *lines: str) -> Path:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text("\n".join(lines), "utf-8")
+    return file
+
+
+def touch(root: Path, *names: str) -> Path:
+    for name in names:
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).touch()
+    return root
+
+
+def read(root: Path) -> tuple[dict[str, dict[str, list[str]]], str]:
+    with open_layout(root) as layout:
+        found = {
+            split: {
+                name: [str(file.relative_to(root)) for file in files]
+                for name, files in listing.images.items()
+            }
+            for split, listing in layout.splits.items()
+        }
+        return found, "\n".join(layout.notes)
+
+
+def test_a_competition_lists_its_images_beside_their_folder(tmp_path: Path) -> None:
+    touch(tmp_path, "train/1.jpg", "train/2.jpg", "test/1.jpg", "test/2.jpg")
+    write(tmp_path / "labels.csv", "id,label", "1,cat", "2,dog")
+    write(tmp_path / "sample_submission.csv", "id,cat,dog", "1,0.5,0.5")
+    found, notes = read(tmp_path)
+    assert found == {"train": {"cat": ["train/1.jpg"], "dog": ["train/2.jpg"]}}
+    assert "lists without classes, left out: sample_submission.csv" in notes
+    assert "no list says the classes of the images in test: left out" in notes
+    assert f"paths in labels.csv are not as written: '1' is {tmp_path / 'train' / '1.jpg'}" in notes
+
+
+def test_a_list_for_each_split_beside_the_folders(tmp_path: Path) -> None:
+    touch(tmp_path, "images/1.jpg", "images/2.jpg", "images/3.jpg")
+    write(tmp_path / "train.csv", "image,class", "1.jpg,a", "2.jpg,b")
+    write(tmp_path / "test_labels.csv", "image,class", "3.jpg,a")
+    found, _ = read(tmp_path)
+    assert found == {
+        "train": {"a": ["images/1.jpg"], "b": ["images/2.jpg"]},
+        "test": {"a": ["images/3.jpg"]},
+    }
+    write(tmp_path / "test_labels.csv", "image,class", "1.jpg,a")
+    with pytest.raises(EanetError, match=r"1\.jpg among both the train and the test images"):
+        read(tmp_path)
+
+
+def test_a_list_in_each_split_folder(tmp_path: Path) -> None:
+    for split, name in (("train", "1"), ("validation", "2")):
+        touch(tmp_path, f"{split}/{name}.png", f"{split}/{name}b.png")
+        rows = (f"{name}.png,a", f"{name}b.png,b")
+        write(tmp_path / split / "metadata.csv", "file_name,label", *rows)
+    found, _ = read(tmp_path)
+    assert found == {
+        "train": {"a": ["train/1.png"], "b": ["train/1b.png"]},
+        "validation": {"a": ["validation/2.png"], "b": ["validation/2b.png"]},
+    }
+
+
+def test_one_list_beside_folders_of_splits_gives_each_file_the_split_it_lies_in(
+    tmp_path: Path,
+) -> None:
+    touch(tmp_path, "train/1.png", "train/2.png", "test/3.png")
+    rows = ("train/1.png,a", "train/2.png,b", "test/3.png,b")
+    write(tmp_path / "metadata.csv", "file_name,label", *rows)
+    found, _ = read(tmp_path)
+    assert found["test"] == {"b": ["test/3.png"]}
+    assert found["train"] == {"a": ["train/1.png"], "b": ["train/2.png"]}
+
+
+def test_class_folders_to_train_on_and_a_list_to_test_on(tmp_path: Path) -> None:
+    touch(tmp_path, "Train/0/1.png", "Train/1/2.png", "Test/3.png", "Meta/0.png")
+    write(tmp_path / "Test.csv", "Width,ClassId,Path", "5,1,Test/3.png")
+    found, notes = read(tmp_path)
+    assert found["test"] == {"1": ["Test/3.png"]}
+    assert found["train"] == {"0": ["Train/0/1.png"], "1": ["Train/1/2.png"]}
+    assert "ignored next to the split folders: Meta" in notes
+
+
+def test_tiny_imagenet_has_its_own_list(tmp_path: Path) -> None:
+    touch(tmp_path, "train/n01/images/1.JPEG", "train/n02/images/2.JPEG", "test/images/4.JPEG")
+    touch(tmp_path, "val/images/v3.JPEG", "val/images/v4.JPEG")
+    write(
+        tmp_path / "val" / "val_annotations.txt",
+        "v3.JPEG\tn02\t0\t32\t44\t62",
+        "v4.JPEG\tn01\t0\t1\t2\t3",
+        "",
+    )
+    found, notes = read(tmp_path)
+    assert found["validation"] == {"n01": ["val/images/v4.JPEG"], "n02": ["val/images/v3.JPEG"]}
+    assert found["train"] == {
+        "n01": ["train/n01/images/1.JPEG"],
+        "n02": ["train/n02/images/2.JPEG"],
+    }
+    assert "test has no class folders" in notes
+
+
+def test_class_folders_go_before_lists_that_lie_beside_them(tmp_path: Path) -> None:
+    touch(tmp_path, "a/1.jpg", "b/2.jpg")
+    write(tmp_path / "labels.csv", "path,label", "a/1.jpg,b")
+    (tmp_path / "broken.csv").write_bytes(b"\xff\xfe\x00")
+    assert read(tmp_path)[0] == {"train": {"a": ["a/1.jpg"], "b": ["b/2.jpg"]}}
+
+
+def test_two_lists_of_the_same_split_are_one_too_many(tmp_path: Path) -> None:
+    for name in ("a.csv", "b.csv"):
+        write(tmp_path / name, "path,label", "1.jpg,x")
+    with pytest.raises(EanetError, match=r"a\.csv and b\.csv in .* both list images: name the one"):
+        read(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "written",
+    [r"a\1.jpg", "/kaggle/input/pets/a/1.jpg", r"C:\Users\me\pets\a\1.jpg", "pets/a/1.jpg"],
+)
+def test_paths_of_another_machine_are_found_here(tmp_path: Path, written: str) -> None:
+    touch(tmp_path, "a/1.jpg")
+    layout = read_list(write(tmp_path / "list.csv", "path,label", f"{written},x"))
+    assert layout.splits["train"].images == {"x": [tmp_path / "a" / "1.jpg"]}
+
+
+def test_a_missing_file_is_not_looked_for_elsewhere(tmp_path: Path) -> None:
+    touch(tmp_path, "a.jpg", "old/b.jpg")
+    layout = read_list(write(tmp_path / "list.csv", "path,label", "a.jpg,x", "b.jpg,y"))
+    assert layout.splits["train"].images["y"] == [tmp_path / "b.jpg"]
+
+
+def test_a_file_listed_twice_is_used_once_and_a_list_read_twice_is_told(tmp_path: Path) -> None:
+    rows = ("path,label", "1.jpg,x", "2.jpg,y")
+    layout = read_list(write(tmp_path / "list.csv", *rows, *rows))
+    assert layout.splits["train"].images == {
+        "x": [tmp_path / "1.jpg"],
+        "y": [tmp_path / "2.jpg"],
+    }
+    assert layout.notes == (
+        "list.csv has its header again in line 4, as if it were several lists in one",
+        "list.csv lists 2 files more than once, used once: 1.jpg again in line 5",
+    )
+    file = write(tmp_path / "two.csv", "path,label,split", "1.jpg,x,train", "1.jpg,x,test")
+    with pytest.raises(EanetError, match=r"1\.jpg is 'train' in line 2 and 'test' in line 3; keep"):
+        read_list(file)
+
+
+def test_whole_numbers_as_pandas_writes_them_are_whole(tmp_path: Path) -> None:
+    layout = read_list(write(tmp_path / "a.csv", "path,label", "1.jpg,1", "2.jpg,1.0", "3.jpg,2.0"))
+    assert {name: len(files) for name, files in layout.splits["train"].images.items()} == {
+        "1": 2,
+        "2": 1,
+    }
+    assert layout.notes == ("classes in a.csv are whole numbers: 1.0 is read as 1",)
+    layout = read_list(write(tmp_path / "b.csv", "path,label", "1.jpg,1.0", "2.jpg,1.5"))
+    assert list(layout.splits["train"].images) == ["1.0", "1.5"]
