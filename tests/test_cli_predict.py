@@ -21,7 +21,8 @@ import eanet
 from eanet.cli import main
 from eanet.console import notice_once
 from eanet.deploy.predictor import Predictor
-from eanet.models import weights
+from eanet.models import create_model, save_model, weights
+from eanet.models.unknown import Fit, UnknownDetector
 
 Capture = pytest.CaptureFixture[str]
 
@@ -119,7 +120,7 @@ def test_json_is_valid_whatever_the_name_of_the_file(
         assert (name in line) == (name != b"caf\xe9.png")
 
 
-def test_below_the_threshold_an_answer_is_uncertain_in_every_format(
+def test_below_the_threshold_an_answer_is_not_sure_in_every_format(
     trained: eanet.TrainingResult, photos: Path, capsys: Capture
 ) -> None:
     image = photos / "red" / "00.png"
@@ -130,12 +131,42 @@ def test_below_the_threshold_an_answer_is_uncertain_in_every_format(
             arguments = ["--threshold", str(threshold), "--format", kind]
             assert main(["predict", str(trained.path), str(image), *arguments]) == 0
             told[threshold < sure, kind] = capsys.readouterr().out
-    assert "uncertain" not in told[True, "table"]
-    assert told[False, "table"] == f"{image}: uncertain\n"
+    assert "not sure" not in told[True, "table"]
+    assert told[False, "table"] == f"{image}: not sure\n"
     assert len(json.loads(told[True, "json"])["predictions"]) == 1
-    assert json.loads(told[False, "json"]) == {"image": str(image), "predictions": []}
+    nothing = {"image": str(image), "sure": False, "predictions": []}
+    assert json.loads(told[False, "json"]) == nothing
     rows = list(csv.DictReader(io.StringIO(told[False, "csv"])))
-    assert rows == [{"image": str(image), "class": "", "probability": ""}]
+    assert rows == [{"image": str(image), "class": "", "probability": "", "sure": "false"}]
+
+
+def test_images_unlike_those_of_the_training_are_not_sure_unless_a_threshold_is_given(
+    photos: Path, tmp_path: Path, capsys: Capture
+) -> None:
+    image = photos / "red" / "00.png"
+    model = create_model("vit", classes=["red", "green", "blue"], image_size=16, depth=1)
+    model.detector = UnknownDetector(model.head.in_features, 3, Fit(0.05, 27, 19))
+    model.detector.whitening.fill_diagonal_(100.0)  # the means are 0: everything is far away
+    run = save_model(model, tmp_path / "run").parent
+    told = {}
+    for kind in ("table", "json", "csv"):
+        assert main(["predict", str(run), str(image), "--top", "1", "--format", kind]) == 0
+        told[kind] = capsys.readouterr().out
+    (best,) = eanet.load(run).predict(image)
+    name, probability = best.top1, best.probabilities[0]
+    assert told["table"] == f"{image}: not sure ({name} {probability:.1%})\n"
+    answer = json.loads(told["json"])
+    assert not answer["sure"]
+    assert answer["distance"] == pytest.approx(best.distance, abs=1e-4)
+    assert answer["predictions"][0]["class"] == name
+    (row,) = csv.DictReader(io.StringIO(told["csv"]))
+    assert (row["class"], row["sure"]) == (name, "false")
+    arguments = ["predict", str(run), str(image), "--copy-to", str(tmp_path / "out")]
+    assert main(arguments) == 0
+    assert [folder.name for folder in (tmp_path / "out").iterdir()] == ["not sure"]
+    capsys.readouterr()
+    assert main([*arguments[:3], "--threshold", "0", "--top", "1"]) == 0
+    assert capsys.readouterr().out == f"{image}: {name} {probability:.1%}\n"
 
 
 def test_images_are_copied_into_the_folders_of_their_classes(
@@ -159,7 +190,7 @@ def test_images_are_copied_into_the_folders_of_their_classes(
     assert len(list(inbox.rglob("*.png"))) == 36
 
     assert main([*arguments, "--copy-to", str(out), "--threshold", "1"]) == 1
-    assert len(list((out / "uncertain").iterdir())) == 36
+    assert len(list((out / "not sure").iterdir())) == 36
 
 
 def test_copies_among_the_images_are_not_classified_again(

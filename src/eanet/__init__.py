@@ -10,7 +10,8 @@ if TYPE_CHECKING:
     from eanet.benchmarking.models import benchmark
     from eanet.benchmarking.tokens import benchmark_tokens
     from eanet.comparison.compare import Comparison
-    from eanet.deploy.predictor import Prediction, Predictor, load
+    from eanet.deploy.prediction import Prediction
+    from eanet.deploy.predictor import Predictor, load
     from eanet.errors import EanetError
     from eanet.models import (
         Classifier,
@@ -31,7 +32,7 @@ _HOMES = {
     "EanetError": "eanet.errors",
     "ExternalAttention": "eanet.models",
     "ExternalAttention2d": "eanet.models",
-    "Prediction": "eanet.deploy.predictor",
+    "Prediction": "eanet.deploy.prediction",
     "Predictor": "eanet.deploy.predictor",
     "TrainingResult": "eanet.api",
     "benchmark": "eanet.benchmarking.models",

@@ -18,7 +18,8 @@ from PIL import Image
 import eanet
 from eanet.data.decode import decode_image
 from eanet.data.imageset import ImageSet
-from eanet.deploy.predictor import BATCH_SIZE, Prediction, Predictor, load
+from eanet.deploy.prediction import Prediction
+from eanet.deploy.predictor import BATCH_SIZE, Predictor, load
 from eanet.errors import EanetError, WrongArgumentError
 from eanet.metrics.evaluation import evaluate_model
 from eanet.models import create_model, save_model

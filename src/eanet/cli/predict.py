@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterable, Iterator
 from contextlib import closing
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from rich.progress import MofNCompleteColumn
 
@@ -19,7 +19,10 @@ from eanet.console import ImagesPerSecond, notice, progress_bar
 from eanet.errors import EanetError, WrongArgumentError
 from eanet.files import check_writable, user_path
 
-UNCERTAIN = "uncertain"
+if TYPE_CHECKING:
+    from eanet.deploy.prediction import Prediction
+
+NOT_SURE = "not sure"
 OPTIONS = ("device", "threads")
 T = TypeVar("T")
 
@@ -52,9 +55,9 @@ def add(commands: Commands) -> None:
     command.add_argument(
         "--threshold",
         type=float,
-        default=0.0,
         metavar="P",
-        help="omit classes below this probability; with none left, the image is uncertain",
+        help="omit classes below this probability; with none left, the answer is: not sure; unset: "
+        "not sure of images that are unlike those the model was trained on, if it measures that",
     )
     command.add_argument(
         "--format",
@@ -66,7 +69,7 @@ def add(commands: Commands) -> None:
         "--copy-to",
         type=user_path,
         metavar="FOLDER",
-        help=f"copy each image into FOLDER/CLASS, or FOLDER/{UNCERTAIN}",
+        help=f"copy each image into FOLDER/CLASS, or FOLDER/{NOT_SURE}",
     )
     add_settings(command, {name: RUN[name] for name in OPTIONS})
     command.add_argument(
@@ -91,7 +94,7 @@ def run(options: argparse.Namespace) -> int:
 
     if options.top < 1:
         raise WrongArgumentError("--top takes 1 or more")
-    if not 0 <= options.threshold <= 1:
+    if options.threshold is not None and not 0 <= options.threshold <= 1:
         raise WrongArgumentError("--threshold takes a probability, 0 to 1")
     if options.copy_to:
         check_writable(options.copy_to)
@@ -112,7 +115,7 @@ def run(options: argparse.Namespace) -> int:
         )
     write = {"table": _write_line, "json": _write_json, "csv": _write_csv}[options.format]
     if options.format == "csv":
-        write_rows([["image", "class", "probability"]])
+        write_rows([["image", "class", "probability", "sure"]])
     failed = 0
     with closing(predictor.predict_files(paths, options.top)) as results:
         for path, result in _tracked(results, len(paths)):
@@ -120,10 +123,14 @@ def run(options: argparse.Namespace) -> int:
                 notice(f"eanet: error: {result}")
                 failed += 1
                 continue
-            confident = result.above(options.threshold)
-            write(path, list(zip(confident.classes, confident.probabilities, strict=True)))
+            is_sure = not result.is_unknown
+            if options.threshold is not None:
+                result = result.above(options.threshold)
+                is_sure = result.top1 is not None
+            write(path, result, is_sure)
             if options.copy_to:
-                copy_into(options.copy_to, confident.top1 or UNCERTAIN, path)
+                name = result.top1 if is_sure and result.top1 is not None else NOT_SURE
+                copy_into(options.copy_to, name, path)
     if options.copy_to:
         notice(f"{len(paths) - failed:,} of {len(paths):,} images copied to {options.copy_to}")
     return 1 if failed else 0
@@ -166,17 +173,29 @@ def _tracked(results: Iterable[T], total: int) -> Iterator[T]:
         yield from bar.track(results, total, description="predicting")
 
 
-def _write_line(path: Path, classes: list[tuple[str, float]]) -> None:
-    named = ", ".join(f"{name} {probability:.1%}" for name, probability in classes)
-    sys.stdout.write(f"{path}: {named or UNCERTAIN}\n")
+def _write_line(path: Path, result: Prediction, is_sure: bool) -> None:
+    named = ", ".join(f"{name} {probability:.1%}" for name, probability in _pairs(result))
+    answer = named if is_sure else f"{NOT_SURE} ({named})" if named else NOT_SURE
+    sys.stdout.write(f"{path}: {answer}\n")
 
 
-def _write_json(path: Path, classes: list[tuple[str, float]]) -> None:
-    named = [{"class": name, "probability": round(p, 6)} for name, p in classes]
-    line = {"image": str(path), "predictions": named}
+def _write_json(path: Path, result: Prediction, is_sure: bool) -> None:
+    line = {
+        "image": str(path),
+        "sure": is_sure,
+        "predictions": [{"class": n, "probability": round(p, 6)} for n, p in _pairs(result)],
+    }
+    if result.distance is not None:
+        line["distance"] = round(result.distance, 4)
     is_text = str(path).isprintable()  # bytes that are not UTF-8 have to be escaped
     sys.stdout.write(json.dumps(line, ensure_ascii=not is_text) + "\n")
 
 
-def _write_csv(path: Path, classes: list[tuple[str, float]]) -> None:
-    write_rows([(path, name, f"{p:.6f}") for name, p in classes] or [(path, "", "")])
+def _write_csv(path: Path, result: Prediction, is_sure: bool) -> None:
+    sure = str(is_sure).lower()
+    rows = [(path, name, f"{p:.6f}", sure) for name, p in _pairs(result)]
+    write_rows(rows or [(path, "", "", sure)])
+
+
+def _pairs(result: Prediction) -> Iterator[tuple[str, float]]:
+    return zip(result.classes, result.probabilities, strict=True)

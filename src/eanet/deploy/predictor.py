@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterable, Iterator, Sequence, Sized
 from contextlib import closing
-from dataclasses import dataclass
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -17,9 +16,10 @@ from PIL import Image
 
 from eanet.data.decode import decode_image
 from eanet.data.parallel import in_parallel
+from eanet.deploy.prediction import Outputs, Prediction, decide
 from eanet.deploy.threads import compute, use_one_core
 from eanet.device import resolve_device
-from eanet.errors import EanetError, NonFiniteOutputError, WrongArgumentError
+from eanet.errors import EanetError, WrongArgumentError
 from eanet.models import Classifier, load_model
 from eanet.models.weights import check_head
 from eanet.ops.kernels import build_kernels
@@ -28,24 +28,6 @@ BATCH_SIZE = 16  # per thread: small, so that its data fit in the CPU cache and 
 T = TypeVar("T")
 Pixels = NDArray[np.uint8]
 Source = str | Path | BinaryIO | Image.Image
-
-
-@dataclass(frozen=True)
-class Prediction:
-    """The most probable classes of an image, best first."""
-
-    classes: tuple[str, ...]
-    probabilities: tuple[float, ...]
-
-    @property
-    def top1(self) -> str | None:
-        """The most probable class; None if `above` left none."""
-        return self.classes[0] if self.classes else None
-
-    def above(self, threshold: float) -> Prediction:
-        """Keep only the classes at least as probable as ``threshold``, possibly none."""
-        count = sum(probability >= threshold for probability in self.probabilities)
-        return Prediction(self.classes[:count], self.probabilities[:count])
 
 
 class Predictor:
@@ -176,15 +158,11 @@ class Predictor:
         pixels = np.stack(images)  # (B, H, W, C)
         batch = torch.from_numpy(pixels).permute(0, 3, 1, 2).to(self.device)
         with torch.autocast(self.device, torch.bfloat16, enabled=self.precision == "bf16"):
-            logits = self.model(batch)  # (B, K)
-        probabilities = logits.float().softmax(dim=1)  # (B, K)
-        if not probabilities.isfinite().all():
-            raise NonFiniteOutputError
-        values, indices = probabilities.topk(min(top, len(self.classes)), dim=1)
-        return [
-            Prediction(tuple(self.classes[i] for i in order), tuple(row))
-            for row, order in zip(values.tolist(), indices.tolist(), strict=True)
-        ]
+            logits, distance = self.model.forward_with_distance(batch)  # (B, K), (B,)
+        outputs = Outputs(
+            logits.float().cpu().numpy(), None if distance is None else distance.cpu().numpy()
+        )
+        return decide(outputs, self.classes, top)
 
 
 def _checked(top: int) -> int:

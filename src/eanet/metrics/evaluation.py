@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -10,6 +10,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
+from torch import Tensor
 
 from eanet.console import progress_bar
 from eanet.data.batches import in_order
@@ -35,12 +36,15 @@ class Evaluation:
         labels: (n,).
         classes: the K names.
         label_smoothing: used in ``loss``.
+        distance: from the training images, (n,), above 1 if an image is taken for an unknown thing;
+            None if the model has no `eanet.models.unknown.UnknownDetector`.
     """
 
     logits: NDArray[np.float32]
     labels: NDArray[np.int64]
     classes: tuple[str, ...]
     label_smoothing: float = 0.0
+    distance: NDArray[np.float32] | None = None
 
     @cached_property
     def probabilities(self) -> NDArray[np.float32]:
@@ -147,20 +151,38 @@ def evaluate_model(
         build_kernels()
     model = model.to(device).eval()
     with freed_memory_kept():
-        logits = np.concatenate(list(_logits(model, images, device)))
+        logits, *distance = computed(model.forward_with_distance, images, device)
     if not np.isfinite(logits).all():
         raise NonFiniteOutputError
-    return Evaluation(logits, images.labels, classes, label_smoothing)
+    return Evaluation(logits, images.labels, classes, label_smoothing, *distance)
 
 
 @torch.inference_mode()
-def _logits(model: Classifier, images: ImageSet, device: str) -> Iterator[NDArray[np.float32]]:
-    """Yield logits ``(B, K)`` batch by batch."""
+def computed(
+    function: Callable[[Tensor], Iterable[Tensor | None]],
+    images: ImageSet,
+    device: str,
+    title: str = "evaluating",
+) -> list[NDArray[np.float32]]:
+    """Return what ``function`` computes of all images, without what is None.
+
+    Args:
+        function: maps the pixels of a batch ``(B, 3, H, W)`` to tensors ``(B, ...)``.
+        images: n images.
+        device: where to compute.
+        title: of the progress bar.
+
+    Returns:
+        Arrays (n, ...).
+    """
+    batches = []
     with progress_bar() as bar:
         for pixels, _ in bar.track(
-            in_order(images, BATCH_SIZE), -(-len(images) // BATCH_SIZE), description="evaluating"
+            in_order(images, BATCH_SIZE), -(-len(images) // BATCH_SIZE), description=title
         ):
-            yield model(pixels.to(device)).float().cpu().numpy()
+            results = function(pixels.to(device))
+            batches.append([result.float().cpu() for result in results if result is not None])
+    return [torch.cat(parts).numpy() for parts in zip(*batches, strict=True)]
 
 
 def match_classes(known: tuple[str, ...], given: tuple[str, ...]) -> tuple[str, ...]:

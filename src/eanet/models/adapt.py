@@ -14,6 +14,7 @@ from eanet.models.registry import create_model
 
 POSITION = "embedding.position"
 HEAD = ("head.weight", "head.bias")
+DETECTOR = "detector."
 
 
 def resize_positions(weights: Mapping[str, Tensor], grid: int) -> dict[str, Tensor]:
@@ -37,7 +38,8 @@ def resize_positions(weights: Mapping[str, Tensor], grid: int) -> dict[str, Tens
 def adapt_weights(trained: Classifier, model: Classifier, *, new_head: bool = False) -> bool:
     """Load the weights of a trained model into one of the same architecture.
 
-    The trained position embeddings are resampled. The trained normalisation is kept, since the
+    The trained position embeddings are resampled. A detector of unknown images is left out, since
+    it measures features that will change. The trained normalisation is kept, since the
     weights were learned with it. The trained head is kept if it knows all the classes by name;
     otherwise the new head is.
 
@@ -49,7 +51,8 @@ def adapt_weights(trained: Classifier, model: Classifier, *, new_head: bool = Fa
     Returns:
         Whether the trained head was kept.
     """
-    state = resize_positions(trained.state_dict(), model.embedding.grid)
+    learned = {k: v for k, v in trained.state_dict().items() if not k.startswith(DETECTOR)}
+    state = resize_positions(learned, model.embedding.grid)
     keeps_head = not new_head and set(model.classes) <= set(trained.classes)
     if keeps_head:
         rows = [trained.classes.index(name) for name in model.classes]

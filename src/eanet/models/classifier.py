@@ -16,6 +16,7 @@ from eanet.models.embedding import Normalization, PatchEmbedding
 from eanet.models.pooling import MeanPooling
 from eanet.models.preprocessing import DEFAULT, Preprocessing
 from eanet.models.tokenizer import ConvTokenizer
+from eanet.models.unknown import UnknownDetector
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,6 +84,7 @@ class Classifier(
         self.head = nn.Linear(dim, len(config.classes))
         nn.init.xavier_uniform_(self.head.weight)
         nn.init.zeros_(self.head.bias)
+        self.detector: UnknownDetector | None = None  # fitted to a trained model
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -135,10 +137,20 @@ class Classifier(
         tokens: Tensor = self.embedding(normalized)
         return tokens
 
+    def pooled_features(self, images: Tensor) -> Tensor:
+        """Map raw pixels ``(B, C, H, W)`` to what the head takes, one vector an image, (B, dim)."""
+        features: Tensor = self.pooling(self.forward_features(images))
+        return features
+
     def forward(self, images: Tensor) -> Tensor:
         """Map raw pixels ``(B, C, H, W)``, 0..255, uint8 or floating, to logits ``(B, K)``."""
-        logits: Tensor = self.head(self.pooling(self.forward_features(images)))
+        logits: Tensor = self.head(self.pooled_features(images))
         return logits
+
+    def forward_with_distance(self, images: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Like `forward`, also with the detector's distances ``(B,)``, if there is a detector."""
+        features = self.pooled_features(images)  # (B, dim)
+        return self.head(features), None if self.detector is None else self.detector(features)
 
     def _save_pretrained(self, save_directory: Path) -> None:
         from eanet.models.weights import save_model

@@ -30,6 +30,7 @@ from eanet.models.adapt import adapt_model
 from eanet.models.classifier import Classifier
 from eanet.models.preprocessing import Preprocessing
 from eanet.models.registry import create_model
+from eanet.models.unknown import Fit, UnknownDetector
 
 WEIGHTS_FILE = "model.safetensors"
 CONFIG_FILE = "config.json"
@@ -56,6 +57,7 @@ def model_metadata(model: Classifier) -> dict[str, Any]:
             "std": normalization.std.tolist(),
         },
         "parameters": model.num_parameters,
+        **({} if model.detector is None else {"unknown": asdict(model.detector.fit)}),
     }
 
 
@@ -194,7 +196,7 @@ def _load(path: Path) -> Classifier:
 
 
 def _build(metadata: Mapping[str, Any]) -> Classifier:
-    return create_model(
+    model = create_model(
         metadata["name"],
         classes=metadata["classes"],
         image_size=metadata["image_size"],
@@ -202,6 +204,10 @@ def _build(metadata: Mapping[str, Any]) -> Classifier:
         preprocessing=Preprocessing.parse(metadata.get("preprocessing", {})),
         **metadata["settings"],
     )
+    if "unknown" in metadata:
+        fit = Fit(**metadata["unknown"])
+        model.detector = UnknownDetector(model.head.in_features, len(model.classes), fit)
+    return model
 
 
 def load_pretrained(where: str | Path, **options: Any) -> Classifier:

@@ -1,0 +1,107 @@
+"""Rejecting what a model does not know: fitting a detector, and what it is worth.
+
+How it was chosen among six scores: docs/unsure.md.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from eanet.data.imageset import ImageSet
+from eanet.device import freed_memory_kept
+from eanet.errors import EanetError
+from eanet.metrics.evaluation import computed
+from eanet.models import Classifier
+from eanet.models.unknown import Fit, UnknownDetector
+from eanet.ops.kernels import build_kernels
+
+FALSE_REJECTIONS = 0.05
+"""Share of images of the known classes that a detector may take for unknown ones."""
+MOST_IMAGES = 10_000  # to fit a detector on, and of other pictures: more change nothing that shows
+
+
+def why_none(train: ImageSet | None, validation: ImageSet | None, share: float) -> str | None:
+    """Return why no detector can be fitted on these images, or None if one can.
+
+    A threshold that rejects at most a share of the known images needs a validation image more than
+    ``1 / share - 1``: with fewer, the farthest of them says too little.
+    """
+    needed = math.ceil(1 / share - 1e-9) - 1
+    found = 0 if validation is None else len(validation)
+    if found < needed:
+        return (
+            f"rejecting no more than {share:.1%} of the known images takes {needed:,} validation "
+            f"images to choose the threshold on; there are {found:,}"
+        )
+    if train is None or not (counts := train.counts()).all():
+        lacking = "all classes" if train is None else train.classes[int(counts.argmin())]
+        return f"there are no training images of {lacking} to measure the distance from"
+    return None
+
+
+def fit_detector(
+    model: Classifier,
+    train: ImageSet,
+    validation: ImageSet,
+    *,
+    false_rejections: float = FALSE_REJECTIONS,
+    device: str = "cpu",
+) -> None:
+    """Give a model an `UnknownDetector`.
+
+    The covariance is that of Ledoit and Wolf (2004), which is sound for fewer images than features.
+    The threshold is the smallest distance that rejects at most the wanted share of further images
+    of the known classes, whatever their distribution, if they are drawn as the validation images
+    were (split conformal prediction: Vovk et al., 2005). A calibration by temperature changes
+    neither, since it scales the head alone.
+
+    Args:
+        model: trained; moved to ``device``.
+        train: images to measure the distance from, of every class; at most 10,000 are used.
+        validation: images to choose the threshold on, unseen in training; never those of a test.
+        false_rejections: the wanted share, above 0.
+        device: where to compute.
+
+    Raises:
+        EanetError: there are too few images.
+    """
+    from sklearn.covariance import LedoitWolf
+
+    if reason := why_none(train, validation, false_rejections):
+        raise EanetError(reason)
+    train = _evenly(train)
+    if device == "cpu":
+        build_kernels()
+    model = model.to(device).eval()
+    function: Callable[[Tensor], list[Tensor]] = lambda pixels: [model.pooled_features(pixels)]  # noqa: E731
+    with freed_memory_kept():
+        (features,) = computed(function, train, device, "measuring distances")  # (n, dim)
+        (held_out,) = computed(function, validation, device, "measuring distances")  # (m, dim)
+    x, labels = features.astype(np.float64), train.labels
+    means = np.stack([x[labels == k].mean(axis=0) for k in range(len(train.classes))])  # (K, dim)
+    covariance = LedoitWolf(assume_centered=True).fit(x - means[labels])
+    whitening = np.linalg.cholesky(covariance.precision_)  # (dim, dim)
+    fit = Fit(false_rejections, len(train), len(validation))
+    detector = UnknownDetector(x.shape[1], len(means), fit)
+    detector.whitening.copy_(torch.from_numpy(whitening))
+    detector.means.copy_(torch.from_numpy(means @ whitening))
+    distances = np.sort(detector(torch.from_numpy(held_out)).numpy())
+    allowed = math.floor(false_rejections * (len(distances) + 1) + 1e-9)  # 1 or more
+    threshold = float(distances[-allowed])
+    detector.whitening.div_(threshold)
+    detector.means.div_(threshold)
+    model.detector = detector.to(device)
+
+
+def _evenly(images: ImageSet) -> ImageSet:
+    """Return the first images of each class, at most `MOST_IMAGES` together."""
+    most = max(1, MOST_IMAGES // len(images.classes))
+    if len(images) <= MOST_IMAGES:
+        return images
+    chosen = [np.flatnonzero(images.labels == k)[:most] for k in range(len(images.classes))]
+    return images.subset(np.sort(np.concatenate(chosen)))
