@@ -6,7 +6,7 @@ import pytest
 
 from eanet.config import Recipe, TrainSettings, load_recipe, recipes
 from eanet.errors import EanetError, WrongArgumentError
-from eanet.files import parse_yaml
+from eanet.parsing import parse_yaml
 
 
 @pytest.mark.parametrize("name", recipes())

@@ -10,13 +10,16 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field
 
 from eanet.errors import WrongArgumentError, unknown_name
-from eanet.files import parse_yaml, read_text, user_path
+from eanet.files import read_text, user_path
+from eanet.parsing import parse_yaml
 from eanet.settings import Settings
 
 RECIPES = resources.files("eanet") / "recipes"
 
 Fit = Literal["crop", "pad", "squash"]
 LayoutName = Literal["auto", "classes", "splits", "parents"]
+
+MOST_SIDE = 2048  # of images, in pixels: a file of a few bytes may ask for any model
 
 LearningRate = Annotated[float, Field(gt=0)]
 
@@ -51,7 +54,10 @@ class DataSettings(ValidationSettings):
     """How a data set is loaded and split."""
 
     image_size: int | None = Field(
-        None, ge=1, description="side of the images in pixels; unset: one that suits the images"
+        None,
+        ge=1,
+        le=MOST_SIDE,
+        description="side of the images in pixels; unset: one that suits the images",
     )
     fit: Fit | None = Field(
         None,

@@ -1,4 +1,4 @@
-"""Atomic file writes, YAML, folder locks, checks of folders, and the cache folder."""
+"""Atomic file writes, folder locks, checks of folders, and the cache folder."""
 
 from __future__ import annotations
 
@@ -14,11 +14,12 @@ from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Any
 
-import yaml
 from filelock import FileLock, Timeout
 
 from eanet.errors import EanetError
 from eanet.unfinished import alone, unfinished
+
+MOST_TEXT_BYTES = 1 << 24  # of a file of settings or figures
 
 
 @dataclass(frozen=True)
@@ -117,29 +118,18 @@ def read_text(path: Path) -> str:
     """Read a UTF-8 text file.
 
     Raises:
-        EanetError: it cannot be read.
+        EanetError: it cannot be read, or is larger than any that this is meant for.
     """
     try:
-        return path.read_text("utf-8-sig")  # Windows editors may add a byte order mark
+        with path.open("rb") as file:
+            content = file.read(MOST_TEXT_BYTES + 1)
+        if len(content) > MOST_TEXT_BYTES:
+            raise EanetError(f"cannot read {path}: it has more than {MOST_TEXT_BYTES:,} bytes")
+        return content.decode("utf-8-sig")  # Windows editors may add a byte order mark
     except OSError as error:
         raise EanetError(f"cannot read {path}: {error.strerror}") from error
     except UnicodeDecodeError as error:
         raise EanetError(f"cannot read {path}: it is not UTF-8 text") from error
-
-
-def parse_yaml(text: str, where: str) -> dict[str, Any]:
-    """Parse a YAML mapping.
-
-    Raises:
-        EanetError: it is something else.
-    """
-    try:
-        values = yaml.safe_load(text) or {}
-    except yaml.YAMLError as error:
-        raise EanetError(f"{where} is not YAML: {' '.join(str(error).split())}") from error
-    if not isinstance(values, dict) or not all(isinstance(key, str) for key in values):
-        raise EanetError(f"{where} must hold lines of the form `name: value`")
-    return values
 
 
 @contextmanager

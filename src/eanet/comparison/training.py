@@ -20,9 +20,10 @@ from eanet.data.imageset import ImageSet
 from eanet.data.splits import Dataset
 from eanet.device import Machine
 from eanet.errors import EanetError, WrongArgumentError, error_line
-from eanet.files import check_writable, lock_folder, parse_yaml, read_text, replacing
+from eanet.files import check_writable, lock_folder, read_text, replacing
 from eanet.memory import peak_memory
 from eanet.metrics.evaluation import Evaluation
+from eanet.parsing import parse_yaml
 from eanet.process import in_own_process
 from eanet.threads import OtherLoad, resolve_threads
 from eanet.training.defaults import fill, recommend

@@ -10,7 +10,7 @@ from eanet.models.depthwise import NormalizedDepthwiseConvolution
 from eanet.models.drop_path import stochastic_depth_rates
 from eanet.models.mlp import MLP
 from eanet.models.pooling import SequencePooling
-from eanet.models.registry import register_variant
+from eanet.models.registry import Depth, register_variant
 from eanet.models.token_mixing import create_mixing
 from eanet.models.tokenizer import ConvTokenizer, patch_size_for
 
@@ -19,7 +19,7 @@ def eanet(
     config: ModelConfig,
     *,
     dim: int,
-    depth: int,
+    depth: Depth,
     heads: int,
     dropout: float = 0.0,
     drop_path: float = 0.0,

@@ -17,7 +17,7 @@ from eanet.models.drop_path import stochastic_depth_rates
 from eanet.models.embedding import PatchEmbedding
 from eanet.models.external_attention import ExternalAttention
 from eanet.models.mlp import MLP
-from eanet.models.registry import register_model
+from eanet.models.registry import Depth, register_model
 from eanet.models.self_attention import SelfAttention
 
 
@@ -32,7 +32,7 @@ def keras_eanet(
     mlp_dim: int = 64,
     num_heads: int = 4,
     dim_coefficient: int = 4,
-    num_transformer_blocks: int = 8,
+    num_transformer_blocks: Depth = 8,
     slots: int | None = None,
     attention_dropout: float | None = None,
     projection_dropout: float | None = None,
@@ -98,7 +98,7 @@ def keras_vit(
     embedding_dim: int = 64,
     mlp_dim: int = 64,
     num_heads: int = 4,
-    num_transformer_blocks: int = 8,
+    num_transformer_blocks: Depth = 8,
     key_dim: int | None = None,
     attention_dropout: float | None = None,
     mlp_dropout: float | None = None,
@@ -136,7 +136,7 @@ def vit(
     drop_path: float = 0.0,
     patch_size: int = 2,
     dim: int = 64,
-    depth: int = 8,
+    depth: Depth = 8,
     heads: int = 4,
     mlp_dim: int = 64,
     attention_dropout: float | None = None,
@@ -182,7 +182,7 @@ def keras_mlp(
     patch_size: int = 2,
     embedding_dim: int = 64,
     mlp_dim: int = 64,
-    num_transformer_blocks: int = 8,
+    num_transformer_blocks: Depth = 8,
 ) -> Classifier:
     """The Keras example without attention: patches meet only in the final average.
 

@@ -12,11 +12,17 @@ from typing import Annotated, Any
 from pydantic import Field
 from pydantic import create_model as create_settings
 
+from eanet.config import MOST_SIDE
 from eanet.errors import EanetError, WrongArgumentError, unknown_name
 from eanet.models.classifier import Classifier, ModelConfig
 from eanet.models.embedding import Normalization
 from eanet.models.preprocessing import DEFAULT, Preprocessing
 from eanet.settings import Settings
+
+# A file of a few bytes may ask for any model: bounds far beyond what can be trained.
+_Width = Annotated[int, Field(ge=1, le=1 << 16)]
+Depth = Annotated[int, Field(ge=1, le=1000)]
+"""A number of blocks, as a setting of a model."""
 
 Builder = Callable[..., Classifier]
 """Takes a `ModelConfig` and the architecture's settings as keywords, each with a default.
@@ -105,7 +111,7 @@ def all_settings(name: str, given: Mapping[str, Any]) -> dict[str, Any]:
 def _parse(name: str, given: Mapping[str, Any]) -> Settings:
     signature = inspect.signature(_MODELS[name].build, eval_str=True)
     known: dict[str, Any] = {
-        p.name: (_positive(p.annotation), p.default)
+        p.name: (_bounded(p.annotation), p.default)
         for p in signature.parameters.values()
         if p.kind is p.KEYWORD_ONLY
     }
@@ -113,11 +119,11 @@ def _parse(name: str, given: Mapping[str, Any]) -> Settings:
     return settings.parse(given, name)
 
 
-def _positive(annotation: Any) -> Any:
+def _bounded(annotation: Any) -> Any:
     """Bound the integers: widths and counts, none of which can be 0."""
     if annotation is int:
-        return Annotated[int, Field(ge=1)]
-    return Annotated[int, Field(ge=1)] | None if annotation == int | None else annotation
+        return _Width
+    return _Width | None if annotation == int | None else annotation
 
 
 def unnamed_classes(count: int) -> tuple[str, ...]:
@@ -163,6 +169,8 @@ def create_model(
         raise EanetError(f"the model has {num_classes} classes, but {len(classes)} are named")
     if not classes or min(image_size, in_channels) < 1:
         raise EanetError("a model needs at least one class, one channel and one pixel")
+    if image_size > MOST_SIDE:
+        raise EanetError(f"image_size={image_size}: models take images of up to {MOST_SIDE} pixels")
     build = _MODELS[name].build
     config = ModelConfig(
         name=name,

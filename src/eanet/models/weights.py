@@ -28,13 +28,14 @@ from eanet.errors import EanetError, WrongArgumentError, unknown_name
 from eanet.files import replacing, replacing_together, user_path, write_json
 from eanet.models.adapt import adapt_model
 from eanet.models.classifier import Classifier
+from eanet.models.metadata import check_metadata
 from eanet.models.preprocessing import Preprocessing
 from eanet.models.registry import create_model
 from eanet.models.unknown import Fit, UnknownDetector
 
 WEIGHTS_FILE = "model.safetensors"
 CONFIG_FILE = "config.json"
-_REQUIRED = {"name", "image_size", "in_channels", "classes", "settings"}
+MOST_HEADER_BYTES = 1 << 24  # with the names of 100,000 classes
 BUNDLED = Path(__file__).parents[1] / "weights"
 _HUB_OPTIONS = tuple(inspect.signature(hf_hub_download).parameters)
 DEFAULT_MODEL = "eanet_tiny_cifar100"
@@ -73,9 +74,7 @@ def save_model(model: Classifier, directory: str | Path) -> Path:
     check_head(model)
     directory, metadata = user_path(directory), model_metadata(model)
     tensors = {k: v.detach().cpu().contiguous() for k, v in model.state_dict().items()}
-    with torch.random.fork_rng(devices=[]):  # only shapes matter; nothing is drawn from the caller
-        expected = _build(metadata).state_dict()
-    if changed := _shapes(tensors) ^ _shapes(expected):
+    if changed := _shapes(tensors) ^ _shapes(_outline(metadata).state_dict()):
         name, _ = min(changed)
         raise EanetError(
             f"the network is no longer {model.config.name}: its {name} was added, removed or "
@@ -176,23 +175,32 @@ def load_model(where: str | Path, **changes: Any) -> Classifier:
 
 def _load(path: Path) -> Classifier:
     with _open(path) as (file, metadata):
-        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    if any(".mlp.0." in name for name in tensors):  # where fc1 was before it had a name
-        raise EanetError(
-            f"{path} was written by an earlier version of eanet, whose layers had other names; "
-            "train or import the model again, or use it with the eanet that wrote it"
-        )
-    try:
+        shapes = {(name, tuple(file.get_slice(name).get_shape())) for name in file.keys()}  # noqa: SIM118
+        if any(".mlp.0." in name for name, _ in shapes):  # where fc1 was before it had a name
+            raise EanetError(
+                f"{path} was written by an earlier version of eanet, whose layers had other names; "
+                "train or import the model again, or use it with the eanet that wrote it"
+            )
+        try:
+            fits = shapes == _shapes(_outline(metadata).state_dict())
+        except (EanetError, TypeError, ValueError) as error:
+            raise EanetError(
+                f"{path} holds a model that this version of eanet cannot build ({error})"
+            ) from error
+        if not fits:
+            raise EanetError(f"the weights in {path} do not fit {metadata['name']}")
         model = _build(metadata)
-    except (EanetError, TypeError, ValueError) as error:
-        raise EanetError(
-            f"{path} holds a model that this version of eanet cannot build ({error})"
-        ) from error
-    try:
-        model.load_state_dict(tensors)
-    except RuntimeError as error:
-        raise EanetError(f"the weights in {path} do not fit {metadata['name']}") from error
+        try:
+            model.load_state_dict({name: file.get_tensor(name) for name, _ in shapes})
+        except (RuntimeError, SafetensorError) as error:
+            raise EanetError(f"the weights in {path} are damaged ({_line(error)})") from error
     return model.eval()
+
+
+def _outline(metadata: Mapping[str, Any]) -> Classifier:
+    """Build a model without memory or values: shapes alone, of whatever size they may be."""
+    with torch.device("meta"):
+        return _build(metadata)
 
 
 def _build(metadata: Mapping[str, Any]) -> Classifier:
@@ -253,12 +261,23 @@ def _open(path: Path) -> Iterator[tuple[Any, dict[str, Any]]]:
     """Open a safetensors file; yield it and its metadata."""
     with ExitStack() as stack:
         try:
+            _check_header(path)
             file = stack.enter_context(safe_open(path, framework="pt"))
             metadata = json.loads((file.metadata() or {}).get("eanet", "{}"))
-        except (SafetensorError, OSError, ValueError) as error:
-            raise EanetError(f"{path} is not a readable safetensors file ({error})") from error
-        if not isinstance(metadata, dict) or not metadata.keys() >= _REQUIRED:
+        except (SafetensorError, OSError, ValueError, RecursionError) as error:
             raise EanetError(
-                f"{path} was not written by eanet: it does not say which model it holds"
-            )
-        yield file, metadata
+                f"{path} is not a readable safetensors file ({_line(error)})"
+            ) from error
+        yield file, check_metadata(metadata, str(path))
+
+
+def _check_header(path: Path) -> None:
+    """Raise a ValueError if a file's header is not as long as that of a model may be."""
+    with path.open("rb") as file:
+        size = int.from_bytes(file.read(8), "little")
+        if not 2 <= size <= min(MOST_HEADER_BYTES, path.stat().st_size - 8):
+            raise ValueError(f"a header of {size:,} bytes")
+
+
+def _line(error: Exception) -> str:
+    return " ".join(str(error).split())

@@ -110,8 +110,8 @@ def evaluate(
 
 def _trained_on(where: str | Path) -> str | None:
     """Return what a model file says it was trained on, if it does."""
-    data: str | None = read_metadata(find_model(where)).get("training", {}).get("data")
-    return data
+    data = read_metadata(find_model(where)).get("training", {}).get("data")
+    return data if isinstance(data, str) else None
 
 
 def _folder(path: Path, selection: Selection) -> Path:

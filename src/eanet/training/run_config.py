@@ -19,8 +19,9 @@ from eanet.data.imageset import ImageSet
 from eanet.data.splits import Dataset
 from eanet.device import processor_name
 from eanet.errors import EanetError
-from eanet.files import parse_yaml, read_text, replacing
+from eanet.files import read_text, replacing
 from eanet.ops import kernels
+from eanet.parsing import parse_yaml
 from eanet.version import __version__
 
 

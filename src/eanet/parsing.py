@@ -1,0 +1,79 @@
+"""YAML and JSON from files that strangers may have written: read within bounds, or refused."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, TypeVar
+
+import yaml
+from pydantic import TypeAdapter, ValidationError
+
+from eanet.errors import EanetError
+
+MOST_DEPTH = 20
+MOST_NODES = 100_000  # more than any run has classes
+MOST_SCALAR = 10_000  # characters; sexagesimal numbers of more would take minutes
+
+T = TypeVar("T")
+
+
+def parse_yaml(text: str, where: str) -> dict[str, Any]:
+    """Parse a YAML mapping of plain values.
+
+    Raises:
+        EanetError: it is something else, refers to parts of itself, by which a few lines can become
+            gigabytes, or is too deep or too large.
+    """
+    try:
+        _check_yaml(text, where)
+        values = yaml.safe_load(text) or {}
+    except (yaml.YAMLError, ValueError, OverflowError, RecursionError) as error:
+        raise EanetError(f"{where} is not YAML: {' '.join(str(error).split())}") from error
+    if not isinstance(values, dict) or not all(isinstance(key, str) for key in values):
+        raise EanetError(f"{where} must hold lines of the form `name: value`")
+    return values
+
+
+def _check_yaml(text: str, where: str) -> None:
+    """Raise an `EanetError` before anything is built of a text that would take too much."""
+    depth = nodes = 0
+    for event in yaml.parse(text, Loader=yaml.SafeLoader):
+        if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None) is not None:
+            raise EanetError(f"{where}: references (& and *) are not read; write the values out")
+        nodes += isinstance(event, yaml.NodeEvent)
+        depth += isinstance(event, yaml.CollectionStartEvent)
+        depth -= isinstance(event, yaml.CollectionEndEvent)
+        long = isinstance(event, yaml.ScalarEvent) and len(event.value) > MOST_SCALAR
+        if depth > MOST_DEPTH or nodes > MOST_NODES or long:
+            raise EanetError(f"{where} is refused: no file of settings is so deep or so large")
+
+
+def parse_json(text: str | bytes, where: str) -> Any:
+    """Parse JSON.
+
+    Raises:
+        EanetError: it is something else, or too deep.
+    """
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise EanetError(f"{where} is not JSON: {' '.join(str(error).split())}") from error
+
+
+def checked(kind: TypeAdapter[T], content: Any, where: str) -> T:
+    """Return content of a file as the types that ``kind`` declares.
+
+    Raises:
+        EanetError: it has others; one line names the file and the first wrong value.
+    """
+    try:
+        return kind.validate_python(content)
+    except ValidationError as error:
+        raise EanetError(f"{where} has been changed or damaged: {first_error(error)}") from error
+
+
+def first_error(error: ValidationError) -> str:
+    """Describe the first wrong value in a few words, such as ``data.images: field required``."""
+    first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+    place = ".".join(map(str, first["loc"]))
+    return f"{place}: {first['msg'].lower()}" if place else first["msg"].lower()
