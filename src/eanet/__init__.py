@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 from eanet.version import __version__ as __version__
 
 if TYPE_CHECKING:
-    from eanet.api import TrainingResult, compare, explain, load_dataset, resume, train
+    from eanet.api import TrainingResult, compare, explain, export, load_dataset, resume, train
     from eanet.benchmarking.models import benchmark
     from eanet.benchmarking.tokens import benchmark_tokens
     from eanet.comparison.compare import Comparison
@@ -42,6 +42,7 @@ _HOMES = {
     "create_model": "eanet.models",
     "evaluate": "eanet.report.evaluate",
     "explain": "eanet.api",
+    "export": "eanet.api",
     "import_keras": "eanet.models.keras_import",
     "load": "eanet.deploy.predictor",
     "load_dataset": "eanet.api",
@@ -67,6 +68,7 @@ __all__ = [
     "create_model",
     "evaluate",
     "explain",
+    "export",
     "import_keras",
     "load",
     "load_dataset",

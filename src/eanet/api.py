@@ -14,6 +14,7 @@ from eanet.files import user_path
 if TYPE_CHECKING:
     from eanet.comparison.compare import Comparison
     from eanet.data.splits import Dataset
+    from eanet.deploy.export.export import Export
     from eanet.training.run_directory import RunDirectory
 
 RESUME_SETTINGS = tuple(MachineSettings.model_fields)  # what a resumed run may change
@@ -164,6 +165,30 @@ def explain(
     folder = explain_folder(run) if output is None else user_path(output)
     paths = find_images([str(image) for image in several])
     return explain_files(model, paths, folder, class_name=class_name, layer=layer, slots=slots)
+
+
+def export(
+    run: str | Path,
+    *,
+    format: str = "onnx",  # noqa: A002 (what users expect it to be called)
+    output: str | Path | None = None,
+) -> Export:
+    """Export a trained model to a file that other programs can use, with its preprocessing inside.
+
+    Args:
+        run: a run directory, a model file, a bundled model or a Hub id.
+        format: ``onnx``: for ONNX Runtime, OpenVINO and others; needs ``eanet[onnx]``.
+        output: the file; unless given, ``model.onnx`` in the run directory, or named after the
+            model: beside its file, else in the current folder. Only what `export` has written is
+            replaced.
+
+    Raises:
+        EanetError: there is no such model or format, the packages for it are missing, or the file
+            cannot be written.
+    """
+    from eanet.deploy.export.export import export_model
+
+    return export_model(run, file_format=format, output=output)
 
 
 def _finish(run: RunDirectory, device: str | int | None = None) -> TrainingResult:

@@ -17,6 +17,7 @@ from eanet.cli import (
     datasets,
     evaluate,
     explain,
+    export,
     import_keras,
     lists,
     predict,
@@ -106,7 +107,7 @@ def build_parser() -> Parser:
         "--version", action=_Version, nargs=0, help="show the version and the state of the kernels"
     )
     commands = Commands(parser)
-    own = (train, evaluate, predict, explain, compare, benchmark, datasets, lists, import_keras)
-    for module in own:
+    own = (train, evaluate, predict, explain, export, compare, benchmark, datasets, lists)
+    for module in (*own, import_keras):
         module.add(commands)
     return parser

@@ -1,0 +1,79 @@
+"""Export a trained model to a file for other programs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+from eanet.deploy.export.metadata import KEY
+from eanet.deploy.export.onnx_file import read_properties, write_onnx
+from eanet.errors import EanetError, WrongArgumentError, unknown_name
+from eanet.files import check_writable, user_path
+from eanet.models import Classifier, load_model
+from eanet.models.weights import model_digest
+
+
+class Format(NamedTuple):
+    """A kind of exported file: its suffix, and what writes it."""
+
+    suffix: str
+    write: Callable[[Classifier, Path, str], Path]
+
+
+FORMATS = {"onnx": Format(".onnx", write_onnx)}
+
+
+@dataclass(frozen=True)
+class Export:
+    """An exported model.
+
+    Attributes:
+        path: of the file.
+        size: in bytes.
+    """
+
+    path: Path
+    size: int
+
+
+def export_model(
+    where: str | Path, *, file_format: str = "onnx", output: str | Path | None = None
+) -> Export:
+    """Export a trained model; see `eanet.export`."""
+    if file_format not in FORMATS:
+        raise unknown_name("format", file_format, FORMATS)
+    kind = FORMATS[file_format]
+    model = load_model(where)
+    path = _default_path(where, kind.suffix) if output is None else user_path(output)
+    _check_output(path, kind.suffix)
+    kind.write(model, path, model_digest(where))
+    return Export(path, path.stat().st_size)
+
+
+def _default_path(where: str | Path, suffix: str) -> Path:
+    """``model`` in a run directory; beside a model file; else in the current folder."""
+    path = user_path(where)
+    if path.is_dir():
+        return path / f"model{suffix}"
+    return path.with_suffix(suffix) if path.is_file() else Path(f"{path.name}{suffix}")
+
+
+def _check_output(path: Path, suffix: str) -> None:
+    """Raise before long work if its result could not or should not be written to ``path``.
+
+    Only files that were exported by eanet are replaced.
+    """
+    if path.is_dir():
+        raise WrongArgumentError(
+            f"{path} is a folder; name a file, such as {path / f'model{suffix}'}"
+        )
+    if path.suffix.lower() != suffix:
+        raise WrongArgumentError(f"{path}: name a file that ends in {suffix}")
+    check_writable(path.parent)
+    if path.exists() and KEY not in read_properties(path):
+        raise EanetError(
+            f"{path} exists and was not exported by eanet: remove it, or name another file with "
+            "--output"
+        )

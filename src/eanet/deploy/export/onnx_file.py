@@ -1,0 +1,108 @@
+"""ONNX files: one file with the weights inside, and what it says about itself."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from eanet.deploy.export.metadata import file_metadata
+from eanet.deploy.export.program import INPUT, OUTPUTS, quiet, trace
+from eanet.errors import EanetError
+from eanet.files import replacing
+from eanet.models import Classifier
+from eanet.version import __version__
+
+if TYPE_CHECKING:
+    from onnx import ModelProto
+
+OPSET = 18  # the oldest that the exporter writes without converting: most programs know it
+
+
+def write_onnx(model: Classifier, path: Path, weights_sha256: str | None = None) -> Path:
+    """Write a model as ONNX: ``pixels`` in, ``logits`` and ``probabilities`` out.
+
+    See `eanet.deploy.export.program.Program` for their shapes.
+
+    Args:
+        model: a classifier of RGB images.
+        path: the file to write or replace.
+        weights_sha256: see `file_metadata`.
+
+    Raises:
+        EanetError: the packages for it are missing, the model cannot be exported, or the file
+            cannot be written.
+    """
+    content = onnx_model(model, weights_sha256).SerializeToString()
+    with replacing(path) as partial:
+        partial.write_bytes(content)
+    return path
+
+
+def onnx_model(model: Classifier, weights_sha256: str | None = None) -> ModelProto:
+    """Return the content of the file that `write_onnx` writes."""
+    check_packages()
+    import torch
+
+    program = trace(model)
+    with quiet(), _errors_alone("torch.onnx"):
+        exported = torch.onnx.export(
+            program,
+            dynamo=True,
+            input_names=[INPUT],
+            output_names=list(OUTPUTS),
+            opset_version=OPSET,
+            verbose=False,
+        )
+    if exported is None:  # as its type allows
+        raise EanetError("PyTorch's exporter returned nothing")
+    proto = exported.model_proto
+    _forget_origin(proto)
+    proto.producer_name, proto.producer_version = "eanet", __version__
+    for key, value in file_metadata(model, weights_sha256).items():
+        proto.metadata_props.add(key=key, value=value)
+    return proto
+
+
+def read_properties(path: Path) -> dict[str, str]:
+    """Return what an ONNX file says about itself; nothing if it is no ONNX file."""
+    import onnx
+
+    try:
+        proto = onnx.load(path, format="protobuf", load_external_data=False)
+    except Exception:  # protobuf's, or the system's
+        return {}
+    return {entry.key: entry.value for entry in proto.metadata_props}
+
+
+def check_packages() -> None:
+    """Raise an `EanetError` unless what ONNX needs is installed."""
+    try:
+        import onnx  # noqa: F401
+        import onnxruntime  # noqa: F401
+        import onnxscript  # noqa: F401
+    except ImportError as error:
+        raise EanetError(f'ONNX needs {error.name}: pip install "eanet[onnx]"') from error
+
+
+def _forget_origin(proto: ModelProto) -> None:
+    """Remove notes on the lines of code that operations come from, with paths of this machine."""
+    graph = proto.graph
+    for part in (graph, *graph.node, *graph.input, *graph.output, *graph.value_info):
+        part.ClearField("metadata_props")
+        part.ClearField("doc_string")
+    proto.ClearField("metadata_props")
+
+
+@contextmanager
+def _errors_alone(name: str) -> Iterator[None]:
+    """Let a logger and those below it pass on errors alone."""
+    logger = logging.getLogger(name)
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)

@@ -1,0 +1,72 @@
+"""What an exported file computes: from the pixels of an upright image to probabilities."""
+
+from __future__ import annotations
+
+import copy
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor, nn
+from torch.export import Dim, ExportedProgram
+
+from eanet.deploy.export.resize import Resize
+from eanet.errors import EanetError, WrongArgumentError
+from eanet.models import Classifier
+from eanet.models.weights import check_head
+
+INPUT = "pixels"
+OUTPUTS = ("logits", "probabilities")
+_EXAMPLE = (2, 3, 5, 3)  # of other sizes than those of the network, which must not become constants
+
+
+class Program(nn.Module):
+    """A classifier with its preprocessing.
+
+    Args:
+        model: the classifier, on the CPU and in float32.
+    """
+
+    def __init__(self, model: Classifier) -> None:
+        super().__init__()
+        self.resize = Resize(model.config.image_size)
+        self.model = model
+
+    def forward(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
+        """Map upright RGB images, uint8 ``(B, H, W, 3)``, to logits and probabilities ``(B, K)``.
+
+        Any batch size, height and width of at least 1 will do.
+        """
+        logits: Tensor = self.model(self.resize(pixels))
+        return logits, logits.softmax(dim=1)
+
+
+def trace(model: Classifier) -> ExportedProgram:
+    """Record what a model computes, from `Program`, for any number of images of any size.
+
+    The model stays as it is: a copy is recorded, on the CPU, in float32 and evaluation mode.
+
+    Raises:
+        EanetError: the model does not take RGB images, or its head does not fit its classes.
+    """
+    model = getattr(model, "_orig_mod", model)  # what `torch.compile` wraps
+    if not isinstance(model, Classifier):
+        raise WrongArgumentError(f"only a Classifier can be exported: {type(model).__name__}")
+    check_head(model)
+    if model.config.in_channels != 3:
+        raise EanetError(f"the model takes {model.config.in_channels}-channel images, not RGB")
+    program = Program(copy.deepcopy(model).cpu().float()).eval().requires_grad_(False)
+    sizes = {0: Dim("batch", min=1), 1: Dim("height", min=1), 2: Dim("width", min=1)}
+    example = torch.zeros(_EXAMPLE, dtype=torch.uint8)
+    with quiet():
+        return torch.export.export(program, (example,), dynamic_shapes={INPUT: sizes})
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Keep back warnings of PyTorch's exporter about its own insides."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)
+        warnings.simplefilter("ignore", DeprecationWarning)
+        yield

@@ -1,0 +1,106 @@
+"""ONNX files answer as the model that they were made from."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from eanet.deploy.export.onnx_file import onnx_model
+from eanet.models import Classifier, create_model
+from eanet.models.registry import models
+from eanet.models.weights import model_metadata
+from eanet.version import __version__
+from tests.support.settings import blocks
+
+onnx = pytest.importorskip("onnx", reason="needs the extra `onnx`")
+ort = pytest.importorskip("onnxruntime", reason="needs the extra `onnx`")
+
+
+def open_session(model: str | bytes):
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = 1
+    return ort.InferenceSession(model, options)
+
+
+@pytest.fixture(scope="module")
+def session(small_run: Path):
+    return open_session(str(small_run / "model.onnx"))
+
+
+def noise(*shape: int) -> np.ndarray:
+    return np.random.default_rng(0).integers(0, 256, (*shape, 3), dtype=np.uint8)
+
+
+def compare(session, model: Classifier, pixels: np.ndarray) -> None:
+    """Images (B, S, S, 3) of the model's size."""
+    logits, probabilities = session.run(["logits", "probabilities"], {"pixels": pixels})
+    with torch.inference_mode():
+        expected = model(torch.from_numpy(pixels).permute(0, 3, 1, 2))
+    assert logits.dtype == probabilities.dtype == np.float32
+    np.testing.assert_allclose(logits, expected.numpy(), atol=1e-4)
+    np.testing.assert_allclose(probabilities, expected.softmax(1).numpy(), atol=1e-5)
+
+
+# Each of the family's mixings, and batch norm; the others as they are.
+VARIANTS = [f"eanet_nano:{mixing}" for mixing in ("mixing=self", "mixing=written", "conv=false")]
+
+
+@pytest.mark.parametrize("name", [m.name for m in models()] + VARIANTS)
+def test_every_model_can_be_exported(name: str) -> None:
+    torch.manual_seed(0)
+    plain = name.split(":")[0]
+    model = create_model(name, num_classes=3, image_size=16, **blocks(plain, 1)).eval()
+    with torch.no_grad():  # statistics and norms as if trained
+        for tensor in (*model.parameters(), *model.buffers()):
+            if tensor.is_floating_point():
+                tensor.add_(0.1 * torch.rand_like(tensor))
+    compare(open_session(onnx_model(model).SerializeToString()), model, noise(3, 16, 16))
+
+
+@pytest.mark.parametrize("batch", [1, 2, 7])
+@pytest.mark.parametrize("size", [(8, 8), (1, 1), (1, 30), (30, 1), (4, 16), (64, 16), (101, 75)])
+def test_any_number_of_images_of_any_size_are_answered(
+    session, small: Classifier, batch: int, size: tuple[int, int]
+) -> None:
+    from eanet.deploy.export.program import Program
+
+    pixels = noise(batch, *size)
+    logits, probabilities = session.run(None, {"pixels": pixels})
+    with torch.inference_mode():
+        expected = Program(small)(torch.from_numpy(pixels))
+    np.testing.assert_allclose(logits, expected[0], atol=1e-3)
+    np.testing.assert_allclose(probabilities, expected[1], atol=1e-4)
+
+
+def test_the_file_is_whole_and_says_what_it_is(small_run: Path, small: Classifier) -> None:
+    assert {file.name for file in small_run.iterdir()} >= {"model.onnx"}
+    assert not list(small_run.glob("*.data"))
+    proto = onnx.load(small_run / "model.onnx", load_external_data=False)
+    onnx.checker.check_model(proto, full_check=True)
+    assert {node.domain for node in proto.graph.node} == {""}, "no operators of our own"
+    properties = {entry.key: entry.value for entry in proto.metadata_props}
+    assert json.loads(properties["eanet"]) == json.loads(json.dumps(model_metadata(small))) | {
+        "version": __version__,
+        "weights_sha256": "0" * 64,
+    }
+    assert properties["classes"].split("\n") == list(small.classes)
+    assert properties["image_size"] == "8"
+
+
+def test_the_file_says_nothing_of_the_machine_that_made_it(small_run: Path) -> None:
+    content = (small_run / "model.onnx").read_bytes()
+    assert b".py" not in content
+    assert b"site-packages" not in content
+
+
+def test_the_model_stays_as_it_was(small: Classifier) -> None:
+    model = create_model("vit", num_classes=2, image_size=8, depth=1, dim=16, heads=2)
+    model.train().bfloat16()
+    onnx_model(model)
+    assert model.training
+    assert {p.dtype for p in model.parameters()} == {torch.bfloat16}
+    assert all(p.requires_grad for p in model.parameters())
