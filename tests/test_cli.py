@@ -24,6 +24,7 @@ COMMANDS = [
     "evaluate",
     "explain",
     "predict",
+    "serve",
     "benchmark",
     "models",
     "datasets",

@@ -6,7 +6,17 @@ from typing import TYPE_CHECKING, Any
 from eanet.version import __version__ as __version__
 
 if TYPE_CHECKING:
-    from eanet.api import TrainingResult, compare, explain, export, load_dataset, resume, train
+    from eanet.api import (
+        TrainingResult,
+        compare,
+        create_app,
+        explain,
+        export,
+        load_dataset,
+        resume,
+        serve,
+        train,
+    )
     from eanet.benchmarking.models import benchmark
     from eanet.benchmarking.tokens import benchmark_tokens
     from eanet.comparison.compare import Comparison
@@ -39,6 +49,7 @@ _HOMES = {
     "benchmark_tokens": "eanet.benchmarking.tokens",
     "build_kernels": "eanet.ops.kernels",
     "compare": "eanet.api",
+    "create_app": "eanet.api",
     "create_model": "eanet.models",
     "evaluate": "eanet.report.evaluate",
     "explain": "eanet.api",
@@ -49,6 +60,7 @@ _HOMES = {
     "load_model": "eanet.models",
     "resume": "eanet.api",
     "save_model": "eanet.models",
+    "serve": "eanet.api",
     "train": "eanet.api",
 }
 
@@ -65,6 +77,7 @@ __all__ = [
     "benchmark_tokens",
     "build_kernels",
     "compare",
+    "create_app",
     "create_model",
     "evaluate",
     "explain",
@@ -75,6 +88,7 @@ __all__ = [
     "load_model",
     "resume",
     "save_model",
+    "serve",
     "train",
 ]
 

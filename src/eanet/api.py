@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,9 +13,13 @@ from eanet.errors import WrongArgumentError, unknown_name
 from eanet.files import user_path
 
 if TYPE_CHECKING:
+    from fastapi import FastAPI
+
     from eanet.comparison.compare import Comparison
     from eanet.data.splits import Dataset
     from eanet.deploy.export.export import Export
+    from eanet.deploy.predictor import Predictor
+    from eanet.deploy.server.settings import AppSettings
     from eanet.training.run_directory import RunDirectory
 
 RESUME_SETTINGS = tuple(MachineSettings.model_fields)  # what a resumed run may change
@@ -189,6 +194,60 @@ def export(
     from eanet.deploy.export.export import export_model
 
     return export_model(run, file_format=format, output=output)
+
+
+def serve(run: str | Path, **settings: Any) -> None:
+    """Answer with a model over HTTP until Ctrl-C: a page for photographs, and an interface.
+
+    Args:
+        run: a run directory, a model file, a bundled model or a Hub id.
+        **settings: any field of `eanet.deploy.server.settings.ServeSettings`: ``host``, ``port``,
+            ``workers``, ``threads``, ``threshold``, ``device``, ``precision``, ``allow_host``,
+            ``allow_origin`` and limits. With several workers, each imports the main module again,
+            so a script calls this under ``if __name__ == "__main__":``.
+
+    Raises:
+        EanetError: there is no such model or setting, the address cannot be used, or FastAPI or
+            uvicorn is missing.
+    """
+    from eanet.deploy.server import check_installed
+    from eanet.deploy.server.settings import ServeSettings
+
+    check_installed()
+    from eanet.deploy.server.run import serve_app
+
+    chosen = ServeSettings.parse(settings)
+    serve_app(partial(_make_app, run, chosen), chosen)
+
+
+def create_app(run: str | Path | Predictor, **settings: Any) -> FastAPI:
+    """Make the application that `serve` serves, to mount it in one of your own.
+
+    Args:
+        run: a run directory, a model file, a bundled model, a Hub id, or what `load` returned.
+        **settings: any field of `eanet.deploy.server.settings.AppSettings`: ``threshold``,
+            ``device``, ``precision``, ``allow_host``, ``allow_origin`` and limits.
+
+    Raises:
+        EanetError: there is no such model or setting, or FastAPI is missing.
+    """
+    from eanet.deploy.server import check_installed
+    from eanet.deploy.server.settings import AppSettings
+
+    check_installed()
+    return _make_app(run, AppSettings.parse(settings))
+
+
+def _make_app(run: str | Path | Predictor, settings: AppSettings) -> FastAPI:
+    from eanet.deploy.predictor import Predictor, load
+    from eanet.deploy.server.app import create_app
+    from eanet.explanation.png import explain_as_png
+    from eanet.report.files import read_metrics
+
+    if isinstance(run, Predictor):
+        return create_app(run, settings, explain=explain_as_png)
+    predictor = load(run, settings.device, settings.precision)
+    return create_app(predictor, settings, explain=explain_as_png, metrics=read_metrics(run))
 
 
 def _finish(run: RunDirectory, device: str | int | None = None) -> TrainingResult:

@@ -21,7 +21,7 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     (folder / "templates" / "own.html").write_text(text)
     monkeypatch.syspath_prepend(tmp_path)
     yield "somewhere"
-    module._templates.cache_clear()
+    module.templates.cache_clear()
 
 
 def test_values_are_text_and_markup_is_markup(package: str, tmp_path: Path) -> None:

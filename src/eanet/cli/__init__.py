@@ -21,6 +21,7 @@ from eanet.cli import (
     import_keras,
     lists,
     predict,
+    serve,
     train,
 )
 from eanet.cli.parser import Commands, Parser
@@ -107,7 +108,7 @@ def build_parser() -> Parser:
         "--version", action=_Version, nargs=0, help="show the version and the state of the kernels"
     )
     commands = Commands(parser)
-    own = (train, evaluate, predict, explain, export, compare, benchmark, datasets, lists)
-    for module in (*own, import_keras):
+    own = (train, evaluate, predict, serve, explain, export, compare)
+    for module in (*own, benchmark, datasets, lists, import_keras):
         module.add(commands)
     return parser

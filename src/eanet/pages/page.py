@@ -36,16 +36,15 @@ def render_page(path: Path, package: str, sections: Mapping[str, str], **context
     Raises:
         EanetError: the file cannot be written.
     """
-    script = _asset("page.js")
-    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode("ascii")
+    script = asset("page.js")
     text = (
-        _templates(package)
+        templates(package)
         .get_template("page.html")
         .render(
             sections=sections,
-            style=_asset("page.css"),
+            style=asset("page.css"),
             script=script,
-            script_hash=f"sha256-{digest}",
+            script_hash=digest(script),
             **context,
         )
     )
@@ -55,18 +54,18 @@ def render_page(path: Path, package: str, sections: Mapping[str, str], **context
 
 
 @cache
-def _templates(package: str) -> Environment:
+def templates(package: str) -> Environment:
     """Return the templates of a package, with those of this one."""
-    templates = Environment(
+    environment = Environment(
         loader=ChoiceLoader([PackageLoader(package), PackageLoader("eanet.pages")]),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    templates.filters["fmt"] = format  # as in f-strings: {{ share|fmt(".1%") }}
-    templates.filters["setting"] = _format_setting
-    return templates
+    environment.filters["fmt"] = format  # as in f-strings: {{ share|fmt(".1%") }}
+    environment.filters["setting"] = _format_setting
+    return environment
 
 
 def _format_setting(value: Any) -> str:
@@ -76,6 +75,12 @@ def _format_setting(value: Any) -> str:
     return "none" if value is None else str(value)
 
 
-def _asset(name: str) -> Markup:
-    file = resources.files("eanet.pages") / "templates" / name
+def asset(name: str, package: str = "eanet.pages") -> Markup:
+    """Return a style sheet or a script from a package's folder ``templates``."""
+    file = resources.files(package) / "templates" / name
     return Markup(file.read_text("utf-8").rstrip("\n"))
+
+
+def digest(text: str) -> str:
+    """Return the hash under which a page's policy allows a script or style within it."""
+    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode("ascii")

@@ -20,7 +20,7 @@ from eanet.plots.curves import plot_curves
 from eanet.plots.lr_search import plot_range_test
 from eanet.plots.reliability import plot_reliability
 from eanet.plots.samples import choose_samples, plot_samples
-from eanet.report.files import write_classes, write_metrics, write_predictions
+from eanet.report.files import METRICS_FILE, write_classes, write_metrics, write_predictions
 from eanet.report.page import write_page
 from eanet.report.report import Report, Training
 from eanet.report.selection import Selection, Split, select_images
@@ -158,7 +158,7 @@ def _write_files(report: Report, folder: Path) -> list[Path]:
     """Write the figures, and the pictures as PNG."""
     evaluation, images, training = report.evaluation, report.images, report.training
     files = [
-        write_metrics(report, folder / "metrics.json"),
+        write_metrics(report, folder / METRICS_FILE),
         write_classes(evaluation.by_class, folder / "classes.csv"),
     ]
     if images.files is not None:

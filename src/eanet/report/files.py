@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
+from math import isfinite
 from pathlib import Path
 
-from eanet.files import write_csv, write_json
+from eanet.files import user_path, write_csv, write_json
 from eanet.metrics.classes import ClassFigures
 from eanet.metrics.confusion import most_confused
 from eanet.metrics.evaluation import Evaluation
 from eanet.report.report import Report
 
+METRICS_FILE = "metrics.json"
 PAIRS = 20  # of confused classes
 
 
@@ -29,6 +32,15 @@ def write_metrics(report: Report, path: Path) -> Path:
         ],
     }
     return write_json(path, content)
+
+
+def read_metrics(where: str | Path) -> dict[str, float] | None:
+    """Return the figures of an evaluated run, those that are defined; None if there are none."""
+    try:
+        content = json.loads((user_path(where) / METRICS_FILE).read_text("utf-8"))
+        return {n: v for n, v in content.items() if isinstance(v, int | float) and isfinite(v)}
+    except (OSError, ValueError, AttributeError):
+        return None
 
 
 def write_classes(figures: Sequence[ClassFigures], path: Path) -> Path:

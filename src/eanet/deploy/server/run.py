@@ -1,0 +1,134 @@
+"""Serving: the port is taken first, and opened when the model is ready to answer."""
+
+from __future__ import annotations
+
+import signal
+import socket
+import sys
+from collections.abc import Callable
+from contextlib import suppress
+from errno import EACCES, EADDRINUSE
+from functools import partial
+
+import torch
+from fastapi import FastAPI
+from uvicorn import Config, Server
+from uvicorn.config import STARTUP_FAILURE
+from uvicorn.supervisors.multiprocess import SIGNALS, Multiprocess
+
+from eanet.console import notice, report
+from eanet.deploy.server.connection import Connection
+from eanet.deploy.server.settings import ServeSettings
+from eanet.errors import EanetError
+from eanet.threads import available_cpus
+
+STOP_SECONDS = 30  # in which what is under way may finish
+WORKER_SECONDS = 120  # in which a worker has to import what it needs and to answer its supervisor
+
+
+def serve_app(make_app: Callable[[], FastAPI], settings: ServeSettings) -> None:
+    """Serve an application until Ctrl-C or SIGTERM; requests under way are then finished.
+
+    PyTorch's number of threads is afterwards as before.
+
+    Args:
+        make_app: makes it, ready to answer. If there are several workers, each calls it in a
+            process of its own, so it has to be picklable.
+        settings: address, workers and threads.
+
+    Raises:
+        EanetError: the address cannot be used.
+    """
+    threads = max(1, (settings.threads or available_cpus()) // settings.workers)
+    before = torch.get_num_threads()
+    with bind(settings.host, settings.port) as listener:
+        address = _address(settings.host, listener.getsockname()[1])
+        torch.set_num_threads(threads)
+        try:
+            app = make_app()  # also if only workers serve: what is wrong is said here, once
+            if settings.workers == 1:
+                _serve(app, listener, address)
+            else:
+                make = partial(_in_worker, make_app, threads)
+                _supervise(make, listener, address, settings.workers)
+        finally:
+            torch.set_num_threads(before)
+    notice("stopped")
+
+
+def _serve(app: FastAPI, listener: socket.socket, address: str) -> None:
+    server = Server(_config(lambda: app, 1))
+    listener.listen(server.config.backlog)
+    notice(f"serving at {address} (Ctrl-C stops)")
+    with suppress(KeyboardInterrupt):  # which uvicorn raises again when it has stopped
+        server.run([listener])
+
+
+def _supervise(
+    make_app: Callable[[], FastAPI], listener: socket.socket, address: str, workers: int
+) -> None:
+    before = {number: signal.getsignal(number) for number in SIGNALS}
+    try:
+        supervisor = Multiprocess(_config(make_app, workers), [listener])
+        notice(f"{workers} workers at {address} (Ctrl-C stops)")
+        supervisor.run()
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _in_worker(make_app: Callable[[], FastAPI], threads: int) -> FastAPI:
+    torch.set_num_threads(threads)
+    try:
+        return make_app()
+    except EanetError as error:
+        report(str(error))
+        sys.exit(STARTUP_FAILURE)  # ends the others as well, instead of another try
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """Take an address, at which nobody is answered yet.
+
+    Raises:
+        EanetError: it is in use, not allowed, or not an address of this machine.
+    """
+    try:
+        family, kind, protocol, _, where = socket.getaddrinfo(
+            host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        listener = socket.socket(family, kind, protocol)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(where)
+    except socket.gaierror as error:
+        raise EanetError(
+            f"{host!r} is not an address of this machine ({error.strerror})"
+        ) from error
+    except OSError as error:
+        reason = {
+            EADDRINUSE: "another program is using it; choose another with --port, 0 for any",
+            EACCES: "not allowed; ports from 1024 up are",
+        }.get(error.errno or 0, error.strerror)
+        raise EanetError(f"cannot listen at {host}, port {port}: {reason}") from error
+    return listener
+
+
+def _config(make_app: Callable[[], FastAPI], workers: int) -> Config:
+    return Config(
+        make_app,
+        factory=True,
+        workers=workers,
+        http=Connection,
+        ws="none",
+        lifespan="off",
+        proxy_headers=False,
+        access_log=False,
+        log_config=None,
+        log_level="warning",
+        server_header=False,
+        timeout_graceful_shutdown=STOP_SECONDS,
+        timeout_worker_healthcheck=WORKER_SECONDS,
+    )
+
+
+def _address(host: str, port: int) -> str:
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"

@@ -1,0 +1,140 @@
+// What computes the answers is `backend`, from the script before this one:
+//   batch            how many files it takes at once
+//   classify(files)  promises, in order, [{predictions: [{class, probability}], distance} or {error}]
+//   explain(file, name)  promises a picture as a Blob; absent if it cannot
+//   ready            promises that it can begin; its progress is text for `say`
+
+const answers = document.getElementById("answers");
+const waiting = [];
+let working = false;
+
+function say(text) {
+  document.getElementById("status").textContent = text;
+}
+
+function make(tag, properties = {}, ...children) {
+  const element = Object.assign(document.createElement(tag), properties);
+  element.append(...children);
+  return element;
+}
+
+const percent = (probability) => `${(100 * probability).toFixed(1)}%`;
+
+function add(files) {
+  for (const file of files) {
+    const picture = make("img", { className: "thumb", alt: "", src: URL.createObjectURL(file) });
+    picture.addEventListener("error", () => picture.remove(), { once: true });
+    const result = make("div", { className: "result" }, make("p", { className: "note" }, "waiting …"));
+    const side = make("div", {}, picture, make("p", { className: "name" }, file.name || "photograph"));
+    const card = make("li", { className: "answer" }, side, result);
+    answers.append(card);
+    waiting.push({ file, result, card });
+  }
+  document.getElementById("clear").hidden = !answers.children.length;
+  work();
+}
+
+// One batch after the other, in order; what fails is said where its answer would be.
+async function work() {
+  if (working) return;
+  working = true;
+  let done = 0;
+  try {
+    await backend.ready;
+    while (waiting.length) {
+      const batch = waiting.splice(0, backend.batch);
+      say(`Classifying … ${done} of ${done + batch.length + waiting.length} done`);
+      const results = await backend.classify(batch.map((item) => item.file)).catch((error) =>
+        batch.map(() => ({ error: error.message })),
+      );
+      batch.forEach((item, number) => show(item, results[number]));
+      done += batch.length;
+    }
+    say(`${done} ${done === 1 ? "photograph" : "photographs"} classified.`);
+  } catch (error) {
+    for (const item of waiting.splice(0)) show(item, { error: error.message });
+    say(error.message);
+  }
+  working = false;
+}
+
+function show({ file, result, card }, { predictions, distance, error }) {
+  if (error) {
+    result.replaceChildren(make("h3", { className: "failed" }, "No answer"), make("p", {}, error));
+    return;
+  }
+  const [best] = predictions;
+  const unknown = distance > 1; // not if it is absent
+  const sure = !unknown && best.probability >= data.threshold;
+  const head = sure
+    ? make("h3", {}, best.class)
+    : make("h3", { className: "unsure" }, `Not sure: perhaps ${best.class}`);
+  const why = unknown ? [make("p", { className: "note" }, "Unlike all that it was trained on.")] : [];
+  const rows = predictions.map((one) => {
+    const bar = make("td", { className: "bar" });
+    bar.style.setProperty("--v", one.probability);
+    return make("tr", {}, make("th", { scope: "row" }, one.class), bar, make("td", {}, percent(one.probability)));
+  });
+  const caption = make("caption", { className: "unseen" }, `Probabilities for ${file.name}`);
+  result.replaceChildren(head, ...why, make("table", {}, caption, make("tbody", {}, ...rows)));
+  if (backend.explain) result.append(explainer(file, best.class, card));
+}
+
+// A button that draws what the answer rests on at the first press, and then shows or hides it.
+function explainer(file, name, card) {
+  const titles = { false: "Show what this rests on", true: "Hide what this rests on" };
+  const button = make("button", { className: "button quiet", type: "button" }, titles.false);
+  const figure = make("figure", { hidden: true });
+  button.setAttribute("aria-expanded", "false");
+  button.addEventListener("click", async () => {
+    if (!figure.children.length) {
+      button.disabled = true;
+      button.textContent = "Drawing …";
+      try {
+        const picture = make("img", {
+          alt: `What the answer “${name}” rests on: the photograph, and over it how much each part matters`,
+          src: URL.createObjectURL(await backend.explain(file, name)),
+        });
+        const scroll = make("div", { className: "scroll", tabIndex: 0 }, picture);
+        scroll.setAttribute("role", "group");
+        scroll.setAttribute("aria-label", "Explanation");
+        figure.append(scroll);
+        say("The explanation is there.");
+      } catch (error) {
+        figure.append(make("p", { className: "failed" }, error.message));
+      }
+      card.append(figure);
+      button.disabled = false;
+    }
+    figure.hidden = !figure.hidden;
+    button.setAttribute("aria-expanded", String(!figure.hidden));
+    button.textContent = titles[!figure.hidden];
+    if (figure.querySelector(".failed") && figure.hidden) figure.replaceChildren(); // try again
+  });
+  return button;
+}
+
+for (const id of ["choose", "camera"]) {
+  const input = document.getElementById(id);
+  input.addEventListener("change", () => {
+    add([...input.files]);
+    input.value = ""; // so that the same file can be chosen again
+  });
+}
+document.getElementById("clear").addEventListener("click", () => {
+  for (const picture of answers.querySelectorAll("img")) URL.revokeObjectURL(picture.src);
+  waiting.length = 0;
+  answers.replaceChildren();
+  document.getElementById("clear").hidden = true;
+  document.getElementById("choose").focus();
+  say("");
+});
+addEventListener("paste", (event) => add([...event.clipboardData.files]));
+for (const kind of ["dragenter", "dragover", "dragleave", "drop"]) {
+  addEventListener(kind, (event) => {
+    event.preventDefault();
+    const inside = kind === "dragenter" || kind === "dragover";
+    document.getElementById("place").classList.toggle("dropping", inside);
+    if (kind === "drop") add([...event.dataTransfer.files]);
+  });
+}

@@ -1,0 +1,114 @@
+"""An address that is taken, and a server that is stopped."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+
+import httpx
+import pytest
+import torch
+from fastapi.testclient import TestClient
+
+import eanet
+from eanet.deploy import server
+from eanet.deploy.server import run as module
+from eanet.deploy.server.app import create_app
+from eanet.deploy.server.run import bind, serve_app
+from eanet.deploy.server.settings import AppSettings, ServeSettings
+from eanet.errors import EanetError
+from tests.support.servers import named, picture, predictor
+
+
+def test_an_address_that_is_taken_is_one_line() -> None:
+    with bind("127.0.0.1", 0) as taken:
+        taken.listen()
+        port = taken.getsockname()[1]
+        with pytest.raises(EanetError, match=rf"port {port}: another program .*--port"):
+            bind("127.0.0.1", port)
+
+
+@pytest.mark.parametrize("host", ["no.such.host.invalid", "203.0.113.7"])
+def test_an_address_of_another_machine_is_one_line(host: str) -> None:
+    with pytest.raises(EanetError, match=r"is not an address of this machine|cannot listen at"):
+        bind(host, 0)
+
+
+def test_nobody_is_answered_before_the_model_is_loaded(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[str] = []
+    with bind("127.0.0.1", 0) as free:
+        port = free.getsockname()[1]
+
+    def make_app() -> object:
+        with pytest.raises(httpx.ConnectError):
+            httpx.get(f"http://127.0.0.1:{port}/health")
+        raise EanetError("no such run")
+
+    monkeypatch.setattr(module, "notice", seen.append)
+    with pytest.raises(EanetError, match="no such run"):
+        serve_app(make_app, ServeSettings(port=port))  # type: ignore[arg-type]
+    assert seen == []
+
+
+def test_ctrl_c_finishes_what_is_under_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    said: list[str] = []
+    drawing, stopped = threading.Event(), threading.Event()
+    answers: list[Future[httpx.Response]] = []
+    clients = ThreadPoolExecutor(1)
+
+    def explain(*_: object) -> bytes:
+        drawing.set()
+        assert stopped.wait(60)
+        return b"picture"
+
+    def notice(line: str) -> None:
+        said.append(line)
+        if "serving at " in line:
+            where = line.split()[2]
+            file = named(picture(), field="file")
+            answers.append(clients.submit(httpx.post, f"{where}/explain", files=file, timeout=60))
+            threading.Thread(target=interrupt).start()
+
+    def interrupt() -> None:
+        assert drawing.wait(60)
+        os.kill(os.getpid(), signal.SIGINT)
+        stopped.set()
+
+    monkeypatch.setattr(module, "notice", notice)
+    before = torch.get_num_threads()
+    app = create_app(predictor(), AppSettings(), explain=explain)
+    serve_app(lambda: app, ServeSettings(port=0, threads=3))
+    assert answers[0].result().content == b"picture"
+    assert said[-1] == "stopped"
+    assert torch.get_num_threads() == before
+    clients.shutdown()
+
+
+def test_what_is_wrong_is_one_line_before_anything_is_served(
+    refused: Callable[..., tuple[int, str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert refused("serve", tmp_path / "none", "--port", "0")[1].startswith("no such run or model")
+    assert refused("serve", tmp_path, "--port", "70000") == (
+        2,
+        "port=70000: should be less than or equal to 65535",
+    )
+    monkeypatch.setitem(server._NEEDED, "no_such_module", "FastAPI")
+    assert refused("serve", tmp_path) == (1, "serving needs FastAPI: pip install 'eanet[serve]'")
+
+
+def test_an_application_is_made_of_a_run_with_its_figures(trained: eanet.TrainingResult) -> None:
+    app = eanet.create_app(trained.path, threshold=0.25)
+    client = TestClient(app, base_url="http://localhost")
+    card = client.get("/model").json()
+    assert card["classes"] == ["blue", "green", "red"]
+    assert card["threshold"] == 0.25
+    assert card["metrics"]["top1"] == trained.metrics["top1"]
+    assert str(trained.path) not in client.get("/model").text
+    picture_of = client.post("/explain", files=named(picture(), field="file"))
+    assert picture_of.content.startswith(b"\x89PNG")
+    with pytest.raises(EanetError, match="did you mean 'threshold'"):
+        eanet.create_app(eanet.load(trained.path), treshold=0.5)
