@@ -11,10 +11,11 @@ from rich.progress import (
     Progress,
     ProgressColumn,
     Task,
-    TextColumn,
     TimeRemainingColumn,
 )
 from rich.text import Text
+
+from eanet.text import shown
 
 # Of several processes of one training, only the first prints.
 console = Console(
@@ -23,15 +24,15 @@ console = Console(
 
 
 def notice(message: str) -> None:
-    """Print one line of text, without markup or wrapping."""
-    console.print(message, markup=False, soft_wrap=True)
+    """Print one line of text, without markup or wrapping, and control characters as escapes."""
+    console.print(shown(message), markup=False, soft_wrap=True)
 
 
 def report(error: str) -> None:
     """Print an error; of several processes, each does, since any may be the only one to fail."""
     rank = os.environ.get("RANK", "0")
     process = f"process {rank}: " if rank != "0" else ""
-    line = f"eanet: error: {process}{error}"
+    line = shown(f"eanet: error: {process}{error}")
     Console(stderr=True).print(line, markup=False, highlight=False, emoji=False, soft_wrap=True)
 
 
@@ -63,7 +64,7 @@ def progress_bar(*columns: ProgressColumn | str, show_time_left: bool = True) ->
     It disappears when done. Nothing is drawn if standard error is not a terminal.
     """
     return Progress(
-        TextColumn("{task.description}", markup=False),
+        _Description(),
         BarColumn(bar_width=24),
         *columns,
         *([TimeRemainingColumn(compact=True)] if show_time_left else []),
@@ -72,6 +73,13 @@ def progress_bar(*columns: ProgressColumn | str, show_time_left: bool = True) ->
         redirect_stdout=False,  # results stay on standard output
         disable=not console.is_terminal,
     )
+
+
+class _Description(ProgressColumn):
+    """What is being done, which may name a file."""
+
+    def render(self, task: Task) -> Text:
+        return Text(shown(task.description))
 
 
 class ImagesPerSecond(ProgressColumn):

@@ -17,6 +17,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from eanet.errors import EanetError
+from eanet.text import cell
 from eanet.unfinished import alone, unfinished
 
 MOST_TEXT_BYTES = 1 << 24  # of a file of settings or figures
@@ -87,7 +88,7 @@ def replacing_together(folder: Path) -> Iterator[None]:
 
 
 def write_csv(path: Path, header: Sequence[str], rows: Iterable[Iterable[Any]]) -> Path:
-    """Write a header and rows as CSV.
+    """Write a header and rows as CSV, each value as `cell` makes it.
 
     Raises:
         EanetError: the file cannot be written.
@@ -99,7 +100,7 @@ def write_csv(path: Path, header: Sequence[str], rows: Iterable[Iterable[Any]]) 
     ):
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(header)
-        writer.writerows(rows)
+        writer.writerows(map(cell, row) for row in rows)
     return path
 
 

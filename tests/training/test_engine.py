@@ -183,3 +183,30 @@ def test_the_first_interrupt_is_a_request_and_the_second_is_obeyed_at_once():
         with pytest.raises(KeyboardInterrupt):
             os.kill(os.getpid(), signal.SIGINT)
     assert signal.getsignal(signal.SIGINT) is before
+
+
+@pytest.mark.parametrize(
+    "variables",
+    [
+        {"RANK": "x"},
+        {"RANK": "-1"},
+        {"RANK": "1"},
+        {"RANK": "²"},
+        {"LOCAL_RANK": ""},
+        {"WORLD_SIZE": "0"},
+        {"WORLD_SIZE": "2.5"},
+        {"LOCAL_WORLD_SIZE": "0"},
+        {"LOCAL_WORLD_SIZE": "2"},
+        {"WORLD_SIZE": "3", "LOCAL_WORLD_SIZE": "2"},
+    ],
+    ids=str,
+)
+def test_wrong_variables_of_torchrun_are_one_line(
+    variables: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    named = "|".join(f"{name}={value}" for name, value in variables.items())
+    with pytest.raises(EanetError, match=f"({named}).* in the environment .*torchrun") as caught:
+        engine.create_fabric(TrainSettings(device="cpu"))
+    assert "\n" not in str(caught.value)

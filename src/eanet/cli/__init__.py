@@ -8,7 +8,8 @@ import io
 import os
 import sys
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from eanet.cli import (
@@ -43,11 +44,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
             # File names need not be UTF-8, and the output may be unable to show all others.
             is_limited = stream is sys.stdout and codecs.lookup(stream.encoding).name != "utf-8"
             stream.reconfigure(errors="backslashreplace" if is_limited else "surrogateescape")
-    # Pillow's, about odd files that it can still read, or that are reported as unreadable.
-    warnings.filterwarnings("ignore", module="PIL")
     code = 0
     try:
-        code = _run(arguments)
+        with _warnings_in_one_line():
+            code = _run(arguments)
         sys.stdout.flush()
     except OSError as error:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for the flush at exit
@@ -57,6 +57,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
             report(f"cannot write to standard output: {error.strerror}")
         return code or 1
     return code
+
+
+@contextmanager
+def _warnings_in_one_line() -> Iterator[None]:
+    """Print warnings of libraries as notices, for which names are made harmless."""
+    with warnings.catch_warnings():
+        # Pillow's, about odd files that it can still read, or that are reported as unreadable.
+        warnings.filterwarnings("ignore", module="PIL")
+        warnings.showwarning = lambda message, *_, **__: notice(f"warning: {message}")
+        yield
 
 
 def _run(arguments: Sequence[str] | None) -> int:

@@ -59,7 +59,8 @@ def run(options: argparse.Namespace) -> int:
     out = stdout()
     _print_models(comparison.table, out.width)
     for text in (comparison.conclusion, comparison.caption, *comparison.notes):
-        out.print(f"\n{text}")
+        out.print()
+        out.print(text)
     out.print()
     for file in comparison.files:
         out.print(f"wrote {file}")

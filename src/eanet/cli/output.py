@@ -11,6 +11,8 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from eanet.text import cell, shown
+
 
 def show_metrics(metrics: Mapping[str, float | int], files: Iterable[Path]) -> None:
     """Print the scores of a model and the files written."""
@@ -46,7 +48,7 @@ def print_table(
     for column in columns:
         table.add_column(column, no_wrap=column != columns[wrapped], overflow="fold")
     for row in rows:
-        table.add_row(*row)
+        table.add_row(*map(shown, row))
     stdout().print(table)
 
 
@@ -57,12 +59,18 @@ def stdout() -> Console:
 
 
 class _Output(Console):
-    """A console that, like other output, leaves broken pipes to `main`."""
+    """A console of single lines, in which control characters are shown: some are parts of names.
+
+    Like other output, it leaves broken pipes to `main`.
+    """
+
+    def print(self, *objects: Any, **options: Any) -> None:
+        super().print(*(shown(o) if isinstance(o, str) else o for o in objects), **options)
 
     def on_broken_pipe(self) -> None:
         raise BrokenPipeError
 
 
 def write_rows(rows: Iterable[Sequence[Any]]) -> None:
-    """Print rows as CSV."""
-    csv.writer(sys.stdout, lineterminator="\n").writerows(rows)
+    """Print rows as CSV, each value as `cell` makes it."""
+    csv.writer(sys.stdout, lineterminator="\n").writerows(map(cell, row) for row in rows)

@@ -22,6 +22,7 @@ from eanet.config import (
 )
 from eanet.errors import unknown_name
 from eanet.settings import Settings
+from eanet.text import shown
 
 
 def _declared(*classes: type[Settings]) -> dict[str, FieldInfo]:
@@ -45,7 +46,7 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Print one line and exit with 2."""
-        self.exit(2, f"eanet: error: {message}; see {self.prog} --help\n")
+        self.exit(2, shown(f"eanet: error: {message}; see {self.prog} --help") + "\n")
 
     def _check_value(self, action: argparse.Action, value: Any) -> None:
         if action.choices is not None and value not in action.choices:

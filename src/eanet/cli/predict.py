@@ -18,6 +18,7 @@ from eanet.config import MachineSettings
 from eanet.console import ImagesPerSecond, notice, progress_bar
 from eanet.errors import EanetError, WrongArgumentError
 from eanet.files import check_writable, user_path
+from eanet.text import shown
 
 if TYPE_CHECKING:
     from eanet.deploy.prediction import Prediction
@@ -176,7 +177,7 @@ def _tracked(results: Iterable[T], total: int) -> Iterator[T]:
 def _write_line(path: Path, result: Prediction, is_sure: bool) -> None:
     named = ", ".join(f"{name} {probability:.1%}" for name, probability in _pairs(result))
     answer = named if is_sure else f"{NOT_SURE} ({named})" if named else NOT_SURE
-    sys.stdout.write(f"{path}: {answer}\n")
+    sys.stdout.write(shown(f"{path}: {answer}") + "\n")
 
 
 def _write_json(path: Path, result: Prediction, is_sure: bool) -> None:
@@ -187,8 +188,9 @@ def _write_json(path: Path, result: Prediction, is_sure: bool) -> None:
     }
     if result.distance is not None:
         line["distance"] = round(result.distance, 4)
-    is_text = str(path).isprintable()  # bytes that are not UTF-8 have to be escaped
-    sys.stdout.write(json.dumps(line, ensure_ascii=not is_text) + "\n")
+    text = json.dumps(line, ensure_ascii=False)
+    # Bytes that are not UTF-8 have to be escaped, and control characters should be.
+    sys.stdout.write((text if text.isprintable() else json.dumps(line)) + "\n")
 
 
 def _write_csv(path: Path, result: Prediction, is_sure: bool) -> None:

@@ -1,0 +1,45 @@
+"""Text that strangers may have written, such as names of files and classes: made harmless."""
+
+from __future__ import annotations
+
+from numbers import Real
+from typing import Any
+
+_CONTROLS = (
+    *range(0x20),
+    *range(0x7F, 0xA0),
+    *(0x061C, 0x200E, 0x200F, *range(0x2028, 0x202F), *range(0x2066, 0x206A)),  # order, lines
+)
+_SHOWN = {code: f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" for code in _CONTROLS}
+# Bytes that are not UTF-8 stay as they are, but for those that some terminals obey.
+_SHOWN |= {0xDC00 + code: f"\\x{code:02x}" for code in range(0x80, 0xA0)}
+
+_FORMULAS = ("=", "+", "-", "@", "\t", "\r", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+
+
+def shown(text: str) -> str:
+    r"""Return a line of text with control characters as escapes, such as ``\x1b``.
+
+    They could clear the screen, change what was printed before or make the rest run backwards.
+    """
+    return text.translate(_SHOWN)
+
+
+def cell(value: Any) -> Any:
+    r"""Return what to write into a CSV file for a value: numbers unchanged, else `shown` text.
+
+    A text that a spreadsheet would take for a formula gets an apostrophe in front, by which
+    spreadsheets take it for text.
+    """
+    if isinstance(value, Real):
+        return value
+    text = str(value)
+    return ("'" if text.startswith(_FORMULAS) and not _is_number(text) else "") + shown(text)
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
