@@ -41,7 +41,8 @@ def test_shrinking_averages_instead_of_dropping_pixels(tmp_path):
 
 
 def test_path_stream_and_image_give_the_same_and_the_caller_s_image_stays(tmp_path):
-    path = saved(tmp_path, Image.radial_gradient("L").resize((900, 700)), "x.jpg")
+    noise = np.random.default_rng(0).integers(0, 256, (700, 900, 3), dtype=np.uint8)
+    path = saved(tmp_path, Image.fromarray(noise), "x.jpg")
     pixels = decode_image(path, 20)
     assert np.array_equal(decode_image(io.BytesIO(path.read_bytes()), 20), pixels)
     with path.open("rb") as stream:
@@ -50,7 +51,16 @@ def test_path_stream_and_image_give_the_same_and_the_caller_s_image_stays(tmp_pa
     with Image.open(path) as image:
         whole = decode_image(image, 20)
         assert image.size == (900, 700)
-    assert np.abs(whole.astype(int) - pixels).max() <= 3  # the draft of a JPEG is an average too
+    assert np.array_equal(whole, pixels), "a JPEG is decoded in full, as other programs do"
+
+
+def test_without_a_size_the_upright_image_is_decoded_as_large_as_it_is(tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    path = saved(tmp_path, halves((4, 8)), exif=exif)
+    with Image.open(path) as image:
+        upright = ImageOps.exif_transpose(image)
+    assert np.array_equal(decode_image(path, None), np.asarray(upright))
 
 
 def test_the_exif_orientation_is_applied(tmp_path):

@@ -49,7 +49,7 @@ class Original(NamedTuple):
 
 def decode_image(
     file_or_image: Path | BinaryIO | Image.Image,
-    size: int,
+    size: int | None,
     preprocessing: Preprocessing = DEFAULT,
 ) -> NDArray[np.uint8]:
     """Decode as `read_image`, but return only the pixels."""
@@ -58,17 +58,20 @@ def decode_image(
 
 def read_image(
     file_or_image: Path | BinaryIO | Image.Image,
-    size: int,
+    size: int | None,
     preprocessing: Preprocessing = DEFAULT,
 ) -> tuple[NDArray[np.uint8], Original]:
     """Decode to square RGB, (size, size, 3).
+
+    A JPEG is decoded in full. At a half to an eighth of its size, as its format allows, it takes
+    half the time, but then probabilities differ by up to 0.1 from those of programs that do not.
 
     The EXIF orientation is applied, transparency is composited on white, deep images are scaled to
     8 bits, and only the first frame of an animation is read. Resampling is bilinear, antialiased.
 
     Args:
         file_or_image: a file, an open file, or a Pillow image, which stays as it is.
-        size: height and width of the result in pixels.
+        size: height and width of the result in pixels; None: those of the upright image.
         preprocessing: of the model that the pixels are for.
 
     Raises:
@@ -87,7 +90,7 @@ def read_image(
             pixels = image.width * image.height
             if Image.MAX_IMAGE_PIXELS is not None and pixels > Image.MAX_IMAGE_PIXELS:
                 raise UnreadableImageError(name, f"{pixels:,} pixels are too many")
-            return _decode(image, size, preprocessing, is_ours=True)
+            return _decode(image, size, preprocessing)
     except UnreadableImageError:
         raise
     except UnidentifiedImageError as error:
@@ -104,13 +107,11 @@ def _line(error: Exception) -> str:
 
 
 def _decode(
-    image: Image.Image, size: int, preprocessing: Preprocessing, *, is_ours: bool = False
+    image: Image.Image, size: int | None, preprocessing: Preprocessing
 ) -> tuple[NDArray[np.uint8], Original]:
     width, height, kind, mode = *image.size, image.format or "", image.mode
     if kind == "MPO":  # JPEG with a second picture, as phones write it
         kind = "JPEG"
-    if is_ours:
-        image.draft(None, (2 * size, 2 * size))  # lets a large JPEG be decoded at 1/2 .. 1/8
     pixels = np.array(_square(_rgb(_upright(image), preprocessing), size, preprocessing))
     blank = bool((pixels == pixels[0, 0]).all())
     return pixels, Original(width, height, kind, mode, _is_animated(image), blank)
@@ -125,13 +126,14 @@ def _is_animated(image: Image.Image) -> bool:
         return True
 
 
-def _square(image: Image.Image, size: int, preprocessing: Preprocessing) -> Image.Image:
+def _square(image: Image.Image, size: int | None, preprocessing: Preprocessing) -> Image.Image:
+    if size is None:
+        return image
     if preprocessing.fit == "crop":
         return ImageOps.fit(image, (size, size), Image.Resampling.BILINEAR)
     if preprocessing.fit == "squash":
         return image.resize((size, size), Image.Resampling.BILINEAR)
-    scale = size / max(image.size)
-    width, height = (max(1, round(side * scale)) for side in image.size)
+    width, height = (max(1, round(side * size / max(image.size))) for side in image.size)
     square = Image.new("RGB", (size, size), preprocessing.fill)
     inner = image.resize((width, height), Image.Resampling.BILINEAR)
     square.paste(inner, ((size - width) // 2, (size - height) // 2))

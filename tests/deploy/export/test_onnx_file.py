@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from eanet.deploy.export.onnx_file import onnx_model
+from eanet.deploy.export.program import Program, trace
 from eanet.models import Classifier, create_model
 from eanet.models.registry import models
 from eanet.models.weights import model_metadata
@@ -45,19 +46,38 @@ def compare(session, model: Classifier, pixels: np.ndarray) -> None:
     np.testing.assert_allclose(probabilities, expected.softmax(1).numpy(), atol=1e-5)
 
 
-# Each of the family's mixings, and batch norm; the others as they are.
+# Each of the family's mixings, and without convolutions.
 VARIANTS = [f"eanet_nano:{mixing}" for mixing in ("mixing=self", "mixing=written", "conv=false")]
 
 
-@pytest.mark.parametrize("name", [m.name for m in models()] + VARIANTS)
-def test_every_model_can_be_exported(name: str) -> None:
+def make(name: str) -> Classifier:
+    """A small model whose statistics and norms are as if trained."""
     torch.manual_seed(0)
-    plain = name.split(":")[0]
-    model = create_model(name, num_classes=3, image_size=16, **blocks(plain, 1)).eval()
-    with torch.no_grad():  # statistics and norms as if trained
+    shallow = blocks(name.split(":")[0], 1)
+    model = create_model(name, num_classes=3, image_size=16, **shallow).eval()
+    with torch.no_grad():
         for tensor in (*model.parameters(), *model.buffers()):
             if tensor.is_floating_point():
                 tensor.add_(0.1 * torch.rand_like(tensor))
+    return model
+
+
+@pytest.mark.parametrize("name", [m.name for m in models()] + VARIANTS)
+def test_every_model_is_recorded_as_formulas(name: str) -> None:
+    """Which every exporter knows, unlike the operators of this package."""
+    model = make(name)
+    program = trace(model)
+    called = {n.target.namespace for n in program.graph.nodes if hasattr(n.target, "namespace")}
+    assert called == {"aten"}
+    pixels = torch.from_numpy(noise(3, 16, 16))
+    with torch.inference_mode():
+        expected = model(pixels.permute(0, 3, 1, 2))
+        torch.testing.assert_close(program.module()(pixels)[0], expected, atol=1e-4, rtol=0)
+
+
+@pytest.mark.parametrize("name", ["keras_eanet", "eanet_nano:mixing=written"])
+def test_what_models_are_made_of_is_the_same_in_onnx(name: str) -> None:
+    model = make(name)
     compare(open_session(onnx_model(model).SerializeToString()), model, noise(3, 16, 16))
 
 
@@ -66,8 +86,6 @@ def test_every_model_can_be_exported(name: str) -> None:
 def test_any_number_of_images_of_any_size_are_answered(
     session, small: Classifier, batch: int, size: tuple[int, int]
 ) -> None:
-    from eanet.deploy.export.program import Program
-
     pixels = noise(batch, *size)
     logits, probabilities = session.run(None, {"pixels": pixels})
     with torch.inference_mode():
@@ -97,10 +115,10 @@ def test_the_file_says_nothing_of_the_machine_that_made_it(small_run: Path) -> N
     assert b"site-packages" not in content
 
 
-def test_the_model_stays_as_it_was(small: Classifier) -> None:
+def test_the_model_stays_as_it_was() -> None:
     model = create_model("vit", num_classes=2, image_size=8, depth=1, dim=16, heads=2)
     model.train().bfloat16()
-    onnx_model(model)
+    trace(model)
     assert model.training
     assert {p.dtype for p in model.parameters()} == {torch.bfloat16}
     assert all(p.requires_grad for p in model.parameters())

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from eanet.deploy.export.metadata import file_metadata
-from eanet.deploy.export.program import INPUT, OUTPUTS, quiet, trace
+from eanet.deploy.export.program import INPUT, outputs, quiet, trace
 from eanet.errors import EanetError
 from eanet.files import replacing
 from eanet.models import Classifier
@@ -22,9 +22,7 @@ OPSET = 18  # the oldest that the exporter writes without converting: most progr
 
 
 def write_onnx(model: Classifier, path: Path, weights_sha256: str | None = None) -> Path:
-    """Write a model as ONNX: ``pixels`` in, ``logits`` and ``probabilities`` out.
-
-    See `eanet.deploy.export.program.Program` for their shapes.
+    """Write a model as ONNX: ``pixels`` in, `outputs` out.
 
     Args:
         model: a classifier of RGB images.
@@ -52,7 +50,7 @@ def onnx_model(model: Classifier, weights_sha256: str | None = None) -> ModelPro
             program,
             dynamo=True,
             input_names=[INPUT],
-            output_names=list(OUTPUTS),
+            output_names=outputs(model),
             opset_version=OPSET,
             verbose=False,
         )

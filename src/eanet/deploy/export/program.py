@@ -17,7 +17,6 @@ from eanet.models import Classifier
 from eanet.models.weights import check_head
 
 INPUT = "pixels"
-OUTPUTS = ("logits", "probabilities")
 _EXAMPLE = (2, 3, 5, 3)  # of other sizes than those of the network, which must not become constants
 
 
@@ -30,16 +29,26 @@ class Program(nn.Module):
 
     def __init__(self, model: Classifier) -> None:
         super().__init__()
-        self.resize = Resize(model.config.image_size)
+        self.resize = Resize(model.config.image_size, model.config.preprocessing)
         self.model = model
 
-    def forward(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
-        """Map upright RGB images, uint8 ``(B, H, W, 3)``, to logits and probabilities ``(B, K)``.
+    def forward(self, pixels: Tensor) -> tuple[Tensor, ...]:
+        """Map upright RGB images, uint8 ``(B, H, W, 3)``, to what `outputs` names.
 
         Any batch size, height and width of at least 1 will do.
         """
-        logits: Tensor = self.model(self.resize(pixels))
-        return logits, logits.softmax(dim=1)
+        logits, distance = self.model.forward_with_distance(self.resize(pixels))
+        found = (logits, logits.softmax(dim=1), distance)
+        return tuple(output for output in found if output is not None)
+
+
+def outputs(model: Classifier) -> list[str]:
+    """Return the outputs of an exported model: ``logits`` and ``probabilities``, both ``(B, K)``.
+
+    If it can tell that an image is unlike all it was trained on, also ``distance (B,)``: see
+    `eanet.deploy.prediction.Outputs`.
+    """
+    return ["logits", "probabilities", *(["distance"] if model.detector is not None else [])]
 
 
 def trace(model: Classifier) -> ExportedProgram:
@@ -60,7 +69,10 @@ def trace(model: Classifier) -> ExportedProgram:
     sizes = {0: Dim("batch", min=1), 1: Dim("height", min=1), 2: Dim("width", min=1)}
     example = torch.zeros(_EXAMPLE, dtype=torch.uint8)
     with quiet():
-        return torch.export.export(program, (example,), dynamic_shapes={INPUT: sizes})
+        traced = torch.export.export(program, (example,), dynamic_shapes={INPUT: sizes})
+    for node in traced.graph.nodes:  # lines of code with paths of this machine
+        node.meta.pop("stack_trace", None)
+    return traced
 
 
 @contextmanager
