@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -12,58 +13,50 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from eanet.config import TrainSettings
 from eanet.data.source import open_source
 from eanet.metrics.evaluation import evaluate_model
 from eanet.models import load_model
 from eanet.training.run_directory import CHECKPOINT, RunDirectory
+from tests.support.processes import start
+from tests.support.trainings import go_on, train
 
-# Writes down which images a process takes, step by step; the second one may be told to stop.
-# Validation takes slices.
-WITNESS = """
-import os, signal, sys
-from eanet.data import batches
-real, taken = batches.take, 0
-rank = os.environ.get("RANK", "0")
-def take(images, indices):
-    global taken
-    if not isinstance(indices, slice):
-        taken += 1
-        if rank == "1" and str(taken) == os.environ.get("STOP_AT"):
-            os.kill(os.getpid(), signal.SIGTERM)
-        with open(os.path.join({folder!r}, rank), "a") as file:
-            print(*indices.tolist(), file=file)
-    return real(images, indices)
-batches.take = take
-from eanet.cli import main
-sys.exit(main(sys.argv[1:]))
-"""
-TWO = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2")
-OPTIONS = ["--recipe", "default", "--epochs", "1", "--precision", "fp32", "--threads", "1"]
+TORCHRUN = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
+REPOSITORY = Path(__file__).resolve().parents[2]
 # Dropout is off, as its bits are drawn by each process.
-MODEL = ["--model", "keras_eanet:num_transformer_blocks=1", "--dropout", "0"]
-BATCH_NORM = ["--model", "eanet_nano:dim=16,depth=1", "--ema", "0.9"]
+MODEL = {"model": "keras_eanet:num_transformer_blocks=1", "dropout": 0}
+BATCH_NORM = {"model": "eanet_nano:dim=16,depth=1", "ema": 0.9}
 
 
-def run(output: Path, launcher: tuple[str, ...], *arguments: str, **environment: str) -> str:
-    """What the program says on standard error; the processes' images are in ``seen``."""
-    (output / "seen").mkdir(parents=True, exist_ok=True)
-    program = output / "program.py"
-    program.write_text(WITNESS.format(folder=str(output / "seen")))
-    done = subprocess.run(
-        [sys.executable, *launcher, str(program), "train", *arguments],
-        check="STOP_AT" not in environment,
-        capture_output=True,
-        text=True,
-        timeout=240,
-        env={**os.environ, "OMP_NUM_THREADS": "1", **environment},
-    )
-    return done.stderr
+def settings(output: Path, **given: object) -> TrainSettings:
+    """Of a run of one epoch on the digits."""
+    options = {"recipe": "default", "epochs": 1, "precision": "fp32", "threads": 1, **given}
+    return TrainSettings.with_recipe(output=output, name="run", **options)
 
 
-def train(output: Path, launcher: tuple[str, ...], *options: str, **environment: str) -> str:
-    """As `run`, of one epoch on the digits."""
-    where = ["--output", str(output), "--name", "run"]
-    return run(output, launcher, "digits", *OPTIONS, *options, *where, **environment)
+def in_processes(count: int, call, argument: object, output: Path, **environment: str) -> str:
+    """What so many processes that train together say on standard error, all in one.
+
+    Their images are in ``seen``.
+    """
+    steps = output / "seen"
+    steps.mkdir(parents=True, exist_ok=True)
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    sizes = {"WORLD_SIZE": str(count), "LOCAL_WORLD_SIZE": str(count)}
+    sizes |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "TORCHELASTIC_RUN_ID": "none"}
+    started = [
+        start(
+            call, argument, steps, log=output / f"log{rank}", RANK=str(rank), LOCAL_RANK=str(rank),
+            **sizes, **environment,
+        )
+        for rank in range(count)
+    ]  # fmt: skip
+    for process in started:
+        process.join(240)
+    told = "".join((output / f"log{rank}").read_text() for rank in range(count))
+    assert [p.exitcode for p in started] == [1 if "STOP_AT" in environment else 0] * count, told
+    return told
 
 
 def row(output: Path) -> dict[str, float]:
@@ -82,10 +75,23 @@ def seen(output: Path) -> list[list[list[int]]]:
 
 @pytest.mark.slow
 def test_two_processes_share_out_the_images_of_each_step_and_train_as_one_does(tmp_path):
+    """One by itself, and two by ``torchrun`` and the command."""
     one, two = tmp_path / "one", tmp_path / "two"
-    train(one, (), *MODEL)
-    train(two, TWO, *MODEL)
-    assert sorted(path.name for path in two.iterdir()) == ["program.py", "run", "seen"]
+    in_processes(1, train, settings(one, **MODEL), one)
+    (two / "seen").mkdir(parents=True)
+    options = {"epochs": 1, "recipe": "default", "precision": "fp32", "threads": 1, **MODEL}
+    options |= {"output": two, "name": "run"}
+    given = [f"--{name}={value}" for name, value in options.items()]
+    command = [sys.executable, *TORCHRUN, "-m", "tests.support.trainings", str(two / "seen")]
+    subprocess.run(
+        [*command, "train", "digits", *given],
+        check=True,
+        capture_output=True,
+        timeout=240,
+        cwd=REPOSITORY,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )
+    assert sorted(path.name for path in two.iterdir()) == ["run", "seen"]
     (whole,), (first, second) = seen(one), seen(two)
     assert first == [step[::2] for step in whole]
     assert second == [step[1::2] for step in whole]
@@ -99,14 +105,14 @@ def test_two_processes_share_out_the_images_of_each_step_and_train_as_one_does(t
 @pytest.mark.slow
 def test_where_one_of_two_is_told_to_stop_both_do_and_go_on_to_the_same_bits(tmp_path):
     whole, cut = tmp_path / "whole", tmp_path / "cut"
-    train(whole, TWO, *BATCH_NORM)
-    told = train(cut, TWO, *BATCH_NORM, STOP_AT="3")
+    in_processes(2, train, settings(whole, **BATCH_NORM), whole)
+    told = in_processes(2, train, settings(cut, **BATCH_NORM), cut, STOP_AT="3")
     assert "interrupted and saved" in told
     state = torch.load(cut / "run" / CHECKPOINT, weights_only=True)["progress"]
     assert [len(steps) for steps in seen(cut)] == [state["step"]] * 2
     alone = Path(shutil.copytree(cut / "run", tmp_path / "alone" / "run"))
-    run(alone.parent, (), "--resume", str(alone))
-    run(cut, TWO, "--resume", str(cut / "run"))
+    in_processes(1, go_on, alone, alone.parent)
+    in_processes(2, go_on, cut / "run", cut)
     assert seen(cut) == seen(whole), "no step was done twice"
     first, second = (load_file(path / "run" / "model.safetensors") for path in (whole, cut))
     assert all(torch.equal(first[name], second[name]) for name in first)

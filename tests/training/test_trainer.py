@@ -6,7 +6,6 @@ import os
 import random
 import shutil
 import signal
-import subprocess
 import sys
 import time
 from pathlib import Path
@@ -29,6 +28,8 @@ from eanet.training.launch import launch
 from eanet.training.resume import resume
 from eanet.training.run_directory import RUN_CONFIG, RunDirectory
 from eanet.training.trainer import Trainer
+from tests.support.processes import start
+from tests.support.trainings import go_on, train
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -238,41 +239,28 @@ def test_the_recipe_of_cifar_resumes_to_the_same_bits_too(tmp_path, monkeypatch)
 
 def test_a_killed_run_that_is_resumed_ends_with_the_same_bits(tmp_path):
     """SIGKILL at a random moment, twice, against a run left alone; each in its own process."""
+    log, draw = tmp_path / "log", random.Random(0).uniform
+    model = "keras_eanet:num_transformer_blocks=1"
+    options = {"model": model, "dropout": 0.1, "epochs": 6, "threads": 1}
+    alone = start(train, settings(tmp_path / "alone", **options), log=log)
+    alone.join(240)
+    assert alone.exitcode == 0, log.read_text()
+    took = RunDirectory(tmp_path / "alone" / "run").read_history()[-1]["seconds"]
 
-    def start(*arguments: str) -> subprocess.Popen[bytes]:
-        command = [sys.executable, "-m", "eanet", "train", *arguments]
-        return subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL)
-
-    options = (
-        "digits",
-        "--model",
-        "keras_eanet:num_transformer_blocks=2",
-        "--epochs",
-        "6",
-        "--dropout",
-        "0.1",
-    )
-    options += ("--compile", "off", "--threads", "1")
-    draw = random.Random(0).uniform
-    alone = start(*options, "--output", str(tmp_path), "--name", "alone")
-    _, told = alone.communicate(timeout=240)
-    assert alone.returncode == 0, told.decode()
-    took = RunDirectory(tmp_path / "alone").read_history()[-1]["seconds"]
-
-    killed = start(*options, "--output", str(tmp_path), "--name", "killed")
-    run = RunDirectory(tmp_path / "killed")
+    killed = start(train, settings(tmp_path / "killed", **options), log=log)
+    run = RunDirectory(tmp_path / "killed" / "run")
     for epochs in (1, 2):
         deadline = time.monotonic() + 120
         while len(run.read_history()) < epochs and time.monotonic() < deadline:
             time.sleep(0.02)
         time.sleep(draw(0, took))
         killed.kill()
-        killed.communicate()
+        killed.join()
         assert epochs <= len(run.read_history()) < 6, "it was killed too early or too late"
-        killed = start("--resume", str(run.path))
-    _, told = killed.communicate(timeout=240)
-    assert killed.returncode == 0, told.decode()
-    assert_same(RunDirectory(tmp_path / "alone"), run)
+        killed = start(go_on, run.path, log=log)
+    killed.join(240)
+    assert killed.exitcode == 0, log.read_text()
+    assert_same(RunDirectory(tmp_path / "alone" / "run"), run)
 
 
 def test_a_loss_that_is_no_number_stops_and_leaves_the_last_good_state(tmp_path, monkeypatch):
