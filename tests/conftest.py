@@ -19,6 +19,7 @@ from PIL import Image
 
 import eanet
 from eanet.cli import main
+from tests.support.pictures import blank_pictures
 
 # The same examples in every run: a failure that comes and goes helps nobody.
 settings.register_profile("eanet", deadline=None, derandomize=True, max_examples=40)
@@ -29,6 +30,13 @@ settings.load_profile("eanet")
 logging.getLogger("torch.__trace").propagate = True
 
 REPOSITORY = Path(__file__).resolve().parent.parent
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Coverage is not traced where it would cost most: others run the same lines."""
+    for item in items:
+        if item.get_closest_marker("slow"):
+            item.add_marker("no_cover")
 
 
 @pytest.fixture(scope="session")
@@ -93,17 +101,25 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def trained(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> eanet.TrainingResult:
     """A short training on `photos`. Copy the run directory before changing anything in it."""
     before = torch.get_num_threads()
-    result = eanet.train(
-        photos,
-        image_size=16,
-        epochs=2,
-        compile="off",
-        precision="fp32",
-        threads=1,
-        output=tmp_path_factory.mktemp("runs"),
-    )
+    with blank_pictures():
+        result = eanet.train(
+            photos,
+            image_size=16,
+            epochs=2,
+            compile="off",
+            precision="fp32",
+            threads=1,
+            output=tmp_path_factory.mktemp("runs"),
+        )
     torch.set_num_threads(before)
     return result
+
+
+@pytest.fixture
+def undrawn() -> Iterator[None]:
+    """The pictures of reports are blank, for tests of something else."""
+    with blank_pictures():
+        yield
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -14,59 +13,67 @@ import pytest
 
 import eanet
 from eanet.cli import main
+from eanet.comparison import training
 from eanet.comparison.entries import group_by_model
 from eanet.comparison.runs import PREDICTIONS
 from eanet.comparison.training import Failure
 from tests.support.comparisons import make_entries, make_run
+from tests.support.pictures import blank_pictures
+from tests.support.processes import start
 
 Capture = pytest.CaptureFixture[str]
-QUICK = ["--epochs", "12", "--precision", "fp32", "--threads", "1", "--recipe", "default"]
+SMALL, SMALLER = "vit:depth=1,dim=16", "vit:depth=1,dim=8"
+QUICK = {"data": "digits", "image_size": 8, "seeds": 1, "epochs": 12, "recipe": "default"}
+QUICK |= {"precision": "fp32", "threads": 1}
 
 
-def start(*arguments: str) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [sys.executable, "-m", "eanet", *arguments],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-        start_new_session=True,
-    )
+def command(*arguments: str) -> None:
+    """`eanet`, in a process of its own."""
+    sys.exit(main(list(arguments)))
 
 
 @pytest.mark.slow
-def test_a_comparison_that_is_interrupted_goes_on_and_ends_with_its_table(tmp_path: Path) -> None:
-    folder = tmp_path / "both"
-    command = ["compare", "vit:depth=1,dim=16", "vit:depth=1,dim=8", "--data", "digits"]
-    command += ["--image-size", "8", "--seeds", "1", "--output", str(folder), *QUICK]
+def test_a_comparison_that_is_interrupted_goes_on_and_ends_with_its_table(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, out, log = tmp_path / "both", tmp_path / "out", tmp_path / "log"
+    options = [f"--{name.replace('_', '-')}={value}" for name, value in QUICK.items()]
+    arguments = ["compare", SMALL, SMALLER, *options, f"--output={folder}"]
     second = folder / "vit-depth=1-dim=8-seed0"
-    stopped = start(*command)
+    with monkeypatch.context() as patch, blank_pictures():  # the first run is there already
+        patch.setattr(training, "in_own_process", lambda do, *given: do(*given))
+        eanet.compare(SMALL, output=folder, **QUICK)
+
+    stopped = start(command, *arguments, output=out, log=log)
     deadline = time.monotonic() + 240
-    while not (second / "history.csv").is_file() and stopped.poll() is None:
+    while not (second / "history.csv").is_file() and stopped.is_alive():
         if time.monotonic() > deadline:
             os.killpg(stopped.pid, signal.SIGKILL)
-            pytest.fail(f"the second run did not begin: {stopped.communicate()}")
+            pytest.fail(f"the second run did not begin: {log.read_text()}")
         time.sleep(0.05)
     os.killpg(stopped.pid, signal.SIGINT)  # as a terminal does
-    out, err = stopped.communicate(timeout=120)
-    assert (stopped.returncode, out) == (130, ""), err
+    stopped.join(120)
+    assert (stopped.exitcode, out.read_text()) == (130, ""), log.read_text()
+    err = log.read_text()
     assert "interrupted and saved" in err
     assert err.endswith("stopped at run 2 of 2; the same command resumes it\n")
     assert "Traceback" not in err
     assert not (second / PREDICTIONS).exists()
 
-    done = start(*command)
-    out, err = done.communicate(timeout=240)
-    assert done.returncode == 0, err
+    done = start(command, *arguments, output=out, log=log)
+    done.join(240)
+    err = log.read_text()
+    assert done.exitcode == 0, err
     assert err.startswith("run 1 of 2: vit:depth=1,dim=16, seed 0: already done\n")
     assert "run 2 of 2: vit:depth=1,dim=8, seed 0: resuming\n" in err
     assert len((second / "history.csv").read_text().splitlines()) == 1 + 12
-    heads, first, other, *_ = out.splitlines()
+    table = out.read_text()
+    heads, first, other, *_ = table.splitlines()
     assert heads.split()[:5] == ["model", "top-1,", "%", "top-5,", "%"]
     assert first.startswith("vit:depth=1,dim=16 ")
     assert other.startswith("vit:depth=1,dim=8 ")
-    assert "not the models with other seeds" in out
-    assert out.endswith(f"wrote {folder / 'comparison.html'}\n")
+    assert "not the models with other seeds" in table
+    assert table.endswith(f"wrote {folder / 'comparison.html'}\n")
     assert (folder / "comparison.html").is_file()
 
 

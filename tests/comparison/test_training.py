@@ -20,6 +20,7 @@ from eanet.device import Machine
 from eanet.errors import EanetError, NonFiniteOutputError, WrongArgumentError
 from eanet.files import lock_folder
 from eanet.training.run_directory import RunDirectory
+from tests.support.pictures import blank_pictures
 
 SMALL, SMALLER = "vit:depth=1,dim=16", "vit:depth=1,dim=8"
 QUICK: dict[str, Any] = {
@@ -34,7 +35,7 @@ QUICK: dict[str, Any] = {
 
 @pytest.fixture(autouse=True)
 def here(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Runs are trained in this process, which saves the start of others; what was trained."""
+    """Runs are trained in this process, without pictures; what was trained."""
     threads, trained = torch.get_num_threads(), []
 
     def call(do: Any, settings: Any, *others: Any) -> Any:
@@ -42,14 +43,15 @@ def here(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         return do(settings, *others)
 
     monkeypatch.setattr(module, "in_own_process", call)
-    yield trained
+    with blank_pictures():
+        yield trained
     torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> eanet.Comparison:
     """Two models with two seeds each."""
-    with pytest.MonkeyPatch.context() as patch:
+    with pytest.MonkeyPatch.context() as patch, blank_pictures():
         patch.setattr(module, "in_own_process", lambda do, *given: do(*given))
         return eanet.compare(
             SMALL, SMALLER, seeds=2, output=tmp_path_factory.mktemp("c") / "both", **QUICK

@@ -15,6 +15,7 @@ from eanet.models.gelu import GELU
 from eanet.models.mlp import MLP
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not has_compiler("cpu"), reason="no C++ compiler here")
 def test_compiled_gelu_is_the_tanh_form_in_value_and_gradient():
     torch._dynamo.reset()

@@ -59,7 +59,7 @@ def compiled(module: torch.nn.Module) -> torch.nn.Module:
     return torch.compile(module, fullgraph=True)
 
 
-@pytest.mark.parametrize("compile_it", [False, True])
+@pytest.mark.parametrize("compile_it", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_the_gradient_passes_where_the_value_did_and_layers_draw_apart(compile_it):
     two = torch.nn.Sequential(Dropout(0.5), Dropout(0.5)).train()
     run = compiled(two) if compile_it else two

@@ -248,6 +248,7 @@ def test_heads_that_do_not_divide_the_width_are_refused():
         ExternalAttention(24, heads=5, coefficient=1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("slots", [8, 64])
 def test_compiles_without_a_graph_break(slots):
     layer, x = ExternalAttention(32, heads=8, slots=slots, dropout=0.1), torch.randn(2, 9, 32)
@@ -257,6 +258,7 @@ def test_compiles_without_a_graph_break(slots):
     assert explained.graph_count == 1
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not has_compiler("cpu"), reason="no C++ compiler here")
 def test_compiled_gives_the_same():
     layer, x = ExternalAttention(32, heads=8, slots=16).eval(), torch.randn(2, 9, 32)

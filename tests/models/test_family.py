@@ -105,6 +105,7 @@ def test_wrong_settings_are_named(settings, message):
         create_model("eanet_tiny", **settings)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not has_compiler("cpu"), reason="no C++ compiler here")
 @pytest.mark.parametrize("mixing", ["external", "written"])
 def test_compiles_as_one_graph_with_the_same_result(mixing):

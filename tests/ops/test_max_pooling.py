@@ -19,7 +19,11 @@ pooling = MaxPooling()
     [
         False,
         pytest.param(
-            True, marks=pytest.mark.skipif(not has_compiler("cpu"), reason="no C++ compiler here")
+            True,
+            marks=[
+                pytest.mark.slow,
+                pytest.mark.skipif(not has_compiler("cpu"), reason="no C++ compiler here"),
+            ],
         ),
     ],
 )

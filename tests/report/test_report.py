@@ -56,6 +56,7 @@ def test_a_run_is_reported_in_its_own_folder_with_the_figures_of_its_training(
     assert report.metrics["label_smoothing"] == 0.1, "as the training's"
 
 
+@pytest.mark.usefixtures("undrawn")
 @pytest.mark.parametrize(("split", "images"), [("train", 27), ("validation", 3)])
 def test_another_split_is_reported_beside_the_test(run: Path, split: str, images: int) -> None:
     before = (run / "metrics.json").read_bytes()
@@ -64,6 +65,7 @@ def test_another_split_is_reported_beside_the_test(run: Path, split: str, images
     assert (run / "metrics.json").read_bytes() == before
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_all_images_of_other_data_without_a_test_split_are_asked_about(
     run: Path, photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -77,6 +79,7 @@ def test_all_images_of_other_data_without_a_test_split_are_asked_about(
         evaluate(run, data=other, split="test")
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_a_run_whose_images_have_changed_is_not_judged_by_those_it_has_seen(
     trained: eanet.TrainingResult, photos: Path, tmp_path: Path
 ) -> None:
@@ -92,6 +95,7 @@ def test_a_run_whose_images_have_changed_is_not_judged_by_those_it_has_seen(
     assert (run / "metrics.json").read_bytes() == before
 
 
+@pytest.mark.usefixtures("undrawn")
 @pytest.mark.parametrize("split", ["test", "validation"])
 def test_images_of_other_data_that_are_not_for_training_are_asked_about(
     run: Path, photos: Path, tmp_path: Path, split: str
@@ -104,6 +108,7 @@ def test_images_of_other_data_that_are_not_for_training_are_asked_about(
     check(report, run / f"photos-{split}", PICTURES | {"curves.png"}, 35, split)
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_a_run_of_another_machine_is_reported_on_what_there_is(run: Path) -> None:
     config = yaml.safe_load((run / RUN_CONFIG).read_text("utf-8"))
     config["settings"]["device"] = "cuda"
@@ -114,10 +119,12 @@ def test_a_run_of_another_machine_is_reported_on_what_there_is(run: Path) -> Non
         evaluate(run, device="cuda")
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_the_run_s_own_data_by_name_are_its_test_images(run: Path, photos: Path) -> None:
     check(evaluate(run, data=photos), run, PICTURES | {"curves.png"}, 6)
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_a_bare_file_needs_data_and_is_reported_beside_it(run: Path, photos: Path) -> None:
     alone = run.parent / "alone" / "model.safetensors"
     alone.parent.mkdir()
@@ -129,6 +136,7 @@ def test_a_bare_file_needs_data_and_is_reported_beside_it(run: Path, photos: Pat
     assert report.metrics["label_smoothing"] == 0
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_a_report_goes_where_it_is_told(run: Path, tmp_path: Path) -> None:
     check(
         evaluate(run, output=str(tmp_path / "here"), data_dir=tmp_path),
@@ -148,6 +156,7 @@ def test_another_run_is_not_written_into(run: Path, tmp_path: Path) -> None:
     assert {file: file.read_bytes() for file in other.iterdir()} == before
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_data_without_files_have_no_table_of_predictions(tmp_path: Path) -> None:
     path = save_model(create_model("vit", num_classes=10, image_size=8, depth=1), tmp_path)
     report = evaluate(path, data="digits")
@@ -159,6 +168,7 @@ def test_data_without_files_have_no_table_of_predictions(tmp_path: Path) -> None
 # Calibration
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_the_page_offers_a_temperature_where_there_are_images_to_fit_it_on(
     run: Path, photos: Path, tmp_path: Path
 ) -> None:
@@ -171,6 +181,7 @@ def test_the_page_offers_a_temperature_where_there_are_images_to_fit_it_on(
     assert not offered(data=shutil.copytree(photos, tmp_path / "other" / "photos"))
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_a_calibrated_run_predicts_what_its_report_tells(run: Path, photos: Path) -> None:
     plain = evaluate(run)
     weights = (run / "model.safetensors").read_bytes()
@@ -197,6 +208,7 @@ def test_a_calibrated_run_predicts_what_its_report_tells(run: Path, photos: Path
     assert again["nll"] == pytest.approx(found["nll"], abs=1e-4)
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_the_temperature_is_that_of_the_validation_images(run: Path) -> None:
     model = load_model(run)
     settings = RunDirectory.open(run).read_config().settings
@@ -207,6 +219,7 @@ def test_the_temperature_is_that_of_the_validation_images(run: Path) -> None:
     assert evaluate(run, calibrate=True).metrics["temperature"] == pytest.approx(wanted)
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_a_model_calibrated_on_other_data_stands_beside_their_report(
     run: Path, photos: Path, tmp_path: Path
 ) -> None:

@@ -1,10 +1,13 @@
-"""What the tests of the pictures share: figures to draw, and a look at what was drawn."""
+"""What the tests of the pictures share: figures to draw, a look at what was drawn, or blanks."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
+import pytest
 from PIL import Image
 
 BLUE, ORANGE = (11, 102, 176), (194, 80, 10)
@@ -21,6 +24,21 @@ def history(epochs: int, validation: bool = True) -> list[dict[str, float]]:
         | {f"{name}_top5": 1 - 0.3 / epoch for name in names}
         for epoch in range(1, epochs + 1)
     ]
+
+
+@contextmanager
+def blank_pictures() -> Iterator[None]:
+    """Pictures are written, but blank: drawing them takes most of the time of a report."""
+
+    def save(_: object, path: Path, *, format: str, **__: object) -> None:  # noqa: A002
+        if format == "svg":
+            path.write_text("<svg></svg>")
+        else:
+            Image.new("RGB", (8, 8)).save(path, format)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("matplotlib.figure.Figure.savefig", save)
+        yield
 
 
 def pixels(path: Path) -> np.ndarray:

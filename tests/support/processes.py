@@ -6,7 +6,11 @@ import multiprocessing
 import os
 import sys
 from collections.abc import Callable, Mapping
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
+from typing import TypeVar
+
+T = TypeVar("T")
 
 CONTEXT = multiprocessing.get_context("forkserver")
 CONTEXT.set_forkserver_preload(
@@ -15,24 +19,39 @@ CONTEXT.set_forkserver_preload(
 
 
 def start(
-    call: Callable[..., object], *arguments: object, log: Path, **environment: str
+    call: Callable[..., object],
+    *arguments: object,
+    log: Path,
+    output: Path = Path(os.devnull),
+    **environment: str,
 ) -> multiprocessing.process.BaseProcess:
-    """Start a call of a function in a module; what it says on standard error goes to ``log``."""
-    process = CONTEXT.Process(target=_run, args=(call, arguments, log, environment))
+    """Start a call in a process and a session of its own.
+
+    Its standard output goes to ``output``, and what it says on standard error to ``log``.
+    """
+    process = CONTEXT.Process(target=_run, args=(call, arguments, output, log, environment))
     process.start()
     return process
+
+
+def result_of(call: Callable[..., T], *arguments: object) -> T:
+    """What a call returns, or raises, in a process of its own."""
+    with ProcessPoolExecutor(1, CONTEXT) as process:
+        return process.submit(call, *arguments).result()
 
 
 def _run(
     call: Callable[..., object],
     arguments: tuple[object, ...],
+    output: Path,
     log: Path,
     environment: Mapping[str, str],
 ) -> None:
     import torch
 
+    os.setsid()
     os.environ.update(environment)
-    for stream, path in ((sys.stdout, os.devnull), (sys.stderr, log)):
+    for stream, path in ((sys.stdout, output), (sys.stderr, log)):
         os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), stream.fileno())
     torch.set_num_threads(1)
     call(*arguments)

@@ -48,6 +48,7 @@ def test_the_weights_of_the_images_are_one_on_average():
     assert weights[LABELS].mean().item() == pytest.approx(1)
 
 
+@pytest.mark.usefixtures("undrawn")
 @pytest.mark.parametrize("balance", ["off", "sampling", "loss"])
 def test_a_training_balances_as_it_is_told(
     photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, balance: str

@@ -6,10 +6,9 @@ import logging
 import os
 import platform
 import re
+import resource
 import shutil
 import signal
-import subprocess
-import sys
 import warnings
 from contextlib import suppress
 from typing import Any
@@ -25,6 +24,7 @@ from eanet.device import Machine
 from eanet.interruption import stop_requests
 from eanet.training import engine
 from eanet.training.plan import resolve_compile, resolve_precision
+from tests.support.processes import result_of
 
 
 def test_operations_are_counted_on_the_model_and_grow_with_the_images():
@@ -122,8 +122,10 @@ def state_of_process() -> dict[str, Any]:
     ],
 )
 def test_training_in_a_notebook_leaves_everything_else_as_it_was(
-    compiled, photos, tmp_path, monkeypatch
+    compiled, photos, tmp_path, monkeypatch, request
 ):
+    if compiled == "on":  # what pictures leave behind is seen without the compiler
+        request.getfixturevalue("undrawn")
     monkeypatch.delenv("TORCHINDUCTOR_CACHE_DIR")
     logging.getLogger("lightning_fabric").setLevel(logging.INFO)
     import torch._inductor.compile_fx
@@ -152,24 +154,27 @@ def test_what_was_there_comes_back_if_the_training_fails(tmp_path):
     assert state_of_process() == before
 
 
+def page_faults(setting: str) -> int:
+    """Of eight large tensors that are made and freed, one after the other."""
+    if setting == "kept":
+        device.keep_freed_memory()
+    elif setting == "kept and given back":
+        with device.freed_memory_kept():
+            pass
+    for _ in range(20):  # until the holes are large enough to be used
+        torch.ones(2**24)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    for _ in range(8):
+        torch.ones(2**24)
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+
+
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="needs glibc's malloc")
 def test_freed_memory_is_kept_for_the_next_step():
     """The pages of a large tensor are not asked for again once it has been freed."""
-    program = (
-        "import resource, torch\n"
-        "from eanet.device import freed_memory_kept, keep_freed_memory\n"
-        "{}\n"
-        "faults = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_minflt\n"
-        "for _ in range(20): torch.ones(2**24)\n"  # until the holes are large enough to be used
-        "before = faults()\n"
-        "for _ in range(8): torch.ones(2**24)\n"
-        "print(faults() - before)"
-    )
     found = [
-        int(subprocess.run([sys.executable, "-c", program.format(call)],
-            check=True, capture_output=True, text=True).stdout)
-        for call in ("keep_freed_memory()", "", "with freed_memory_kept(): pass")
-    ]  # fmt: skip
+        result_of(page_faults, setting) for setting in ("kept", "default", "kept and given back")
+    ]
     assert found[0] < 1000
     assert min(found[1:]) > 100_000
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-import subprocess
 import sys
+from pathlib import Path
 
+import psutil
 import pytest
 import torch
 
@@ -13,23 +14,21 @@ import eanet
 from eanet import create_model
 from eanet.training import memory
 from eanet.training.memory import activation_bytes, training_bytes
+from tests.support.processes import result_of
 
-PEAK = """
-import psutil, torch
-from pathlib import Path
-from eanet import create_model
-from eanet.training.memory import training_bytes
-torch.set_num_threads(1)
-model = create_model("keras_vit", num_transformer_blocks=2, dropout=0.2).train()
-before = psutil.Process().memory_info().rss
-print(training_bytes(model, 32) - before)
-Path("/proc/self/clear_refs").write_text("5")
-optimizer = torch.optim.AdamW(model.parameters())
-model(torch.zeros(32, 3, 32, 32)).logsumexp(1).sum().backward()
-optimizer.step()
-peak = 1024 * int(Path("/proc/self/status").read_text().split("VmHWM:")[1].split()[0])
-print(peak - before)
-"""
+
+def estimate_and_peak() -> tuple[int, int]:
+    """Of a step, in bytes beyond what the process has held before it."""
+    torch.set_num_threads(1)
+    model = create_model("keras_vit", num_transformer_blocks=2, dropout=0.2).train()
+    before = psutil.Process().memory_info().rss
+    estimate = training_bytes(model, 32)
+    Path("/proc/self/clear_refs").write_text("5")
+    optimizer = torch.optim.AdamW(model.parameters())
+    model(torch.zeros(32, 3, 32, 32)).logsumexp(1).sum().backward()
+    optimizer.step()
+    peak = 1024 * int(Path("/proc/self/status").read_text().split("VmHWM:")[1].split()[0])
+    return estimate - before, peak - before
 
 
 def test_the_activations_of_twice_as_many_images_take_twice_as_much() -> None:
@@ -49,11 +48,11 @@ def test_estimating_changes_neither_the_model_nor_the_generator() -> None:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the peak is read from /proc")
 def test_the_estimate_is_near_the_peak() -> None:
-    done = subprocess.run([sys.executable, "-c", PEAK], check=True, capture_output=True, text=True)
-    estimate, peak = map(int, done.stdout.split())
+    estimate, peak = result_of(estimate_and_peak)
     assert estimate == pytest.approx(peak, rel=0.3)
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_a_training_that_does_not_fit_says_so_before_it_begins(
     photos, tmp_path, monkeypatch, capsys
 ):
