@@ -295,6 +295,21 @@ def test_names_that_the_output_cannot_show_are_escaped(tmp_path: Path, photos: P
     assert rb"\u65e5\u672c" in result.stdout
 
 
+def test_a_reader_that_goes_away_before_all_files_are_written_is_told_apart(
+    trained: eanet.TrainingResult, photos: Path, tmp_path: Path
+) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    done = python(
+        "-um eanet",
+        "predict",
+        *map(str, (trained.path, photos, "--copy-to", tmp_path / "s")),
+        stdout=writer,
+    )
+    os.close(writer)
+    assert (done.returncode, done.stderr) == (141, b"")
+
+
 @pytest.mark.parametrize("arguments", [["--help"], ["recipes", "default"], ["models"], ["predict"]])
 def test_a_reader_that_goes_away_is_no_error(
     arguments: list[str], trained: eanet.TrainingResult, photos: Path

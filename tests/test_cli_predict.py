@@ -377,3 +377,50 @@ def test_an_empty_name_is_not_the_folder_at_hand(
     code, line = refused(*(part.format(run=trained.path) for part in command))
     assert code == 2
     assert line.endswith("is empty")
+
+
+def test_an_image_on_standard_input_is_no_list_of_paths(
+    photos: Path, refused: Callable[..., tuple[int, str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with (photos / "red" / "00.png").open(encoding="utf-8", errors="surrogateescape") as image:
+        monkeypatch.setattr(sys, "stdin", image)
+        code, line = refused("predict", "-")
+    assert code == 2
+    assert line.startswith("- stands for a list of paths on standard input, one per line, and not")
+
+
+def test_a_file_may_be_called_like_an_option(
+    photos: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    shutil.copy(photos / "red" / "00.png", "-x.png")
+    shutil.copy(photos / "red" / "00.png", "--top.png")
+    assert main(["predict", "--top", "1", "--", "-x.png", "--top.png"]) == 0
+    assert [line.split(":")[0] for line in capsys.readouterr().out.splitlines()] == [
+        "-x.png",
+        "--top.png",
+    ]
+
+
+def test_a_mistyped_run_is_answered_with_the_nearest(
+    trained: eanet.TrainingResult,
+    photos: Path,
+    tmp_path: Path,
+    refused: Callable[..., tuple[int, str]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "runs" / "photographs").mkdir(parents=True)
+    shutil.copytree(trained.path, tmp_path / "runs" / "photos-eanet_nano")
+    for typed in ("runs/photo-eanet_nano", "photos-eanet_nan", "./photos-eanet_nano"):
+        _, line = refused("predict", typed, photos)
+        assert line == (
+            f"no such run or model file: {typed}; did you mean 'runs/photos-eanet_nano'?"
+        )
+    _, line = refused("train", "--resume", "runs/photo-eanet_nano")
+    assert line.endswith("no config.yaml; did you mean 'runs/photos-eanet_nano'?")
+    _, line = refused("predict", "runs/xyz", photos)
+    assert "did you mean" not in line

@@ -7,7 +7,7 @@ from filelock import FileLock
 
 from eanet.cli import main
 from eanet.console import notice
-from eanet.errors import EanetError, unknown_name
+from eanet.errors import EanetError, nearest, unknown_name
 from eanet.files import check_writable, lock_folder, replacing, user_path
 
 
@@ -28,6 +28,24 @@ def test_of_several_processes_each_says_what_went_wrong(
 
 def test_a_name_like_no_other_is_answered_with_all_of_them() -> None:
     assert str(unknown_name("model", "zzz", ["b", "a"])) == "unknown model 'zzz'; known: a, b"
+
+
+@pytest.mark.parametrize(
+    ("name", "known"),
+    [
+        ("--folds", ["--flip", "--fit", "--from"]),
+        ("dim", ["mlp_dim", "embedding_dim"]),
+        ("depth", ["drop_path"]),
+        ("", ["a"]),
+    ],
+)
+def test_nothing_is_suggested_that_is_not_close(name: str, known: list[str]) -> None:
+    assert nearest(name, known) is None
+
+
+def test_of_many_names_some_are_listed() -> None:
+    error = str(unknown_name("class", "zzz", [f"class {i:03}" for i in range(100)]))
+    assert error.endswith("class 018, class 019 and 80 more")
 
 
 def test_a_file_may_have_the_longest_name_there_is(tmp_path: Path) -> None:

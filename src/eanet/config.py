@@ -19,6 +19,7 @@ RECIPES = resources.files("eanet") / "recipes"
 Fit = Literal["crop", "pad", "squash"]
 LayoutName = Literal["auto", "classes", "splits", "parents"]
 
+RUNS = Path("runs")
 MOST_SIDE = 2048  # of images, in pixels: a file of a few bytes may ask for any model
 
 LearningRate = Annotated[float, Field(gt=0)]
@@ -221,7 +222,7 @@ class TrainSettings(MachineSettings, Recipe, DataSettings):
         None, description="a named recipe or a YAML file; unset: one that suits the images"
     )
     seed: int = Field(0, ge=0, description="of weights, order of images, augmentation, dropout")
-    output: Path = Field(Path("runs"), description="folder of the run directories")
+    output: Path = Field(RUNS, description="folder of the run directories")
     name: str | None = Field(None, description="of the run directory; unset: DATA-MODEL")
     tensorboard: bool = Field(False, description="write TensorBoard events into the run directory")
 

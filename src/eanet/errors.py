@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
+MOST_NAMES = 20  # that an error lists
 COMPILER = ("torch._dynamo", "torch._inductor")
 
 
@@ -39,8 +40,18 @@ def error_line(error: Exception) -> str:
     return f"{kind.__name__}: {reason}"
 
 
+def nearest(name: str, known: Iterable[str]) -> str | None:
+    """Return the one of ``known`` that ``name`` is probably a misspelling of, if there is one.
+
+    The dashes of options do not count.
+    """
+    names = {other.lstrip("-"): other for other in sorted(known, reverse=True)}
+    near = difflib.get_close_matches(name.lstrip("-"), names, n=1, cutoff=0.65)
+    return names[near[0]] if near else None
+
+
 def unknown_name(kind: str, name: str, known: Iterable[str]) -> WrongArgumentError:
-    """Make the error for an unknown name, with the nearest valid one.
+    """Make the error for an unknown name, with the nearest valid one, or else with all.
 
     Args:
         kind: what the name refers to, such as ``"model"``.
@@ -48,6 +59,9 @@ def unknown_name(kind: str, name: str, known: Iterable[str]) -> WrongArgumentErr
         known: all valid names.
     """
     names = sorted(known)
-    near = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
-    hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(names)}"
-    return WrongArgumentError(f"unknown {kind} {name!r}; {hint}")
+    if near := nearest(name, names):
+        return WrongArgumentError(f"unknown {kind} {name!r}; did you mean {near!r}?")
+    others = len(names) - MOST_NAMES
+    more = f" and {others} more" if others > 0 else ""
+    some = ", ".join(names[:MOST_NAMES])
+    return WrongArgumentError(f"unknown {kind} {name!r}; known: {some}{more}")

@@ -6,20 +6,22 @@ import csv
 import json
 import os
 import stat
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Any
 
 from filelock import FileLock, Timeout
 
-from eanet.errors import EanetError
+from eanet.errors import EanetError, nearest
 from eanet.text import cell
 from eanet.unfinished import alone, unfinished
 
+MOST_LOOKED_AT = 10_000  # files in a folder, for one of another name
 MOST_TEXT_BYTES = 1 << 24  # of a file of settings or figures
 
 
@@ -185,6 +187,24 @@ def check_writable(folder: Path) -> None:
 def user_path(where: str | Path) -> Path:
     """A path as users write it: ``~`` is their home, which shells do not replace everywhere."""
     return Path(os.path.expanduser(where))  # noqa: PTH111 (other than Path's: ~x may be a file)
+
+
+def nearest_path(path: Path, folder: Path, is_wanted: Callable[[Path], bool]) -> Path | None:
+    """Return what a path that does not exist is probably a misspelling of, if there is such.
+
+    Args:
+        path: its name is looked for where it says, and in ``folder``.
+        folder: where such things usually are.
+        is_wanted: whether something is of the kind that is looked for.
+    """
+    for place in (path.parent, folder):
+        with suppress(OSError):
+            names = [other.name for other in islice(place.iterdir(), MOST_LOOKED_AT)]
+            while near := nearest(path.name, names):
+                if is_wanted(place / near):
+                    return place / near
+                names.remove(near)
+    return None
 
 
 def readable(name: str) -> str:

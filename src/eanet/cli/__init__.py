@@ -30,12 +30,15 @@ from eanet.console import notice, report
 from eanet.errors import EanetError, error_line
 from eanet.version import __version__
 
+READER_GONE = 141  # as shells say of a program that SIGPIPE ended
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command.
 
     Returns:
-        0 done, 1 failed, 2 wrong arguments, 130 interrupted.
+        0 done, 1 failed, 2 wrong arguments, 130 interrupted, 141 the reader of the output has gone
+        before all files were written.
     """
     if sys.stdout is None:  # closed by the caller
         sys.stdout = Path(os.devnull).open("w")  # noqa: SIM115 (for the rest of the process)
@@ -50,13 +53,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
             code = _run(arguments)
         sys.stdout.flush()
     except OSError as error:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for the flush at exit
+        _silence()
         if isinstance(error, BrokenPipeError):  # the reader of our output, such as `head`, has gone
             return 0
         if code == 0:  # else that has been reported
             report(f"cannot write to standard output: {error.strerror}")
         return code or 1
     return code
+
+
+def _silence() -> None:
+    """Discard what is still to be printed, also by the flush at exit."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 @contextmanager
@@ -86,7 +94,11 @@ def _run(arguments: Sequence[str] | None) -> int:
             notice("eanet: interrupted")
         return 130
     except BrokenPipeError:
-        raise
+        writes = getattr(options, "output", None) or getattr(options, "copy_to", None)
+        if not writes:
+            raise
+        _silence()
+        return READER_GONE  # since files may be missing
     except Exception as error:
         if options.debug:
             raise

@@ -83,12 +83,13 @@ def _inspect(options: argparse.Namespace) -> None:
     for note in splits.notes:
         notice(note)
     overview = Overview(source.name, splits)
+    files = _write(overview, settings, options.output) if options.output else ()
     _print_counts(overview)
     for row in _summary(overview):
         stdout().print("{:<9}  {}".format(*row))
     _print_problems(overview)
-    if options.output:
-        _write(overview, settings, options.output)
+    for file in files:
+        stdout().print(f"wrote {file}")
 
 
 def _print_counts(overview: Overview) -> None:
@@ -142,7 +143,7 @@ def _print_problems(overview: Overview) -> None:
         stdout().print(f"  and {len(problems) - SHOWN:,} more; --output writes them all")
 
 
-def _write(overview: Overview, settings: TrainSettings, folder: Path) -> None:
+def _write(overview: Overview, settings: TrainSettings, folder: Path) -> tuple[Path, ...]:
     from eanet.plots.class_sheet import plot_classes
     from eanet.plots.preview import plot_preview
 
@@ -150,7 +151,7 @@ def _write(overview: Overview, settings: TrainSettings, folder: Path) -> None:
     flip = overview.splits.mirrorable if settings.flip is None else settings.flip
     augmentation = settings.model_copy(update={"flip": flip})
     with replacing_together(folder):
-        files = (
+        return (
             plot_classes(train, folder / "classes.png", title=title),
             plot_preview(
                 train,
@@ -160,5 +161,3 @@ def _write(overview: Overview, settings: TrainSettings, folder: Path) -> None:
             ),
             overview.write_problems(folder / "problems.csv"),
         )
-    for file in files:
-        stdout().print(f"wrote {file}")

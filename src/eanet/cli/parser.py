@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import inspect
+import sys
 import types
 import typing
 from collections.abc import Callable
@@ -20,7 +21,7 @@ from eanet.config import (
     TrainSettings,
     ValidationSettings,
 )
-from eanet.errors import unknown_name
+from eanet.errors import nearest, unknown_name
 from eanet.settings import Settings
 from eanet.text import shown
 
@@ -33,6 +34,10 @@ def _declared(*classes: type[Settings]) -> dict[str, FieldInfo]:
 RUN = _declared(TrainSettings, DataSettings, MachineSettings)  # settings not part of the recipe
 
 SHORT = {"learning_rate": ("--lr",)}
+
+
+class _Literal(str):
+    """An argument after ``--``: no option, whatever it begins with."""
 
 
 class Parser(argparse.ArgumentParser):
@@ -53,6 +58,9 @@ class Parser(argparse.ArgumentParser):
             kind = action.option_strings[0] if action.option_strings else "command"
             raise argparse.ArgumentError(None, str(unknown_name(kind, value, action.choices)))
 
+    def _parse_optional(self, arg_string: str) -> Any:
+        return None if isinstance(arg_string, _Literal) else super()._parse_optional(arg_string)
+
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
         """As the base class, but options may stand anywhere, and unknown ones are an error here.
 
@@ -60,6 +68,10 @@ class Parser(argparse.ArgumentParser):
         """
         if self._is_within:  # the calls below call this method again
             return super().parse_known_args(args, namespace)
+        args = sys.argv[1:] if args is None else list(args)
+        if "--" in args:
+            end = args.index("--")
+            args = [*args[:end], *map(_Literal, args[end + 1 :])]
         self._is_within = True
         try:
             if self._subparsers is None:
@@ -69,9 +81,12 @@ class Parser(argparse.ArgumentParser):
         finally:
             self._is_within = False
         for text in unknown:
-            if text.startswith("-"):
-                known = [name for name in self._option_string_actions if name.startswith("--")]
-                self.error(str(unknown_name("option", text.split("=")[0], known)))
+            if text.startswith("-") and not isinstance(text, _Literal):
+                name = text.split("=")[0]
+                near = nearest(name, self._option_string_actions)
+                self.error(
+                    f"unknown option {name!r}" + (f"; did you mean {near!r}?" if near else "")
+                )
             self.error(f"one argument too many: {text!r}")
         return options, unknown
 

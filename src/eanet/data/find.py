@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from glob import glob
 from pathlib import Path
 
@@ -22,7 +22,7 @@ def find_images(arguments: Sequence[str], listing: Iterable[str] = ()) -> list[P
         listing: one path per line.
 
     Raises:
-        EanetError: a path does not exist, or a folder or archive has no image.
+        EanetError: a path does not exist, a folder or archive has no image, or the listing is none.
     """
     images: list[Path] = []
     for argument in arguments:
@@ -30,8 +30,7 @@ def find_images(arguments: Sequence[str], listing: Iterable[str] = ()) -> list[P
         if not argument:
             raise WrongArgumentError("the name of an image is empty")  # as a path: this folder
         if argument == "-":
-            names = (line.rstrip("\r\n") for line in listing)
-            images += [Path(name) for name in names if name]
+            images += _listed(listing)
         elif os.path.lexists(path):  # a broken link is reported when it is read
             images += _images_at(path)
         elif matches := sorted(glob(str(path), recursive=True)):  # noqa: PTH207 (any root)
@@ -39,6 +38,17 @@ def find_images(arguments: Sequence[str], listing: Iterable[str] = ()) -> list[P
         else:
             raise EanetError(f"no such image or folder: {argument}")
     return images
+
+
+def _listed(listing: Iterable[str]) -> Iterator[Path]:
+    for line in listing:
+        if "\0" in line:  # which no path has
+            raise WrongArgumentError(
+                "- stands for a list of paths on standard input, one per line, and not for an "
+                "image: name the file of the image, or write it into one first"
+            )
+        if name := line.rstrip("\r\n"):
+            yield Path(name)
 
 
 def _images_at(path: Path) -> list[Path]:

@@ -24,8 +24,9 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
 
+from eanet.config import RUNS
 from eanet.errors import EanetError, WrongArgumentError, unknown_name
-from eanet.files import replacing, replacing_together, user_path, write_json
+from eanet.files import nearest_path, replacing, replacing_together, user_path, write_json
 from eanet.models.adapt import adapt_model
 from eanet.models.classifier import Classifier
 from eanet.models.metadata import check_metadata
@@ -117,14 +118,23 @@ def find_model(where: str | Path) -> Path:
     bundled = bundled_models()
     if text in bundled:
         return bundled[text]
+    near = nearest_path(path, RUNS, _is_model)
+    hint = f"; did you mean {str(near)!r}?" if near else ""
     if text.count("/") == 1 and not text.startswith((".", "/")) and not path.parent.is_dir():
-        return _find_on_hub(text)
-    if os.sep in text or (os.altsep and os.altsep in text):
-        raise EanetError(f"no such run or model file: {where}")
+        try:
+            return _find_on_hub(text)
+        except EanetError as error:
+            raise EanetError(f"{error}{hint}") from error
+    if near or os.sep in text or (os.altsep and os.altsep in text):
+        raise EanetError(f"no such run or model file: {where}{hint}")
     unknown = unknown_name("bundled model", text, bundled)
     raise WrongArgumentError(
         f"no such run directory or model file, not an OWNER/NAME on the Hub, and {unknown}"
     )
+
+
+def _is_model(path: Path) -> bool:
+    return path.suffix == ".safetensors" or (path / WEIGHTS_FILE).is_file()
 
 
 def locate_model(where: str | Path) -> str:

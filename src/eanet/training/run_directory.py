@@ -12,9 +12,10 @@ from typing import Any
 import torch
 from lightning_fabric import Fabric
 
+from eanet.config import RUNS
 from eanet.data.splits import Dataset
 from eanet.errors import EanetError
-from eanet.files import lock_folder, replacing
+from eanet.files import lock_folder, nearest_path, replacing
 from eanet.training.run_config import RunConfig, data_fingerprint
 
 HISTORY = "history.csv"
@@ -63,7 +64,9 @@ class RunDirectory:
             EanetError: there is none.
         """
         if not (path / RUN_CONFIG).is_file():
-            raise EanetError(f"{path} is not a run directory: it has no {RUN_CONFIG}")
+            near = nearest_path(path, RUNS, lambda other: (other / RUN_CONFIG).is_file())
+            hint = f"; did you mean {str(near)!r}?" if near and not path.exists() else ""
+            raise EanetError(f"{path} is not a run directory: it has no {RUN_CONFIG}{hint}")
         return cls(path)
 
     def locked(self, fabric: Fabric) -> AbstractContextManager[None]:
