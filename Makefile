@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: train test lint types unit benchmark install clean
+.PHONY: train test lint types unit docs benchmark install clean
 
 install: $(VENV)/installed
 
@@ -18,7 +18,7 @@ $(VENV)/installed: pyproject.toml constraints.txt
 train: install
 	$(BIN)/eanet train digits --epochs 30
 
-test: lint types unit
+test: lint types docs unit
 
 lint: install
 	$(BIN)/ruff check
@@ -30,6 +30,10 @@ types: install
 unit: install
 	$(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist loadfile --cov --cov-report=term
 
+# The documentation as a site, in ./site; open it with: .venv/bin/python -m http.server -d site
+docs: install
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet --strict
+
 # Keras' backends, each in an environment of its own; its PyTorch backend is in .venv.
 benchmark: install .venv-benchmark/tensorflow-cpu/installed .venv-benchmark/jax/installed
 	$(BIN)/python -m benchmarks.compare $(ARGS)
@@ -40,4 +44,4 @@ benchmark: install .venv-benchmark/tensorflow-cpu/installed .venv-benchmark/jax/
 	touch $@
 
 clean:
-	rm -rf $(VENV) .venv-benchmark .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage*
+	rm -rf site $(VENV) .venv-benchmark .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage*
