@@ -22,7 +22,7 @@ from eanet.cli import main
 from eanet.console import notice_once
 from eanet.deploy.predictor import Predictor
 from eanet.models import create_model, save_model, weights
-from eanet.models.unknown import Fit, UnknownDetector
+from eanet.models.unknown import DetectorFit, UnknownDetector
 
 Capture = pytest.CaptureFixture[str]
 
@@ -145,7 +145,7 @@ def test_images_unlike_those_of_the_training_are_not_sure_unless_a_threshold_is_
 ) -> None:
     image = photos / "red" / "00.png"
     model = create_model("vit", classes=["red", "green", "blue"], image_size=16, depth=1)
-    model.detector = UnknownDetector(model.head.in_features, 3, Fit(0.05, 27, 19))
+    model.detector = UnknownDetector(model.head.in_features, 3, DetectorFit(0.05, 27, 19))
     model.detector.whitening.fill_diagonal_(100.0)  # the means are 0: everything is far away
     run = save_model(model, tmp_path / "run").parent
     told = {}

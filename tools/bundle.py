@@ -37,7 +37,8 @@ def bundle(run: Path, name: str, *, half: bool = False) -> Path:
     file = weights.find_model(run)
     tensors = load_file(file)
     if half:
-        learned = {k: t for k, t in tensors.items() if not k.startswith("normalization.")}
+        exact = ("normalization.", "detector.")
+        learned = {k: t for k, t in tensors.items() if not k.startswith(exact)}
         tensors |= {k: t.half() for k, t in learned.items() if t.is_floating_point()}
     directory = RunDirectory.open(run)
     metrics = json.loads(read_text(run / "metrics.json"))

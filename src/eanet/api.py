@@ -107,9 +107,9 @@ def compare(
         KeyboardInterrupt: after Ctrl-C; the same call resumes.
     """
     from eanet.comparison.compare import compare_models
-    from eanet.report.evaluate import evaluate
+    from eanet.report.evaluate import evaluate_trained
 
-    return compare_models(names, evaluate=evaluate, seeds=seeds, output=output, **settings)
+    return compare_models(names, evaluate=evaluate_trained, seeds=seeds, output=output, **settings)
 
 
 def load_dataset(data: str | Path = "digits", **settings: Any) -> Dataset:
@@ -254,11 +254,11 @@ def _finish(run: RunDirectory, device: str | int | None = None) -> TrainingResul
     """Evaluate in the first process; the others of a distributed run return empty results."""
     from torch import distributed
 
-    from eanet.report.evaluate import evaluate
+    from eanet.report.evaluate import evaluate_trained
     from eanet.training.engine import compute_environment
 
     if distributed.is_available() and distributed.is_initialized() and distributed.get_rank() > 0:
         return TrainingResult(run.path, {}, (), [])
     with compute_environment(run.read_config().resolved):
-        report = evaluate(run.path, device=None if device is None else str(device))
+        report = evaluate_trained(run.path, device=None if device is None else str(device))
     return TrainingResult(run.path, dict(report.metrics), report.files, run.read_history())

@@ -46,7 +46,7 @@ def test_no_more_than_the_wanted_share_of_validation_images_is_rejected(
     assert above[allowed - 1] == pytest.approx(1, abs=1e-4)
     assert (distances(model, pictures(1000, 2)) > 1).mean() < 2 * share
     assert model.detector is not None
-    assert model.detector.fit == unknown.Fit(share, 200, 59)
+    assert model.detector.fit == unknown.DetectorFit(share, 200, 59)
 
 
 def test_what_is_unlike_the_known_images_is_rejected(model: Classifier) -> None:

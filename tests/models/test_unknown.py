@@ -9,10 +9,10 @@ from torch import Tensor
 
 from eanet.errors import EanetError
 from eanet.models import Classifier, create_model, load_model, save_model
-from eanet.models.unknown import Fit, UnknownDetector
+from eanet.models.unknown import DetectorFit, UnknownDetector
 from eanet.models.weights import CONFIG_FILE, model_metadata
 
-FIT = Fit(0.05, 27, 19)
+FIT = DetectorFit(0.05, 27, 19)
 
 
 def detector(dim: int = 6, classes: int = 4) -> UnknownDetector:

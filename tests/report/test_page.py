@@ -13,9 +13,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from eanet.deploy.prediction import Prediction
 from eanet.errors import EanetError
+from eanet.models.unknown import DetectorFit
 from eanet.report.page import write_page
 from eanet.report.report import Report
+from eanet.report.unknown import OtherPictures
 from eanet.training.run_config import Environment
 from tests.support.reports import Reader, make_report, make_training
 
@@ -180,11 +183,11 @@ def test_the_run_is_told_as_far_as_it_was_written_down(
         "tensorboardno",
     ):
         assert told in page.text
-    assert page.tags["svg"] == 3
+    assert page.tags["svg"] == 4
     config = training.config.model_copy(update={"environment": Environment()})
     old = replace(training, config=config, history=[])
     _, page = read(make_report(["ant", "bee"], training=old))
-    assert page.tags["svg"] == 1
+    assert page.tags["svg"] == 2
     _, page = read(make_report(["ant", "bee"]))
     assert "training" not in page.ids
 
@@ -202,6 +205,43 @@ def test_a_calibration_is_told_with_what_was_before(
     for text in ("temperature of 1.250", "ECE 32.1% before", "0.987 before", "○ before"):
         assert text in page.text
     assert "rough estimate" not in page.text
+
+
+def test_what_is_not_answered_is_told(read: Callable[[Report], tuple[str, Reader]]) -> None:
+    report = make_report(["ant", "bee"], 200)
+    assert "--false-rejections 0.05" in read(report)[1].text
+    assert (
+        "whatever an image shows: too few." in read(replace(report, no_detector="too few"))[1].text
+    )
+    distance = np.linspace(0.1, 1.1, 200, dtype=np.float32)
+    evaluation = replace(report.evaluation, distance=distance)
+    known = int((distance > 1).sum())
+    predictions = tuple(Prediction(("ant",), (0.8,), far) for far in (1.4, 0.9, 2.0))
+    others = OtherPictures(
+        "things",
+        tuple(Path(f"things/{i}.png") for i in range(3)),
+        predictions,
+        {1: np.zeros((8, 8, 3), np.uint8), 0: np.ones((8, 8, 3), np.uint8)},
+    )
+    metrics = {**evaluation.metrics(), **others.metrics(distance)}
+    fitted = DetectorFit(0.05, 1234, 321)
+    judged = replace(report, evaluation=evaluation, metrics=metrics, detector=fitted, others=others)
+    _, page = read(judged)
+    for text in (
+        "1,234 training images",
+        "321 validation images",
+        f"it is {known / 200:.1%} (95% interval",
+        "Of 3 pictures in things, 66.7% (95% interval",
+        f"{metrics['unknown_auroc']:.1%} (AUROC",
+        "distance 0.90",
+    ):
+        assert text in page.text
+    alts = page.values("img", "alt")
+    assert "things/1.png: taken for ant, distance 0.90" in alts
+    assert alts.index("things/1.png: taken for ant, distance 0.90") < alts.index(
+        "things/0.png: rejected, distance 1.40"
+    )
+    assert "image 199: bee, correct" in alts
 
 
 def test_a_page_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:

@@ -16,12 +16,13 @@ from eanet.errors import EanetError
 from eanet.metrics.calibration import fit_temperature
 from eanet.metrics.evaluation import evaluate_model
 from eanet.models import create_model, load_model, save_model
-from eanet.report.evaluate import evaluate
+from eanet.models.unknown import DetectorFit
+from eanet.report.evaluate import evaluate, evaluate_trained
 from eanet.report.report import Report, Training
 from eanet.training.run_directory import RUN_CONFIG, RunDirectory
 from tests.support.reports import Reader
 
-PICTURES = {"confusion.png", "reliability.png", "samples.png"}
+PICTURES = {"confusion.png", "reliability.png", "coverage.png", "samples.png"}
 TABLES = {"metrics.json", "classes.csv", "predictions.csv"}
 
 
@@ -240,9 +241,71 @@ def test_a_temperature_needs_validation_images_that_it_is_not_judged_by(
     with pytest.raises(EanetError, match="leave out --calibrate or use another --split"):
         evaluate(run, split="validation", calibrate=True)
     other = shutil.copytree(photos, tmp_path / "other" / "photos")
-    with pytest.raises(EanetError, match="photos has no validation images to fit a temperature"):
+    with pytest.raises(EanetError, match="photos has no validation images to fit the model to"):
         evaluate(run, data=other, calibrate=True)
     assert {file: file.read_bytes() for file in run.iterdir()} == before
+
+
+# Unknown things
+
+
+@pytest.fixture
+def noise(tmp_path: Path) -> Path:
+    """A folder of pictures unlike `photos`, and a file that is no image."""
+    folder = tmp_path / "noise"
+    folder.mkdir()
+    for number in range(5):
+        shade = Image.effect_noise((16, 16), 100 + number).convert("RGB")
+        shade.save(folder / f"{number}.png")
+    (folder / "no.png").write_text("no image")
+    return folder
+
+
+def test_a_trained_run_learns_what_it_does_not_know_if_there_are_enough_images(
+    run: Path, noise: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = (run / "model.safetensors").read_bytes()
+    report = evaluate_trained(run)
+    assert (run / "model.safetensors").read_bytes() == before, "3 validation images are too few"
+    assert report.detector is None
+    monkeypatch.setattr("eanet.report.evaluate.FALSE_REJECTIONS", 0.25)
+    report = evaluate_trained(run)
+    assert report.detector == DetectorFit(0.25, 27, 3)
+    assert json.loads((run / "metrics.json").read_text())["false_rejections"] <= 1
+    rows = csv.DictReader((run / "predictions.csv").read_text("utf-8").splitlines())
+    assert [float(row["distance"]) > 0 for row in rows] == [True] * 6
+    answers = eanet.load(run).predict(sorted(noise.glob("[0-9].png")))
+    assert all(answer.is_unknown for answer in answers)
+
+
+def test_other_pictures_are_counted_by_a_model_that_is_given_a_threshold(
+    run: Path, photos: Path, noise: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    other = tmp_path / "other"
+    for split, numbers in (("train", range(12)), ("val", range(7)), ("test", range(7, 12))):
+        for name in ("red", "green", "blue"):
+            (other / split / name).mkdir(parents=True)
+            for number in numbers:
+                shutil.copy(photos / name / f"{number:02}.png", other / split / name)
+    with pytest.raises(EanetError, match="takes 99 validation images"):
+        evaluate(run, data=other, false_rejections=0.01)
+    with pytest.raises(EanetError, match="a share above 0"):
+        evaluate(run, false_rejections=0.0)
+    report = evaluate(run, data=other, unknown=noise)
+    assert report.metrics["unknown_images"] == 5
+    assert report.metrics["unknown_rejected"] == report.metrics["unknown_auroc"] == 1
+    assert "no.png" in capsys.readouterr().err
+    folder = run / "other-test"
+    assert {"distances.png", "model.safetensors"} <= {file.name for file in report.files}
+    assert load_model(run).detector is None, "the run's own model is left alone"
+    first = (folder / "model.safetensors").read_bytes()
+    report = evaluate(folder / "model.safetensors", data=other, unknown=noise)
+    assert "model.safetensors" not in {file.name for file in report.files}, "it has a threshold"
+    assert (folder / "model.safetensors").read_bytes() == first
+    with pytest.raises(EanetError, match="no such image or folder"):
+        evaluate(folder / "model.safetensors", data=other, unknown=tmp_path / "none")
+    with pytest.raises(EanetError, match="leave out --unknown"):
+        evaluate(run, data=other, split="validation", unknown=noise)
 
 
 # Wrong input

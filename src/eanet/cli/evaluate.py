@@ -18,6 +18,7 @@ def add(commands: Commands) -> None:
         "eanet evaluate runs/digits-keras_eanet",
         "eanet evaluate runs/photos-eanet_tiny --data other/photos",
         "eanet evaluate runs/photos-eanet_tiny --calibrate",
+        "eanet evaluate runs/photos-eanet_tiny --unknown other/pictures",
     )
     command.add_argument(
         "model", metavar="RUN", help="run directory, model file, bundled model or Hub id"
@@ -44,6 +45,20 @@ def add(commands: Commands) -> None:
         "save this model with the report; without --output, that of a run's own test images "
         "overwrites its model",
     )
+    command.add_argument(
+        "--unknown",
+        metavar="FOLDER",
+        help="pictures of things that the model does not know: report how many it rejects; a model "
+        "that cannot reject any is first given a threshold, as by --false-rejections 0.05",
+    )
+    command.add_argument(
+        "--false-rejections",
+        type=float,
+        metavar="SHARE",
+        help="choose on the validation images how far an image may be from the training images, so "
+        "that at most this share of known images is taken for unknown ones, and save this model "
+        "with the report, as --calibrate does; a training uses 0.05",
+    )
     add_settings(command, {n: RUN[n] for n in ("data_dir", "device")})
 
 
@@ -59,5 +74,7 @@ def run(options: argparse.Namespace) -> None:
         output=options.output,
         device=options.device,
         calibrate=options.calibrate,
+        unknown=options.unknown,
+        false_rejections=options.false_rejections,
     )
     show_metrics(report.metrics, report.files)

@@ -34,6 +34,13 @@ def show_metrics(metrics: Mapping[str, float | int], files: Iterable[Path]) -> N
             f"calibrated by temperature {m['temperature']:.3f}: ECE {m['ece_before']:.2%} before, "
             f"negative log-likelihood {m['nll_before']:.4f} before, {m['nll']:.4f} now"
         )
+    for name, images in (
+        ("false_rejections", "these images"),
+        ("unknown_rejected", f"{m.get('unknown_images', 0):,} other pictures"),
+    ):
+        if name in m:
+            interval = f"{m[f'{name}_low']:.2%} to {m[f'{name}_high']:.2%}"
+            out.print(f"not sure of {m[name]:.2%} of {images}  (95% interval {interval})")
     if few := note_of_few(int(m["images"]), m["top1_low"], m["top1_high"]):
         out.print(few)
     for file in files:

@@ -19,7 +19,7 @@ from eanet.device import freed_memory_kept
 from eanet.errors import EanetError, NonFiniteOutputError
 from eanet.metrics.calibration import Reliability
 from eanet.metrics.classes import ClassFigures, class_figures, macro_averages
-from eanet.metrics.intervals import wilson_interval
+from eanet.metrics.intervals import share_with_interval
 from eanet.models import Classifier
 from eanet.models.registry import unnamed_classes
 from eanet.ops.kernels import build_kernels
@@ -98,8 +98,10 @@ class Evaluation:
     def metrics(self) -> dict[str, float | int]:
         """Return all metrics by name.
 
-        Accuracies, precision, recall and calibration error are fractions; ``_low`` and ``_high``
-        are the ends of 95 % confidence intervals.
+        Accuracies, precision, recall, calibration error and rejections are fractions; ``_low`` and
+        ``_high`` are the ends of 95 % confidence intervals. With a detector of unknown images,
+        ``false_rejections`` is the share of these images that it takes for unknown ones, and
+        ``accepted_top1`` the accuracy on the others.
         """
         images = len(self.labels)
         metrics: dict[str, float | int] = {
@@ -109,16 +111,26 @@ class Evaluation:
             "label_smoothing": self.label_smoothing,
         }
         for k in (1, 5):
-            low, high = wilson_interval(int(self.in_top(k).sum()), images)
-            metrics |= {f"top{k}": self.top(k), f"top{k}_low": low, f"top{k}_high": high}
+            metrics |= share_with_interval(f"top{k}", int(self.in_top(k).sum()), images)
         precision, recall, f1 = macro_averages(self.by_class)
-        return metrics | {
+        metrics |= {
             "macro_precision": precision,
             "macro_recall": recall,
             "macro_f1": f1,
             "nll": self.nll,
             "ece": self.reliability.error,
         }
+        return metrics | self._rejections()
+
+    def _rejections(self) -> dict[str, float | int]:
+        """Return what the detector makes of these images of known classes, if there is one."""
+        if self.distance is None:
+            return {}
+        accepted, images = self.distance <= 1, len(self.labels)
+        metrics = share_with_interval("false_rejections", images - int(accepted.sum()), images)
+        if right := (self.predicted == self.labels)[accepted].tolist():
+            metrics |= share_with_interval("accepted_top1", sum(right), len(right))
+        return metrics
 
 
 def evaluate_model(

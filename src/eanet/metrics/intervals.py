@@ -21,6 +21,12 @@ def wilson_interval(correct: int, images: int) -> tuple[float, float]:
     return low, high
 
 
+def share_with_interval(name: str, count: int, images: int) -> dict[str, float | int]:
+    """Return a share under its name, and its interval under ``NAME_low`` and ``NAME_high``."""
+    low, high = wilson_interval(count, images)
+    return {name: count / images, f"{name}_low": low, f"{name}_high": high}
+
+
 def note_of_few(images: int, low: float, high: float) -> str | None:
     """Return a warning if there are too few images for a reliable figure, else None."""
     if high - low <= WIDE:

@@ -17,7 +17,7 @@ from eanet.device import freed_memory_kept
 from eanet.errors import EanetError
 from eanet.metrics.evaluation import computed
 from eanet.models import Classifier
-from eanet.models.unknown import Fit, UnknownDetector
+from eanet.models.unknown import DetectorFit, UnknownDetector
 from eanet.ops.kernels import build_kernels
 
 FALSE_REJECTIONS = 0.05
@@ -86,7 +86,7 @@ def fit_detector(
     means = np.stack([x[labels == k].mean(axis=0) for k in range(len(train.classes))])  # (K, dim)
     covariance = LedoitWolf(assume_centered=True).fit(x - means[labels])
     whitening = np.linalg.cholesky(covariance.precision_)  # (dim, dim)
-    fit = Fit(false_rejections, len(train), len(validation))
+    fit = DetectorFit(false_rejections, len(train), len(validation))
     detector = UnknownDetector(x.shape[1], len(means), fit)
     detector.whitening.copy_(torch.from_numpy(whitening))
     detector.means.copy_(torch.from_numpy(means @ whitening))

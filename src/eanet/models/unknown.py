@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 
 @dataclass(frozen=True)
-class Fit:
+class DetectorFit:
     """How a detector was fitted.
 
     Attributes:
@@ -37,7 +37,7 @@ class UnknownDetector(nn.Module):
         fit: how it was fitted.
     """
 
-    def __init__(self, dim: int, classes: int, fit: Fit) -> None:
+    def __init__(self, dim: int, classes: int, fit: DetectorFit) -> None:
         super().__init__()
         self.fit = fit
         self.whitening: Tensor

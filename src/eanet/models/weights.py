@@ -32,7 +32,7 @@ from eanet.models.classifier import Classifier
 from eanet.models.metadata import check_metadata
 from eanet.models.preprocessing import Preprocessing
 from eanet.models.registry import create_model
-from eanet.models.unknown import Fit, UnknownDetector
+from eanet.models.unknown import DetectorFit, UnknownDetector
 
 WEIGHTS_FILE = "model.safetensors"
 CONFIG_FILE = "config.json"
@@ -223,7 +223,7 @@ def _build(metadata: Mapping[str, Any]) -> Classifier:
         **metadata["settings"],
     )
     if "unknown" in metadata:
-        fit = Fit(**metadata["unknown"])
+        fit = DetectorFit(**metadata["unknown"])
         model.detector = UnknownDetector(model.head.in_features, len(model.classes), fit)
     return model
 

@@ -2,28 +2,25 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from eanet.config import DataSettings
 from eanet.data.imageset import ImageSet
 from eanet.device import device_or_other, resolve_device
-from eanet.errors import EanetError
+from eanet.errors import EanetError, WrongArgumentError
 from eanet.files import check_writable, replacing_together, user_path
 from eanet.metrics.calibration import divide_logits, fit_temperature
-from eanet.metrics.evaluation import Evaluation, evaluate_model
+from eanet.metrics.evaluation import Evaluation, evaluate_model, match_classes
+from eanet.metrics.unknown import FALSE_REJECTIONS, fit_detector, why_none
 from eanet.models import Classifier, load_model, save_model
 from eanet.models.weights import find_model, read_metadata
-from eanet.plots.confusion import plot_confusion
-from eanet.plots.curves import plot_curves
-from eanet.plots.lr_search import plot_range_test
-from eanet.plots.reliability import plot_reliability
-from eanet.plots.samples import choose_samples, plot_samples
-from eanet.report.files import METRICS_FILE, write_classes, write_metrics, write_predictions
+from eanet.report.beside import write_files
 from eanet.report.page import write_page
 from eanet.report.report import Report, Training
 from eanet.report.selection import Selection, Split, select_images
+from eanet.report.unknown import look_at
 from eanet.training.run_directory import RUN_CONFIG, RunDirectory
 
 
@@ -36,6 +33,8 @@ def evaluate(
     output: str | Path | None = None,
     device: str | None = None,
     calibrate: bool = False,
+    unknown: str | Path | None = None,
+    false_rejections: float | None = None,
 ) -> Report:
     """Evaluate a model; write ``report.html``, and figures and pictures as separate files.
 
@@ -52,11 +51,57 @@ def evaluate(
         calibrate: fit a temperature on the validation images, divide the model's logits by it, and
             write this model into the folder of the report. For a run's own test images, that is the
             run's folder, so the run predicts calibrated probabilities from then on.
+        unknown: a folder, an archive or an image of things that the model does not know; the report
+            then says how many of them it rejects. A model without a detector of unknown images is
+            given one, as by ``false_rejections``.
+        false_rejections: give the model a detector that takes at most this share of images of the
+            known classes for unknown ones (see `eanet.metrics.unknown.fit_detector`), and write
+            this model into the folder of the report. A training does so with 0.05.
 
     Raises:
         EanetError: no such model or data, they do not match, the run's images have changed, or
             there are no validation images apart from those of the report.
     """
+    if false_rejections is not None and not 0 < false_rejections <= 0.5:
+        raise WrongArgumentError("false_rejections takes a share above 0, at most 0.5")
+    subject = _open(where, data, split, data_dir, output, device)
+    if unknown is not None and subject.model.detector is None and false_rejections is None:
+        false_rejections = FALSE_REJECTIONS
+    others = None if unknown is None else user_path(unknown)
+    return _report(subject, calibrate=calibrate, others=others, false_rejections=false_rejections)
+
+
+def evaluate_trained(run: str | Path, *, device: str | None = None) -> Report:
+    """Evaluate a run whose training is over, as `evaluate` does.
+
+    Its model gets a detector of unknown images first, if there are enough validation images.
+    """
+    subject = _open(run, None, None, None, None, device)
+    reason = why_none(subject.selection.train, subject.selection.validation, FALSE_REJECTIONS)
+    return _report(subject, false_rejections=FALSE_REJECTIONS if reason is None else None)
+
+
+@dataclass(frozen=True)
+class _Subject:
+    """What a report is about, opened."""
+
+    model: Classifier
+    run: RunDirectory | None
+    selection: Selection
+    folder: Path
+    device: str
+    label_smoothing: float
+
+
+def _open(
+    where: str | Path,
+    data: str | Path | None,
+    split: Split | None,
+    data_dir: str | Path | None,
+    output: str | Path | None,
+    device: str | None,
+) -> _Subject:
+    """Open model, run and images; arguments and errors as for `evaluate`."""
     model = load_model(where)
     path = user_path(where)
     output = None if output is None else user_path(output)
@@ -77,15 +122,30 @@ def evaluate(
     folder = output if output is not None else _folder(path, selection)
     if (folder / RUN_CONFIG).is_file() and folder.resolve() != path.resolve():
         raise EanetError(f"{folder} holds another run; name another folder with --output")
-    validation = _calibration_images(selection) if calibrate else None
-
     if device is not None:
         compute_device = resolve_device(device)
     else:
         compute_device = device_or_other(config.settings.device if config is not None else "auto")
     smoothing = settings.label_smoothing if settings is not None else 0.0
+    return _Subject(model, run, selection, folder, compute_device, smoothing)
+
+
+def _report(
+    subject: _Subject,
+    *,
+    calibrate: bool = False,
+    others: Path | None = None,
+    false_rejections: float | None = None,
+) -> Report:
+    """Change the model as asked, evaluate it, and write the files."""
+    model, selection, folder = subject.model, subject.selection, subject.folder
+    device = subject.device
+    validation = _held_out(selection, "--calibrate") if calibrate else None
+    if false_rejections is not None:
+        chosen_on = _held_out(selection, "--unknown and --false-rejections")
+        _fit_detector(subject, chosen_on, false_rejections)
     evaluation = evaluate_model(
-        model, selection.images, device=compute_device, label_smoothing=smoothing
+        model, selection.images, device=device, label_smoothing=subject.label_smoothing
     )
     report = Report(
         model=model.config.name,
@@ -94,15 +154,21 @@ def evaluate(
         metrics=evaluation.metrics(),
         images=selection.images,
         evaluation=evaluation,
-        training=Training.of(run) if run is not None else None,
+        training=Training.of(subject.run) if subject.run is not None else None,
         can_calibrate=selection.validation is not None and selection.split != "validation",
+        detector=None if model.detector is None else model.detector.fit,
+        no_detector=why_none(selection.train, selection.validation, FALSE_REJECTIONS),
     )
     if validation is not None:
-        held_out = evaluate_model(model, validation, device=compute_device)
+        held_out = evaluate_model(model, validation, device=device)
         report = _calibrate(model, report, held_out)
+    if others is not None and evaluation.distance is not None:
+        pictures = look_at(others, model, device)
+        metrics = {**report.metrics, **pictures.metrics(evaluation.distance)}
+        report = replace(report, others=pictures, metrics=metrics)
     with replacing_together(folder):
-        files = _write_files(report, folder)
-        if calibrate:
+        files = write_files(report, folder)
+        if calibrate or false_rejections is not None:
             files.append(save_model(model, folder))
         files.append(write_page(report, folder / "report.html"))
     return replace(report, files=tuple(files))
@@ -125,19 +191,33 @@ def _base(path: Path) -> Path:
     return path if path.is_dir() else path.parent if path.is_file() else Path("runs") / path.name
 
 
-def _calibration_images(selection: Selection) -> ImageSet:
+def _held_out(selection: Selection, option: str) -> ImageSet:
     """Return the validation images, if the report is about others."""
     if selection.split == "validation":
         raise EanetError(
-            "a temperature is fitted on the validation images and judged by others; "
-            "leave out --calibrate or use another --split"
+            "the model is fitted to the validation images and judged by others; "
+            f"leave out {option} or use another --split"
         )
     if selection.validation is None:
         raise EanetError(
-            f"{selection.data} has no validation images to fit a temperature on; train with some "
+            f"{selection.data} has no validation images to fit the model to; train with some "
             "(--validation-fraction), or name data that have them with --data"
         )
     return selection.validation
+
+
+def _fit_detector(subject: _Subject, validation: ImageSet, false_rejections: float) -> None:
+    train = subject.selection.train
+    if train is None:
+        raise EanetError(f"{subject.selection.data} has no training images to measure from")
+    match_classes(subject.model.classes, train.classes)
+    fit_detector(
+        subject.model,
+        train,
+        validation,
+        false_rejections=false_rejections,
+        device=subject.device,
+    )
 
 
 def _calibrate(model: Classifier, report: Report, held_out: Evaluation) -> Report:
@@ -146,60 +226,11 @@ def _calibrate(model: Classifier, report: Report, held_out: Evaluation) -> Repor
     divide_logits(model, temperature)
     before = report.evaluation
     evaluation = replace(before, logits=before.logits / temperature)
-    metrics = evaluation.metrics() | {
+    metrics = {
+        **report.metrics,
+        **evaluation.metrics(),
         "temperature": temperature,
         "nll_before": before.nll,
         "ece_before": before.reliability.error,
     }
     return replace(report, evaluation=evaluation, metrics=metrics, before=before)
-
-
-def _write_files(report: Report, folder: Path) -> list[Path]:
-    """Write the figures, and the pictures as PNG."""
-    evaluation, images, training = report.evaluation, report.images, report.training
-    files = [
-        write_metrics(report, folder / METRICS_FILE),
-        write_classes(evaluation.by_class, folder / "classes.csv"),
-    ]
-    if images.files is not None:
-        files.append(write_predictions(evaluation, images.files, folder / "predictions.csv"))
-    title = f"{report.model} on {report.data} ({report.split})"
-    sample = choose_samples(evaluation.labels, evaluation.predicted)
-    files += [
-        plot_confusion(
-            evaluation.confusion(), evaluation.classes, folder / "confusion.png", title=title
-        ),
-        plot_reliability(
-            evaluation.reliability,
-            folder / "reliability.png",
-            title=title,
-            before=report.reliability_before,
-        ),
-        plot_samples(
-            images.subset(sample).images,
-            evaluation.labels[sample],
-            evaluation.probabilities[sample],
-            evaluation.classes,
-            folder / "samples.png",
-            title=title,
-        ),
-    ]
-    if training is not None and training.history:
-        files.append(
-            plot_curves(
-                training.history,
-                folder / "curves.png",
-                title=f"{report.model} on {training.config.data.name}",
-                best_epoch=training.best_epoch,
-            )
-        )
-    if training is not None and training.search is not None:
-        files.append(
-            plot_range_test(
-                training.search,
-                training.config.resolved.learning_rate,
-                folder / "learning_rate.png",
-                title=f"Learning rates tried on {training.config.data.name}",
-            )
-        )
-    return files

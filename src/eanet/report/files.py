@@ -53,18 +53,20 @@ def write_classes(figures: Sequence[ClassFigures], path: Path) -> Path:
 def write_predictions(evaluation: Evaluation, files: Sequence[Path], path: Path) -> Path:
     """Write one row per image: file, true and predicted class, and the latter's probability.
 
+    With a detector of unknown images, also the distance from the training images.
+
     Args:
         evaluation: of the n images.
         files: the n files.
         path: the CSV file to write.
     """
     names = evaluation.classes
-    best = evaluation.probabilities.max(axis=1).tolist()
-    predictions = zip(
-        files, evaluation.labels.tolist(), evaluation.predicted.tolist(), best, strict=True
-    )
-    rows = (
-        (str(file), names[true], names[predicted], f"{p:.6f}")
-        for file, true, predicted, p in predictions
-    )
-    return write_csv(path, ("image", "true", "predicted", "probability"), rows)
+    columns: dict[str, list[str]] = {
+        "image": [str(file) for file in files],
+        "true": [names[k] for k in evaluation.labels.tolist()],
+        "predicted": [names[k] for k in evaluation.predicted.tolist()],
+        "probability": [f"{p:.6f}" for p in evaluation.probabilities.max(axis=1).tolist()],
+    }
+    if evaluation.distance is not None:
+        columns["distance"] = [f"{distance:.4f}" for distance in evaluation.distance.tolist()]
+    return write_csv(path, tuple(columns), zip(*columns.values(), strict=True))

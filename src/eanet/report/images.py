@@ -7,12 +7,14 @@ import io
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
 from eanet.data.imageset import ImageSet
+from eanet.deploy.prediction import Prediction
 from eanet.metrics.evaluation import Evaluation
 from eanet.plots.style import TINY
 
@@ -21,34 +23,31 @@ _LARGEST = 160  # side in pixels of the largest embedded image
 
 @dataclass(frozen=True)
 class SheetImage:
-    """An image with its prediction.
+    """An image with what a model says of it.
 
     Attributes:
         source: the pixels, as a data URI.
         is_sharp: whether its pixels stay squares when it is enlarged.
         name: of its file with its folder, or its number.
-        true: its class.
-        predicted: the most probable class.
-        confidence: probability of the predicted class.
-        true_probability: probability of its class.
+        kind: ``right``, ``wrong``, or ``other`` for a picture of none of the classes.
+        answer: the most probable class.
+        confidence: its probability.
+        note: what else there is to say, or nothing.
+        description: all of it in one line, for a screen reader.
     """
 
     source: str
     is_sharp: bool
     name: str
-    true: str
-    predicted: str
+    kind: str
+    answer: str
     confidence: float
-    true_probability: float
-
-    @property
-    def is_wrong(self) -> bool:
-        """Whether the prediction is wrong."""
-        return self.true != self.predicted
+    note: str
+    description: str
 
 
 def sheet_images(
-    indices: Iterable[int], evaluation: Evaluation, images: ImageSet
+    indices: Iterable[int], evaluation: Evaluation, images: ImageSet, *, distances: bool = False
 ) -> list[SheetImage]:
     """Prepare images for a sheet.
 
@@ -56,25 +55,64 @@ def sheet_images(
         indices: into ``images``.
         evaluation: of all ``images``.
         images: with or without file names.
+        distances: also say how far they are from the training images.
     """
-    return [_sheet_image(index, evaluation, images) for index in indices]
+    return [_sheet_image(index, evaluation, images, distances) for index in indices]
 
 
-def _sheet_image(index: int, evaluation: Evaluation, images: ImageSet) -> SheetImage:
+def _sheet_image(
+    index: int, evaluation: Evaluation, images: ImageSet, distances: bool
+) -> SheetImage:
     probabilities = evaluation.probabilities[index]
-    true, predicted = int(evaluation.labels[index]), int(evaluation.predicted[index])
-    # With its folder, which is often the class; the full path is of no use to a reader.
-    file = images.files[index] if images.files is not None else None
-    pixels = images.images[index]
+    label, best = int(evaluation.labels[index]), int(evaluation.predicted[index])
+    true, answer = evaluation.classes[label], evaluation.classes[best]
+    name = short_name(images.files[index]) if images.files is not None else f"image {index}"
+    verdict, notes = "correct", []
+    if label != best:
+        verdict = f"taken for {answer}"
+        share = f"{probabilities[label]:.1%}" if probabilities[label] >= 0.001 else "<0.1%"
+        notes.append(f"true: {true} {share}")
+    if distances and evaluation.distance is not None:
+        notes.append(f"distance {evaluation.distance[index]:.2f}")
     return SheetImage(
-        source=_thumbnail(pixels),
-        is_sharp=len(pixels) <= TINY,
-        name=str(Path(*file.parts[-2:])) if file is not None else f"image {index}",
-        true=evaluation.classes[true],
-        predicted=evaluation.classes[predicted],
-        confidence=float(probabilities[predicted]),
-        true_probability=float(probabilities[true]),
+        **_pixels(images.images[index]),
+        name=name,
+        kind="right" if label == best else "wrong",
+        answer=answer,
+        confidence=float(probabilities[best]),
+        note=", ".join(notes),
+        description=f"{name}: {true}, {verdict}",
     )
+
+
+def other_image(pixels: NDArray[np.uint8], file: Path, prediction: Prediction) -> SheetImage:
+    """Prepare a picture of none of the classes for a sheet.
+
+    Args:
+        pixels: as the model sees it, (H, H, 3).
+        file: where it comes from.
+        prediction: of a model with a detector of unknown images.
+    """
+    name, distance = short_name(file), f"distance {prediction.distance:.2f}"
+    verdict = "rejected" if prediction.is_unknown else f"taken for {prediction.classes[0]}"
+    return SheetImage(
+        **_pixels(pixels),
+        name=name,
+        kind="other" if prediction.is_unknown else "wrong",
+        answer=prediction.classes[0],
+        confidence=prediction.probabilities[0],
+        note=distance,
+        description=f"{name}: {verdict}, {distance}",
+    )
+
+
+def short_name(file: Path) -> str:
+    """Return a file's name with its folder, which is often the class."""
+    return str(Path(*file.parts[-2:]))
+
+
+def _pixels(pixels: NDArray[np.uint8]) -> dict[str, Any]:
+    return {"source": _thumbnail(pixels), "is_sharp": len(pixels) <= TINY}
 
 
 def _thumbnail(pixels: NDArray[np.uint8]) -> str:

@@ -20,6 +20,7 @@ from eanet.report.confusion import confusion_context
 from eanet.report.images import sheet_images
 from eanet.report.report import Report
 from eanet.report.training import training_context
+from eanet.report.unsure import unsure_context
 
 SECTIONS = {  # the id is also the name of its template
     "result": "Result",
@@ -27,6 +28,7 @@ SECTIONS = {  # the id is also the name of its template
     "confusion": "Confusion",
     "classes": "Classes",
     "calibration": "Calibration",
+    "unsure": "Not sure",
     "samples": "Samples",
     "training": "Training",
 }
@@ -61,6 +63,7 @@ def write_page(report: Report, path: Path) -> Path:
         # Worst first.
         classes=sorted(evaluation.by_class, key=lambda c: -1.0 if math.isnan(c.f1) else c.f1),
         calibration=_calibration(report),
+        unsure=unsure_context(report),
         samples=sheet_images(
             choose_samples(evaluation.labels, evaluation.predicted), evaluation, images
         ),

@@ -9,6 +9,8 @@ from pathlib import Path
 from eanet.data.imageset import ImageSet
 from eanet.metrics.calibration import Reliability
 from eanet.metrics.evaluation import Evaluation
+from eanet.models.unknown import DetectorFit
+from eanet.report.unknown import OtherPictures
 from eanet.training.lr_search import SEARCH, RangeTest
 from eanet.training.run_config import RunConfig
 from eanet.training.run_directory import RunDirectory
@@ -58,6 +60,9 @@ class Report:
         training: None unless the model comes from a run.
         before: evaluation before calibration; None if the model was not calibrated.
         can_calibrate: whether there are other images to fit a temperature on.
+        detector: how the model's detector of unknown images was fitted; None if it has none.
+        no_detector: why none can be fitted to these data; None if one can.
+        others: pictures of things that the model does not know, if some were given.
         files: what was written.
     """
 
@@ -70,6 +75,9 @@ class Report:
     training: Training | None = field(default=None, repr=False)
     before: Evaluation | None = field(default=None, repr=False)
     can_calibrate: bool = False
+    detector: DetectorFit | None = None
+    no_detector: str | None = None
+    others: OtherPictures | None = None
     files: tuple[Path, ...] = ()
 
     @property

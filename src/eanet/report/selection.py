@@ -26,6 +26,7 @@ class Selection:
         data: the data set's name.
         split: which of its images.
         images: these images.
+        train: its training images, unless all of them are to be evaluated.
         validation: its validation images, if it has any.
         of_run: whether the data are those of the run, split as for its training.
     """
@@ -33,6 +34,7 @@ class Selection:
     data: str
     split: str
     images: ImageSet
+    train: ImageSet | None
     validation: ImageSet | None
     of_run: bool
 
@@ -71,7 +73,7 @@ def select_images(
     sets = {"test": splits.test, "validation": splits.validation, "train": splits.train}
     available = [key for key, images in sets.items() if images is not None]
     if split is None and available == ["train"]:
-        return Selection(source.name, "all", splits.train, None, of_run=False)
+        return Selection(source.name, "all", splits.train, None, None, of_run=False)
     split_name = split or available[0]
     if split_name not in sets:
         raise unknown_name("split", split_name, sets)
@@ -79,4 +81,4 @@ def select_images(
         raise EanetError(
             f"{source.name} has no {split_name} images; use --split {' or '.join(available)}"
         )
-    return Selection(source.name, split_name, images, splits.validation, of_run)
+    return Selection(source.name, split_name, images, splits.train, splits.validation, of_run)
