@@ -14,7 +14,7 @@ SOURCE = Path(__file__).resolve().parent.parent / "src"
 # A room imports from itself and from rooms of lower levels, not from others of its own level.
 ROOMS: tuple[tuple[str, ...], ...] = (
     ("version", "errors", "interruption", "text", "unfinished"),
-    ("console", "files", "parsing", "process"),
+    ("console", "files", "parsing", "private_files", "process"),
     ("settings", "memory", "threads"),
     ("config", "device"),
     ("ops",),

@@ -8,7 +8,6 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -18,8 +17,9 @@ from PIL import Image
 import eanet
 from eanet.data.decode import decode_image
 from eanet.data.imageset import ImageSet
-from eanet.deploy.prediction import Prediction
+from eanet.deploy.prediction import Outputs
 from eanet.deploy.predictor import BATCH_SIZE, Predictor, load
+from eanet.deploy.runtime import Pixels
 from eanet.errors import EanetError, WrongArgumentError
 from eanet.metrics.evaluation import evaluate_model
 from eanet.models import create_model, save_model
@@ -28,7 +28,7 @@ from tests.support.settings import blocks
 
 @pytest.fixture(scope="module")
 def predictor(trained: eanet.TrainingResult) -> Predictor:
-    return load(trained.path, device="cpu")
+    return load(trained.path, device="cpu", runtime="torch")
 
 
 @pytest.fixture(scope="module")
@@ -119,7 +119,7 @@ def test_bf16_is_computed_in_and_near(
     trained: eanet.TrainingResult, predictor: Predictor, image: Path
 ) -> None:
     (exact,) = predictor.predict(image)
-    (near,) = load(trained.path, "cpu", "bf16").predict(image)
+    (near,) = load(trained.path, "cpu", "bf16", "torch").predict(image)
     assert near.probabilities != exact.probabilities
     assert near.top1 == exact.top1
     assert near.probabilities[0] == pytest.approx(exact.probabilities[0], abs=0.03)
@@ -129,18 +129,19 @@ def test_each_batch_is_computed_by_one_of_as_many_threads_as_pytorch_has(
     predictor: Predictor, image: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: list[tuple[int, int, int]] = []
-    real = predictor.classify
+    real = predictor.runtime.on_one_core
 
     together = threading.Barrier(3, timeout=60)
 
-    def witness(images: list[Any], top: int) -> list[Prediction]:
-        seen.append((threading.get_ident(), torch.get_num_threads(), len(images)))
+    def witness(pixels: Pixels) -> Outputs:
+        outputs = real(pixels)
+        seen.append((threading.get_ident(), torch.get_num_threads(), len(pixels)))
         if len(seen) <= 3:
             together.wait()
         time.sleep(0.02)
-        return real(images, top)
+        return outputs
 
-    monkeypatch.setattr(predictor, "classify", witness)
+    monkeypatch.setattr(predictor.runtime, "on_one_core", witness)
     before = torch.get_num_threads()
     torch.set_num_threads(3)
     try:
@@ -200,7 +201,7 @@ def test_predicting_needs_neither_compiler_nor_training(
     save_model(create_model(name, num_classes=3, image_size=16, **blocks(name, 1)), tmp_path)
     program = (
         "import sys, eanet\n"
-        "eanet.load(sys.argv[1]).predict(sys.argv[2])\n"
+        "eanet.load(sys.argv[1], runtime='torch').predict(sys.argv[2])\n"
         "print(*{'torch._dynamo', 'lightning_fabric', 'matplotlib', 'sklearn'} & set(sys.modules))"
     )
     command = [sys.executable, "-c", program, str(tmp_path), str(image)]
@@ -215,7 +216,7 @@ def test_nothing_in_nothing_out(predictor: Predictor) -> None:
 def test_a_run_and_its_bare_file_answer_the_same(
     trained: eanet.TrainingResult, predictor: Predictor, image: Path
 ) -> None:
-    bare = load(str(trained.path / "model.safetensors"), device="cpu")
+    bare = load(str(trained.path / "model.safetensors"), device="cpu", runtime="torch")
     assert bare.predict(image) == predictor.predict(image)
 
 

@@ -143,6 +143,17 @@ def add_settings(parser: Any, fields: dict[str, FieldInfo], *, defaults: bool = 
             parser.add_argument(*option, metavar=metavar, help=text)
 
 
+def add_runtime(parser: argparse.ArgumentParser) -> None:
+    """Add the option that chooses a library to compute a model with."""
+    parser.add_argument(
+        "--runtime",
+        choices=["auto", "torch", "onnxruntime", "openvino"],
+        default="auto",
+        help="library to compute with; auto: the fastest that is installed and worth its start "
+        "(default: auto)",
+    )
+
+
 def add_recipe(parser: argparse.ArgumentParser) -> None:
     """Add the options that override settings of the recipe."""
     recipe = parser.add_argument_group("the recipe", "unset: the recipe's value; `none` clears it")

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, TypeVar
 from rich.progress import MofNCompleteColumn
 
 from eanet.cli.output import write_rows
-from eanet.cli.parser import RUN, Commands, add_settings
+from eanet.cli.parser import RUN, Commands, add_runtime, add_settings
 from eanet.config import MachineSettings
 from eanet.console import ImagesPerSecond, notice, progress_bar
 from eanet.errors import EanetError, WrongArgumentError
@@ -43,7 +43,8 @@ def add(commands: Commands) -> None:
         "model",
         nargs="?",
         metavar="RUN",
-        help="run directory, model file, bundled model (see `eanet models`) or Hub id; "
+        help="run directory, model file, exported file (.onnx), bundled model (see `eanet models`) "
+        "or Hub id; "
         "omitted: the bundled model of the 100 classes of cifar100",
     )
     command.add_argument(
@@ -80,6 +81,7 @@ def add(commands: Commands) -> None:
         help="fp32: as in evaluation; bf16: faster where supported, probabilities differ by up to "
         "0.01 (default: fp32)",
     )
+    add_runtime(command)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -87,7 +89,8 @@ def run(options: argparse.Namespace) -> int:
     import torch
 
     from eanet.data.find import find_images
-    from eanet.deploy.predictor import load
+    from eanet.deploy.choosing import open_runtime
+    from eanet.deploy.predictor import Predictor
     from eanet.deploy.sorting import copy_into, originals
     from eanet.device import keep_freed_memory, warn_of_emulation
     from eanet.models.weights import DEFAULT_MODEL
@@ -101,14 +104,25 @@ def run(options: argparse.Namespace) -> int:
         check_writable(options.copy_to)
     machine = MachineSettings.parse({n: v for n in OPTIONS if (v := getattr(options, n))})
     model, images = _model_and_images(options)
-    predictor = load(DEFAULT_MODEL if model is None else model, machine.device, options.precision)
-    warn_of_emulation(options.precision, predictor.device)
-    if predictor.device == "cpu":
-        keep_freed_memory()
-    torch.set_num_threads(machine.threads or available_cpus())
     paths = find_images(images, sys.stdin)
     if options.copy_to:
         paths = originals(paths, options.copy_to)
+    runtime = open_runtime(
+        DEFAULT_MODEL if model is None else model,
+        options.runtime,
+        machine.device,
+        options.precision,
+        threads=machine.threads,
+        images=len(paths),
+    )
+    if runtime.name == "torch":
+        torch.set_num_threads(machine.threads or available_cpus())
+    elif options.runtime == "auto":
+        notice(f"computing with {runtime.name} (--runtime torch: with PyTorch)")
+    warn_of_emulation(options.precision, runtime.device)
+    if runtime.device == "cpu":
+        keep_freed_memory()
+    predictor = Predictor(runtime)
     if model is None:
         notice(
             f"no model named before the images: using {DEFAULT_MODEL}, with "

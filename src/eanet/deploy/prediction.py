@@ -22,7 +22,7 @@ class Outputs(NamedTuple):
     """
 
     logits: NDArray[np.float32]
-    distance: NDArray[np.float32] | None
+    distance: NDArray[np.float32] | None = None
 
 
 @dataclass(frozen=True)

@@ -4,29 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterable, Iterator, Sequence, Sized
 from contextlib import closing
-from functools import partial
+from functools import cached_property, partial
 from itertools import islice
 from pathlib import Path
-from typing import Any, BinaryIO, Literal, TypeVar
+from typing import Any, BinaryIO, TypeVar
 
 import numpy as np
-import torch
-from numpy.typing import NDArray
 from PIL import Image
 
 from eanet.data.decode import decode_image
 from eanet.data.parallel import in_parallel
-from eanet.deploy.prediction import Outputs, Prediction, decide
-from eanet.deploy.threads import compute, use_one_core
-from eanet.device import resolve_device
+from eanet.deploy.choosing import open_runtime
+from eanet.deploy.prediction import Prediction, decide
+from eanet.deploy.runtime import Pixels, Precision, Runtime, RuntimeName
+from eanet.deploy.torch_runtime import TorchRuntime
+from eanet.device import Device
 from eanet.errors import EanetError, WrongArgumentError
-from eanet.models import Classifier, load_model
-from eanet.models.weights import check_head
-from eanet.ops.kernels import build_kernels
+from eanet.models import Classifier, ModelConfig, load_model
 
 BATCH_SIZE = 16  # per thread: small, so that its data fit in the CPU cache and memory is bounded
 T = TypeVar("T")
-Pixels = NDArray[np.uint8]
 Source = str | Path | BinaryIO | Image.Image
 
 
@@ -34,10 +31,16 @@ class Predictor:
     """A trained classifier with its image preprocessing.
 
     Args:
-        model: the classifier; it is moved to the device and put into evaluation mode.
-        device: where to compute; ``auto`` takes a GPU if available.
-        precision: ``fp32``, as in evaluation, or ``bf16``: faster if the processor supports it,
-            with probabilities that differ by up to 0.01.
+        model: the classifier, which PyTorch then computes: it is moved to the device and put into
+            evaluation mode. Or whatever computes one, as `load` chooses it.
+        device: where PyTorch computes; ``auto`` takes a GPU if available.
+        precision: of PyTorch: ``fp32``, as in evaluation, or ``bf16``: faster if the processor
+            supports it, with probabilities that differ by up to 0.01.
+
+        where: where a model that PyTorch does not compute was loaded from.
+
+    Attributes:
+        runtime: what computes; its ``name`` is ``torch``, ``onnxruntime`` or ``openvino``.
 
     Raises:
         EanetError: the model does not take RGB images, or its head does not fit its classes.
@@ -45,23 +48,42 @@ class Predictor:
 
     def __init__(
         self,
-        model: Classifier,
+        model: Classifier | Runtime,
         device: str = "auto",
-        precision: Literal["fp32", "bf16"] = "fp32",
+        precision: Precision = "fp32",
+        *,
+        where: str | Path = "",
     ) -> None:
-        check_head(model)
-        if model.config.in_channels != 3:
-            raise EanetError(f"the model takes {model.config.in_channels}-channel images, not RGB")
-        self.device = resolve_device(device)
-        self.precision = precision
-        self.model = model.to(self.device).eval()
-        if self.device == "cpu":
-            build_kernels()
+        self.runtime: Runtime = (
+            TorchRuntime(model, device, precision) if isinstance(model, Classifier) else model
+        )
+        self._where = where
+
+    @cached_property
+    def model(self) -> Classifier:
+        """The network in PyTorch, loaded now if something else computes it.
+
+        Raises:
+            EanetError: an exported file, which has none.
+        """
+        if isinstance(self.runtime, TorchRuntime):
+            return self.runtime.model
+        return load_model(self._where)
+
+    @property
+    def config(self) -> ModelConfig:
+        """The model's name, classes, image size and preprocessing."""
+        return self.runtime.config
+
+    @property
+    def device(self) -> Device:
+        """Where it is computed: ``cpu``, ``cuda`` or ``mps``."""
+        return self.runtime.device
 
     @property
     def classes(self) -> tuple[str, ...]:
         """The names of the classes, in the order of the model's logits."""
-        return self.model.classes
+        return self.config.classes
 
     def predict(self, images: Source | Iterable[Source], top: int = 5) -> list[Prediction]:
         """Classify images.
@@ -75,8 +97,7 @@ class Predictor:
         """
         is_one = isinstance(images, str | bytes | np.ndarray) or hasattr(images, "read")
         if is_one or not isinstance(images, Iterable):
-            work = partial(self.classify, [self.decode(images)], _checked(top))
-            return compute(work) if self.device == "cpu" else work()
+            return self.classify([self.decode(images)], _checked(top))
         predictions = []
         with closing(self._predict_each(images, _checked(top))) as results:
             for _, result in results:
@@ -94,20 +115,18 @@ class Predictor:
     def _predict_each(
         self, images: Iterable[T], top: int
     ) -> Generator[tuple[T, Prediction | EanetError]]:
-        """Classify with as many threads as PyTorch has cores, each on batches of its own.
+        """Classify with as many threads as there are cores, each on batches of its own.
 
         If threads shared every operation instead, each would wait for the slowest hundreds of times
         per batch and keep its core busy waiting, which is worst when a core has other work.
         """
-        size, threads = BATCH_SIZE, torch.get_num_threads()
+        size, threads = BATCH_SIZE, self.runtime.threads
         # Threads decode paths; open files and images are decoded here, as one may occur twice.
         ready = ((i, i if isinstance(i, str | Path) else self.decode(i)) for i in images)
         work = partial(self._predict_batch, top=top)
         if isinstance(images, Sized):
             size = max(1, min(size, -(-len(images) // threads)))  # a share for every thread
-        batches = in_parallel(
-            work, _batches(ready, size), threads, ahead=2 * threads, initializer=use_one_core
-        )
+        batches = in_parallel(work, _batches(ready, size), threads, ahead=2 * threads)
         with closing(batches):
             for batch in batches:
                 yield from batch
@@ -117,7 +136,8 @@ class Predictor:
     ) -> list[tuple[T, Prediction | EanetError]]:
         """Decode and classify a batch."""
         decoded = [self._try_decode(image) for _, image in batch]
-        predictions = iter(self.classify([p for p in decoded if isinstance(p, np.ndarray)], top))
+        readable = [pixels for pixels in decoded if isinstance(pixels, np.ndarray)]
+        predictions = iter(self.classify(readable, top, on_one_core=True))
         return [
             (image, pixels if isinstance(pixels, EanetError) else next(predictions))
             for (image, _), pixels in zip(batch, decoded, strict=True)
@@ -135,7 +155,7 @@ class Predictor:
             raise WrongArgumentError(
                 f"an image is a path, an open file or a Pillow image, not {type(image).__name__}"
             )
-        config = self.model.config
+        config = self.config
         return decode_image(image, config.image_size, config.preprocessing)
 
     def _try_decode(self, image: str | Path | Pixels) -> Pixels | EanetError:
@@ -146,22 +166,24 @@ class Predictor:
         except EanetError as error:
             return error
 
-    @torch.inference_mode()
-    def classify(self, images: Sequence[Pixels], top: int = 5) -> list[Prediction]:
-        """Classify what `decode` returned, as one batch, in the calling thread.
+    def classify(
+        self, images: Sequence[Pixels], top: int = 5, *, on_one_core: bool = False
+    ) -> list[Prediction]:
+        """Classify what `decode` returned, as one batch.
+
+        Args:
+            images: of the model's size, (S, S, 3).
+            top: how many classes to return per image.
+            on_one_core: as in `eanet.deploy.runtime.Runtime`: other threads have the other cores.
 
         Raises:
             EanetError: the model's outputs are not finite.
         """
         if not images:
             return []
-        pixels = np.stack(images)  # (B, H, W, C)
-        batch = torch.from_numpy(pixels).permute(0, 3, 1, 2).to(self.device)
-        with torch.autocast(self.device, torch.bfloat16, enabled=self.precision == "bf16"):
-            logits, distance = self.model.forward_with_distance(batch)  # (B, K), (B,)
-        outputs = Outputs(
-            logits.float().cpu().numpy(), None if distance is None else distance.cpu().numpy()
-        )
+        # (B, S, S, 3); a lone image is not copied
+        pixels = images[0][None] if len(images) == 1 else np.stack(images)
+        outputs = self.runtime.on_one_core(pixels) if on_one_core else self.runtime(pixels)
         return decide(outputs, self.classes, top)
 
 
@@ -178,16 +200,23 @@ def _batches(items: Iterable[T], size: int) -> Iterator[list[T]]:
 
 
 def load(
-    where: str | Path, device: str = "auto", precision: Literal["fp32", "bf16"] = "fp32"
+    where: str | Path,
+    device: str = "auto",
+    precision: Precision = "fp32",
+    runtime: RuntimeName = "auto",
 ) -> Predictor:
     """Load a trained model, ready to classify images.
 
     Args:
-        where: a run directory, a model file, a bundled model or a Hub id.
+        where: a run directory, a model file, an exported ONNX file, a bundled model or a Hub id.
         device: where to compute.
         precision: ``fp32`` or ``bf16``; see `Predictor`.
+        runtime: the library to compute with: ``torch``, ``onnxruntime``, ``openvino`` or ``auto``,
+            the fastest that is installed and able. For OpenVINO, the first time converts the model,
+            which takes seconds; the graph is kept in the cache folder.
 
     Raises:
-        EanetError: there is no such model, or it does not take RGB images.
+        EanetError: there is no such model, or it does not take RGB images; or there is no such
+            device or library.
     """
-    return Predictor(load_model(where), device, precision)
+    return Predictor(open_runtime(where, runtime, device, precision), where=where)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from eanet.deploy.predictor import Pixels, Predictor
+from eanet.deploy.predictor import Predictor
+from eanet.deploy.runtime import Pixels
 from eanet.explanation.explain import explain_image
 from eanet.explanation.picture import plot_explanation
 

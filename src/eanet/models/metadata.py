@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from eanet.errors import EanetError
+from eanet.models.classifier import ModelConfig
+from eanet.models.preprocessing import Preprocessing
 from eanet.parsing import first_error
 
+LARGEST_SIDE = 4096  # of images, in pixels
 REQUIRED = {"name", "image_size", "in_channels", "classes", "settings"}
 
 
@@ -44,3 +50,36 @@ def check_metadata(content: Any, where: str) -> dict[str, Any]:
         raise EanetError(
             f"{where} holds a model that this version of eanet cannot build ({first_error(error)})"
         ) from error
+
+
+def parse_config(metadata: Mapping[str, Any], where: str) -> ModelConfig:
+    """Return the configuration of a model whose network is not built.
+
+    Args:
+        metadata: as `check_metadata` returns it.
+        where: the file, for errors.
+
+    Raises:
+        EanetError: its images are larger than any model's here.
+    """
+    fields = {name: metadata[name] for name in REQUIRED}
+    if not 1 <= fields["image_size"] <= LARGEST_SIDE:
+        raise EanetError(f"{where}: image_size={fields['image_size']}: 1 to {LARGEST_SIDE} pixels")
+    fields |= {"preprocessing": Preprocessing.parse(metadata.get("preprocessing", {}))}
+    return ModelConfig(**fields | {"classes": tuple(fields["classes"])})
+
+
+def mean_colour(metadata: Mapping[str, Any]) -> tuple[float, ...]:
+    """Return the colour that a model's normalisation makes 0, one number for each channel.
+
+    Args:
+        metadata: as `check_metadata` returns it.
+
+    Raises:
+        EanetError: it is not there.
+    """
+    with suppress(TypeError, KeyError, ValueError):
+        mean = tuple(float(value) for value in metadata["normalization"]["mean"])
+        if len(mean) == metadata["in_channels"] and all(map(math.isfinite, mean)):
+            return mean
+    raise EanetError("the model's file does not say how it normalises images")

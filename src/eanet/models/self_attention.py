@@ -81,7 +81,7 @@ class SelfAttention(nn.Module):
             drawn = self.dropout.draw()
             y = fused_self_attention(q * self.head_dim**-0.5, k, v, *drawn)  # (B, h, N, k)
         elif not is_plain(self.dropout, Dropout) or self._needs_all_formulas(q):
-            a = (q * self.head_dim**-0.5 @ k.mT).softmax(dim=-1)  # (B, h, N, N)
+            a = (q * self.head_dim**-0.5 @ k.transpose(-2, -1)).softmax(dim=-1)  # (B, h, N, N)
             y = self.dropout(a) @ v  # (B, h, N, k)
         else:
             y = F.scaled_dot_product_attention(
@@ -99,7 +99,8 @@ class SelfAttention(nn.Module):
         q, k, v = self._qkv(x)
         received, values = k.new_zeros(k.shape[:3]), []  # (B, h, N)
         for part in q.split(QUERIES_AT_A_TIME, dim=2):
-            a = (part * self.head_dim**-0.5 @ k.mT).softmax(dim=-1)  # (B, h, part, N)
+            scores = part * self.head_dim**-0.5 @ k.transpose(-2, -1)  # (B, h, part, N)
+            a = scores.softmax(dim=-1)
             received += a.sum(dim=2)
             values.append(a @ v)  # (B, h, part, k)
         y = torch.cat(values, dim=2)  # (B, h, N, k)

@@ -58,7 +58,7 @@ class ConvTokenizer(nn.Module):
         """Map normalised images ``(B, C, H, W)`` to tokens ``(B, N, d)``, in row-major order."""
         # Channels-last, in a form that `torch.func` supports.
         maps = images.permute(0, 2, 3, 1).contiguous().permute(0, 3, 1, 2)
-        tokens: Tensor = self.stages(maps).flatten(2).mT  # (B, d, g, g) -> (B, N, d)
+        tokens: Tensor = self.stages(maps).flatten(2).transpose(1, 2)  # (B, d, g, g) -> (B, N, d)
         return tokens + self.position
 
 

@@ -23,6 +23,7 @@ from huggingface_hub import hf_hub_download
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 from eanet.config import RUNS
 from eanet.errors import EanetError, WrongArgumentError, unknown_name
@@ -209,8 +210,19 @@ def _load(path: Path) -> Classifier:
 
 def _outline(metadata: Mapping[str, Any]) -> Classifier:
     """Build a model without memory or values: shapes alone, of whatever size they may be."""
-    with torch.device("meta"):
+    with torch.device("meta"), _NothingDrawn():
         return _build(metadata)
+
+
+class _NothingDrawn(TorchFunctionMode):
+    """Leaves initial weights as they are; for those on ``meta``, PyTorch imports its compiler."""
+
+    def __torch_function__(
+        self, function: Any, types: Any, args: Any = (), kwargs: Any = None
+    ) -> Any:
+        if function in (Tensor.normal_, Tensor.uniform_):
+            return args[0]
+        return function(*args, **(kwargs or {}))
 
 
 def _build(metadata: Mapping[str, Any]) -> Classifier:

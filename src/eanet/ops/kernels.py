@@ -17,7 +17,6 @@ import hashlib
 import os
 import platform
 import shutil
-import stat
 import subprocess
 from contextlib import suppress
 from ctypes import c_int, c_int64, c_uint64, c_void_p
@@ -29,6 +28,7 @@ from typing import TYPE_CHECKING
 from eanet.console import notice_once
 from eanet.errors import EanetError, unknown_name
 from eanet.files import cache_dir, private_folder
+from eanet.private_files import move_sealed, open_sealed, seal
 
 if TYPE_CHECKING:
     import torch
@@ -107,7 +107,7 @@ def status() -> str:
         compiler = _find_compiler()
         if (cache_dir() / "kernels").exists():
             with suppress(OSError):
-                os.close(_open_checked(_folder() / _name(compiler)))
+                os.close(open_sealed(_folder() / _name(compiler)))
                 return "built; in use once work begins"
     except _UnavailableError as reason:
         return f"not in use: {reason}"
@@ -182,18 +182,15 @@ def _build(compiler: str, path: Path) -> ctypes.CDLL:
         subprocess.run(
             command, input=SOURCE.read_bytes(), check=True, capture_output=True, timeout=120
         )
-        _digest(made).write_text(hashlib.sha256(made.read_bytes()).hexdigest(), "ascii")
-        for file in (made, _digest(made)):
-            file.chmod(0o600)
+        seal(made)
         loaded = _load(made)
-        made.replace(path)
-        _digest(made).replace(_digest(path))
+        move_sealed(made, path)
     return loaded
 
 
 def _load(path: Path) -> ctypes.CDLL:
     """Load a library that is as it was built, else raise an OSError."""
-    descriptor = _open_checked(path)
+    descriptor = open_sealed(path)
     if DESCRIPTORS.is_dir():  # by its descriptor: what was checked is what is loaded
         # Which stays open, since the linker knows the library by that name.
         loaded = ctypes.CDLL(str(DESCRIPTORS / str(descriptor)))
@@ -204,31 +201,3 @@ def _load(path: Path) -> ctypes.CDLL:
         getattr(loaded, function).argtypes = arguments
         getattr(loaded, function).restype = None
     return loaded
-
-
-def _open_checked(path: Path) -> int:
-    """Open a library for reading; raise an OSError unless it is as it was built."""
-    with os.fdopen(_open_own(_digest(path)), "rb") as file:
-        expected = file.read(100)
-    descriptor = _open_own(path)
-    with os.fdopen(descriptor, "rb", closefd=False) as file:
-        found = hashlib.file_digest(file, "sha256").hexdigest()
-    if found.encode() != expected:
-        os.close(descriptor)
-        raise OSError(f"{path} is not as it was built")
-    return descriptor
-
-
-def _digest(path: Path) -> Path:
-    """Where the SHA-256 of a library is kept."""
-    return path.with_name(f"{path.name}.sha256")
-
-
-def _open_own(path: Path) -> int:
-    """Open a regular file that belongs to the user and that nobody else can write to."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
-    state = os.fstat(descriptor)
-    if not stat.S_ISREG(state.st_mode) or state.st_uid != os.geteuid() or state.st_mode & 0o022:
-        os.close(descriptor)
-        raise OSError(f"{path} could have been written by others")
-    return descriptor

@@ -72,7 +72,7 @@ def test_what_is_unlike_the_training_is_not_sure_and_tells_its_distance(
 ) -> None:
     server = client(threshold=0.0)
     answer = Prediction(CLASSES, (0.9, 0.06, 0.04), distance=1.5)
-    monkeypatch.setattr(predictor(), "classify", lambda images, top: [answer] * len(images))
+    monkeypatch.setattr(predictor(), "classify", lambda images, top, **_: [answer] * len(images))
     result = server.post("/predict", files=named(picture())).json()["results"][0]
     assert (result["sure"], result["distance"]) == (False, 1.5)
 
@@ -155,11 +155,11 @@ def test_images_that_wait_together_are_one_batch(monkeypatch: pytest.MonkeyPatch
     sizes: list[int] = []
     real, busy, go = predictor().classify, threading.Event(), threading.Event()
 
-    def classify(images: list[object], top: int) -> object:
+    def classify(images: list[object], top: int, **how: bool) -> object:
         sizes.append(len(images))
         busy.set()
         assert go.wait(60)
-        return real(images, top)  # type: ignore[arg-type]
+        return real(images, top, **how)  # type: ignore[arg-type]
 
     monkeypatch.setattr(predictor(), "classify", classify)
     with ThreadPoolExecutor(8) as clients:
@@ -209,7 +209,7 @@ def test_a_full_line_is_said_and_ends(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_model_that_answers_nan_is_a_sentence_and_not_a_trace(
     server: TestClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def classify(*_: object) -> None:
+    def classify(*_: object, **__: object) -> None:
         raise NonFiniteOutputError
 
     monkeypatch.setattr(predictor(), "classify", classify)

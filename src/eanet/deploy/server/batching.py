@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from threading import Lock
-
-import torch
 
 from eanet.deploy.prediction import Prediction
 from eanet.deploy.predictor import BATCH_SIZE, Predictor
 from eanet.deploy.server.images import decode
-from eanet.deploy.threads import use_one_core
 from eanet.errors import EanetError
 
 Answer = Prediction | EanetError
@@ -26,17 +23,17 @@ class Batcher:
     thread takes its share of them. A lone image is therefore answered at once.
 
     Args:
-        predictor: computes in as many threads, on one core each, as PyTorch has now.
+        predictor: computes in as many threads, on one core each, as it has.
         most_pixels: of an image; a larger one is answered with an error.
     """
 
     def __init__(self, predictor: Predictor, most_pixels: int) -> None:
         self._predictor = predictor
         self._most_pixels = most_pixels
-        self._threads = torch.get_num_threads() if predictor.device == "cpu" else 1
+        self._threads = predictor.runtime.threads if predictor.device == "cpu" else 1
         self._waiting: deque[tuple[bytes, Future[Answer]]] = deque()
         self._lock = Lock()
-        self._pool = ThreadPoolExecutor(self._threads, "eanet-serve", _initializer(predictor))
+        self._pool = ThreadPoolExecutor(self._threads, "eanet-serve")
 
     async def predict(self, images: Sequence[bytes]) -> list[Answer]:
         """Classify image files, all classes of each, in order; one that is unreadable is an error.
@@ -70,10 +67,6 @@ class Batcher:
     def _answer(self, images: Sequence[bytes]) -> list[Answer]:
         decoded = [decode(self._predictor, data, self._most_pixels) for data in images]
         good = [pixels for pixels in decoded if not isinstance(pixels, EanetError)]
-        found = self._predictor.classify(good, len(self._predictor.classes)) if good else []
-        predictions = iter(found)
+        top = len(self._predictor.classes)
+        predictions = iter(self._predictor.classify(good, top, on_one_core=True))
         return [d if isinstance(d, EanetError) else next(predictions) for d in decoded]
-
-
-def _initializer(predictor: Predictor) -> Callable[[], None] | None:
-    return use_one_core if predictor.device == "cpu" else None

@@ -8,7 +8,8 @@ from io import BytesIO
 
 from eanet.data.decode import UnreadableImageError
 from eanet.data.formats import open_image
-from eanet.deploy.predictor import Pixels, Predictor
+from eanet.deploy.predictor import Predictor
+from eanet.deploy.runtime import Pixels
 from eanet.errors import EanetError
 
 LARGE = 16_000_000  # pixels: decoding such an image may take 1 GB, so only one is at a time

@@ -11,7 +11,8 @@ from functools import partial
 import numpy as np
 from fastapi import Request
 
-from eanet.deploy.predictor import Pixels, Predictor
+from eanet.deploy.predictor import Predictor
+from eanet.deploy.runtime import Pixels
 from eanet.deploy.server.batching import Batcher
 from eanet.deploy.server.images import decode
 from eanet.deploy.server.schema import Answer, Card
@@ -41,7 +42,7 @@ class Service:
     def __init__(
         self, predictor: Predictor, settings: AppSettings, explain: Explain | None = None
     ) -> None:
-        size = predictor.model.config.image_size
+        size = predictor.config.image_size
         predictor.classify([np.zeros((size, size, 3), np.uint8)])  # the first time takes longest
         self._predictor = predictor
         self._settings = settings
@@ -59,14 +60,14 @@ class Service:
 
     def card(self, metrics: Mapping[str, float] | None) -> Card:
         """Describe the model and what is taken."""
-        model = self._predictor.model
+        config, metadata = self._predictor.config, self._predictor.runtime.metadata
         return Card(
-            name=model.config.name,
-            classes=list(model.classes),
-            image_size=model.config.image_size,
-            parameters=model.num_parameters,
+            name=config.name,
+            classes=list(config.classes),
+            image_size=config.image_size,
+            parameters=metadata["parameters"],
             threshold=self._settings.threshold,
-            detects_unknown=model.detector is not None,
+            detects_unknown="unknown" in metadata,
             limits=Limits(**self._settings.model_dump(include=set(Limits.model_fields))),
             version=__version__,
             metrics=None if metrics is None else dict(metrics),

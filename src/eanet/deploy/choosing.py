@@ -1,0 +1,134 @@
+"""Which library computes a model: the one asked for, or the fastest that is installed and able."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from importlib.util import find_spec
+from pathlib import Path
+from typing import get_args
+
+from eanet.deploy.exported import ExportedModel, is_exported, read_exported
+from eanet.deploy.graphs import keep_graph, kept_graph, make_graph
+from eanet.deploy.onnx_runtime import OnnxRuntime
+from eanet.deploy.openvino_runtime import OpenVinoRuntime, computes_bf16
+from eanet.deploy.runtime import Precision, Runtime, RuntimeName, check_rgb
+from eanet.deploy.torch_runtime import TorchRuntime
+from eanet.device import resolve_device
+from eanet.errors import EanetError, WrongArgumentError, unknown_name
+from eanet.models import Classifier, load_model
+from eanet.models.metadata import parse_config
+from eanet.models.weights import (
+    find_model,
+    model_digest,
+    model_metadata,
+    read_metadata,
+)
+
+EXTRAS = {"openvino": "openvino", "onnxruntime": "onnx"}  # of the package, by module
+ORDER = ("openvino", "onnxruntime")  # the faster first
+
+# Measured by `python -m benchmarks.runtimes`; docs/performance.md has the figures.
+WORTH_STARTING = 1_000  # images for which OpenVINO earns its start, if it has a graph
+WORTH_CONVERTING = 5_000  # if it has none
+FASTER_IN_TORCH = {"keras_eanet"}  # in batches, thanks to the kernels of this package
+
+
+def open_runtime(
+    where: str | Path,
+    runtime: RuntimeName = "auto",
+    device: str = "auto",
+    precision: Precision = "fp32",
+    *,
+    threads: int | None = None,
+    images: int | None = None,
+) -> Runtime:
+    """Open a model with a library to compute it.
+
+    Args:
+        where: a run directory, a model file, an exported file, a bundled model or a Hub id.
+        runtime: the library. ``auto``: for exported files, OpenVINO if it is installed, else ONNX
+            Runtime; for other models, OpenVINO if it is installed and worth its start, else
+            PyTorch.
+        device: where to compute; only PyTorch has others than the CPU.
+        precision: ``fp32`` or ``bf16``.
+        threads: the number of cores to compute on; None: PyTorch's own number, or all.
+        images: how many there will be, if that is known and they are all.
+
+    Raises:
+        EanetError: there is no such model, device or library, or the library cannot compute the
+            model.
+    """
+    if runtime not in get_args(RuntimeName):
+        raise unknown_name("runtime", runtime, get_args(RuntimeName))
+    if runtime in EXTRAS:
+        check_installed(runtime)
+        if device not in ("auto", "cpu"):
+            raise WrongArgumentError(f"{runtime} computes on the CPU here, not on {device}")
+    if is_exported(where):
+        return _open_exported(read_exported(where), runtime, precision, threads)
+    if runtime == "openvino":
+        return _in_openvino(where, precision, threads)
+    if runtime == "onnxruntime":
+        return _in_onnxruntime(load_model(where), precision, threads)
+    if runtime == "auto" and resolve_device(device) == "cpu" and find_spec("openvino"):
+        with suppress(EanetError):  # that it cannot convert the model
+            if _is_worth_it(where, precision, images):
+                return _in_openvino(where, precision, threads)
+    return TorchRuntime(load_model(where), device, precision)
+
+
+def check_installed(runtime: str) -> None:
+    """Raise an `EanetError` if the package of a runtime is missing."""
+    if find_spec(runtime) is None:
+        raise EanetError(
+            f"the package {runtime} is missing: pip install 'eanet[{EXTRAS[runtime]}]'"
+        )
+
+
+def _is_worth_it(where: str | Path, precision: Precision, images: int | None) -> bool:
+    if precision == "bf16" and not computes_bf16():
+        return False
+    if images is None:  # a program may go on for long
+        return True
+    name = str(read_metadata(find_model(where))["name"])
+    if images < WORTH_STARTING or name in FASTER_IN_TORCH:
+        return False
+    return images >= WORTH_CONVERTING or kept_graph(model_digest(where)) is not None
+
+
+def _in_openvino(where: str | Path, precision: Precision, threads: int | None) -> Runtime:
+    path = find_model(where)
+    metadata, digest = read_metadata(path), model_digest(path)
+    config = parse_config(metadata, str(path))
+    check_rgb(config)
+    if (graph := kept_graph(digest)) is None:
+        graph = make_graph(load_model(path))
+        keep_graph(graph, digest)
+    return OpenVinoRuntime(graph, config, metadata, precision, threads)
+
+
+def _in_onnxruntime(model: Classifier, precision: Precision, threads: int | None) -> Runtime:
+    from eanet.deploy.export.onnx_file import onnx_model
+
+    check_installed("onnxscript")
+    content = onnx_model(model).SerializeToString()
+    check_rgb(model.config)
+    return OnnxRuntime(content, model.config, model_metadata(model), precision, threads)
+
+
+def _open_exported(
+    file: ExportedModel, runtime: RuntimeName, precision: Precision, threads: int | None
+) -> Runtime:
+    if runtime == "torch":
+        raise WrongArgumentError(
+            "an exported file is computed by openvino or onnxruntime; PyTorch takes the run it is "
+            "from"
+        )
+    chosen = next((name for name in ORDER if runtime in (name, "auto") and find_spec(name)), None)
+    if chosen == "openvino":
+        import openvino
+
+        graph = openvino.Core().read_model(file.content)
+        return OpenVinoRuntime(graph, file.config, file.metadata, precision, threads)
+    check_installed("onnxruntime")
+    return OnnxRuntime(file.content, file.config, file.metadata, precision, threads)

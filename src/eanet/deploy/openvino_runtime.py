@@ -1,0 +1,138 @@
+"""OpenVINO: the fastest on processors for most models.
+
+A graph is compiled for a number of threads, and for a fixed batch it is faster than for any. So
+there are up to three: for batches, with one stream of one thread for each core; for one image on
+all cores; and for one image on one core, beside other programs. Each is compiled when it is first
+needed.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Mapping
+from threading import Lock
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from eanet.deploy.prediction import Outputs
+from eanet.deploy.runtime import Pixels, Precision
+from eanet.deploy.threads import are_cores_free
+from eanet.device import Device
+from eanet.models import ModelConfig
+from eanet.threads import available_cpus
+
+if TYPE_CHECKING:
+    from openvino import CompiledModel, InferRequest, Model
+
+ANY = -1  # images in a batch
+HINTS = {"fp32": "f32", "bf16": "bf16"}  # by itself, OpenVINO computes in bf16 where it can
+
+
+class OpenVinoRuntime:
+    """A graph in OpenVINO on the CPU; see `eanet.deploy.runtime.Runtime`.
+
+    Args:
+        graph: from uint8 ``pixels`` (B, H, W, 3) to what `Outputs` has; its input is fixed to the
+            size of the model's images.
+        config: of the model.
+        metadata: as in `eanet.deploy.runtime.Runtime`.
+        precision: ``bf16`` has an effect only where the processor has it.
+        threads: the number of cores to compute on; by default all that this process may use.
+    """
+
+    name = "openvino"
+    device: Device = "cpu"
+
+    def __init__(
+        self,
+        graph: Model,
+        config: ModelConfig,
+        metadata: Mapping[str, Any],
+        precision: Precision = "fp32",
+        threads: int | None = None,
+    ) -> None:
+        self.config, self.metadata, self.precision = config, metadata, precision
+        self.threads = threads or available_cpus()
+        self._graph = graph
+        self._graphs: dict[tuple[int, int], _Compiled] = {}
+        self._lock = Lock()
+
+    def __call__(self, pixels: Pixels) -> Outputs:
+        """See `eanet.deploy.runtime.Runtime`."""
+        cores = self.threads if are_cores_free(self.threads) else 1
+        if len(pixels) == 1:
+            return self._compiled(1, cores)(pixels)
+        return self._compiled(ANY, self.threads)(pixels, parts=cores)
+
+    def on_one_core(self, pixels: Pixels) -> Outputs:
+        """See `eanet.deploy.runtime.Runtime`."""
+        return self._compiled(ANY, self.threads)(pixels)
+
+    def _compiled(self, batch: int, threads: int) -> _Compiled:
+        with self._lock:
+            if (batch, threads) not in self._graphs:
+                self._graphs[batch, threads] = _Compiled(self._compile(batch, threads))
+            return self._graphs[batch, threads]
+
+    def _compile(self, batch: int, threads: int) -> CompiledModel:
+        import openvino
+
+        size = self.config.image_size
+        graph = self._graph.clone()
+        graph.reshape([batch, size, size, 3])
+        settings: dict[str, Any] = {
+            "INFERENCE_PRECISION_HINT": HINTS[self.precision],
+            "INFERENCE_NUM_THREADS": threads,
+            "NUM_STREAMS": threads if batch == ANY else 1,
+            "ENABLE_CPU_PINNING": False,  # other programs may keep that very core busy
+        }
+        return openvino.Core().compile_model(graph, "CPU", settings)
+
+
+class _Compiled:
+    """A compiled graph, and requests that nobody is using; threads may call it at a time."""
+
+    def __init__(self, graph: CompiledModel) -> None:
+        self._graph = graph
+        known = {name for output in graph.outputs for name in output.names}
+        self._names = [name for name in Outputs._fields if name in known]
+        self._idle: deque[InferRequest] = deque()
+
+    def __call__(self, pixels: Pixels, parts: int = 1) -> Outputs:
+        """Compute a batch in one or more parts at the same time."""
+        if parts == 1:
+            return self._finish(*self._begin(pixels))
+        begun = [self._begin(part) for part in np.array_split(pixels, min(parts, len(pixels)))]
+        done = [self._finish(*each) for each in begun]
+        distances = [outputs.distance for outputs in done if outputs.distance is not None]
+        return Outputs(
+            np.concatenate([outputs.logits for outputs in done]),
+            np.concatenate(distances) if distances else None,
+        )
+
+    def _begin(self, pixels: Pixels) -> tuple[InferRequest, Any]:
+        import openvino
+
+        try:
+            request = self._idle.pop()
+        except IndexError:
+            request = self._graph.create_infer_request()
+        # It reads the array itself, which has to be there until the end.
+        tensor = openvino.Tensor(np.ascontiguousarray(pixels), shared_memory=True)
+        request.set_input_tensor(tensor)
+        request.start_async()
+        return request, tensor
+
+    def _finish(self, request: InferRequest, tensor: Any) -> Outputs:
+        request.wait()
+        outputs = {name: request.get_tensor(name).data.copy() for name in self._names}
+        self._idle.append(request)
+        return Outputs(**outputs)
+
+
+def computes_bf16() -> bool:
+    """Whether OpenVINO finds a processor that computes in bfloat16 itself."""
+    import openvino
+
+    return "BF16" in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")

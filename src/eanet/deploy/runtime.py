@@ -1,0 +1,63 @@
+"""What computes a model, with whichever library: pixels in, logits and distances out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from eanet.deploy.prediction import Outputs
+from eanet.device import Device
+from eanet.errors import EanetError
+from eanet.models import ModelConfig
+
+RuntimeName = Literal["auto", "torch", "onnxruntime", "openvino"]
+Precision = Literal["fp32", "bf16"]
+Pixels = NDArray[np.uint8]
+
+
+class Runtime(Protocol):
+    """A model, and the library that computes it.
+
+    Attributes:
+        name: of the library.
+        config: of the model.
+        metadata: what else its file says: see `eanet.models.weights.model_metadata`.
+        precision: what is computed in.
+        device: where.
+    """
+
+    name: str
+    config: ModelConfig
+    metadata: Mapping[str, Any]
+    precision: Precision
+    device: Device
+
+    @property
+    def threads(self) -> int:
+        """The number of cores to compute on."""
+        ...
+
+    def __call__(self, pixels: Pixels) -> Outputs:
+        """Compute one batch on all cores; on one while other programs keep cores busy.
+
+        Args:
+            pixels: (B, S, S, 3), RGB, of the model's size S.
+        """
+        ...
+
+    def on_one_core(self, pixels: Pixels) -> Outputs:
+        """Compute one batch in a thread that is one of `threads`: the others have the other cores.
+
+        Arguments and result as for the call. What belongs to the calling thread, such as its number
+        of cores in PyTorch, may stay changed: the thread should be for this alone.
+        """
+        ...
+
+
+def check_rgb(config: ModelConfig) -> None:
+    """Raise an `EanetError` if a model takes other images than those that are decoded for it."""
+    if config.in_channels != 3:
+        raise EanetError(f"the model takes {config.in_channels}-channel images, not RGB")

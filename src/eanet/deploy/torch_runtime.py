@@ -1,0 +1,70 @@
+"""PyTorch: every device and model, with the kernels of this package."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+
+import torch
+
+from eanet.deploy.prediction import Outputs
+from eanet.deploy.runtime import Pixels, Precision, check_rgb
+from eanet.deploy.threads import compute, use_one_core
+from eanet.device import resolve_device
+from eanet.models import Classifier
+from eanet.models.weights import check_head, model_metadata
+from eanet.ops.kernels import build_kernels
+
+
+class TorchRuntime:
+    """A classifier in PyTorch; see `eanet.deploy.runtime.Runtime`.
+
+    Args:
+        model: the classifier; it is moved to the device and put into evaluation mode.
+        device: where to compute; ``auto`` takes a GPU if available.
+        precision: ``fp32`` or ``bf16``.
+
+    Raises:
+        EanetError: the model does not take RGB images, its head does not fit its classes, or there
+            is no such device.
+    """
+
+    name = "torch"
+
+    def __init__(
+        self, model: Classifier, device: str = "auto", precision: Precision = "fp32"
+    ) -> None:
+        check_head(model)
+        check_rgb(model.config)
+        self.device = resolve_device(device)
+        self.precision = precision
+        self.config = model.config
+        self.metadata: Mapping[str, Any] = model_metadata(model)
+        self.model = model.to(self.device).eval()
+        if self.device == "cpu":
+            build_kernels()
+
+    @property
+    def threads(self) -> int:
+        """PyTorch's number of threads."""
+        return torch.get_num_threads()
+
+    def __call__(self, pixels: Pixels) -> Outputs:
+        """See `eanet.deploy.runtime.Runtime`."""
+        work = partial(self._compute, pixels)
+        return compute(work) if self.device == "cpu" else work()
+
+    def on_one_core(self, pixels: Pixels) -> Outputs:
+        """See `eanet.deploy.runtime.Runtime`."""
+        use_one_core()
+        return self._compute(pixels)
+
+    @torch.inference_mode()
+    def _compute(self, pixels: Pixels) -> Outputs:
+        batch = torch.from_numpy(pixels).permute(0, 3, 1, 2).to(self.device)  # (B, C, H, W)
+        with torch.autocast(self.device, torch.bfloat16, enabled=self.precision == "bf16"):
+            logits, distance = self.model.forward_with_distance(batch)  # (B, K), (B,)
+        return Outputs(
+            logits.float().cpu().numpy(), None if distance is None else distance.cpu().numpy()
+        )
