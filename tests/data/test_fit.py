@@ -141,7 +141,7 @@ def test_training_evaluation_prediction_and_a_resumed_run_agree(
     files = data.test.files
     for file, pixels in zip(files, data.test.images, strict=True):
         assert np.array_equal(decode_image(file, 8, preprocessing), pixels)
-        assert np.array_equal(predictor._decode(file), pixels)
+        assert np.array_equal(predictor.decode(file), pixels)
     assert eanet.resume(run.path).metrics == run.metrics
     elsewhere = shutil.copytree(wide, tmp_path / "elsewhere")
     own, other = (
