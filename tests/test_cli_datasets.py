@@ -116,10 +116,10 @@ def test_an_oversized_image_is_named_without_a_warning(
 ) -> None:
     root = shutil.copytree(photos, tmp_path / "own")
     Image.new("L", (40, 30)).save(root / "red" / "big.png")
-    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1_000)
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 500)
     assert main(["datasets", str(root)]) == 0
     out, err = capsys.readouterr()
-    assert "red/big.png: unreadable: 1,200 pixels are too many" in out
+    assert "red/big.png: unreadable: more pixels than Pillow reads" in out
     assert "Warning" not in err
 
 
@@ -171,6 +171,6 @@ def test_ten_thousand_problems_do_not_flood_the_screen(tmp_path: Path, capsys: C
     assert main(["datasets", str(tmp_path / "list.csv")]) == 0
     out, err = capsys.readouterr()
     assert len(out.splitlines()) < 30
-    assert "and 9,990 more" in out
+    assert "and 9,991 more" in out
     assert err.count("\n") == 1
     assert err.endswith("and 9995 more\n")

@@ -7,7 +7,8 @@ from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field
+from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic_core import PydanticCustomError
 
 from eanet.errors import WrongArgumentError, unknown_name
 from eanet.files import read_text, user_path
@@ -17,6 +18,20 @@ from eanet.settings import Settings
 RECIPES = resources.files("eanet") / "recipes"
 
 Fit = Literal["crop", "pad", "squash"]
+
+
+def _two_numbers(value: Any) -> Any:
+    """Split what the command line or a YAML file says as text."""
+    return value.split(",") if isinstance(value, str) else value
+
+
+def _rising(levels: tuple[float, float]) -> tuple[float, float]:
+    if not levels[0] < levels[1]:
+        raise PydanticCustomError("levels", "should be two numbers, the second larger: LOW,HIGH")
+    return levels
+
+
+Levels = Annotated[tuple[float, float], BeforeValidator(_two_numbers), AfterValidator(_rising)]
 LayoutName = Literal["auto", "classes", "splits", "parents"]
 
 RUNS = Path("runs")
@@ -74,6 +89,11 @@ class DataSettings(ValidationSettings):
         None,
         description="a file with readable names for classes that are numbers or WordNet ids, such "
         "as words.txt",
+    )
+    levels: Levels | None = Field(
+        None,
+        description="the values of deep images (16 bits, floats) that become black and white, such "
+        "as 0,4095; unset: what the images use",
     )
     data_dir: Path | None = Field(
         None,

@@ -3,7 +3,6 @@ from __future__ import annotations
 import errno
 import json
 import os
-import shutil
 import time
 from pathlib import Path
 
@@ -211,20 +210,27 @@ def test_a_file_that_may_be_read_again_changes_the_fingerprint(tmp_path, monkeyp
     assert denied != allowed
 
 
-def test_the_fingerprint_follows_names_sizes_and_times_but_not_the_place(tmp_path):
+def test_the_fingerprint_follows_names_sizes_times_and_whatever_replaces_a_file(tmp_path):
     def state(root, *others):
         return fingerprint(sorted(root.rglob("*.png")), root, *others)
 
-    first, moved = tmp_path / "first", tmp_path / "moved"
-    first.mkdir()
-    (first / "a.png").write_bytes(b"a")
-    (first / "b.png").write_bytes(b"b")
-    shutil.copytree(first, moved)
-    known = {state(first)}
+    def replaced():
+        """By one of the same size and date, as a file manager or `rsync -t` does."""
+        other, old = tmp_path / "other.png", moved / "a.png"
+        other.write_bytes(b"x" * old.stat().st_size)
+        os.utime(other, ns=(old.stat().st_atime_ns, old.stat().st_mtime_ns))
+        other.replace(old)
+
+    moved = tmp_path / "moved"
+    moved.mkdir()
+    (moved / "a.png").write_bytes(b"a")
+    (moved / "b.png").write_bytes(b"b")
+    known = {state(moved)}
     assert state(moved) in known
-    assert state(first, "more") not in known
+    assert state(moved, "more") not in known
 
     changes = (
+        replaced,
         lambda: os.utime(moved / "a.png", (1, 1)),
         lambda: (moved / "a.png").write_bytes(b"aa"),
         lambda: (moved / "a.png").rename(moved / "c.png"),

@@ -29,9 +29,11 @@ def test_one_other_pixel_makes_another_image():
 
 def test_training_is_told_how_many_images_it_will_know_by_heart():
     own = SourceSplits(image_set(1, 2, 3, 4), image_set(1, 9), image_set(8, 4, 4, 7))
-    assert complete_splits("x", own, DataSettings()).notes == (
+    finding, *_ = complete_splits("x", own, DataSettings()).findings
+    assert finding.text == (
         "1 of the 2 validation images and 2 of the 4 test images have the same pixels as training "
-        "images, which inflates the result; `eanet datasets` lists the copies",
+        "images, which inflates the result"
     )
     own = SourceSplits(image_set(1, 1), image_set(8), image_set(8))
-    assert complete_splits("x", own, DataSettings()).notes == ()
+    (finding,) = complete_splits("x", own, DataSettings()).findings
+    assert "inflates the result" not in finding.text, "copies among training images alone"

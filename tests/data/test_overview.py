@@ -77,4 +77,6 @@ def test_names_of_files_elsewhere_are_whole(tmp_path, monkeypatch):
         lines.append(f"../{i}.png,{'ab'[i % 2]}")
     (tmp_path / "lists" / "all.csv").write_text("\n".join(lines))
     splits = open_source(tmp_path / "lists" / "all.csv").load_splits(DataSettings(image_size=4))
-    assert {Path(image).parent for image, _ in Overview("x", splits).problems()} == {tmp_path}
+    about_all, *others = Overview("x", splits).problems()
+    assert about_all == ("all images", str(splits.findings[0]))
+    assert {Path(image).parent for image, _ in others} == {tmp_path}

@@ -53,7 +53,7 @@ def test_a_file_that_does_not_mention_it_has_the_defaults(tmp_path: Path) -> Non
     [
         ({"fit": "stretch"}, "fit=stretch: should be 'crop', 'pad' or 'squash'"),
         ({"fill": [0, 0, 256]}, "less than or equal to 255"),
-        ({"levels": [5, 5]}, "levels=.*the second should be larger"),
+        ({"levels": [5, 5]}, "levels=.*the second larger"),
         ({"levels": [0, float("nan")]}, "finite"),
         ({"depth": 3}, "unknown setting 'depth'"),
         ([1], "cannot build"),

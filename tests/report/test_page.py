@@ -112,8 +112,10 @@ def test_a_file_name_that_is_no_text_is_shown_as_far_as_it_is(
 def test_the_figures_are_those_of_the_metrics(
     read: Callable[[Report], tuple[str, Reader]],
 ) -> None:
-    report = make_report([f"class {i}" for i in range(6)], 600)
+    report = make_report([f"class {i}" for i in range(20)], 600)
     _, page = read(report)
+    assert f"{report.metrics['majority_baseline']:.2%}" in page.text
+    assert "the largest class of these images" in page.text
     for name in ("top1", "top5"):
         assert f"{report.metrics[name]:.2%}" in page.text
         low, high = report.metrics[f"{name}_low"], report.metrics[f"{name}_high"]
@@ -121,7 +123,7 @@ def test_the_figures_are_those_of_the_metrics(
     assert "are few" not in page.text
     few = read(make_report(["ant", "bee"], 20))[1].text
     assert "20 images are few: on others like them" in few
-    assert "Top-5" not in few, "of two classes all are among the best five"
+    assert "Top-5" not in few, "of few classes, chance is among the best five"
 
 
 def test_every_cell_and_class_is_told(read: Callable[[Report], tuple[str, Reader]]) -> None:

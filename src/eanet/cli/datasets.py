@@ -17,7 +17,7 @@ from eanet.files import check_writable, replacing_together, user_path
 if TYPE_CHECKING:
     from eanet.data.overview import Overview
 
-OPTIONS = ("recipe", "image_size", "fit", "layout", "names", "data_dir")
+OPTIONS = ("recipe", "image_size", "fit", "levels", "layout", "names", "data_dir")
 SHOWN = 10  # problems printed at most
 
 
@@ -125,12 +125,13 @@ def _summary(overview: Overview) -> Iterator[tuple[str, str]]:
 
 def _print_problems(overview: Overview) -> None:
     problems = list(overview.problems())
-    originals = overview.splits.originals
+    originals, findings = overview.splits.originals, len(overview.splits.findings)
     unreadable, outliers = (
         (len(originals.skipped), len(originals.outliers)) if originals else (0, 0)
     )
-    copies = len(problems) - unreadable - outliers
+    copies = len(problems) - findings - unreadable - outliers
     kinds = [
+        (findings, "of the whole set"),
         (unreadable, "unreadable"),
         (outliers, "unlike the others"),
         (copies, "duplicates"),

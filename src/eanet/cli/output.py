@@ -16,6 +16,7 @@ from eanet.text import cell, shown
 
 def show_metrics(metrics: Mapping[str, float | int], files: Iterable[Path]) -> None:
     """Print the scores of a model and the files written."""
+    from eanet.metrics.evaluation import MANY_CLASSES
     from eanet.metrics.intervals import note_of_few
 
     out, m = stdout(), metrics
@@ -23,9 +24,10 @@ def show_metrics(metrics: Mapping[str, float | int], files: Iterable[Path]) -> N
     note = f"  (label smoothing {smoothing:g})" if smoothing else ""
     out.print(f"{m['images']:,} images")
     out.print(f"loss   {m['loss']:.4f}{note}")
-    for k in (1, 5) if m["classes"] > 5 else (1,):
+    for k in (1, 5) if m["classes"] >= MANY_CLASSES else (1,):
         interval = f"{m[f'top{k}_low']:.2%} to {m[f'top{k}_high']:.2%}"
         out.print(f"top-{k}  {m[f'top{k}']:.2%}  (95% interval {interval})")
+    out.print(f"guess  {m['majority_baseline']:.2%}  (always the largest class of these images)")
     averages = f"precision {m['macro_precision']:.2%}, recall {m['macro_recall']:.2%}"
     out.print(f"F1     {m['macro_f1']:.2%}  ({averages}; means over the classes)")
     out.print(f"ECE    {m['ece']:.2%}  (expected calibration error)")

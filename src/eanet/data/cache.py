@@ -26,7 +26,7 @@ from eanet.console import notice_once
 from eanet.errors import EanetError
 from eanet.files import cache_dir
 
-FORMAT_VERSION = 5
+FORMAT_VERSION = 6
 STALE_AFTER_S = 24 * 3600
 
 T = TypeVar("T")
@@ -42,15 +42,20 @@ class NoCacheError(EanetError):
 def fingerprint(files: Iterable[Path], folder: Path, *others: object) -> str:
     """Return a hash of the state of ``files``, which changes when a file or one of ``others`` does.
 
-    It covers paths relative to ``folder``, sizes, modification times and read permission.
+    It covers paths relative to ``folder``, sizes, times, inodes and read permission. A file that is
+    replaced by another of the same size and date has another inode or time of change.
     """
     digest = hashlib.sha256(repr((FORMAT_VERSION, *others)).encode())
     for file in files:
+        stamp: tuple[int, ...]
         try:
             status = file.stat()
-            stamp = (status.st_size, status.st_mtime_ns, os.access(file, os.R_OK))
+            stamp = (
+                *(status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino),
+                os.access(file, os.R_OK),
+            )
         except OSError:
-            stamp = (0, 0, False)  # a broken link: the decoder reports it
+            stamp = ()  # a broken link: the decoder reports it
         digest.update(b"\0" + os.fsencode(os.path.relpath(file, folder)) + f"\0{stamp}".encode())
     return digest.hexdigest()
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +18,7 @@ from eanet.data.cache import Details, cached_images, fingerprint
 from eanet.data.decode import Original, UnreadableImageError, read_image
 from eanet.data.imageset import ImageSet
 from eanet.data.layout import Listing
+from eanet.data.levels import Depth
 from eanet.data.parallel import in_parallel
 from eanet.errors import EanetError
 from eanet.models.preprocessing import Preprocessing
@@ -69,9 +71,15 @@ def decode_split(
     read = np.delete(np.arange(len(files)), list(reasons))
     return Decoded(
         ImageSet(images, labels[read], classes, tuple(files[index] for index in read)),
-        tuple(Original(*values) for values in details["originals"]),
+        tuple(map(_original, details["originals"])),
         tuple((files[index], reason) for index, reason in reasons.items()),
     )
+
+
+def _original(values: Sequence[Any]) -> Original:
+    """Read what the cache has stored as JSON."""
+    original = Original(*values)
+    return original._replace(depth=None if original.depth is None else Depth(*original.depth))
 
 
 def _decode(

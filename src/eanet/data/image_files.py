@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from eanet.config import DataSettings
+from eanet.data.choose_preprocessing import choose_preprocessing
 from eanet.data.class_names import check_known
 from eanet.data.decode_split import Decoded, decode_split
-from eanet.data.fit import choose_fit, mean_colour
+from eanet.data.findings import Finding
 from eanet.data.layout import Layout, is_image
+from eanet.data.levels import describe_levels
 from eanet.data.outliers import find_outliers
 from eanet.data.splits import Originals, SourceSplits
-from eanet.data.statistics import image_statistics
 from eanet.errors import EanetError
 from eanet.models.preprocessing import Preprocessing
 
@@ -48,8 +48,10 @@ def load_image_files(
         check_known(layout, known)
     classes = tuple(known) or _classes(layout)
     size = settings.image_size or DEFAULT_SIZE
+    findings: tuple[Finding, ...] = ()
     if preprocessing is None:
-        preprocessing = _preprocessing(layout, settings)
+        preprocessing = choose_preprocessing(layout, settings)
+        findings = tuple(_choices(preprocessing, settings))
     decoded = {
         split: decode_split(split, listing, classes, size, preprocessing)
         for split, listing in layout.splits.items()
@@ -75,18 +77,24 @@ def load_image_files(
             tuple(original.mode for original in read),
             tuple(pair for part in decoded.values() for pair in part.skipped),
             outliers,
+            blank=sum(original.blank for original in read),
+            clear=sum(original.clear for original in read),
+            depths=tuple(original.depth for original in read if original.depth is not None),
         ),
         preprocessing=preprocessing,
+        findings=findings,
     )
 
 
-def _preprocessing(layout: Layout, settings: DataSettings) -> Preprocessing:
-    """Return what suits the training images, as far as the settings leave it open."""
-    found = Preprocessing(fit=settings.fit or choose_fit(image_statistics(layout))[0])
-    if found.fit != "pad":
-        return found
-    files = [file for of_class in layout.splits["train"].images.values() for file in of_class]
-    return replace(found, fill=mean_colour(files, found))
+def _choices(preprocessing: Preprocessing, settings: DataSettings) -> Iterator[Finding]:
+    """Yield what was chosen for deep images; with all of 16 bits, there is nothing to say."""
+    levels = preprocessing.levels
+    if settings.levels is None and levels is not None and levels != (0, 65535):
+        yield Finding(
+            f"deep images: {describe_levels(levels)} become black to white",
+            "levels",
+            "--levels LOW,HIGH sets another range",
+        )
 
 
 def _classes(layout: Layout) -> tuple[str, ...]:

@@ -71,7 +71,9 @@ class Overview:
         return originals.relative(files[index])
 
     def problems(self) -> Iterator[tuple[str, str]]:
-        """Yield each image that is unreadable, unlike the others or a copy, with its problem."""
+        """Yield what was found about all images, then each that is unreadable, odd or a copy."""
+        for finding in self.splits.findings:
+            yield "all images", str(finding)
         if originals := self.splits.originals:
             for file, reason in originals.skipped:
                 yield originals.relative(file), f"unreadable: {reason}"

@@ -15,6 +15,7 @@ from eanet.data.folder import holds_class, open_layout
 from eanet.data.image_files import DEFAULT_SIZE, load_image_files
 from eanet.data.layout import LISTS
 from eanet.data.list_rows import is_list
+from eanet.data.plausibility import with_findings
 from eanet.data.registry import Default, NamedDataset
 from eanet.data.splits import Dataset, SourceSplits, complete_splits
 from eanet.data.statistics import ImageStatistics, image_statistics
@@ -77,7 +78,8 @@ class Source:
         Raises:
             EanetError: the images cannot be loaded.
         """
-        return self._load(settings, preprocessing, classes).resized(settings.image_size)
+        splits = self._load(settings, preprocessing, classes).resized(settings.image_size)
+        return with_findings(splits)
 
     def statistics(self, settings: DataSettings = DataSettings()) -> ImageStatistics:  # noqa: B008
         """Return what is known of the user's own images before they are decoded.

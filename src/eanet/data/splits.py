@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eanet.config import DataSettings
+from eanet.data.copies import copy_findings
+from eanet.data.findings import Finding
 from eanet.data.imageset import ImageSet
+from eanet.data.levels import Depth
 from eanet.errors import EanetError
 from eanet.models.preprocessing import DEFAULT, Preprocessing
 
@@ -29,6 +31,9 @@ class Originals:
         modes: Pillow's mode of each readable image.
         skipped: unreadable files, with the reason.
         outliers: files unlike the others, with the reason.
+        blank: number of images of a single colour.
+        clear: number of images whose every pixel is fully transparent.
+        depths: the values of each image that is deep.
     """
 
     root: Path
@@ -36,6 +41,9 @@ class Originals:
     modes: tuple[str, ...]
     skipped: tuple[tuple[Path, str], ...]
     outliers: tuple[tuple[Path, str], ...]
+    blank: int = 0
+    clear: int = 0
+    depths: tuple[Depth, ...] = ()
 
     def relative(self, file: Path) -> str:
         """Return the path of a file relative to ``root``; unchanged if it lies elsewhere."""
@@ -54,6 +62,7 @@ class SourceSplits:
         mirrorable: whether a mirrored image still shows its class; a digit or a letter does not.
         originals: None if the images are not from files.
         preprocessing: how the images became pixels.
+        findings: what could make a result worse, or look better, than it is.
     """
 
     train: ImageSet
@@ -63,6 +72,7 @@ class SourceSplits:
     mirrorable: bool = True
     originals: Originals | None = None
     preprocessing: Preprocessing = DEFAULT
+    findings: tuple[Finding, ...] = ()
 
     @property
     def sets(self) -> dict[str, ImageSet]:
@@ -90,6 +100,7 @@ class Dataset:
         notes: what the user should know, such as files skipped, in one line each.
         mirrorable: as in `SourceSplits`.
         preprocessing: how the images became pixels, as those to predict have to.
+        findings: as in `SourceSplits`.
     """
 
     name: str
@@ -99,6 +110,7 @@ class Dataset:
     notes: tuple[str, ...] = ()
     mirrorable: bool = True
     preprocessing: Preprocessing = DEFAULT
+    findings: tuple[Finding, ...] = ()
 
 
 def stratified_split(
@@ -147,22 +159,17 @@ def complete_splits(name: str, splits: SourceSplits, settings: DataSettings) -> 
         validation = train.subset(held_out)
     if len(left) < len(train):
         train = train.subset(left)
-    notes += tuple(_duplicate_notes(train, {"validation": validation, "test": test}))
-    return Dataset(name, train, validation, test, notes, splits.mirrorable, splits.preprocessing)
-
-
-def _duplicate_notes(train: ImageSet, held_out: Mapping[str, ImageSet | None]) -> Iterator[str]:
-    """Yield a note if held-out images have the same pixels as training images."""
-    digests = set(train.digests())
-    counts = []
-    for split, images in held_out.items():
-        count = sum(digest in digests for digest in images.digests()) if images else 0
-        counts += [f"{count:,} of the {len(images or ()):,} {split} images"] if count else []
-    if counts:
-        yield (
-            f"{' and '.join(counts)} have the same pixels as training images, which inflates the "
-            "result; `eanet datasets` lists the copies"
-        )
+    findings = (*splits.findings, *copy_findings(train, {"validation": validation, "test": test}))
+    return Dataset(
+        name,
+        train,
+        validation,
+        test,
+        notes,
+        splits.mirrorable,
+        splits.preprocessing,
+        findings,
+    )
 
 
 def _split_off(

@@ -25,6 +25,7 @@ from eanet.models.registry import unnamed_classes
 from eanet.ops.kernels import build_kernels
 
 BATCH_SIZE = 256
+MANY_CLASSES = 20  # from which top-5 says something: chance is at most a quarter
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,6 +71,13 @@ class Evaluation:
         best = torch.from_numpy(self.logits).topk(min(k, len(self.classes)), dim=1).indices
         return best.eq(torch.from_numpy(self.labels).unsqueeze(1)).any(dim=1).numpy()
 
+    @property
+    def largest_class(self) -> tuple[str, float]:
+        """Name of the class with the most images, and their share: what guessing it would reach."""
+        counts = np.bincount(self.labels, minlength=len(self.classes))
+        largest = int(counts.argmax())
+        return self.classes[largest], int(counts[largest]) / len(self.labels)
+
     def confusion(self) -> NDArray[np.int64]:
         """Count images by true class (row) and predicted class (column), (K, K)."""
         matrix = np.zeros((len(self.classes),) * 2, dtype=np.int64)
@@ -101,7 +109,8 @@ class Evaluation:
         Accuracies, precision, recall, calibration error and rejections are fractions; ``_low`` and
         ``_high`` are the ends of 95 % confidence intervals. With a detector of unknown images,
         ``false_rejections`` is the share of these images that it takes for unknown ones, and
-        ``accepted_top1`` the accuracy on the others.
+        ``accepted_top1`` the accuracy on the others. ``majority_baseline`` is the accuracy
+        of always guessing the largest class.
         """
         images = len(self.labels)
         metrics: dict[str, float | int] = {
@@ -112,6 +121,7 @@ class Evaluation:
         }
         for k in (1, 5):
             metrics |= share_with_interval(f"top{k}", int(self.in_top(k).sum()), images)
+        metrics["majority_baseline"] = self.largest_class[1]
         precision, recall, f1 = macro_averages(self.by_class)
         metrics |= {
             "macro_precision": precision,

@@ -6,10 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Self
 
-from pydantic import Field, field_validator
-from pydantic_core import PydanticCustomError
+from pydantic import Field
 
-from eanet.config import Fit
+from eanet.config import Fit, Levels
 from eanet.settings import Settings
 
 _Level = Annotated[int, Field(ge=0, le=255)]
@@ -56,14 +55,7 @@ class _Checked(Settings):
 
     fit: Fit = "crop"
     fill: tuple[_Level, _Level, _Level] = (128, 128, 128)
-    levels: tuple[float, float] | None = None
-
-    @field_validator("levels")
-    @classmethod
-    def _rise(cls, levels: tuple[float, float] | None) -> tuple[float, float] | None:
-        if levels is not None and not levels[0] < levels[1]:
-            raise PydanticCustomError("levels", "the second should be larger")
-        return levels
+    levels: Levels | None = None
 
 
 DEFAULT = Preprocessing()

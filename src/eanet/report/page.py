@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from eanet.metrics.calibration import BINS
+from eanet.metrics.evaluation import MANY_CLASSES
 from eanet.metrics.intervals import note_of_few
 from eanet.pages.page import render_page, subtitle
 from eanet.plots.reliability import plot_reliability
@@ -81,10 +82,12 @@ def _subtitle(report: Report) -> str:
 def _cards(report: Report) -> Iterator[dict[str, Any]]:
     """Yield the figures of the first section: name, value, note, and interval if there is one."""
     m = report.metrics
-    for k in (1, 5) if len(report.evaluation.classes) > 5 else (1,):
+    for k in (1, 5) if len(report.evaluation.classes) >= MANY_CLASSES else (1,):
         low, high = m[f"top{k}_low"], m[f"top{k}_high"]
         note = f"95% interval {low:.1%} to {high:.1%}"
         yield _card(f"Top-{k} accuracy", f"{m[f'top{k}']:.2%}", note, (low, high))
+    name, share = report.evaluation.largest_class
+    yield _card("Always guessing", f"{share:.2%}", f"{name}, the largest class of these images")
     averages = f"precision {m['macro_precision']:.1%}, recall {m['macro_recall']:.1%}"
     yield _card("Macro F1", f"{m['macro_f1']:.1%}", f"{averages}; means over the classes")
     confidence = float(report.evaluation.probabilities.max(axis=1).mean())

@@ -15,6 +15,7 @@ from eanet.training.engine import (
     training_operations,
     use_threads,
 )
+from eanet.training.feasibility import check_feasible
 from eanet.training.lr_search import SEARCH, range_test
 from eanet.training.memory import warn_of_memory
 from eanet.training.messages import show_defaults, show_search, show_settings
@@ -41,13 +42,14 @@ def launch(settings: TrainSettings) -> RunDirectory:
         machine, fabric = Machine.here(settings.device), create_fabric(settings)
         with fabric.rank_zero_first(local=True):  # the others reuse what the first has unpacked
             (planned, defaults), init = plan_run(inputs, machine)
-        dataset = load_data(inputs.source, planned, fabric)
+        dataset = load_data(inputs.source, planned, fabric, inputs.settings.given())
         show_defaults(defaults)
         teacher = Teacher.of(inputs.teacher, dataset.train.classes)
         model = initial_model(planned, dataset, init)
         operations = training_operations(model, len(dataset.train) * planned.epochs, teacher)
         threads = use_threads(settings.threads, load, fabric)
         resolved, why_compiled = resolve(planned, dataset, operations, machine, threads)
+        check_feasible(resolved, dataset, model, fabric.world_size)
         show_settings(resolved, model, why_compiled)
         warn_of_memory(resolved, model)
         check_shares(resolved.batch_size, fabric)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from eanet.config import ResolvedSettings
 from eanet.console import notice
@@ -13,10 +13,18 @@ from eanet.models.registry import format_value
 from eanet.training.lr_search import RangeTest
 
 
-def show_dataset(dataset: Dataset) -> None:
-    """Print the notes and sizes of a data set."""
+def show_dataset(dataset: Dataset, decided: Collection[str] = ()) -> None:
+    """Print the notes and sizes of a data set, and what was found about the whole of it.
+
+    Args:
+        dataset: the images.
+        decided: settings that were given; what they change is not questioned.
+    """
     for note in dataset.notes:
         notice(note)
+    for finding in dataset.findings:
+        if finding.setting not in decided:
+            notice(str(finding))
     train, size = dataset.train, dataset.train.image_size
     counts = f"{len(train):,} training, {len(dataset.validation or ()):,} validation"
     notice(

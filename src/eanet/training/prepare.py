@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -83,11 +84,13 @@ def plan_run(inputs: Inputs, machine: Machine) -> tuple[Plan, Pretrained | None]
     return plan(settings, source, defaults, init), init
 
 
-def load_data(source: Source, settings: PlannedSettings, fabric: Fabric) -> Dataset:
-    """Load the data set of a run and print its notes and sizes."""
+def load_data(
+    source: Source, settings: PlannedSettings, fabric: Fabric, decided: Collection[str] = ()
+) -> Dataset:
+    """Load the data set of a run and print what `show_dataset` says of it."""
     with fabric.rank_zero_first(local=True):  # the others reuse what the first has downloaded
         dataset = source.load(settings)
-    show_dataset(dataset)
+    show_dataset(dataset, decided)
     return dataset
 
 

@@ -39,12 +39,14 @@ class DataRecord(Record):
         classes: in the order of the model's logits.
         images: how many, by split.
         fingerprint: SHA-256 over all splits.
+        findings: what could make a result worse, or look better, than it is.
     """
 
     name: str
     classes: tuple[str, ...] = ()
     images: dict[str, int] = {}
     fingerprint: str
+    findings: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, dataset: Dataset) -> Self:
@@ -58,6 +60,7 @@ class DataRecord(Record):
                 if images is not None
             },
             fingerprint=data_fingerprint(dataset),
+            findings=tuple(map(str, dataset.findings)),
         )
 
 
