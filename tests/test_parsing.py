@@ -4,7 +4,7 @@ import time
 from pathlib import Path
 
 import pytest
-from pydantic import TypeAdapter
+from pydantic import BaseModel
 
 from eanet import files
 from eanet.config import load_recipe
@@ -68,7 +68,10 @@ def test_what_is_no_json_is_one_line(text: str | bytes) -> None:
 
 
 def test_what_has_another_type_is_named_with_its_place() -> None:
-    kind = TypeAdapter(dict[str, list[int]])
-    assert checked(kind, {"a": [1]}, "x.json") == {"a": [1]}
-    with pytest.raises(EanetError, match=r"^x\.json has been changed or damaged: a\.1: input"):
-        checked(kind, {"a": [1, "b"]}, "x.json")
+    class Kind(BaseModel):
+        a: list[int]
+
+    assert checked(Kind, {"a": [1]}, "x.json").a == [1]
+    for content, message in (({"a": [1, "b"]}, r"a\.1: input"), ({}, "a: field"), (5, "input")):
+        with pytest.raises(EanetError, match=rf"^x\.json has been changed or damaged: {message}"):
+            checked(Kind, content, "x.json")

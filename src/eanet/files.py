@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 import os
 import stat
@@ -104,6 +105,23 @@ def write_csv(path: Path, header: Sequence[str], rows: Iterable[Iterable[Any]]) 
         writer.writerow(header)
         writer.writerows(map(cell, row) for row in rows)
     return path
+
+
+def read_numbers(path: Path, required: Iterable[str]) -> list[dict[str, float]]:
+    """Read a CSV file of numbers, as one mapping per row.
+
+    Raises:
+        EanetError: it cannot be read, lacks a required column, or holds anything else.
+    """
+    rows = csv.DictReader(io.StringIO(read_text(path), newline=""))
+    try:
+        if missing := [name for name in required if name not in (rows.fieldnames or ())]:
+            raise ValueError(f"no column {missing[0]!r}")
+        return [{name: float(value) for name, value in row.items()} for row in rows]
+    except (ValueError, TypeError, csv.Error) as error:
+        raise EanetError(
+            f"{path}, line {rows.line_num}, has been changed or damaged: {error}"
+        ) from error
 
 
 def write_json(path: Path, content: Mapping[str, Any]) -> Path:

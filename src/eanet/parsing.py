@@ -6,7 +6,7 @@ import json
 from typing import Any, TypeVar
 
 import yaml
-from pydantic import TypeAdapter, ValidationError
+from pydantic import BaseModel, ValidationError
 
 from eanet.errors import EanetError
 
@@ -14,7 +14,7 @@ MOST_DEPTH = 20
 MOST_NODES = 100_000  # more than any run has classes
 MOST_SCALAR = 10_000  # characters; sexagesimal numbers of more would take minutes
 
-T = TypeVar("T")
+M = TypeVar("M", bound=BaseModel)
 
 
 def parse_yaml(text: str, where: str) -> dict[str, Any]:
@@ -60,14 +60,14 @@ def parse_json(text: str | bytes, where: str) -> Any:
         raise EanetError(f"{where} is not JSON: {' '.join(str(error).split())}") from error
 
 
-def checked(kind: TypeAdapter[T], content: Any, where: str) -> T:
-    """Return content of a file as the types that ``kind`` declares.
+def checked(kind: type[M], content: Any, where: str) -> M:
+    """Return the content of a file as the record that it should be.
 
     Raises:
-        EanetError: it has others; one line names the file and the first wrong value.
+        EanetError: it has other types; one line names the file and the first wrong value.
     """
     try:
-        return kind.validate_python(content)
+        return kind.model_validate(content)
     except ValidationError as error:
         raise EanetError(f"{where} has been changed or damaged: {first_error(error)}") from error
 

@@ -41,7 +41,7 @@ class Settings(BaseModel):
         for name in values:
             if name not in cls.model_fields:
                 raise WrongArgumentError(
-                    f"{source}{unknown_name('setting', name, cls.model_fields)}"
+                    f"{source}{unknown_name('setting', str(name), cls.model_fields)}"
                 )
         try:
             return cls.model_validate(
@@ -49,6 +49,8 @@ class Settings(BaseModel):
             )
         except ValidationError as error:
             name = str(error.errors()[0]["loc"][0])
+            if name not in values:
+                raise WrongArgumentError(f"{source}{name} is missing") from error
             reason = " or ".join(  # one for each type that the setting allows
                 e["msg"].lower().removeprefix("input ")
                 for e in error.errors()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import json
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,20 +12,37 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import BaseModel, Field
 
 from eanet.config import ResolvedSettings
 from eanet.data.source import open_source
 from eanet.device import device_or_other
 from eanet.errors import EanetError
-from eanet.files import write_json
+from eanet.files import read_text, write_json
 from eanet.metrics.evaluation import Evaluation, evaluate_model
 from eanet.models import load_model
 from eanet.models.operations import multiply_adds
+from eanet.parsing import checked, parse_json
 from eanet.training.run_config import RunConfig
 from eanet.training.run_directory import RUN_CONFIG, RunDirectory
 
 PREDICTIONS = "answers.json"
 TOP = (1, 5)
+
+
+class _Record(BaseModel):
+    """The contents of the file."""
+
+    test_images: str
+    parameters: int
+    multiply_adds: int
+    images: int = Field(ge=1)
+    top1: str
+    top5: str
+
+
+class _Peak(BaseModel):
+    bytes: int
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,9 +73,13 @@ class Predictions:
         """Read the predictions from a run directory; None if it has none."""
         if not (run / PREDICTIONS).is_file():
             return None
-        record = json.loads((run / PREDICTIONS).read_text("utf-8"))
-        correct = {k: _unpack(record[f"top{k}"], record["images"]) for k in TOP}
-        return cls(record["test_images"], record["parameters"], record["multiply_adds"], correct)
+        path = run / PREDICTIONS
+        record = checked(_Record, parse_json(read_text(path), str(path)), str(path))
+        try:
+            correct = {k: _unpack(getattr(record, f"top{k}"), record.images) for k in TOP}
+        except ValueError as error:
+            raise EanetError(f"{path} has been changed or damaged: {error}") from error
+        return cls(record.test_images, record.parameters, record.multiply_adds, correct)
 
     def write(self, run: Path) -> None:
         """Write the predictions to the run directory."""
@@ -79,6 +99,8 @@ def _pack(correct: NDArray[np.bool_]) -> str:
 
 def _unpack(text: str, count: int) -> NDArray[np.bool_]:
     packed = np.frombuffer(base64.b64decode(text), dtype=np.uint8)
+    if len(packed) != -(-count // 8):
+        raise ValueError(f"not {count:,} answers")
     return np.unpackbits(packed, count=count).astype(bool)
 
 
@@ -108,7 +130,7 @@ class Run:
             EanetError: there is no run, it is not finished, or its images have changed since.
         """
         run = RunDirectory.open(path)
-        config, history = run.read_config(), run.read_history()
+        config, history = run.read_config(), run.read_history("seconds", "images_per_second")
         if not (_is_finished(run, config.resolved, history) and (path / "metrics.json").is_file()):
             command = f"eanet train --resume {shlex.quote(str(path))}"
             raise EanetError(f"{path} is not finished; resume with: {command}")
@@ -155,7 +177,7 @@ def _is_finished(run: RunDirectory, settings: ResolvedSettings, history: Sequenc
     if settings.minutes is None and settings.patience is None:
         return len(history) >= settings.epochs
     state = run.read_checkpoint()  # may be deleted to save space once the run is finished
-    return state is None or state["progress"].get("finished") is not False
+    return state is None or state.get("progress", {}).get("finished") is not False
 
 
 def _evaluate(run: RunDirectory) -> Predictions:
@@ -173,9 +195,10 @@ PEAK_MEMORY = "peak_memory.json"
 
 def read_peak_memory(run: Path) -> int | None:
     """Return the highest peak in bytes of all processes that trained a run; None if unknown."""
-    if not (run / PEAK_MEMORY).is_file():
+    path = run / PEAK_MEMORY
+    if not path.is_file():
         return None
-    return int(json.loads((run / PEAK_MEMORY).read_text("utf-8"))["bytes"])
+    return checked(_Peak, parse_json(read_text(path), str(path)), str(path)).bytes
 
 
 def write_peak_memory(run: Path, peak: int) -> None:

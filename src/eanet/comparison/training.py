@@ -7,10 +7,11 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import torch
 import yaml
+from pydantic import BaseModel
 
 from eanet.comparison.runs import Predictions, Run, is_run, write_peak_memory
 from eanet.comparison.settings import PER_RUN
@@ -23,7 +24,7 @@ from eanet.errors import EanetError, WrongArgumentError, error_line
 from eanet.files import check_writable, lock_folder, read_text, replacing
 from eanet.memory import peak_memory
 from eanet.metrics.evaluation import Evaluation
-from eanet.parsing import parse_yaml
+from eanet.parsing import checked, parse_yaml
 from eanet.process import in_own_process
 from eanet.threads import OtherLoad, resolve_threads
 from eanet.training.defaults import fill, recommend
@@ -59,6 +60,16 @@ class EvaluatedRun(Protocol):
     @property
     def evaluation(self) -> Evaluation:
         """Of the run's model on them."""
+
+
+class _Agreed(BaseModel):
+    """The conditions of a comparison, as kept in its folder."""
+
+    settings: dict[str, Any]
+    fingerprint: str
+    compile: Literal["on", "off"]
+    threads: int | None = None  # earlier versions did not keep them
+    teacher: str | None = None
 
 
 Evaluate = Callable[[Path], EvaluatedRun]  # a function of a module: it is passed to processes
@@ -196,8 +207,8 @@ def _agree(
         with replacing(file) as partial:
             partial.write_text(yaml.safe_dump(conditions, sort_keys=False), "utf-8")
         return settings.model_copy(update=decided)
-    content = parse_yaml(read_text(file), str(file))
-    earlier = TrainSettings.parse(content["settings"], str(file)).model_dump(mode="json")
+    content = checked(_Agreed, parse_yaml(read_text(file), str(file)), str(file))
+    earlier = TrainSettings.parse(content.settings, str(file)).model_dump(mode="json")
     differing = [
         f"{k} {earlier[k]}, not {value}" for k, value in shared.items() if earlier[k] != value
     ]
@@ -206,19 +217,18 @@ def _agree(
             f"{folder} holds a comparison with {'; '.join(differing)}; name another folder with "
             "--output"
         )
-    if content["fingerprint"] != fingerprint:
+    if content.fingerprint != fingerprint:
         raise EanetError(
             f"the images are no longer those that {folder} was started with; name another folder "
             "with --output"
         )
-    if content.get("teacher") != digest:
+    if content.teacher != digest:
         raise EanetError(
             f"the teacher is no longer the model that {folder} was started with; name another "
             "folder with --output"
         )
-    # Earlier versions did not keep the threads.
-    decided = {"compile": content["compile"], "threads": content.get("threads", settings.threads)}
-    return settings.model_copy(update=decided)
+    kept = settings.threads if content.threads is None else content.threads
+    return settings.model_copy(update={"compile": content.compile, "threads": kept})
 
 
 def _compile(

@@ -16,6 +16,9 @@ from eanet.training.run_config import RunConfig
 from eanet.training.run_directory import RunDirectory
 
 
+DRAWN = ("train_loss", "train_accuracy")  # columns of every history
+
+
 @dataclass(frozen=True)
 class Training:
     """What a run directory says about its training.
@@ -35,12 +38,12 @@ class Training:
         """Read from a run directory."""
         search = run.path / SEARCH
         range_test = RangeTest.read(search) if search.is_file() else None
-        return cls(run.read_config(), run.read_history(), range_test)
+        return cls(run.read_config(), run.read_history(*DRAWN), range_test)
 
     @property
     def best_epoch(self) -> int | None:
         """Epoch whose weights were kept: highest validation accuracy, then lowest loss."""
-        rows = [row for row in self.history if "val_accuracy" in row]
+        rows = [row for row in self.history if {"val_accuracy", "val_loss"} <= row.keys()]
         if not rows:
             return None
         return int(max(rows, key=lambda row: (row["val_accuracy"], -row["val_loss"]))["epoch"])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import csv
 import math
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +17,7 @@ from eanet.config import ResolvedSettings
 from eanet.console import progress_bar
 from eanet.data.imageset import ImageSet
 from eanet.errors import EanetError
-from eanet.files import write_csv
+from eanet.files import read_numbers, write_csv
 from eanet.models import Classifier
 from eanet.training.optimizer import set_step
 from eanet.training.teacher import Teacher
@@ -76,10 +75,13 @@ class RangeTest:
 
     @classmethod
     def read(cls, path: Path) -> RangeTest:
-        """Read what `write` wrote."""
-        with path.open(encoding="utf-8", newline="") as file:
-            rows = [(float(r["learning_rate"]), float(r["loss"])) for r in csv.DictReader(file)]
-        rates, losses = np.array(rows).T
+        """Read what `write` wrote; raises an `EanetError` if it is something else."""
+        rows = read_numbers(path, ("learning_rate", "loss"))
+        rates, losses = (
+            np.array([row[name] for row in rows]) for name in ("learning_rate", "loss")
+        )
+        if not (rows and np.isfinite([rates, losses]).all() and (rates > 0).all()):
+            raise EanetError(f"{path} has been changed or damaged: it holds no search")
         return cls(rates, losses)
 
     def write(self, path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import zipfile
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
@@ -11,18 +12,32 @@ from typing import Any
 
 import torch
 from lightning_fabric import Fabric
+from pydantic import BaseModel
 
 from eanet.config import RUNS
 from eanet.data.splits import Dataset
 from eanet.errors import EanetError
-from eanet.files import lock_folder, nearest_path, replacing
+from eanet.files import lock_folder, nearest_path, read_numbers, replacing
+from eanet.parsing import checked
 from eanet.training.run_config import RunConfig, data_fingerprint
 
 HISTORY = "history.csv"
 RUN_CONFIG = "config.yaml"
 CHECKPOINT = "last.ckpt"
 
+COUNTED = ("epoch", "seconds", "images_per_second")
+MOST = 1e12  # of any of these
+
 Row = Mapping[str, float]
+
+
+class _Checkpoint(BaseModel):
+    """What a checkpoint holds."""
+
+    model: dict[str, Any] = {}
+    optimizer: dict[str, Any] = {}
+    average: dict[str, Any] | None = None
+    progress: dict[str, Any] = {}
 
 
 class RunDirectory:
@@ -114,13 +129,23 @@ class RunDirectory:
         for row in rows:
             self.append_history(row)
 
-    def read_history(self) -> list[dict[str, float]]:
-        """Return one row per epoch; empty if there are none."""
+    def read_history(self, *required: str) -> list[dict[str, float]]:
+        """Return one row per epoch; empty if there are none.
+
+        Args:
+            *required: columns that it must have, besides the epoch.
+
+        Raises:
+            EanetError: the file has been changed or damaged.
+        """
         path = self.path / HISTORY
         if not path.is_file():
             return []
-        with path.open(newline="", encoding="utf-8") as file:
-            return [{k: float(v) for k, v in row.items()} for row in csv.DictReader(file)]
+        rows = read_numbers(path, ("epoch", *required))
+        for number, row in enumerate(rows, 1):
+            if not all(0 <= row.get(name, 0) < MOST for name in COUNTED):
+                raise EanetError(f"{path} has been changed or damaged: see row {number}")
+        return rows
 
     # Training state
 
@@ -145,7 +170,13 @@ class RunDirectory:
         if not path.is_file():
             return None
         try:
+            with zipfile.ZipFile(path) as archive:  # compressed, it could take any memory
+                is_plain = all(not i.compress_type for i in archive.infolist())
+            if not is_plain:
+                raise ValueError("it is compressed")
             state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
         except Exception as error:
-            raise EanetError(f"{path} is damaged ({error}); start a new run") from error
+            reason = " ".join(str(error).split())
+            raise EanetError(f"{path} is damaged ({reason}); start a new run") from error
+        checked(_Checkpoint, state, f"{path} (start a new run)")
         return state

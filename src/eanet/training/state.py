@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any, Self
 
 import torch
+from pydantic import ConfigDict, TypeAdapter
 from torch import Tensor
 
 
@@ -27,6 +30,8 @@ class State:
         finished: whether there is nothing left to train; None in checkpoints of earlier versions.
     """
 
+    __pydantic_config__ = ConfigDict(arbitrary_types_allowed=True)  # for `parse`
+
     epoch: int = 0
     step: int = 0
     sums: Tensor = field(default_factory=lambda: torch.zeros(4, dtype=torch.float64))
@@ -34,8 +39,22 @@ class State:
     best_epoch: int = 0
     best_accuracy: float = -1.0
     best_loss: float = float("inf")
-    history: list[dict[str, float]] = field(default_factory=list)
+    history: list[dict[str, int | float]] = field(default_factory=list)
     spent: float = 0.0
     prepared: float | None = None
     validating: float | None = None
     finished: bool | None = None
+
+    @classmethod
+    def parse(cls, values: Mapping[str, Any]) -> Self:
+        """Read the attributes of a saved state.
+
+        Raises:
+            ValueError: there are others, or some have other types.
+        """
+        state = TypeAdapter(cls).validate_python(values)
+        if state.sums.shape != (4,) or not state.sums.is_floating_point():
+            raise ValueError("other sums")
+        if min(state.epoch, state.step, state.best_epoch) < 0:
+            raise ValueError("negative counts")
+        return state

@@ -107,8 +107,8 @@ class Trainer:
             self.updates.optimizer.load_state_dict(state["optimizer"])
             if self.average is not None:
                 self.average.load_state_dict(state["average"])
-            self.state = State(**state["progress"])
-        except (KeyError, RuntimeError, TypeError, ValueError) as error:
+            self.state = State.parse(state["progress"])
+        except (AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
             raise EanetError(
                 f"{self.run.path} was begun by another version of eanet: start a new run"
             ) from error
