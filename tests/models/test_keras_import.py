@@ -20,10 +20,7 @@ from eanet.models.registry import create_model
 from eanet.models.weights import load_model, save_model
 from tests.support.keras_example import build_example, keras, layers, randomize
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning"),
-]
+pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 
 SMALL = {
     "image_size": 12,

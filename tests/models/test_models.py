@@ -145,6 +145,7 @@ def test_saved_and_loaded_is_the_same_model(name, tmp_path):
 
 
 @every_model
+@pytest.mark.slow
 def test_exports_with_any_batch(name):
     model = create_model(name, num_classes=4, image_size=16, **blocks(name, 1)).eval()
     dims = {"images": {0: torch.export.Dim("batch")}}

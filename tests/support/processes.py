@@ -34,6 +34,33 @@ def start(
     return process
 
 
+def start_together(
+    count: int, call: Callable[..., object], *arguments: object, logs: Path
+) -> multiprocessing.process.BaseProcess:
+    """Start a call in so many processes as ``torchrun`` does; what they say goes below ``logs``."""
+    return start(_launch, count, call, arguments, logs, log=logs.with_suffix(".launcher"))
+
+
+def _launch(
+    count: int, call: Callable[..., object], arguments: tuple[object, ...], logs: Path
+) -> None:
+    from torch.distributed.elastic.multiprocessing import DefaultLogsSpecs, Std
+    from torch.distributed.launcher.api import LaunchConfig, elastic_launch
+
+    config = LaunchConfig(
+        min_nodes=1,
+        max_nodes=1,
+        nproc_per_node=count,
+        rdzv_backend="c10d",
+        rdzv_endpoint="localhost:0",
+        max_restarts=0,
+        monitor_interval=0.1,
+        start_method="forkserver",
+        logs_specs=DefaultLogsSpecs(str(logs), redirects=Std.ALL),
+    )
+    elastic_launch(config, call)(*arguments)
+
+
 def result_of(call: Callable[..., T], *arguments: object) -> T:
     """What a call returns, or raises, in a process of its own."""
     with ProcessPoolExecutor(1, CONTEXT) as process:

@@ -7,8 +7,10 @@ import signal
 import sys
 from pathlib import Path
 
+import pytest
 from torch import Tensor
 
+from eanet.cli import main
 from eanet.config import TrainSettings
 from eanet.data.imageset import ImageSet
 from eanet.training import updates
@@ -16,17 +18,17 @@ from eanet.training.launch import launch
 from eanet.training.resume import resume
 
 
-def watch_steps(folder: Path) -> None:
+def watch_steps(folder: Path, stop_at: int | None = None) -> None:
     """Write down which images this process takes, step by step, in a file named after its rank.
 
-    In a process of rank 1, ``STOP_AT`` is the step at which it is told to stop.
+    At step ``stop_at``, a process of rank 1 is told to stop.
     """
     take, steps, rank = updates.take, 0, os.environ.get("RANK", "0")
 
     def watched(images: ImageSet, indices: Tensor) -> tuple[Tensor, Tensor]:
         nonlocal steps
         steps += 1
-        if rank == "1" and str(steps) == os.environ.get("STOP_AT"):
+        if rank == "1" and steps == stop_at:
             os.kill(os.getpid(), signal.SIGTERM)
         with (folder / rank).open("a") as file:
             print(*indices.tolist(), file=file)
@@ -35,22 +37,24 @@ def watch_steps(folder: Path) -> None:
     updates.take = watched
 
 
-def train(settings: TrainSettings, steps: Path | None = None) -> None:
-    """Train; ``steps``: the folder for `watch_steps`."""
-    if steps is not None:
-        watch_steps(steps)
-    launch(settings)
+def train(steps: Path, settings: TrainSettings, stop_at: int | None = None) -> None:
+    """Train, with `watch_steps`."""
+    watch_steps(steps, stop_at)
+    if stop_at is None:
+        launch(settings)
+    else:
+        with pytest.raises(KeyboardInterrupt):
+            launch(settings)
 
 
-def go_on(run: Path, steps: Path | None = None) -> None:
-    """As `train`, of a run that was stopped."""
-    if steps is not None:
-        watch_steps(steps)
+def go_on(steps: Path, run: Path) -> None:
+    """Train on, with `watch_steps`."""
+    watch_steps(steps)
     resume(run)
 
 
-if __name__ == "__main__":
-    from eanet.cli import main
-
-    watch_steps(Path(sys.argv[1]))
-    sys.exit(main(sys.argv[2:]))
+def command(steps: Path, *arguments: str) -> None:
+    """`eanet`, with `watch_steps`."""
+    watch_steps(steps)
+    if code := main(list(arguments)):
+        sys.exit(code)

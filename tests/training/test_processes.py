@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-import socket
-import subprocess
-import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -18,11 +15,9 @@ from eanet.data.source import open_source
 from eanet.metrics.evaluation import evaluate_model
 from eanet.models import load_model
 from eanet.training.run_directory import CHECKPOINT, RunDirectory
-from tests.support.processes import start
-from tests.support.trainings import go_on, train
+from tests.support.processes import start, start_together
+from tests.support.trainings import command, go_on, train
 
-TORCHRUN = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
-REPOSITORY = Path(__file__).resolve().parents[2]
 # Dropout is off, as its bits are drawn by each process.
 MODEL = {"model": "keras_eanet:num_transformer_blocks=1", "dropout": 0}
 BATCH_NORM = {"model": "eanet_nano:dim=16,depth=1", "ema": 0.9}
@@ -34,28 +29,23 @@ def settings(output: Path, **given: object) -> TrainSettings:
     return TrainSettings.with_recipe(output=output, name="run", **options)
 
 
-def in_processes(count: int, call, argument: object, output: Path, **environment: str) -> str:
-    """What so many processes that train together say on standard error, all in one.
+def by_itself(output: Path, call: Callable[..., None], *arguments: object) -> None:
+    """Call in a process of its own; its images are in ``seen``."""
+    (output / "seen").mkdir(parents=True, exist_ok=True)
+    log = output.with_suffix(".log")
+    process = start(call, output / "seen", *arguments, log=log)
+    process.join(240)
+    assert process.exitcode == 0, log.read_text()
 
-    Their images are in ``seen``.
-    """
-    steps = output / "seen"
-    steps.mkdir(parents=True, exist_ok=True)
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    sizes = {"WORLD_SIZE": str(count), "LOCAL_WORLD_SIZE": str(count)}
-    sizes |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "TORCHELASTIC_RUN_ID": "none"}
-    started = [
-        start(
-            call, argument, steps, log=output / f"log{rank}", RANK=str(rank), LOCAL_RANK=str(rank),
-            **sizes, **environment,
-        )
-        for rank in range(count)
-    ]  # fmt: skip
-    for process in started:
-        process.join(240)
-    told = "".join((output / f"log{rank}").read_text() for rank in range(count))
-    assert [p.exitcode for p in started] == [1 if "STOP_AT" in environment else 0] * count, told
+
+def together(output: Path, call: Callable[..., None], *arguments: object) -> str:
+    """The same in two processes that train together; what they say on standard error."""
+    (output / "seen").mkdir(parents=True, exist_ok=True)
+    logs = output.with_suffix(".logs")
+    launcher = start_together(2, call, output / "seen", *arguments, logs=logs)
+    launcher.join(240)
+    told = "".join(path.read_text() for path in logs.rglob("stderr.log"))
+    assert launcher.exitcode == 0, told
     return told
 
 
@@ -75,22 +65,12 @@ def seen(output: Path) -> list[list[list[int]]]:
 
 @pytest.mark.slow
 def test_two_processes_share_out_the_images_of_each_step_and_train_as_one_does(tmp_path):
-    """One by itself, and two by ``torchrun`` and the command."""
+    """Two by the command, as under ``torchrun``."""
     one, two = tmp_path / "one", tmp_path / "two"
-    in_processes(1, train, settings(one, **MODEL), one)
-    (two / "seen").mkdir(parents=True)
+    by_itself(one, train, settings(one, **MODEL))
     options = {"epochs": 1, "recipe": "default", "precision": "fp32", "threads": 1, **MODEL}
     options |= {"output": two, "name": "run"}
-    given = [f"--{name}={value}" for name, value in options.items()]
-    command = [sys.executable, *TORCHRUN, "-m", "tests.support.trainings", str(two / "seen")]
-    subprocess.run(
-        [*command, "train", "digits", *given],
-        check=True,
-        capture_output=True,
-        timeout=240,
-        cwd=REPOSITORY,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-    )
+    together(two, command, "train", "digits", *(f"--{name}={v}" for name, v in options.items()))
     assert sorted(path.name for path in two.iterdir()) == ["run", "seen"]
     (whole,), (first, second) = seen(one), seen(two)
     assert first == [step[::2] for step in whole]
@@ -105,14 +85,15 @@ def test_two_processes_share_out_the_images_of_each_step_and_train_as_one_does(t
 @pytest.mark.slow
 def test_where_one_of_two_is_told_to_stop_both_do_and_go_on_to_the_same_bits(tmp_path):
     whole, cut = tmp_path / "whole", tmp_path / "cut"
-    in_processes(2, train, settings(whole, **BATCH_NORM), whole)
-    told = in_processes(2, train, settings(cut, **BATCH_NORM), cut, STOP_AT="3")
+    together(whole, train, settings(whole, **BATCH_NORM))
+    told = together(cut, train, settings(cut, **BATCH_NORM), 3)
     assert "interrupted and saved" in told
     state = torch.load(cut / "run" / CHECKPOINT, weights_only=True)["progress"]
     assert [len(steps) for steps in seen(cut)] == [state["step"]] * 2
-    alone = Path(shutil.copytree(cut / "run", tmp_path / "alone" / "run"))
-    in_processes(1, go_on, alone, alone.parent)
-    in_processes(2, go_on, cut / "run", cut)
+    one = tmp_path / "one"
+    shutil.copytree(cut / "run", one / "run")
+    by_itself(one, go_on, one / "run")
+    together(cut, go_on, cut / "run")
     assert seen(cut) == seen(whole), "no step was done twice"
     first, second = (load_file(path / "run" / "model.safetensors") for path in (whole, cut))
     assert all(torch.equal(first[name], second[name]) for name in first)
@@ -128,4 +109,4 @@ def test_where_one_of_two_is_told_to_stop_both_do_and_go_on_to_the_same_bits(tmp
     first, second = ({k: v for k, v in row(p).items() if k not in times} for p in (whole, cut))
     assert second == pytest.approx(first, rel=1e-6)
     # One process alone goes on with the same images; batch statistics are then of them all.
-    assert row(alone.parent)["train_loss"] == pytest.approx(first["train_loss"], rel=0.05)
+    assert row(one)["train_loss"] == pytest.approx(first["train_loss"], rel=0.05)

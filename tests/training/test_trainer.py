@@ -29,7 +29,6 @@ from eanet.training.resume import resume
 from eanet.training.run_directory import RUN_CONFIG, RunDirectory
 from eanet.training.trainer import Trainer
 from tests.support.processes import start
-from tests.support.trainings import go_on, train
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -218,16 +217,17 @@ def test_a_run_is_for_one_process_at_a_time(plain):
     assert resume(plain.path).path == plain.path
 
 
-def test_the_recipe_of_cifar_resumes_to_the_same_bits_too(tmp_path, monkeypatch):
+def test_the_recipe_of_cifar_resumes_to_the_same_bits_too(photos, tmp_path, monkeypatch):
     """Muon, mixtures of images, bfloat16."""
     given = {"recipe": "cifar", "precision": "bf16", "flip": False, "threads": 1}
+    given |= {"data": str(photos), "image_size": 8, "batch_size": 4, "init": None}
     whole = launch(settings(tmp_path / "whole", **given))
     take, steps = updates_module.take, 0
 
     def interrupt(*arguments: object) -> object:
         nonlocal steps
         steps += 1
-        if steps == 14:
+        if steps == 9:  # the second of the second epoch
             os.kill(os.getpid(), signal.SIGINT)
         return take(*arguments)
 
@@ -242,12 +242,12 @@ def test_a_killed_run_that_is_resumed_ends_with_the_same_bits(tmp_path):
     log, draw = tmp_path / "log", random.Random(0).uniform
     model = "keras_eanet:num_transformer_blocks=1"
     options = {"model": model, "dropout": 0.1, "epochs": 6, "threads": 1}
-    alone = start(train, settings(tmp_path / "alone", **options), log=log)
+    alone = start(launch, settings(tmp_path / "alone", **options), log=log)
     alone.join(240)
     assert alone.exitcode == 0, log.read_text()
     took = RunDirectory(tmp_path / "alone" / "run").read_history()[-1]["seconds"]
 
-    killed = start(train, settings(tmp_path / "killed", **options), log=log)
+    killed = start(launch, settings(tmp_path / "killed", **options), log=log)
     run = RunDirectory(tmp_path / "killed" / "run")
     for epochs in (1, 2):
         deadline = time.monotonic() + 120
@@ -257,7 +257,7 @@ def test_a_killed_run_that_is_resumed_ends_with_the_same_bits(tmp_path):
         killed.kill()
         killed.join()
         assert epochs <= len(run.read_history()) < 6, "it was killed too early or too late"
-        killed = start(go_on, run.path, log=log)
+        killed = start(resume, run.path, log=log)
     killed.join(240)
     assert killed.exitcode == 0, log.read_text()
     assert_same(RunDirectory(tmp_path / "alone" / "run"), run)
