@@ -37,7 +37,7 @@ def test_answers_are_the_predictors_in_the_order_of_the_files(server: TestClient
         assert [one["class"] for one in result["predictions"]] == list(own.classes)
         found = [one["probability"] for one in result["predictions"]]
         assert found == pytest.approx(own.probabilities, abs=2e-6)
-        assert result["sure"] is (own.probabilities[0] >= 0.5)
+        assert result["sure"] is (own.probabilities[0] >= 2 / 3)
     assert len({result["predictions"][0]["class"] for result in answer.json()["results"]}) > 1
 
 
@@ -60,6 +60,7 @@ def test_where_no_file_is_an_image_the_status_says_so(server: TestClient) -> Non
 
 
 def test_not_sure_depends_on_the_threshold() -> None:
+    assert client().get("/model").json()["threshold"] == pytest.approx(2 / 3)
     for threshold, sure in ((0.0, True), (1.0, False)):
         server = client(threshold=threshold)
         answer = server.post("/predict", files=named(picture()))

@@ -46,6 +46,7 @@ class Service:
         predictor.classify([np.zeros((size, size, 3), np.uint8)])  # the first time takes longest
         self._predictor = predictor
         self._settings = settings
+        self._threshold = settings.threshold_for(len(predictor.classes))
         self._explain = explain
         self._uploads = Uploads(settings)
         self._answers = _Line(settings.max_waiting)
@@ -66,7 +67,7 @@ class Service:
             classes=list(config.classes),
             image_size=config.image_size,
             parameters=metadata["parameters"],
-            threshold=self._settings.threshold,
+            threshold=self._threshold,
             detects_unknown="unknown" in metadata,
             limits=Limits(**self._settings.model_dump(include=set(Limits.model_fields))),
             version=__version__,
@@ -86,7 +87,7 @@ class Service:
         return [
             Answer(image=upload.name, error=str(answer))
             if isinstance(answer, EanetError)
-            else Answer.of(upload.name, answer, top, self._settings.threshold)
+            else Answer.of(upload.name, answer, top, self._threshold)
             for upload, answer in zip(uploads, answers, strict=True)
         ]
 

@@ -38,8 +38,12 @@ class Limits(Settings):
 class AppSettings(Limits):
     """How an application answers."""
 
-    threshold: float = Field(
-        0.5, ge=0, le=1, description="below this probability, an answer counts as not sure"
+    threshold: float | None = Field(
+        None,
+        ge=0,
+        le=1,
+        description="below this probability, an answer counts as not sure; unset: halfway between "
+        "guessing and certainty, which is 0.75 for two classes and 0.505 for 100",
     )
     allow_host: tuple[str, ...] = Field(
         (), description="name to answer to, beside localhost, --host and addresses in numbers"
@@ -58,6 +62,10 @@ class AppSettings(Limits):
     def hosts(self) -> tuple[str, ...]:
         """Names to answer to."""
         return self.allow_host
+
+    def threshold_for(self, classes: int) -> float:
+        """Return the threshold for a number of classes."""
+        return (1 + 1 / classes) / 2 if self.threshold is None else self.threshold
 
 
 class ServeSettings(AppSettings):

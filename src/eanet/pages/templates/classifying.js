@@ -39,6 +39,7 @@ async function work() {
   if (working) return;
   working = true;
   let done = 0;
+  let failed = 0;
   try {
     await backend.ready;
     while (waiting.length) {
@@ -49,8 +50,11 @@ async function work() {
       );
       batch.forEach((item, number) => show(item, results[number]));
       done += batch.length;
+      failed += results.filter((result) => result.error).length;
     }
-    say(`${done} ${done === 1 ? "photograph" : "photographs"} classified.`);
+    const named = done - failed;
+    const rest = failed ? `, ${failed} without an answer` : "";
+    say(`${named} ${named === 1 ? "photograph" : "photographs"} classified${rest}.`);
   } catch (error) {
     for (const item of waiting.splice(0)) show(item, { error: error.message });
     say(error.message);
@@ -75,8 +79,9 @@ function show({ file, result, card }, { predictions, distance, error }) {
     bar.style.setProperty("--v", one.probability);
     return make("tr", {}, make("th", { scope: "row" }, one.class), bar, make("td", {}, percent(one.probability)));
   });
-  const caption = make("caption", { className: "unseen" }, `Probabilities for ${file.name}`);
-  result.replaceChildren(head, ...why, make("table", {}, caption, make("tbody", {}, ...rows)));
+  const table = make("table", {}, make("tbody", {}, ...rows));
+  table.setAttribute("aria-label", `Probabilities for ${file.name}`);
+  result.replaceChildren(head, ...why, table);
   if (backend.explain) result.append(explainer(file, best.class, card));
 }
 
