@@ -177,15 +177,19 @@ def export(
     *,
     format: str = "onnx",  # noqa: A002 (what users expect it to be called)
     output: str | Path | None = None,
+    runtime: str | Path | None = None,
 ) -> Export:
     """Export a trained model to a file that other programs can use, with its preprocessing inside.
 
     Args:
         run: a run directory, a model file, a bundled model or a Hub id.
-        format: ``onnx``: for ONNX Runtime, OpenVINO and others; needs ``eanet[onnx]``.
+        format: ``onnx``: for ONNX Runtime, OpenVINO and others; ``web``: a folder with a page that
+            classifies photographs in the browser. Both need ``eanet[onnx]``.
         output: the file; unless given, ``model.onnx`` in the run directory, or named after the
             model: beside its file, else in the current folder. Only what `export` has written is
             replaced.
+        runtime: for ``web``: an unpacked npm package onnxruntime-web, to be copied into the folder;
+            unless given, the page loads it from cdn.jsdelivr.net.
 
     Raises:
         EanetError: there is no such model or format, the packages for it are missing, or the file
@@ -193,7 +197,7 @@ def export(
     """
     from eanet.deploy.export.export import export_model
 
-    return export_model(run, file_format=format, output=output)
+    return export_model(run, file_format=format, output=output, runtime=runtime)
 
 
 def serve(run: str | Path, **settings: Any) -> None:

@@ -17,6 +17,7 @@ def add(commands: Commands) -> None:
         "write a model to a file for other programs, with its preprocessing inside",
         "eanet export runs/photos-eanet_tiny",
         "eanet export eanet_tiny_cifar100 --output model.onnx",
+        "eanet export runs/photos-eanet_tiny --format web",
     )
     command.add_argument(
         "model", metavar="RUN", help="run directory, model file, bundled model or Hub id"
@@ -25,14 +26,21 @@ def add(commands: Commands) -> None:
         "--format",
         default="onnx",
         metavar="FORMAT",
-        help="onnx (default)",
+        help="onnx (default); web: a folder with a page that classifies photographs in the browser",
     )
     command.add_argument(
         "--output",
         type=user_path,
-        metavar="FILE",
-        help="file to write; unset: model.onnx in the run directory, or named after the model; "
-        "only what was exported before is replaced",
+        metavar="PATH",
+        help="file or folder to write; unset: model.onnx or web in the run directory, or named "
+        "after the model; only what was exported before is replaced",
+    )
+    command.add_argument(
+        "--runtime",
+        type=user_path,
+        metavar="FOLDER",
+        help="for web: copy this unpacked npm package onnxruntime-web into the folder; unset: the "
+        "page loads it from cdn.jsdelivr.net",
     )
 
 
@@ -40,6 +48,8 @@ def run(options: argparse.Namespace) -> None:
     """Run the command."""
     from eanet.api import export
 
-    result = export(options.model, format=options.format, output=options.output)
+    result = export(
+        options.model, format=options.format, output=options.output, runtime=options.runtime
+    )
     out = stdout()
     out.print(f"wrote {result.path} ({result.size / 1e6:.2f} MB)")

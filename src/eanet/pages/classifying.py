@@ -17,6 +17,14 @@ class Page(NamedTuple):
     policy: str
 
 
+def default_threshold(classes: int) -> float:
+    """Return the probability below which an answer counts as not sure, for a number of classes.
+
+    It is halfway between guessing and certainty: 0.75 for two classes, 0.505 for 100.
+    """
+    return (1 + 1 / classes) / 2
+
+
 def classifying_page(
     package: str,
     script: str,

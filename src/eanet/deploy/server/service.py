@@ -19,6 +19,7 @@ from eanet.deploy.server.schema import Answer, Card
 from eanet.deploy.server.settings import AppSettings, Limits, RefusedError
 from eanet.deploy.server.upload import Uploads
 from eanet.errors import EanetError, unknown_name
+from eanet.pages.classifying import default_threshold
 from eanet.version import __version__
 
 MOST_EXPLANATIONS = 8  # that wait: each takes a second or more
@@ -46,7 +47,11 @@ class Service:
         predictor.classify([np.zeros((size, size, 3), np.uint8)])  # the first time takes longest
         self._predictor = predictor
         self._settings = settings
-        self._threshold = settings.threshold_for(len(predictor.classes))
+        self._threshold = (
+            default_threshold(len(predictor.classes))
+            if settings.threshold is None
+            else settings.threshold
+        )
         self._explain = explain
         self._uploads = Uploads(settings)
         self._answers = _Line(settings.max_waiting)

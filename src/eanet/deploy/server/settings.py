@@ -63,10 +63,6 @@ class AppSettings(Limits):
         """Names to answer to."""
         return self.allow_host
 
-    def threshold_for(self, classes: int) -> float:
-        """Return the threshold for a number of classes."""
-        return (1 + 1 / classes) / 2 if self.threshold is None else self.threshold
-
 
 class ServeSettings(AppSettings):
     """Where and by how many processes an application is served."""

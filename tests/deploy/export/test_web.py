@@ -1,0 +1,204 @@
+"""The folder of a page that classifies photographs in the browser."""
+
+from __future__ import annotations
+
+import http.server
+import json
+import os
+import re
+import shutil
+import subprocess
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from queue import Queue
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import eanet
+from eanet.deploy.export import web
+from eanet.deploy.export.web import write_web
+from eanet.deploy.predictor import Predictor
+from eanet.errors import EanetError
+from tests.conftest import REPOSITORY
+from tests.support.servers import CLASSES, predictor
+
+pytest.importorskip("onnx", reason="needs the extra `onnx`")
+
+
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch, small_run: Path) -> None:
+    """The model in the folder is another one, which was exported already."""
+
+    def write(model: object, path: Path, digest: object = None) -> Path:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(small_run / "model.onnx", path)
+        return path
+
+    monkeypatch.setattr(web, "write_onnx", write)
+
+
+@pytest.fixture
+def package(tmp_path: Path) -> Path:
+    """An npm package with the names of the files."""
+    dist = tmp_path / "package" / "dist"
+    dist.mkdir(parents=True)
+    (dist / "ort.wasm.bundle.min.mjs").write_text("script")
+    (dist / "ort-wasm-simd-threaded.wasm").write_text("binary")
+    return dist.parent
+
+
+@pytest.mark.usefixtures("quick")
+def test_the_page_loads_one_version_of_the_runtime_and_checks_it(tmp_path: Path) -> None:
+    folder = write_web(predictor().model, tmp_path / "web")
+    assert {file.name for file in folder.iterdir()} == {"index.html", "model.onnx"}
+    page = (folder / "index.html").read_text()
+    data = json.loads(re.search(r'<script id="data"[^>]*>(.*?)</script>', page)[1])  # type: ignore[index]
+    assert data["classes"] == list(CLASSES)
+    assert data["threshold"] == pytest.approx(2 / 3)
+    for file in data["runtime"].values():
+        assert file["url"].startswith(
+            f"https://cdn.jsdelivr.net/npm/onnxruntime-web@{web.VERSION}/"
+        )
+        assert re.fullmatch(r"sha384-[\w+/]{64}", file["integrity"])
+    assert set(re.findall(r"https?://([^/\s\"';]+)", page)) == {"cdn.jsdelivr.net"}
+    assert "<b>wasp" not in page
+    policy = re.search(r'Policy" content="([^"]*)"', page)[1].replace("&#39;", "'")  # type: ignore[index]
+    assert policy.startswith("default-src 'none'")
+    assert "'unsafe-" not in policy
+
+
+@pytest.mark.usefixtures("quick")
+def test_with_a_copy_of_the_runtime_no_other_host_is_named(tmp_path: Path, package: Path) -> None:
+    for where in (package, package / "dist"):
+        folder = write_web(predictor().model, tmp_path / "web", runtime=where)
+        assert (folder / "onnxruntime-web" / "ort.wasm.bundle.min.mjs").read_text() == "script"
+        page = (folder / "index.html").read_text()
+        assert "https://" not in page
+        assert '"onnxruntime-web/ort-wasm-simd-threaded.wasm"' in page
+        assert "sha384-" in page
+
+
+def test_another_package_is_one_line(tmp_path: Path) -> None:
+    with pytest.raises(EanetError, match=r"is not the npm package onnxruntime-web: .*npm pack"):
+        write_web(predictor().model, tmp_path / "web", runtime=tmp_path)
+    assert not (tmp_path / "web").exists()
+
+
+@pytest.mark.usefixtures("quick")
+def test_only_a_folder_that_was_exported_is_written_to_again(
+    small_run: Path, tmp_path: Path, refused: Callable[..., tuple[int, str]]
+) -> None:
+    folder = tmp_path / "page"
+    for _ in range(2):
+        assert eanet.export(small_run, format="web", output=folder).path == folder
+    own = tmp_path / "own"
+    own.mkdir()
+    (own / "index.html").write_text("mine")
+    assert (
+        "was not exported by eanet"
+        in refused("export", small_run, "--format", "web", "--output", own)[1]
+    )
+    assert (own / "index.html").read_text() == "mine"
+    assert refused("export", small_run, "--runtime", own)[0] == 2
+
+
+# In a browser
+
+
+def installed_runtime() -> Path | None:
+    places = (os.environ.get("EANET_ONNXRUNTIME_WEB"), REPOSITORY / "node_modules/onnxruntime-web")
+    return next((Path(place) for place in places if place and Path(place).is_dir()), None)
+
+
+HARNESS = """
+<!DOCTYPE html><iframe src="index.html"></iframe><script>
+const frame = document.querySelector("iframe");
+const names = %s;
+frame.addEventListener("load", async () => {
+  const page = frame.contentWindow;
+  const blobs = await Promise.all(names.map(async (name) => (await fetch(name)).blob()));
+  page.add(blobs.map((blob, number) => new File([blob], names[number])));
+  const heads = () => page.document.querySelectorAll(".answer h3");
+  while (heads().length < names.length) await new Promise((done) => setTimeout(done, 50));
+  const answers = [...page.document.querySelectorAll(".answer")].map((answer) =>
+    [...answer.querySelectorAll("tr")].map(({ cells: [name, , share] }) =>
+      [name.textContent, share.textContent]),
+  );
+  await fetch("result", { method: "POST", body: JSON.stringify(answers) });
+});
+</script>
+"""
+
+
+class Handler(http.server.SimpleHTTPRequestHandler):
+    def __init__(self, results: Queue[object], *arguments: object, **options: object) -> None:
+        self.results = results
+        super().__init__(*arguments, **options)  # type: ignore[arg-type]
+
+    def do_POST(self) -> None:
+        self.results.put(json.loads(self.rfile.read(int(self.headers["content-length"]))))
+        self.send_response(204)
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@contextmanager
+def browsing(folder: Path, browser: str) -> Iterator[Queue[object]]:
+    """A browser that shows ``harness.html``; yields what the page posts."""
+    results: Queue[object] = Queue()
+    handler = partial(Handler, results, directory=str(folder))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever).start()
+        where = f"http://127.0.0.1:{server.server_address[1]}/harness.html"
+        options = [
+            "--headless",
+            "--no-sandbox",
+            "--disable-gpu",
+            f"--user-data-dir={folder}/profile",
+        ]
+        with subprocess.Popen([browser, *options, where], stderr=subprocess.DEVNULL) as process:
+            try:
+                yield results
+            finally:
+                process.terminate()
+                server.shutdown()
+
+
+def test_the_browser_answers_as_the_predictor_does(small_run: Path, tmp_path: Path) -> None:
+    browser = shutil.which("chromium") or shutil.which("google-chrome")
+    if browser is None:
+        pytest.skip("no chromium")
+    if (runtime := installed_runtime()) is None:
+        pytest.skip("no npm package onnxruntime-web; EANET_ONNXRUNTIME_WEB may name its folder")
+    folder = eanet.export(small_run, format="web", output=tmp_path / "web", runtime=runtime).path
+    names = write_pictures(folder)
+    (folder / "harness.html").write_text(HARNESS % json.dumps(names))
+    with browsing(folder, browser) as results:
+        answers = results.get(timeout=120)
+    expected = Predictor(eanet.load_model(small_run), "cpu").predict([folder / n for n in names])
+    for answer, own in zip(answers, expected, strict=True):  # type: ignore[call-overload]
+        found = {name: float(share.rstrip("%")) / 100 for name, share in answer}
+        for name, probability in zip(own.classes, own.probabilities, strict=True):
+            assert found[name] == pytest.approx(probability, abs=0.01)
+
+
+def write_pictures(folder: Path) -> list[str]:
+    """Of several kinds: turned, transparent, wide, small, and too large to be taken as it is."""
+    random = np.random.default_rng(0)
+    smooth = Image.fromarray(random.integers(0, 256, (12, 16, 3), dtype=np.uint8))
+    turned = Image.Exif()
+    turned[0x0112] = 6
+    smooth.resize((320, 240)).save(folder / "turned.jpg", exif=turned, quality=95)
+    clear = smooth.resize((200, 90)).convert("RGBA")
+    clear.putalpha(Image.fromarray(random.integers(0, 256, (90, 200), dtype=np.uint8)))
+    clear.save(folder / "clear.png")
+    smooth.save(folder / "small.png")
+    smooth.resize((2600, 1800), Image.Resampling.BICUBIC).save(folder / "large.jpg", quality=95)
+    return ["turned.jpg", "clear.png", "small.png", "large.jpg"]
