@@ -206,9 +206,9 @@ def serve(run: str | Path, **settings: Any) -> None:
     Args:
         run: a run directory, a model file, a bundled model or a Hub id.
         **settings: any field of `eanet.deploy.server.settings.ServeSettings`: ``host``, ``port``,
-            ``workers``, ``threads``, ``threshold``, ``device``, ``precision``, ``allow_host``,
-            ``allow_origin`` and limits. With several workers, each imports the main module again,
-            so a script calls this under ``if __name__ == "__main__":``.
+            ``workers``, ``threads``, ``threshold``, ``device``, ``precision``, ``runtime``,
+            ``allow_host``, ``allow_origin`` and limits. With several workers, each imports the main
+            module again, so a script calls this under ``if __name__ == "__main__":``.
 
     Raises:
         EanetError: there is no such model or setting, the address cannot be used, or FastAPI or
@@ -230,7 +230,7 @@ def create_app(run: str | Path | Predictor, **settings: Any) -> FastAPI:
     Args:
         run: a run directory, a model file, a bundled model, a Hub id, or what `load` returned.
         **settings: any field of `eanet.deploy.server.settings.AppSettings`: ``threshold``,
-            ``device``, ``precision``, ``allow_host``, ``allow_origin`` and limits.
+            ``device``, ``precision``, ``runtime``, ``allow_host``, ``allow_origin`` and limits.
 
     Raises:
         EanetError: there is no such model or setting, or FastAPI is missing.
@@ -250,7 +250,7 @@ def _make_app(run: str | Path | Predictor, settings: AppSettings) -> FastAPI:
 
     if isinstance(run, Predictor):
         return create_app(run, settings, explain=explain_as_png)
-    predictor = load(run, settings.device, settings.precision)
+    predictor = load(run, settings.device, settings.precision, settings.runtime)
     return create_app(predictor, settings, explain=explain_as_png, metrics=read_metrics(run))
 
 

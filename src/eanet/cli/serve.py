@@ -23,7 +23,7 @@ def add(commands: Commands) -> None:
         "model", metavar="RUN", help="run directory, model file, bundled model or Hub id"
     )
     fields = ServeSettings.model_fields
-    one = ("host", "port", "workers", "threads", "threshold", "device", "precision")
+    one = ("host", "port", "workers", "threads", "threshold", "device", "precision", "runtime")
     add_settings(command, {name: fields[name] for name in one}, defaults=True)
     browsers = command.add_argument_group("names and sites, each option as often as needed")
     for name in _SEVERAL:

@@ -61,7 +61,7 @@ class Connection(H11Protocol):
     def _watch(self) -> None:
         """Give the client time for what is awaited from it, once for each request."""
         awaited = self.conn.their_state
-        if self.transport.is_closing() or awaited is self._awaited:
+        if self.transport.is_closing() or self.flow.write_paused or awaited is self._awaited:
             return
         if awaited is h11.IDLE:
             self._start(HEAD_SECONDS, awaited)

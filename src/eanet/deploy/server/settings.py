@@ -57,6 +57,9 @@ class AppSettings(Limits):
         description="fp32: as in evaluation; bf16: faster where supported, probabilities differ by "
         "up to 0.01",
     )
+    runtime: Literal["auto", "torch", "onnxruntime", "openvino"] = Field(
+        "auto", description="library to compute with; auto: the fastest that is installed"
+    )
 
     @property
     def hosts(self) -> tuple[str, ...]:
