@@ -5,15 +5,20 @@ from __future__ import annotations
 import json
 import struct
 import time
+import zipfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import h5py
+import numpy as np
 import pytest
 import torch
 
 from eanet import create_model, load_model, save_model
 from eanet.errors import EanetError
 from eanet.models import weights
+from eanet.models.keras_import import import_keras
 
 CONFIG: dict[str, Any] = {
     "name": "keras_mlp",
@@ -101,3 +106,84 @@ def test_random_numbers_of_the_caller_are_not_drawn_to_save(tmp_path: Path) -> N
     state = torch.get_rng_state()
     save_model(model, tmp_path)
     assert torch.equal(torch.get_rng_state(), state)
+
+
+def huge(group: Any) -> None:
+    group.create_dataset("0", shape=(10**11,), dtype="f4")
+
+
+def compressed(group: Any) -> None:
+    group.create_dataset("0", data=np.zeros((1000, 1000), "f4"), compression="gzip")
+
+
+def elsewhere(group: Any) -> None:
+    group["0"] = h5py.ExternalLink("/etc/passwd", "/x")
+
+
+def external(group: Any) -> None:
+    group.create_dataset("0", shape=(4,), dtype="f4", external=[("/etc/passwd", 0, 16)])
+
+
+def virtual(group: Any) -> None:
+    layout = h5py.VirtualLayout(shape=(10**9,), dtype="f4")
+    layout[:] = h5py.VirtualSource("other.h5", "x", shape=(10**9,))
+    group.create_virtual_dataset("0", layout)
+
+
+def circle(group: Any) -> None:
+    for i in range(20):
+        group[f"again{i}"] = group
+
+
+def deep(group: Any) -> None:
+    for _ in range(100):
+        group = group.create_group("a")
+
+
+def text(group: Any) -> None:
+    group["0"] = "text"
+
+
+def no_number(group: Any) -> None:
+    group["x"] = np.zeros(1, "f4")
+
+
+@pytest.mark.parametrize(
+    "attack", [huge, compressed, elsewhere, external, virtual, circle, deep, text, no_number]
+)
+@pytest.mark.parametrize("packed", [False, True], ids=["h5", "keras"])
+def test_a_hostile_file_of_keras_is_one_line(
+    attack: Callable[[Any], None], packed: bool, tmp_path: Path
+) -> None:
+    path = tmp_path / "x.h5"
+    with h5py.File(path, "w") as file:
+        attack(file.create_group("layers/dense/vars"))
+    if packed:
+        with zipfile.ZipFile(tmp_path / "x.keras", "w") as archive:
+            archive.write(path, "model.weights.h5")
+            archive.writestr("config.json", "{}")
+        path = tmp_path / "x.keras"
+    began = time.process_time()
+    with pytest.raises(EanetError, match="is not a readable file of Keras 3") as caught:
+        import_keras(path)
+    assert "\n" not in str(caught.value)
+    assert time.process_time() - began < 20
+
+
+@pytest.mark.parametrize("member", ["model.weights.h5", "config.json"])
+def test_an_archive_of_keras_that_unpacks_to_too_much_is_not_unpacked(
+    member: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "x.keras"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name in ("model.weights.h5", "config.json"):
+            archive.writestr(name, bytes(1 << 25) if name == member else b"{}")
+    read = zipfile.ZipFile.read
+
+    def small(self: zipfile.ZipFile, name: str, *rest: Any) -> bytes:
+        assert self.getinfo(name).file_size < 1 << 24
+        return read(self, name, *rest)
+
+    monkeypatch.setattr(zipfile.ZipFile, "read", small)
+    with pytest.raises(EanetError, match="is not a readable file of Keras 3"):
+        import_keras(path)

@@ -13,7 +13,9 @@ import itertools
 import json
 import math
 import zipfile
+import zlib
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +27,9 @@ from eanet.console import notice
 from eanet.errors import EanetError
 from eanet.models.classifier import Classifier
 from eanet.models.registry import create_model
+
+MOST_GROWTH = 10  # of an archive: weights hardly compress
+MOST_OBJECTS, MOST_DEPTH = 20_000, 20  # groups and variables of a file
 
 Array = NDArray[np.float32]
 Variables = list[Array]
@@ -54,6 +59,7 @@ def import_keras(
         model = _build(layers, classes, _known_size(path, built_for, image_size))
     except (
         ArithmeticError,
+        AttributeError,
         LookupError,
         RuntimeError,
         StopIteration,
@@ -85,30 +91,65 @@ def _read(path: Path) -> tuple[dict[str, Variables], tuple[int, int] | None]:
         raise EanetError("reading Keras files needs h5py: pip install h5py") from error
     if not path.is_file():
         raise EanetError(f"no such file: {path}")
-    layers: dict[str, dict[int, Array]] = {}
     config: Any = {}
-
-    def collect(name: str, item: Any) -> None:
-        layer, _, index = name.rpartition("/vars/")
-        if layer.startswith("layers/") and not layer.endswith("seed_generator"):
-            variable = np.asarray(item, dtype=np.float32)
-            layers.setdefault(layer.removeprefix("layers/"), {})[int(index)] = variable
-
     try:
         source: Path | io.BytesIO = path
         if zipfile.is_zipfile(path):
             with zipfile.ZipFile(path) as archive:
-                source = io.BytesIO(archive.read("model.weights.h5"))
-                config = json.loads(archive.read("config.json"))
+                source = io.BytesIO(_member(archive, "model.weights.h5", path))
+                config = json.loads(_member(archive, "config.json", path))
         with h5py.File(source, "r") as file:
-            file.visititems(collect)
-    except (OSError, KeyError, ValueError, RuntimeError, zipfile.BadZipFile) as error:
+            layers = _variables(file)
+    except (
+        *(OSError, LookupError, ValueError, TypeError, RuntimeError, RecursionError),
+        *(AttributeError, NotImplementedError, zipfile.BadZipFile, zlib.error),
+    ) as error:
         raise EanetError(
             f"{path} is not a readable file of Keras 3; write one with "
             'model.save_weights("FILE.weights.h5") or model.save("FILE.keras")'
         ) from error
     ordered = {name: [layer[i] for i in sorted(layer)] for name, layer in layers.items()}
     return ordered, _input_size(config)
+
+
+def _member(archive: zipfile.ZipFile, name: str, path: Path) -> bytes:
+    """Return a member of an archive, unless weights could not be compressed to so little."""
+    if archive.getinfo(name).file_size > max(1 << 24, MOST_GROWTH * path.stat().st_size):
+        raise ValueError(f"{name} is too large")
+    return archive.read(name)
+
+
+def _variables(file: Any) -> dict[str, dict[int, Array]]:
+    """Return the variables of each layer by its path and their number.
+
+    What Keras does not write is refused: links to other files, filters, and shapes for which the
+    file holds no values, all of which could take any memory or time.
+    """
+    import h5py
+
+    layers: dict[str, dict[int, Array]] = {}
+    objects = 0
+    pending = [("", file, 0)]
+    while pending:
+        path, group, depth = pending.pop()
+        for name in group:
+            objects += 1
+            if objects > MOST_OBJECTS or depth > MOST_DEPTH:
+                raise ValueError("too many groups")
+            if not isinstance(group.get(name, getlink=True), h5py.HardLink):
+                raise ValueError(f"{name} is a link")
+            item, place = group[name], f"{path}{name}"
+            if isinstance(item, h5py.Group):
+                pending.append((f"{place}/", item, depth + 1))
+                continue
+            layer, _, index = place.rpartition("/vars/")
+            if layer.startswith("layers/") and not layer.endswith("seed_generator"):
+                is_whole = item.external is None and item.id.get_storage_size() == item.nbytes
+                if item.dtype.kind not in "fiu" or not is_whole:
+                    raise ValueError(f"{place} holds no plain numbers")
+                variable = np.asarray(item, dtype=np.float32)
+                layers.setdefault(layer.removeprefix("layers/"), {})[int(index)] = variable
+    return layers
 
 
 def _input_size(config: Any) -> tuple[int, int] | None:
@@ -167,7 +208,8 @@ def _build(
         weights |= {f"{name}.weight": kernel.T, f"{name}.bias": bias}
 
     patch_size = math.isqrt(len(modules["embedding.projection"][0]) // mean.size)
-    model = create_model(
+    build = partial(
+        create_model,
         "keras_eanet" if external else "keras_vit",
         num_classes=len(weights["head.bias"]),
         classes=classes,
@@ -177,8 +219,11 @@ def _build(
         num_transformer_blocks=depth,
         **_widths(layers, weights, external=external),
     )
-    if model.num_parameters != sum(v.size for layer in layers.values() for v in layer):
+    with torch.device("meta"):  # its size, before memory is taken
+        size = build().num_parameters
+    if size != sum(v.size for layer in layers.values() for v in layer):
         raise ValueError("the file holds more than the network has")
+    model = build()
     model.load_state_dict({name: torch.from_numpy(value) for name, value in weights.items()})
     return model
 

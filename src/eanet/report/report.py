@@ -15,7 +15,6 @@ from eanet.training.lr_search import SEARCH, RangeTest
 from eanet.training.run_config import RunConfig
 from eanet.training.run_directory import RunDirectory
 
-
 DRAWN = ("train_loss", "train_accuracy")  # columns of every history
 
 
