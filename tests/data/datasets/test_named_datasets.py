@@ -11,6 +11,7 @@ from eanet import create_model
 from eanet.config import DataSettings, TrainSettings
 from eanet.data.datasets import named_datasets
 from eanet.data.source import open_source
+from tests.support import tiny_imagenet
 from tests.support.cifar import members10, members100, pack
 
 # Makes a folder to load the data set from, which a monkeypatch makes official; None: needs none.
@@ -22,6 +23,7 @@ MINIATURES: dict[str, Callable[[Path, pytest.MonkeyPatch], object] | None] = {
     "cifar100": lambda folder, patch: pack(
         folder / "cifar-100-python.tar.gz", "cifar-100-python", members100(), patch
     ),
+    "tiny-imagenet": lambda folder, _: tiny_imagenet.pack(folder),
 }
 
 every_dataset = pytest.mark.parametrize("name", list(named_datasets()))
