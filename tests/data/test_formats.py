@@ -10,10 +10,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from eanet.data.decode import UnreadableImageError, decode_image
+from eanet.data.decode import UnreadableImageError, decode_image, read_image
+from eanet.data.find import find_images
 from eanet.data.folder import read_folder
 from eanet.data.formats import FORMATS, image_extensions, readable_formats
 from eanet.data.statistics import image_statistics
+from eanet.errors import EanetError
 
 
 @pytest.fixture
@@ -79,3 +81,21 @@ def test_photographs_of_iphones_count_where_their_plugin_is_installed(
     readable_formats.cache_clear()
     image_extensions.cache_clear()
     assert ".heic" in image_extensions()
+
+
+@pytest.mark.skipif("HEIF" in readable_formats(), reason="its plugin is installed")
+@pytest.mark.parametrize("name", ["x.HEIC", "x.jpg"])
+def test_an_iphone_photograph_says_what_it_needs_whatever_it_is_called(
+    tmp_path: Path, name: str
+) -> None:
+    file = tmp_path / name
+    file.write_bytes(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic")
+    with pytest.raises(EanetError, match="HEIC needs: pip install pillow-heif"):
+        read_image(file, 8)
+    (tmp_path / "y.jpg").write_bytes(b"\0\0\0\x18ftypmp42")
+    with pytest.raises(EanetError, match="not an image"):
+        read_image(tmp_path / "y.jpg", 8)
+    if name == "x.HEIC":
+        (tmp_path / "y.jpg").unlink()
+        with pytest.raises(EanetError, match=r"no image in .*; HEIC needs: pip install"):
+            find_images([str(tmp_path)])

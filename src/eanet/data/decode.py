@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
-from eanet.data.formats import open_image
+from eanet.data.formats import missing_plugin, open_image
 from eanet.data.levels import Depth, eight_bits, is_deep, measure_depth
 from eanet.data.turns import PIXELS
 from eanet.errors import EanetError
@@ -105,12 +105,17 @@ def read_image(
     except Image.DecompressionBombError as error:
         raise UnreadableImageError(name, "more pixels than Pillow reads") from error
     except UnidentifiedImageError as error:
-        is_empty = isinstance(file_or_image, Path) and not file_or_image.stat().st_size
-        raise UnreadableImageError(name, "empty file" if is_empty else "not an image") from error
+        raise UnreadableImageError(name, _why_no_image(file_or_image)) from error
     except OSError as error:
         raise UnreadableImageError(name, error.strerror or _line(error)) from error
     except Exception as error:  # damaged bytes make Pillow's readers raise nearly anything
         raise UnreadableImageError(name, f"damaged: {_line(error)}") from error
+
+
+def _why_no_image(file: object) -> str:
+    if not isinstance(file, Path):
+        return "not an image"
+    return "empty file" if not file.stat().st_size else missing_plugin(file) or "not an image"
 
 
 def _line(error: Exception) -> str:

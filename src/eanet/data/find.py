@@ -8,9 +8,12 @@ from glob import glob
 from pathlib import Path
 
 from eanet.data.archive import is_archive, unpack
-from eanet.data.layout import list_images
+from eanet.data.formats import missing_plugin
+from eanet.data.layout import is_image, list_files
 from eanet.errors import EanetError, WrongArgumentError
 from eanet.files import user_path
+
+FEW = 100  # files looked at to say why there is no image
 
 
 def find_images(arguments: Sequence[str], listing: Iterable[str] = ()) -> list[Path]:
@@ -54,7 +57,9 @@ def _listed(listing: Iterable[str]) -> Iterator[Path]:
 def _images_at(path: Path) -> list[Path]:
     if not (path.is_dir() or is_archive(path)):
         return [path]
-    inside = list_images(path if path.is_dir() else unpack(path))
+    files = list_files(path if path.is_dir() else unpack(path))
+    inside = [file for file in files if is_image(file)]
     if not inside:
-        raise EanetError(f"no image in {path}")
+        hint = next(filter(None, map(missing_plugin, files[:FEW])), None)
+        raise EanetError(f"no image in {path}" + (f"; {hint}" if hint else ""))
     return inside

@@ -31,6 +31,8 @@ FORMATS = {
     "WEBP": (".webp",),
 }
 
+_HEIF_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"mif1", b"msf1")
+
 
 @cache
 def readable_formats() -> tuple[str, ...]:
@@ -45,6 +47,21 @@ def readable_formats() -> tuple[str, ...]:
 def image_extensions() -> frozenset[str]:
     """Return the extensions of image files, in lower case, such as ``.jpg``."""
     return frozenset(e for name in readable_formats() for e in FORMATS[name])
+
+
+def missing_plugin(file: Path) -> str | None:
+    """Return how to read an iPhone photograph, by its name or first bytes, if that needs a plugin.
+
+    Programs that rename such a file to ``.jpg`` leave its bytes as they are.
+    """
+    if "HEIF" in readable_formats():
+        return None
+    is_heif = file.suffix.lower() in FORMATS["HEIF"]
+    if not is_heif:
+        with suppress(OSError), file.open("rb") as content:
+            start = content.read(12)
+            is_heif = start[4:8] == b"ftyp" and start[8:12] in _HEIF_BRANDS
+    return "HEIC needs: pip install pillow-heif" if is_heif else None
 
 
 def open_image(file: Path | BinaryIO) -> Image.Image:
