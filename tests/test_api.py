@@ -34,6 +34,7 @@ def test_a_training_leaves_a_whole_run_and_tells_its_figures(
         "model.safetensors",
         "config.json",
         "last.ckpt",
+        "images.npy",
         "curves.png",
         "confusion.png",
         "reliability.png",
@@ -68,6 +69,6 @@ def test_a_misspelt_setting_is_answered_with_the_nearest(trained: eanet.Training
 
 def test_a_resumed_run_keeps_its_own_settings(trained: eanet.TrainingResult) -> None:
     with pytest.raises(
-        eanet.EanetError, match="a resumed run keeps its own settings; leave out epochs"
+        eanet.EanetError, match="a resumed run keeps its own settings; leave out seed"
     ):
-        eanet.resume(trained.path, epochs=9)
+        eanet.resume(trained.path, seed=9)

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from eanet.deploy.server.settings import AppSettings
     from eanet.training.run_directory import RunDirectory
 
-RESUME_SETTINGS = tuple(MachineSettings.model_fields)  # what a resumed run may change
+# What a resumed run may change.
+RESUME_SETTINGS = ("data", "epochs", *MachineSettings.model_fields)
 
 
 @dataclass(frozen=True)
@@ -65,12 +66,14 @@ def train(data: str | Path = "digits", **settings: Any) -> TrainingResult:
     return _finish(launch(TrainSettings.with_recipe(data=str(data), **settings)))
 
 
-def resume(run: str | Path, **machine: str | int | None) -> TrainingResult:
-    """Resume an interrupted training with its own settings.
+def resume(run: str | Path, **settings: Any) -> TrainingResult:
+    """Resume an interrupted training with its own settings, or train a finished one for longer.
 
     Args:
         run: the run directory.
-        **machine: ``device``, ``precision``, ``compile`` or ``threads``, to override the run's own.
+        **settings: ``data``, if the images have moved; ``epochs``, to train for more in all than
+            the run was begun with (see `eanet.training.extend.extend`); ``device``, ``precision``,
+            ``compile`` or ``threads``, to override the run's own.
 
     Raises:
         EanetError: there is no such run, its images have changed, or a setting must not change.
@@ -78,12 +81,13 @@ def resume(run: str | Path, **machine: str | int | None) -> TrainingResult:
     """
     from eanet.training.resume import resume as resume_run
 
-    for name in machine:
+    for name in settings:
         if name in TrainSettings.model_fields and name not in RESUME_SETTINGS:
             raise WrongArgumentError(f"a resumed run keeps its own settings; leave out {name}")
         if name not in RESUME_SETTINGS:
             raise unknown_name("setting of a resumed run", name, RESUME_SETTINGS)
-    return _finish(resume_run(user_path(run), **machine), machine.get("device"))
+    checked = TrainSettings.parse({name: x for name, x in settings.items() if x is not None})
+    return _finish(resume_run(user_path(run), **checked.given()), settings.get("device"))
 
 
 def compare(

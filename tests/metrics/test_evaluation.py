@@ -6,7 +6,7 @@ import torch
 
 from eanet.data.imageset import ImageSet
 from eanet.errors import EanetError
-from eanet.metrics.evaluation import Evaluation, evaluate_model, match_classes
+from eanet.metrics.evaluation import Evaluation, evaluate_model, in_classes_of
 from eanet.metrics.intervals import wilson_interval
 from eanet.models import create_model
 from eanet.models.classifier import Classifier
@@ -111,21 +111,30 @@ def test_answers_that_are_no_numbers_are_one_line(model: Classifier) -> None:
 
 def test_classes_that_were_never_named_take_the_names_of_the_data() -> None:
     unnamed = ("class 0", "class 1")
-    assert match_classes(("a", "b"), ("a", "b")) == ("a", "b")
-    assert match_classes(unnamed, ("a", "b")) == ("a", "b")
+    for known in (("a", "b"), unnamed):
+        images = image_set(2, classes=("a", "b"))
+        assert in_classes_of(known, images) is images
+
+
+def test_classes_are_found_by_name_wherever_they_stand() -> None:
+    for classes, labels in ((("b", "a"), [1, 0]), (("b",), [1, 1]), (("a", "c"), [0, 2])):
+        images = in_classes_of(("a", "b", "c"), image_set(2, classes=classes))
+        assert images.classes == ("a", "b", "c")
+        assert images.labels.tolist() == labels
+    images = in_classes_of(("a", "b"), image_set(1, classes=("a", "x")))  # no image is an x
+    assert images.labels.tolist() == [0]
 
 
 @pytest.mark.parametrize(
     ("known", "found", "message"),
     [
-        (("a", "b"), ("a", "c"), "2 classes are not the model's 2 .such as 'b'"),
-        (("a", "b"), ("a", "b", "c"), "3 classes are not the model's 2 .such as 'c'"),
-        (("a", "b"), ("b", "a"), "their order differs"),
-        (("class 0", "class 1"), ("a", "b", "c"), "3 classes are not the model's 2"),
+        (("a", "b"), ("a", "c"), "not know the class 'c' of the data; it knows 'a', 'b'$"),
+        (("a", "b"), ("x", "y"), "not know the classes 'x', 'y' of the data"),
+        (("class 0", "class 1"), ("a", "b", "c"), "not know the classes 'a', 'b', 'c' of"),
     ],
 )
 def test_other_classes_are_refused(
     known: tuple[str, ...], found: tuple[str, ...], message: str
 ) -> None:
     with pytest.raises(EanetError, match=message):
-        match_classes(known, found)
+        in_classes_of(known, image_set(len(found), classes=found))

@@ -32,6 +32,17 @@ def run(trained: eanet.TrainingResult, tmp_path: Path) -> Path:
     return Path(shutil.copytree(trained.path, tmp_path / "run"))
 
 
+def unseen(photos: Path, folder: Path) -> Path:
+    """Images of the same classes, none of which is a file of ``photos``."""
+    for file in sorted(photos.rglob("*.png")):
+        target = folder / file.relative_to(photos)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with Image.open(file) as image:
+            image.putpixel((0, 0), (1, 2, 3))
+            image.save(target)
+    return folder
+
+
 def check(report: Report, folder: Path, names: set[str], images: int, split: str = "test") -> None:
     """The files named are there, whole, and tell the same figures."""
     assert {file.name for file in report.files} == names | TABLES | {"report.html"}
@@ -70,7 +81,7 @@ def test_another_split_is_reported_beside_the_test(run: Path, split: str, images
 def test_all_images_of_other_data_without_a_test_split_are_asked_about(
     run: Path, photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    other = shutil.copytree(photos, tmp_path / "other" / "photos")
+    other = unseen(photos, tmp_path / "other" / "photos")
     (other / "red" / "00.png").write_text("no image")
     report = evaluate(run, data=other)
     check(report, run / "photos-all", PICTURES | {"curves.png"}, 35, "all")
@@ -86,14 +97,16 @@ def test_a_run_whose_images_have_changed_is_not_judged_by_those_it_has_seen(
 ) -> None:
     own = shutil.copytree(photos, tmp_path / "own")
     settings = {"image_size": 16, "epochs": 1, "compile": "off", "threads": 1}
-    run = eanet.train(own, output=tmp_path / "runs", **settings).path
-    before = (run / "metrics.json").read_bytes()
+    result = eanet.train(own, output=tmp_path / "runs", **settings)
     shutil.copy(own / "red" / "00.png", own / "red" / "more.png")
+    assert evaluate(result.path).metrics["images"] in (6, 7)  # a copy of a test image is one
+    (result.path / "images.npy").unlink()
+    before = (result.path / "metrics.json").read_bytes()
     with pytest.raises(
         EanetError, match=r"no longer those that .*; use --data to name images it has not seen"
     ):
-        evaluate(run)
-    assert (run / "metrics.json").read_bytes() == before
+        evaluate(result.path)
+    assert (result.path / "metrics.json").read_bytes() == before
 
 
 @pytest.mark.usefixtures("undrawn")
@@ -103,7 +116,7 @@ def test_images_of_other_data_that_are_not_for_training_are_asked_about(
 ) -> None:
     other = tmp_path / "other" / "photos"
     for folder in ("train", split):
-        shutil.copytree(photos, other / folder)
+        unseen(photos, other / folder)
     (other / split / "red" / "00.png").unlink()
     report = evaluate(run, data=other)
     check(report, run / f"photos-{split}", PICTURES | {"curves.png"}, 35, split)
@@ -179,7 +192,7 @@ def test_the_page_offers_a_temperature_where_there_are_images_to_fit_it_on(
 
     assert offered()
     assert not offered(split="validation"), "its own images are no judge of it"
-    assert not offered(data=shutil.copytree(photos, tmp_path / "other" / "photos"))
+    assert not offered(data=unseen(photos, tmp_path / "other" / "photos"))
 
 
 @pytest.mark.usefixtures("undrawn")
@@ -226,7 +239,7 @@ def test_a_model_calibrated_on_other_data_stands_beside_their_report(
 ) -> None:
     other = tmp_path / "other" / "photos"
     for split in ("train", "val", "test"):
-        shutil.copytree(photos, other / split)
+        unseen(photos, other / split)
     weights = (run / "model.safetensors").read_bytes()
     metrics = evaluate(run, data=other, calibrate=True).metrics
     assert (run / "model.safetensors").read_bytes() == weights
@@ -240,7 +253,7 @@ def test_a_temperature_needs_validation_images_that_it_is_not_judged_by(
     before = {file: file.read_bytes() for file in run.iterdir()}
     with pytest.raises(EanetError, match="leave out --calibrate or use another --split"):
         evaluate(run, split="validation", calibrate=True)
-    other = shutil.copytree(photos, tmp_path / "other" / "photos")
+    other = unseen(photos, tmp_path / "other" / "photos")
     with pytest.raises(EanetError, match="photos has no validation images to fit the model to"):
         evaluate(run, data=other, calibrate=True)
     assert {file: file.read_bytes() for file in run.iterdir()} == before
@@ -281,12 +294,12 @@ def test_a_trained_run_learns_what_it_does_not_know_if_there_are_enough_images(
 def test_other_pictures_are_counted_by_a_model_that_is_given_a_threshold(
     run: Path, photos: Path, noise: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    other = tmp_path / "other"
+    other, fresh = tmp_path / "other", unseen(photos, tmp_path / "fresh")
     for split, numbers in (("train", range(12)), ("val", range(7)), ("test", range(7, 12))):
         for name in ("red", "green", "blue"):
             (other / split / name).mkdir(parents=True)
             for number in numbers:
-                shutil.copy(photos / name / f"{number:02}.png", other / split / name)
+                shutil.copy(fresh / name / f"{number:02}.png", other / split / name)
     with pytest.raises(EanetError, match="takes 99 validation images"):
         evaluate(run, data=other, false_rejections=0.01)
     with pytest.raises(EanetError, match="a share above 0"):
@@ -314,18 +327,80 @@ def test_other_pictures_are_counted_by_a_model_that_is_given_a_threshold(
 def test_images_that_are_not_there_are_one_line(run: Path, tmp_path: Path, photos: Path) -> None:
     with pytest.raises(EanetError, match=r"^unknown split 'tset'; did you mean 'test'\?"):
         evaluate(run, split="tset")  # type: ignore[arg-type]
-    with pytest.raises(EanetError, match="the data's 10 classes are not the model's 3"):
+    with pytest.raises(EanetError, match="does not know the classes '0', '1', '2', '3', '4' and 5"):
         evaluate(run, data="digits")
-    other = shutil.copytree(photos, tmp_path / "other")
+    other = unseen(photos, tmp_path / "other")
     with pytest.raises(EanetError, match="other has no validation images; use --split train"):
         evaluate(run, data=other, split="validation")
 
 
-def test_classes_in_another_order_are_refused(tmp_path: Path, photos: Path) -> None:
+def test_classes_are_found_by_name_in_whatever_order_the_model_has_them(
+    run: Path, photos: Path, tmp_path: Path
+) -> None:
     model = create_model("vit", classes=["red", "green", "blue"], image_size=16, depth=1)
-    path = save_model(model, tmp_path)
-    with pytest.raises(EanetError, match="their order differs"):
-        evaluate(path, data=photos)
+    report = evaluate(save_model(model, tmp_path), data=photos)
+    assert report.evaluation.classes == ("red", "green", "blue")
+    assert report.images.files is not None
+    named = [file.parent.name for file in report.images.files]
+    assert [report.evaluation.classes[label] for label in report.evaluation.labels] == named
+
+
+# Images that the run knows by their content
+
+
+def test_images_of_one_class_are_scored_as_among_all(
+    run: Path, photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    other = unseen(photos, tmp_path / "new")
+    for name in ("blue", "green"):
+        shutil.rmtree(other / name)
+    report = evaluate(run, data=other)
+    assert report.metrics["images"] == 12
+    assert report.evaluation.classes == ("blue", "green", "red")
+    assert set(report.evaluation.labels) == {2}
+    assert "none of these images was seen by" in capsys.readouterr().err
+    (other / "red").rename(other / "owl")
+    with pytest.raises(EanetError, match=r"does not know the class 'owl' in .*; it knows 'blue'"):
+        evaluate(run, data=other)
+    with pytest.raises(EanetError, match=r"no class folders in .*owl"):
+        evaluate(run, data=other / "owl")
+
+
+def test_images_that_have_moved_are_those_that_the_run_was_tested_on(
+    run: Path, photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = evaluate(run)
+    moved = shutil.copytree(photos, tmp_path / "elsewhere")
+    report = evaluate(run, data=moved)
+    assert (report.metrics, report.split) == (before.metrics, "test")
+    assert "has seen 27 in train and 3 in validation of the 36 images" in capsys.readouterr().err
+    assert evaluate(run, data=moved, split="train").metrics["images"] == 27
+    unseen(photos / "red", moved / "red" / "more")
+    report = evaluate(run, data=moved)
+    assert (report.metrics["images"], report.split) == (6 + 12, "unseen")
+    shutil.rmtree(moved)
+    for name in ("train", "test"):  # whatever folders now say
+        shutil.copytree(photos, moved / name)
+    assert evaluate(run, data=moved).metrics == before.metrics
+
+
+def test_images_that_the_run_has_seen_are_no_test(run: Path, photos: Path, tmp_path: Path) -> None:
+    with (run / "predictions.csv").open() as file:
+        tested = [Path(row["image"]) for row in csv.DictReader(file)]
+    moved = Path(shutil.copytree(photos, tmp_path / "elsewhere"))
+    for file in tested:
+        (moved / file.relative_to(photos)).unlink()
+    with pytest.raises(EanetError, match="has seen all that could be evaluated of the 30 images"):
+        evaluate(run, data=moved)
+
+
+def test_a_run_that_recorded_no_images_says_nothing_of_them(
+    run: Path, photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (run / "images.npy").unlink()
+    moved = shutil.copytree(photos, tmp_path / "elsewhere")
+    assert evaluate(run, data=moved).metrics["images"] == 36
+    assert "seen" not in capsys.readouterr().err
 
 
 def test_the_best_epoch_is_the_one_whose_weights_were_kept() -> None:

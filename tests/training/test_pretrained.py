@@ -73,8 +73,12 @@ def test_known_classes_keep_their_part_of_the_head_by_name(
     torch.testing.assert_close(begun(small, classes=names)(pixels()), expected)
 
 
-def test_one_unknown_class_takes_a_new_head_and_leaves_all_else(small: Path) -> None:
+def test_a_new_class_begins_as_the_mean_of_those_that_are_kept(
+    small: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     model, trained = begun(small, classes=("ant", "cat")), load_model(small)
+    told = capsys.readouterr().err
+    assert "with its head for ant and a new one for cat; 8 x 8 tokens" in told
     own, other = model.state_dict(), trained.state_dict()
     assert [name for name in own if not own[name].equal(other[name])] == [
         "head.weight",
@@ -82,8 +86,17 @@ def test_one_unknown_class_takes_a_new_head_and_leaves_all_else(small: Path) -> 
     ]
     torch.manual_seed(0)
     fresh = create_model(MODEL, classes=("ant", "cat"), image_size=16)
-    assert torch.equal(model.head.weight, fresh.head.weight)
+    assert torch.equal(model.head.weight[0], trained.head.weight[0])
+    mean = trained.head.weight.mean(dim=0)
+    torch.testing.assert_close(model.head.weight[1], mean + fresh.head.weight[1])
     assert model.normalization.mean.tolist() == [1, 2, 3]
+
+
+def test_classes_that_are_all_unknown_have_a_new_head(small: Path) -> None:
+    model = begun(small, classes=("cat", "dog"))
+    torch.manual_seed(0)
+    fresh = create_model(MODEL, classes=("cat", "dog"), image_size=16)
+    assert torch.equal(model.head.weight, fresh.head.weight)
 
 
 def test_at_another_size_positions_are_resampled(small: Path) -> None:

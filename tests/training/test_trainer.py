@@ -92,7 +92,8 @@ def test_learns_and_leaves_everything(plain):
     assert 0 < history[1]["val_accuracy"] <= history[1]["val_top5"] <= 1
     assert history[1]["learning_rate"] == pytest.approx(1e-3 * 2 / 3)  # within the warm-up
     names = {path.name for path in plain.path.iterdir()}
-    assert names == {"config.yaml", "config.json", "history.csv", "last.ckpt", "model.safetensors"}
+    models = {"config.json", "last.ckpt", "model.safetensors"}
+    assert names == {"config.yaml", "history.csv", "images.npy", *models}
     assert load_model(plain.path).classes == tuple("0123456789")
 
 

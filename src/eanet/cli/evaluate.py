@@ -25,7 +25,8 @@ def add(commands: Commands) -> None:
     )
     command.add_argument(
         "--data",
-        help="name of a data set, folder, list or archive; unset: what the run was trained on",
+        help="name of a data set, folder, list or archive, of all classes or some; images that the "
+        "run has seen in training are left out; unset: what the run was trained on",
     )
     command.add_argument(
         "--split",
@@ -59,7 +60,7 @@ def add(commands: Commands) -> None:
         "that at most this share of known images is taken for unknown ones, and save this model "
         "with the report, as --calibrate does; a training uses 0.05",
     )
-    add_settings(command, {n: RUN[n] for n in ("data_dir", "device")})
+    add_settings(command, {n: RUN[n] for n in ("layout", "names", "data_dir", "device")})
 
 
 def run(options: argparse.Namespace) -> None:
@@ -70,6 +71,8 @@ def run(options: argparse.Namespace) -> None:
         options.model,
         data=options.data,
         split=options.split,
+        layout=options.layout,
+        names=options.names,
         data_dir=options.data_dir,
         output=options.output,
         device=options.device,

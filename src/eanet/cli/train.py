@@ -23,10 +23,16 @@ def add(commands: Commands) -> None:
         "eanet train path/to/photos --minutes 20 --learning-rate find",
         "eanet train path/to/photos --init eanet_tiny_cifar100",
         "eanet train --resume runs/digits-keras_eanet",
+        "eanet train --resume runs/photos-eanet_tiny --epochs 60",
+        "eanet train more/photos --init runs/photos-eanet_tiny",
     )
     command.add_argument("data", nargs="?", help=TrainSettings.model_fields["data"].description)
     command.add_argument(
-        "--resume", metavar="RUN", type=user_path, help="resume an interrupted run"
+        "--resume",
+        metavar="RUN",
+        type=user_path,
+        help="resume an interrupted run; with --epochs, train a finished one longer; with DATA, "
+        "where its images are now",
     )
     own = {name: field for name, field in RUN.items() if name != "data"}
     add_settings(command.add_argument_group("the run"), own, defaults=True)

@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, Field
 
 from eanet.config import ResolvedSettings
-from eanet.data.source import open_source
 from eanet.device import device_or_other
 from eanet.errors import EanetError
 from eanet.files import read_text, write_json
@@ -24,6 +23,7 @@ from eanet.models import load_model
 from eanet.models.operations import multiply_adds
 from eanet.parsing import checked, parse_json
 from eanet.training.run_config import RunConfig
+from eanet.training.run_data import load_run_data, open_run_source
 from eanet.training.run_directory import RUN_CONFIG, RunDirectory
 
 PREDICTIONS = "answers.json"
@@ -182,7 +182,8 @@ def _is_finished(run: RunDirectory, settings: ResolvedSettings, history: Sequenc
 
 def _evaluate(run: RunDirectory) -> Predictions:
     config = run.read_config()
-    dataset = open_source(config.resolved.data).load(config.resolved)
+    source = open_run_source(run, f"eanet train --resume {run.path} NEWPLACE")
+    dataset = load_run_data(run, source, config.resolved)
     run.check_data(dataset)
     evaluation = evaluate_model(
         load_model(run.path), dataset.test, device=device_or_other(config.settings.device)

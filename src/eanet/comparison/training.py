@@ -35,7 +35,7 @@ from eanet.training.plan import plan, resolve_compile
 from eanet.training.prepare import Inputs, initial_model, open_inputs
 from eanet.training.resume import resume
 from eanet.training.run_config import data_fingerprint
-from eanet.training.run_directory import RunDirectory
+from eanet.training.run_directory import IMAGES, RunDirectory
 from eanet.training.teacher import Teacher
 
 CONDITIONS = "comparison.yaml"
@@ -174,7 +174,7 @@ def train_and_evaluate(settings: TrainSettings, path: Path, evaluate: Evaluate) 
 def _clear(path: Path) -> None:
     """Remove what is left of a run that was killed before it wrote its settings."""
     with suppress(FileNotFoundError):
-        for leftover in path.glob(".partial-*"):
+        for leftover in (*path.glob(".partial-*"), *path.glob(IMAGES)):
             leftover.unlink()
         try:
             path.rmdir()

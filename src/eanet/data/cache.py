@@ -26,7 +26,7 @@ from eanet.console import notice_once
 from eanet.errors import EanetError
 from eanet.files import cache_dir
 
-FORMAT_VERSION = 6
+FORMAT_VERSION = 7
 STALE_AFTER_S = 24 * 3600
 
 T = TypeVar("T")

@@ -20,6 +20,7 @@ from eanet.data.imageset import ImageSet
 from eanet.data.layout import Listing
 from eanet.data.levels import Depth
 from eanet.data.parallel import in_parallel
+from eanet.data.record import file_key
 from eanet.errors import EanetError
 from eanet.models.preprocessing import Preprocessing
 
@@ -57,11 +58,11 @@ def decode_split(
 
     def build(append: Callable[[NDArray[np.uint8]], None]) -> Details:
         read = partial(_try_read, size=size, preprocessing=preprocessing)
-        originals, skipped = _decode(files, read, f"decoding {listing.place.name}", append)
+        originals, keys, skipped = _decode(files, read, f"decoding {listing.place.name}", append)
         if not originals:
             why = f"; {files[0]}: {skipped[0][1]}" if files else ""
             raise EanetError(f"no readable image among the {split} images of {listing.place}{why}")
-        return {"originals": originals, "skipped": skipped}
+        return {"originals": originals, "keys": keys, "skipped": skipped}
 
     place = listing.place.resolve()
     state = fingerprint(files, listing.place, preprocessing)
@@ -69,8 +70,9 @@ def decode_split(
     images, details = cached_images(place, purpose, state, size, build)
     reasons = {int(index): reason for index, reason in details["skipped"]}
     read = np.delete(np.arange(len(files)), list(reasons))
+    keys = np.array(details["keys"], dtype=np.uint64)
     return Decoded(
-        ImageSet(images, labels[read], classes, tuple(files[index] for index in read)),
+        ImageSet(images, labels[read], classes, tuple(files[index] for index in read), keys),
         tuple(map(_original, details["originals"])),
         tuple((files[index], reason) for index, reason in reasons.items()),
     )
@@ -84,12 +86,12 @@ def _original(values: Sequence[Any]) -> Original:
 
 def _decode(
     files: Sequence[Path],
-    read: Callable[[Path], tuple[NDArray[np.uint8], Original] | str],
+    read: Callable[[Path], tuple[NDArray[np.uint8], Original, int] | str],
     title: str,
     append: Callable[[NDArray[np.uint8]], None],
-) -> tuple[list[Original], list[tuple[int, str]]]:
-    """Decode on all cores, in order; also return (index, reason) of unreadable files."""
-    originals, skipped = [], []
+) -> tuple[list[Original], list[int], list[tuple[int, str]]]:
+    """Decode on all cores, in order; also return keys, and (index, reason) of unreadable files."""
+    originals, keys, skipped = [], [], []
     with progress_bar(MofNCompleteColumn(), ImagesPerSecond()) as bar:
         results = in_parallel(read, files)
         for index, result in enumerate(bar.track(results, len(files), description=title)):
@@ -98,18 +100,20 @@ def _decode(
             else:
                 append(result[0])
                 originals.append(result[1])
-    return originals, skipped
+                keys.append(result[2])
+    return originals, keys, skipped
 
 
 def _try_read(
     file: Path, size: int, preprocessing: Preprocessing
-) -> tuple[NDArray[np.uint8], Original] | str:
+) -> tuple[NDArray[np.uint8], Original, int] | str:
     try:
-        return read_image(file, size, preprocessing)
-    except UnreadableImageError as error:
-        cause = error.__cause__
+        return *read_image(file, size, preprocessing), file_key(file)
+    except (UnreadableImageError, OSError) as error:
+        cause = error if isinstance(error, OSError) else error.__cause__
+        reason = error.reason if isinstance(error, UnreadableImageError) else str(error.strerror)
         if isinstance(cause, OSError) and cause.errno in PASSING:  # not to be cached as damaged
             raise EanetError(
-                f"cannot read {file} ({error.reason}): run again, or remove the file"
+                f"cannot read {file} ({reason}): run again, or remove the file"
             ) from error
-        return error.reason
+        return reason

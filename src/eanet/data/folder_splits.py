@@ -60,8 +60,9 @@ def find_splits(root: Path, reading: LayoutName = "auto", listed: Sequence[str] 
             "class"
         )
     notes = (*_beside(others + left),)
-    if not all(is_plain(path.name) for path in splits.values()):
-        read = ", ".join(f"{path.name} is {split}" for split, path in splits.items())
+    told = {split: path.name for split, path in splits.items() if not is_plain(path.name)}
+    if told:
+        read = ", ".join(f"{name} is {split}" for split, name in told.items())
         notes = (f"read as splits: {read}", *notes)
     return Places(splits, notes, are_split=True)
 

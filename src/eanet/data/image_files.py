@@ -12,6 +12,7 @@ from eanet.data.choose_preprocessing import choose_preprocessing
 from eanet.data.class_names import check_known
 from eanet.data.decode_split import Decoded, decode_split
 from eanet.data.findings import Finding
+from eanet.data.formats import missing_plugin
 from eanet.data.layout import Layout, is_image
 from eanet.data.levels import describe_levels
 from eanet.data.outliers import find_outliers
@@ -150,7 +151,9 @@ def _notes(
     for split, part in decoded.items():
         counts = zip(part.images.classes, part.images.counts(), strict=True)
         if absent := [name for name, count in counts if not count]:
-            yield f"no {split} images of {_some(absent)}"
+            # The training images have every class; without, they are all there is to evaluate.
+            what = "images" if split == "train" else f"{split} images"
+            yield f"no {what} of {_some(absent)}"
 
 
 def _relative(file: Path, root: Path) -> Path:
@@ -164,8 +167,8 @@ def _some(names: Sequence[str]) -> str:
 
 def _kinds(files: Sequence[Path]) -> str:
     kinds = sorted({file.suffix.lower() or "no extension" for file in files})
-    takes = "; .heic needs: pip install pillow-heif" if {".heic", ".heif"} & set(kinds) else ""
-    return f"of other kinds ({', '.join(kinds)}{takes})"
+    hint = next(filter(None, (missing_plugin(Path(f"x{kind}")) for kind in kinds)), None)
+    return f"of other kinds ({', '.join(kinds)}{f'; {hint}' if hint else ''})"
 
 
 def _count(items: Sequence[object], what: str) -> str:

@@ -28,6 +28,7 @@ class ImageSet:
         labels: indices into ``classes``, (n,).
         classes: the class names, all different.
         files: the n files that the images were read from; None if they are not from files.
+        contents: a key of each file's content, (n,), by which a moved image is known again.
 
     Raises:
         EanetError: a type, a shape or a label does not fit.
@@ -37,6 +38,7 @@ class ImageSet:
     labels: NDArray[np.int64]
     classes: tuple[str, ...]
     files: tuple[Path, ...] | None = None
+    contents: NDArray[np.uint64] | None = None
 
     def __post_init__(self) -> None:
         shape = self.images.shape
@@ -88,7 +90,21 @@ class ImageSet:
         else:
             images = np.asarray(self.images[rows])
         files = None if self.files is None else tuple(self.files[index] for index in rows)
-        return replace(self, images=images, labels=self.labels[rows], files=files)
+        contents = None if self.contents is None else self.contents[rows]
+        return replace(
+            self, images=images, labels=self.labels[rows], files=files, contents=contents
+        )
+
+    def joined(self, other: ImageSet) -> ImageSet:
+        """Return these images and then those of another set, of the same classes and size."""
+        files, contents = None, None
+        if self.files is not None and other.files is not None:
+            files = (*self.files, *other.files)
+        if self.contents is not None and other.contents is not None:
+            contents = np.concatenate([self.contents, other.contents])
+        images = np.concatenate([self.images, other.images])
+        labels = np.concatenate([self.labels, other.labels])
+        return ImageSet(images, labels, self.classes, files, contents)
 
     def mean_std(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
         """Return the mean and standard deviation of each channel, in grey levels 0..255.

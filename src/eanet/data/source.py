@@ -16,6 +16,7 @@ from eanet.data.image_files import DEFAULT_SIZE, load_image_files
 from eanet.data.layout import LISTS
 from eanet.data.list_rows import is_list
 from eanet.data.plausibility import with_findings
+from eanet.data.record import ImageRecord
 from eanet.data.registry import Default, NamedDataset
 from eanet.data.splits import Dataset, SourceSplits, complete_splits
 from eanet.data.statistics import ImageStatistics, image_statistics
@@ -49,17 +50,22 @@ class Source:
         self,
         settings: DataSettings = DataSettings(),  # noqa: B008
         preprocessing: Preprocessing | None = None,
+        classes: Sequence[str] = (),
+        start: ImageRecord | None = None,
     ) -> Dataset:
         """Load the images with all splits, at ``settings.image_size``.
 
         Args:
             settings: how to load and split them.
             preprocessing: of the model that the images are for; None: what suits the images.
+            classes: as for `load_splits`.
+            start: as for `complete_splits`.
 
         Raises:
             EanetError: they cannot be loaded, or are too few to split.
         """
-        return complete_splits(self.name, self.load_splits(settings, preprocessing), settings)
+        splits = self.load_splits(settings, preprocessing, classes)
+        return complete_splits(self.name, splits, settings, start)
 
     def load_splits(
         self,

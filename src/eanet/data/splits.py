@@ -15,6 +15,7 @@ from eanet.data.copies import copy_findings
 from eanet.data.findings import Finding
 from eanet.data.imageset import ImageSet
 from eanet.data.levels import Depth
+from eanet.data.record import CODES, UNKNOWN, ImageRecord
 from eanet.errors import EanetError
 from eanet.models.preprocessing import DEFAULT, Preprocessing
 
@@ -131,21 +132,36 @@ def stratified_split(
     return np.flatnonzero(~split_off), np.flatnonzero(split_off)
 
 
-def complete_splits(name: str, splits: SourceSplits, settings: DataSettings) -> Dataset:
+def complete_splits(
+    name: str, splits: SourceSplits, settings: DataSettings, start: ImageRecord | None = None
+) -> Dataset:
     """Split missing sets off the training images: first test, then validation.
 
-    Every such split adds a note.
+    Every such split adds a note. Images that the model to begin with was tested or validated on are
+    so again; none that it was trained on is, and none that it was validated on is for testing.
+
+    Args:
+        name: of the data set.
+        splits: those that its source provides.
+        settings: how to split.
+        start: the images of the run that the model to begin with comes from.
 
     Raises:
-        EanetError: there are too few training images to split.
+        EanetError: there are too few training images to split, or none that the model to begin with
+            has not seen.
     """
     train, validation, test, notes = splits.train, splits.validation, splits.test, splits.notes
     fraction, seed = settings.validation_fraction, settings.split_seed
     left = np.arange(len(train))  # indices, so that what is left of train is copied only once
+    codes = np.full(len(train), UNKNOWN, dtype=np.int8)
+    if start is not None:
+        codes = start.splits_of(train)
+        test, notes = _without_seen("test", test, start, notes)
+        validation, notes = _without_seen("validation", validation, start, notes)
     if test is None:
-        left, held_out = _split_off(train, left, "test", TEST_FRACTION, seed)
+        left, held_out, note = _split_off(train, left, codes, "test", TEST_FRACTION, seed)
         test = train.subset(held_out)
-        notes += (_stratified_note("test", "testing", TEST_FRACTION, len(test), seed),)
+        notes += (note,)
     if validation is None and fraction > 0:
         if settings.validation_split == "last":
             left, held_out = _last(train, left, fraction)
@@ -154,8 +170,8 @@ def complete_splits(name: str, splits: SourceSplits, settings: DataSettings) -> 
                 f"({len(held_out)}) set aside for validation",
             )
         else:
-            left, held_out = _split_off(train, left, "validation", fraction, seed)
-            notes += (_stratified_note("validation", "validation", fraction, len(held_out), seed),)
+            left, held_out, note = _split_off(train, left, codes, "validation", fraction, seed)
+            notes += (note,)
         validation = train.subset(held_out)
     if len(left) < len(train):
         train = train.subset(left)
@@ -172,25 +188,63 @@ def complete_splits(name: str, splits: SourceSplits, settings: DataSettings) -> 
     )
 
 
+def _without_seen(
+    what: str, images: ImageSet | None, start: ImageRecord, notes: tuple[str, ...]
+) -> tuple[ImageSet | None, tuple[str, ...]]:
+    """Leave out images that the model to begin with has seen nearer to training."""
+    if images is None:
+        return None, notes
+    codes = start.splits_of(images)
+    is_seen = (codes != UNKNOWN) & (codes < CODES[what])
+    if not is_seen.any():
+        return images, notes
+    if is_seen.all():
+        raise EanetError(
+            f"the model to begin with has seen all {len(images):,} {what} images: add others, or "
+            "begin with another model"
+        )
+    note = f"{is_seen.sum():,} of the {len(images):,} {what} images left out: the model to begin "
+    return images.subset(np.flatnonzero(~is_seen)), (*notes, f"{note}with has seen them")
+
+
 def _split_off(
-    train: ImageSet, left: NDArray[np.int64], what: str, fraction: float, seed: int
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return the indices ``left`` in ``train`` and those held out for a split, both (n,)."""
-    remaining, held_out = stratified_split(train.labels[left], fraction, seed)
+    train: ImageSet,
+    left: NDArray[np.int64],
+    codes: NDArray[np.int8],
+    what: str,
+    fraction: float,
+    seed: int,
+) -> tuple[NDArray[np.int64], NDArray[np.int64], str]:
+    """Return the indices ``left`` in ``train``, those held out for a split, and a note on these.
+
+    Args:
+        train: images.
+        left: indices, (n,).
+        codes: of the splits that images were in before, (all images,).
+        what: the split to make.
+        fraction: of the images that were in none.
+        seed: of the split.
+    """
+    of_left = codes[left]
+    again, fresh = left[of_left == CODES[what]], left[of_left == UNKNOWN]
+    _, drawn = stratified_split(train.labels[fresh], fraction, seed)
+    held_out = np.sort(np.concatenate([again, fresh[drawn]]))
     if not len(held_out):
         without = ", or use --validation-fraction 0" if what == "validation" else ""
+        seen = " that the model to begin with has not seen" if len(fresh) < len(left) else ""
         raise EanetError(
-            f"too few training images ({len(left)}) to set some aside for {what}: no class has "
-            f"two; add images{without}"
+            f"too few training images{seen} ({len(fresh)}) to set some aside for {what}: no class "
+            f"has two; add images{without}"
         )
-    return left[remaining], left[held_out]
-
-
-def _stratified_note(what: str, purpose: str, fraction: float, count: int, seed: int) -> str:
-    return (
-        f"no {what} images: {100 * fraction:g} % of the training images ({count}) set aside for "
+    purpose = "testing" if what == "test" else what
+    of = "training images" if len(fresh) == len(left) else "images new to the model to begin with"
+    note = (
+        f"no {what} images: {100 * fraction:g} % of the {of} ({len(drawn)}) set aside for "
         f"{purpose}, stratified, by split seed {seed}"
     )
+    if len(again):
+        note += f"; and the {len(again):,} that it had for {purpose}"
+    return np.setdiff1d(left, held_out), held_out, note
 
 
 def _last(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -153,8 +153,9 @@ def evaluate_model(
     """Run a model on every image of a set, in float32.
 
     Raises:
-        EanetError: the set is empty, or its image size or classes are not those of the model; or
-            the model does not take colour images or its outputs are not finite.
+        EanetError: the set is empty, its image size is not that of the model, or it has a class
+            that the model does not know; or the model does not take colour images or its outputs
+            are not finite.
     """
     if not len(images):
         raise EanetError("there are no images to evaluate on")
@@ -168,7 +169,7 @@ def evaluate_model(
             f"the model was created with in_channels={model.config.in_channels}, not for the "
             "colour images of the data"
         )
-    classes = match_classes(model.classes, images.classes)
+    images = in_classes_of(model.classes, images)
     if device == "cpu":
         build_kernels()
     model = model.to(device).eval()
@@ -176,7 +177,7 @@ def evaluate_model(
         logits, *distance = computed(model.forward_with_distance, images, device)
     if not np.isfinite(logits).all():
         raise NonFiniteOutputError
-    return Evaluation(logits, images.labels, classes, label_smoothing, *distance)
+    return Evaluation(logits, images.labels, images.classes, label_smoothing, *distance)
 
 
 @torch.inference_mode()
@@ -207,21 +208,27 @@ def computed(
     return [torch.cat(parts).numpy() for parts in zip(*batches, strict=True)]
 
 
-def match_classes(known: tuple[str, ...], given: tuple[str, ...]) -> tuple[str, ...]:
-    """Return the class names, if a model and a data set agree on them and their order.
+def in_classes_of(known: tuple[str, ...], images: ImageSet) -> ImageSet:
+    """Return images with their labels as a model numbers its classes, which are found by name.
 
-    A model without names for its classes takes those of the data.
+    The images may be of some of them. A model without names for its classes takes those of the
+    data.
 
     Raises:
-        EanetError: they do not agree.
+        EanetError: an image is of a class that the model does not know.
     """
-    if known == given:
-        return known
-    if known == unnamed_classes(len(given)):
-        return given
-    differing = sorted(set(known) ^ set(given))
-    why = f"such as {differing[0]!r}" if differing else "their order differs"
-    raise EanetError(
-        f"the data's {len(given)} classes are not the model's {len(known)} "
-        f"({why}); evaluate on data with the classes it was trained on"
-    )
+    given = images.classes
+    if known in (given, unnamed_classes(len(given))):
+        return images
+    places = {name: place for place, name in enumerate(known)}
+    if unknown := [
+        given[label] for label in np.unique(images.labels) if given[label] not in places
+    ]:
+        more = f" and {len(unknown) - 5} more" if len(unknown) > 5 else ""
+        raise EanetError(
+            f"the model does not know the class{'es' * (len(unknown) > 1)} "
+            f"{', '.join(map(repr, unknown[:5]))}{more} of the data; it knows "
+            f"{', '.join(map(repr, known[:5]))}{', ...' * (len(known) > 5)}"
+        )
+    table = np.array([places.get(name, -1) for name in given], dtype=np.int64)
+    return replace(images, labels=table[images.labels], classes=known)

@@ -35,32 +35,38 @@ def resize_positions(weights: Mapping[str, Tensor], grid: int) -> dict[str, Tens
     return {**weights, POSITION: maps.squeeze(0).flatten(1).mT.to(position.dtype)}
 
 
-def adapt_weights(trained: Classifier, model: Classifier, *, new_head: bool = False) -> bool:
+def adapt_weights(
+    trained: Classifier, model: Classifier, *, new_head: bool = False
+) -> tuple[str, ...]:
     """Load the weights of a trained model into one of the same architecture.
 
     The trained position embeddings are resampled. A detector of unknown images is left out, since
     it measures features that will change. The trained normalisation is kept, since the
-    weights were learned with it. The trained head is kept if it knows all the classes by name;
-    otherwise the new head is.
+    weights were learned with it. The trained head keeps the rows of the classes that it knows by
+    name. Those of others are the mean of its rows and what they are in ``model``: the mean changes
+    no probability if all rows have it, and gives new classes neither a head start nor the opposite.
 
     Args:
         trained: not changed.
         model: for its own classes and image size, with the patch size of ``trained``.
-        new_head: keep the new head in any case.
+        new_head: keep the head of ``model`` as it is.
 
     Returns:
-        Whether the trained head was kept.
+        The classes whose rows of the trained head were kept.
     """
     learned = {k: v for k, v in trained.state_dict().items() if not k.startswith(DETECTOR)}
     state = resize_positions(learned, model.embedding.grid)
-    keeps_head = not new_head and set(model.classes) <= set(trained.classes)
-    if keeps_head:
-        rows = [trained.classes.index(name) for name in model.classes]
-        state |= {name: state[name][rows] for name in HEAD}
-    else:
-        state |= {name: model.state_dict()[name] for name in HEAD}
-    model.load_state_dict(state)
-    return keeps_head
+    kept = () if new_head else tuple(name for name in model.classes if name in trained.classes)
+    head = {name: model.state_dict()[name].clone() for name in HEAD}
+    if kept:
+        rows = [model.classes.index(name) for name in kept]
+        trained_rows = [trained.classes.index(name) for name in kept]
+        for name, values in head.items():  # (K, ...)
+            learned_values = state[name].to(values)
+            values += learned_values.mean(dim=0)
+            values[rows] = learned_values[trained_rows]
+    model.load_state_dict(state | head)
+    return kept
 
 
 def adapt_model(

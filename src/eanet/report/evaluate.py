@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
-from eanet.config import DataSettings
+from eanet.config import DataSettings, LayoutName
 from eanet.data.imageset import ImageSet
 from eanet.device import device_or_other, resolve_device
 from eanet.errors import EanetError, WrongArgumentError
 from eanet.files import check_writable, replacing_together, user_path
 from eanet.metrics.calibration import divide_logits, fit_temperature
-from eanet.metrics.evaluation import Evaluation, evaluate_model, match_classes
+from eanet.metrics.evaluation import Evaluation, evaluate_model, in_classes_of
 from eanet.metrics.unknown import FALSE_REJECTIONS, fit_detector, why_none
 from eanet.models import Classifier, load_model, save_model
 from eanet.models.weights import find_model, read_metadata
@@ -29,6 +29,8 @@ def evaluate(
     *,
     data: str | Path | None = None,
     split: Split | None = None,
+    layout: LayoutName | None = None,
+    names: str | Path | None = None,
     data_dir: str | Path | None = None,
     output: str | Path | None = None,
     device: str | None = None,
@@ -44,6 +46,8 @@ def evaluate(
             trained on.
         split: which of its images; by default the test images or, if data other than the run's
             have none, the validation images, or else all.
+        layout: how a folder is read; as for the run by default.
+        names: a file with the names of classes that are numbers; as for the run by default.
         data_dir: where archives are; as for the run by default.
         output: folder to write to. The default is that of the run or file; for images other than
             the run's test images, a folder in it named after data and split.
@@ -64,7 +68,8 @@ def evaluate(
     """
     if false_rejections is not None and not 0 < false_rejections <= 0.5:
         raise WrongArgumentError("false_rejections takes a share above 0, at most 0.5")
-    subject = _open(where, data, split, data_dir, output, device)
+    reading = {"layout": layout, "names": names, "data_dir": data_dir}
+    subject = _open(where, data, split, reading, output, device)
     if unknown is not None and subject.model.detector is None and false_rejections is None:
         false_rejections = FALSE_REJECTIONS
     others = None if unknown is None else user_path(unknown)
@@ -76,7 +81,7 @@ def evaluate_trained(run: str | Path, *, device: str | None = None) -> Report:
 
     Its model gets a detector of unknown images first, if there are enough validation images.
     """
-    subject = _open(run, None, None, None, None, device)
+    subject = _open(run, None, None, {}, None, device)
     reason = why_none(subject.selection.train, subject.selection.validation, FALSE_REJECTIONS)
     return _report(subject, false_rejections=FALSE_REJECTIONS if reason is None else None)
 
@@ -97,7 +102,7 @@ def _open(
     where: str | Path,
     data: str | Path | None,
     split: Split | None,
-    data_dir: str | Path | None,
+    reading: Mapping[str, str | Path | None],
     output: str | Path | None,
     device: str | None,
 ) -> _Subject:
@@ -109,16 +114,18 @@ def _open(
     run = RunDirectory.open(path) if (path / RUN_CONFIG).is_file() else None
     config = run.read_config() if run is not None else None
     settings = config.resolved if config is not None else None
-    loading: dict[str, Any] = {"image_size": model.config.image_size}
-    if data_dir is not None:
-        loading["data_dir"] = user_path(data_dir)
-    data_settings = (settings or DataSettings()).model_copy(update=loading)
-    trained_on = settings.data if settings is not None else None
-    if (data := data or trained_on or _trained_on(where)) is None:
+    asked = DataSettings.parse(
+        {name: value for name, value in reading.items() if value is not None}
+        | {"image_size": model.config.image_size}
+    )
+    data_settings = (settings or DataSettings()).model_copy(
+        update=asked.model_dump(exclude_unset=True)
+    )
+    if run is None and (data := data or _trained_on(where)) is None:
         raise EanetError(
             f"{where} does not say what it was trained on; name the images with --data"
         )
-    selection = select_images(data, split, data_settings, model.config.preprocessing, run)
+    selection = select_images(data, split, data_settings, model, run)
     folder = output if output is not None else _folder(path, selection)
     if (folder / RUN_CONFIG).is_file() and folder.resolve() != path.resolve():
         raise EanetError(f"{folder} holds another run; name another folder with --output")
@@ -147,12 +154,13 @@ def _report(
     evaluation = evaluate_model(
         model, selection.images, device=device, label_smoothing=subject.label_smoothing
     )
+    images = in_classes_of(model.classes, selection.images)
     report = Report(
         model=model.config.name,
         data=selection.data,
         split=selection.split,
         metrics=evaluation.metrics(),
-        images=selection.images,
+        images=images,
         evaluation=evaluation,
         training=Training.of(subject.run) if subject.run is not None else None,
         can_calibrate=selection.validation is not None and selection.split != "validation",
@@ -210,10 +218,9 @@ def _fit_detector(subject: _Subject, validation: ImageSet, false_rejections: flo
     train = subject.selection.train
     if train is None:
         raise EanetError(f"{subject.selection.data} has no training images to measure from")
-    match_classes(subject.model.classes, train.classes)
     fit_detector(
         subject.model,
-        train,
+        in_classes_of(subject.model.classes, train),
         validation,
         false_rejections=false_rejections,
         device=subject.device,

@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+import numpy as np
+from numpy.typing import NDArray
+
 from eanet.config import DataSettings
 from eanet.console import notice
 from eanet.data.imageset import ImageSet
+from eanet.data.record import CODES, UNKNOWN, image_keys
 from eanet.data.source import open_source
-from eanet.data.splits import Dataset, SourceSplits
 from eanet.errors import EanetError, unknown_name
-from eanet.models.preprocessing import Preprocessing
+from eanet.models import Classifier
+from eanet.models.registry import unnamed_classes
+from eanet.training.run_data import load_run_data, open_run_source
 from eanet.training.run_directory import RunDirectory
 
 Split = Literal["train", "validation", "test"]
+ORDER = ("test", "validation", "train")  # of what is evaluated unless a split is asked for
 
 
 @dataclass(frozen=True)
@@ -40,45 +47,124 @@ class Selection:
 
 
 def select_images(
-    data: str | Path,
+    data: str | Path | None,
     split: Split | None,
     settings: DataSettings,
-    preprocessing: Preprocessing,
+    model: Classifier,
     run: RunDirectory | None,
 ) -> Selection:
     """Select images of a data set.
 
+    Images that the run was trained or validated on are known by their content, wherever they are
+    now: they are left out unless their split is asked for.
+
     Args:
-        data: a data set's name, a folder, a list or an archive.
+        data: a data set's name, a folder, a list or an archive; None: the run's own.
         split: which of its images; by default the test images or, if data other than the run's
             have none, the validation images, or else all.
         settings: how to load them; those for splitting apply only to the run's own data.
-        preprocessing: of the model.
+        model: the model; the images may be of some of its classes.
         run: the run that the model comes from, if any.
 
     Raises:
         EanetError: there are no such data or images, or those of the run have changed, so that
             another split could contain images that it was trained on.
     """
-    source = open_source(data)
-    splits: Dataset | SourceSplits
-    of_run = run is not None and source.location == run.read_config().resolved.data
-    if run is not None and of_run:
-        splits = source.load(settings, preprocessing)
-        run.check_data(splits, "use --data to name images it has not seen")
-    else:
-        splits = source.load_splits(settings, preprocessing)
-        for note in splits.notes:
-            notice(note)
-    sets = {"test": splits.test, "validation": splits.validation, "train": splits.train}
-    available = [key for key, images in sets.items() if images is not None]
-    if split is None and available == ["train"]:
+    if split not in (None, *ORDER):
+        raise unknown_name("split", split, ORDER)
+    remedy = "name their place with --data"
+    source = open_run_source(run, remedy) if run and data is None else open_source(str(data))
+    record = None if run is None else run.read_images()
+    preprocessing = model.config.preprocessing
+    if run is not None and source.location == run.read_config().resolved.data:
+        dataset = load_run_data(run, source, settings, preprocessing)
+        if record is None:
+            run.check_data(dataset, "use --data to name images it has not seen")
+        if run.has_data(dataset):
+            sets = {"test": dataset.test, "validation": dataset.validation, "train": dataset.train}
+            return _of_split(source.name, sets, split, of_run=True)
+    names = model.classes
+    known = () if names == unnamed_classes(len(names)) else names
+    splits = source.load_splits(settings, preprocessing, known)
+    for note in splits.notes:
+        notice(note)
+    given = {name: splits.sets[name] for name in ORDER if name in splits.sets}
+    if record is not None and run is not None:
+        codes = {name: record.splits_of(images) for name, images in given.items()}
+        if any((code != UNKNOWN).any() for code in codes.values()):
+            return _by_record(source.name, given, codes, split, run)
+        notice(f"none of these images was seen by {run.path} in training")
+    if split is None and list(given) == ["train"]:
         return Selection(source.name, "all", splits.train, None, None, of_run=False)
-    split_name = split or available[0]
-    if split_name not in sets:
-        raise unknown_name("split", split_name, sets)
-    if (images := sets[split_name]) is None:
+    return _of_split(source.name, given, split, of_run=False)
+
+
+def _of_split(
+    data: str, sets: Mapping[str, ImageSet | None], split: Split | None, *, of_run: bool
+) -> Selection:
+    available = {name: images for name, images in sets.items() if images is not None}
+    name: str = split or next(iter(available))
+    if name not in available:
+        raise EanetError(f"{data} has no {name} images; use --split {' or '.join(available)}")
+    train, validation = (available.get(split) for split in ("train", "validation"))
+    return Selection(data, name, available[name], train, validation, of_run)
+
+
+def _by_record(
+    data: str,
+    sets: Mapping[str, ImageSet],
+    codes: Mapping[str, NDArray[np.int8]],
+    split: Split | None,
+    run: RunDirectory,
+) -> Selection:
+    """Select images by what the run did with them; new ones by the split that they lie in."""
+    wanted = split or "test"
+    place: str = split or next(iter(sets))  # where new images are taken from
+    if len(sets) == 1:  # which says nothing of them
+        place = "train" if wanted == "test" else ""
+    images = _pick(sets, codes, wanted, place)
+    counts = {
+        name: sum(int((of_set == code).sum()) for of_set in codes.values())
+        for name, code in CODES.items()
+    }
+    total = sum(map(len, sets.values()))
+    seen = {name: counts[name] for name in ("train", "validation") if counts[name]}
+    told = " and ".join(f"{count:,} in {name}" for name, count in seen.items())
+    if not len(images):
         raise EanetError(
-            f"{source.name} has no {split_name} images; use --split {' or '.join(available)}"
+            f"{run.path} has seen all that could be evaluated of the {total:,} images ({told}): "
+            f"name images it has not seen, or use --split {' or '.join(seen)}"
         )
-    return Selection(source.name, split_name, images, splits.train, splits.validation, of_run)
+    if seen and wanted == "test":
+        notice(f"{run.path} has seen {told} of the {total:,} images: these are left out")
+    parts = [
+        _pick(sets, codes, part, part if len(sets) > 1 else "") for part in ("train", "validation")
+    ]
+    train, validation = (part if len(part) else None for part in parts)
+    count = run.read_config().data.images.get(wanted)
+    of_run = count == len(images) == counts[wanted]
+    name = wanted if split or len(images) == counts["test"] else place
+    if len(sets) == 1 and name == "train" and not split:
+        name = "unseen"
+    return Selection(data, name, images, train, validation, of_run)
+
+
+def _pick(
+    sets: Mapping[str, ImageSet], codes: Mapping[str, NDArray[np.int8]], split: str, place: str
+) -> ImageSet:
+    """Return the images that were in a split, each from one set, and the new ones in ``place``."""
+    picked: ImageSet | None = None
+    for name in sorted(sets, key=lambda name: name != place):
+        images = sets[name]
+        is_picked = codes[name] == CODES[split]
+        if name == place:
+            is_picked |= codes[name] == UNKNOWN
+        if picked is not None:
+            is_picked &= ~np.isin(image_keys(images), image_keys(picked))
+        part = images.subset(np.flatnonzero(is_picked))
+        if picked is None or not len(picked):
+            picked = part
+        elif len(part):
+            picked = picked.joined(part)
+    assert picked is not None  # there is a set
+    return picked

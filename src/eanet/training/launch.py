@@ -42,7 +42,8 @@ def launch(settings: TrainSettings) -> RunDirectory:
         machine, fabric = Machine.here(settings.device), create_fabric(settings)
         with fabric.rank_zero_first(local=True):  # the others reuse what the first has unpacked
             (planned, defaults), init = plan_run(inputs, machine)
-        dataset = load_data(inputs.source, planned, fabric, inputs.settings.given())
+        start = None if init is None else init.images
+        dataset = load_data(inputs.source, planned, fabric, inputs.settings.given(), start=start)
         show_defaults(defaults)
         teacher = Teacher.of(inputs.teacher, dataset.train.classes)
         model = initial_model(planned, dataset, init)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +11,7 @@ from lightning_fabric import Fabric
 
 from eanet.config import PlannedSettings, ResolvedSettings, TrainSettings
 from eanet.data.batches import derive_seed
+from eanet.data.record import ImageRecord
 from eanet.data.source import Source, open_source
 from eanet.data.splits import Dataset
 from eanet.device import Machine
@@ -85,11 +86,26 @@ def plan_run(inputs: Inputs, machine: Machine) -> tuple[Plan, Pretrained | None]
 
 
 def load_data(
-    source: Source, settings: PlannedSettings, fabric: Fabric, decided: Collection[str] = ()
+    source: Source,
+    settings: PlannedSettings,
+    fabric: Fabric,
+    decided: Collection[str] = (),
+    *,
+    classes: Sequence[str] = (),
+    start: ImageRecord | None = None,
 ) -> Dataset:
-    """Load the data set of a run and print what `show_dataset` says of it."""
+    """Load the data set of a run and print what `show_dataset` says of it.
+
+    Args:
+        source: the images.
+        settings: of the run.
+        fabric: its processes.
+        decided: as for `show_dataset`.
+        classes: as for `Source.load`.
+        start: as for `Source.load`.
+    """
     with fabric.rank_zero_first(local=True):  # the others reuse what the first has downloaded
-        dataset = source.load(settings)
+        dataset = source.load(settings, classes=classes, start=start)
     show_dataset(dataset, decided)
     return dataset
 
@@ -124,6 +140,7 @@ def create_run(
     run = RunDirectory(Path())
     if fabric.is_global_zero:
         run = RunDirectory.create(resolved.output, resolved.name)
+        run.write_images(dataset, None if init is None else init.images)
         run.write_config(
             RunConfig(
                 settings=inputs.settings,

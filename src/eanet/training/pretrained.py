@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
 from eanet.console import notice
+from eanet.data.record import ImageRecord
 from eanet.errors import EanetError
 from eanet.models import Classifier, adapt_weights, load_model
 from eanet.models.weights import find_model, locate_model, model_digest
+from eanet.training.run_directory import RunDirectory
 
+NAMED = 5
 REGULARIZATION = ("dropout", "drop_path")  # model settings that each run sets for itself
 
 
@@ -22,11 +26,13 @@ class Pretrained:
         where: what `load_model` takes, valid from any folder.
         model: in evaluation mode, on the CPU; not to be changed.
         digest: SHA-256 of its file.
+        images: what it was trained and judged on, if it comes from a run that recorded it.
     """
 
     where: str
     model: Classifier
     digest: str
+    images: ImageRecord | None = None
 
     @classmethod
     def load(cls, where: str | Path) -> Self:
@@ -39,7 +45,8 @@ class Pretrained:
         model = load_model(file)
         if (channels := model.config.in_channels) != 3:
             raise EanetError(f"{where} takes {channels}-channel images, not RGB; use another model")
-        return cls(locate_model(where), model, model_digest(file))
+        images = RunDirectory(file.parent).read_images()
+        return cls(locate_model(where), model, model_digest(file), images)
 
 
 def load_weights(model: Classifier, init: Pretrained) -> None:
@@ -49,9 +56,22 @@ def load_weights(model: Classifier, init: Pretrained) -> None:
         model: model with fresh weights, for its own classes and image size.
         init: the trained model.
     """
-    keeps_head = adapt_weights(init.model, model)
+    kept = adapt_weights(init.model, model)
     grid, size, classes = model.embedding.grid, init.model.config.image_size, init.model.classes
+    new = [name for name in model.classes if name not in kept]
+    if not kept:
+        head = "a new head"
+    elif not new:
+        head = "its head"
+    else:
+        head = f"its head for {_some(kept)} and a new one for {_some(new)}"
     notice(
         f"starts from the weights of {init.where} ({size} x {size} pixels, {len(classes)} "
-        f"classes), with {'its' if keeps_head else 'a new'} head; {grid} x {grid} tokens"
+        f"classes), with {head}; {grid} x {grid} tokens"
     )
+
+
+def _some(names: Sequence[str]) -> str:
+    if len(names) > NAMED:
+        return f"{len(names)} classes"
+    return ", ".join(names)

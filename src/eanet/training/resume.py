@@ -1,12 +1,13 @@
-"""Resume an interrupted run."""
+"""Resume an interrupted run, or train a finished one for longer."""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 from eanet.config import PlannedSettings
-from eanet.data.source import open_source
+from eanet.data.source import Source, open_source
 from eanet.device import Machine
 from eanet.errors import EanetError
 from eanet.threads import OtherLoad
@@ -16,20 +17,30 @@ from eanet.training.engine import (
     training_operations,
     use_threads,
 )
+from eanet.training.extend import extend
 from eanet.training.plan import resolve
 from eanet.training.prepare import initial_model, load_data
 from eanet.training.pretrained import Pretrained
-from eanet.training.run_config import ModelRecord
+from eanet.training.run_config import ModelRecord, RunConfig
+from eanet.training.run_data import check_moved, open_run_source
 from eanet.training.run_directory import CHECKPOINT, RunDirectory
 from eanet.training.teacher import Teacher
 from eanet.training.trainer import Trainer
 
 
-def resume(path: Path, **machine: str | int | None) -> RunDirectory:
+def resume(
+    path: Path,
+    *,
+    data: str | Path | None = None,
+    epochs: int | None = None,
+    **machine: str | int | None,
+) -> RunDirectory:
     """Resume a run from its last checkpoint.
 
     Args:
         path: the run directory.
+        data: where its images are now; unset: where they were.
+        epochs: in all, as for `extend`; unset: as before.
         **machine: ``device``, ``precision``, ``compile`` or ``threads``, to override the run's own;
             the result is then no longer bit-identical.
 
@@ -39,14 +50,24 @@ def resume(path: Path, **machine: str | int | None) -> RunDirectory:
     """
     began = time.monotonic()
     run = RunDirectory.open(path)
-    config = run.read_config()
     given = {name: value for name, value in machine.items() if value is not None}
-    settings = PlannedSettings.parse({**config.resolved.model_dump(), **given})
+    settings = _settings(run.read_config(), given)
     with compute_environment(settings):
         here, fabric = Machine.here(settings.device), create_fabric(settings)
         with run.locked(fabric):
-            dataset = load_data(open_source(settings.data), settings, fabric)
-            run.check_data(dataset)
+            config = run.read_config()
+            source = _source(run, data)
+            start = run.read_start_images()
+            classes = config.data.classes
+            dataset = load_data(source, settings, fabric, classes=classes, start=start)
+            check_moved(run, dataset, source.location)
+            if fabric.is_global_zero:
+                if data is not None:
+                    config = _move(run, config, source)
+                if epochs is not None:
+                    config = extend(run, epochs)
+            config = fabric.broadcast(config)
+            settings = _settings(config, given)
             has_weights = (run.path / CHECKPOINT).is_file()
             init = None if has_weights else _reload(settings.init, config.init, run)
             trained = _reload(settings.teacher, config.teacher, run)
@@ -57,6 +78,27 @@ def resume(path: Path, **machine: str | int | None) -> RunDirectory:
             resolved, _ = resolve(settings, dataset, operations, here, threads)
             Trainer(resolved, dataset, run, fabric, model, began, teacher).fit()
     return run
+
+
+def _settings(config: RunConfig, given: Mapping[str, str | int]) -> PlannedSettings:
+    return PlannedSettings.parse({**config.resolved.model_dump(), **given})
+
+
+def _source(run: RunDirectory, data: str | Path | None) -> Source:
+    if data is not None:
+        return open_source(data)
+    return open_run_source(run, f"eanet train --resume {run.path} NEWPLACE")
+
+
+def _move(run: RunDirectory, config: RunConfig, source: Source) -> RunConfig:
+    """Let the run find its images where they are now."""
+    moved = {
+        name: getattr(config, name).model_copy(update={"data": source.location})
+        for name in ("settings", "resolved")
+    }
+    config = config.model_copy(update=moved)
+    run.write_config(config)
+    return config
 
 
 def _reload(

@@ -15,6 +15,7 @@ from lightning_fabric import Fabric
 from pydantic import BaseModel
 
 from eanet.config import RUNS
+from eanet.data.record import ImageRecord
 from eanet.data.splits import Dataset
 from eanet.errors import EanetError
 from eanet.files import lock_folder, nearest_path, read_numbers, replacing
@@ -24,6 +25,8 @@ from eanet.training.run_config import RunConfig, data_fingerprint
 HISTORY = "history.csv"
 RUN_CONFIG = "config.yaml"
 CHECKPOINT = "last.ckpt"
+IMAGES = "images.npy"
+START_IMAGES = "start_images.npy"
 
 COUNTED = ("epoch", "seconds", "images_per_second")
 MOST = 1e12  # of any of these
@@ -102,12 +105,35 @@ class RunDirectory:
         """Read ``config.yaml``; raises what `RunConfig.read` raises."""
         return RunConfig.read(self.path / RUN_CONFIG)
 
+    # Images
+
+    def has_data(self, dataset: Dataset) -> bool:
+        """Return whether these are the images of the run, split as for the run."""
+        return self.read_config().data.fingerprint == data_fingerprint(dataset)
+
     def check_data(self, dataset: Dataset, remedy: str = "start a new run") -> None:
         """Raise an `EanetError` with a remedy if the images have changed since the run began."""
-        if self.read_config().data.fingerprint != data_fingerprint(dataset):
+        if not self.has_data(dataset):
             raise EanetError(
                 f"the images are no longer those that {self.path} was trained on; {remedy}"
             )
+
+    def write_images(self, dataset: Dataset, start: ImageRecord | None) -> None:
+        """Record the images, and those of the run that the model to begin with comes from."""
+        ImageRecord.of(
+            {"train": dataset.train, "validation": dataset.validation, "test": dataset.test}
+        ).write(self.path / IMAGES)
+        if start is not None:
+            start.write(self.path / START_IMAGES)
+
+    def read_images(self) -> ImageRecord | None:
+        """Return the images of the run and its start by split; None if they are not recorded."""
+        own = ImageRecord.read(self.path / IMAGES)
+        return None if own is None else own.joined(self.read_start_images())
+
+    def read_start_images(self) -> ImageRecord | None:
+        """Return the images of the run that the model to begin with comes from, if there is one."""
+        return ImageRecord.read(self.path / START_IMAGES)
 
     # History
 

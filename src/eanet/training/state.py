@@ -27,6 +27,7 @@ class State:
         spent: seconds used so far; only in runs limited by minutes.
         prepared: ``spent`` after the very first step, which includes compiling.
         validating: seconds that the last validation took; only in runs limited by minutes.
+        extended: number of finished epochs when more were asked for.
         finished: whether there is nothing left to train; None in checkpoints of earlier versions.
     """
 
@@ -43,6 +44,7 @@ class State:
     spent: float = 0.0
     prepared: float | None = None
     validating: float | None = None
+    extended: int = 0
     finished: bool | None = None
 
     @classmethod

@@ -279,7 +279,7 @@ class Trainer:
         patience = self.settings.patience
         if patience is None or self.dataset.validation is None:
             return False
-        return self.state.epoch - self.state.best_epoch >= patience
+        return self.state.epoch - max(self.state.best_epoch, self.state.extended) >= patience
 
     def _interrupt(self) -> None:
         try:

@@ -1,0 +1,62 @@
+"""The images of an earlier run: where they are, and as they were split for it."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from eanet.config import DataSettings
+from eanet.data.record import UNKNOWN
+from eanet.data.source import Source, open_source
+from eanet.data.splits import Dataset
+from eanet.errors import EanetError
+from eanet.models.preprocessing import Preprocessing
+from eanet.training.run_directory import RunDirectory
+
+
+def open_run_source(run: RunDirectory, remedy: str) -> Source:
+    """Open the images of a run where they were.
+
+    Args:
+        run: the run.
+        remedy: what to do if they have moved.
+
+    Raises:
+        EanetError: they are not there.
+    """
+    try:
+        return open_source(run.read_config().resolved.data)
+    except EanetError as error:
+        raise EanetError(f"{error}; if the images have moved, {remedy}") from error
+
+
+def load_run_data(
+    run: RunDirectory,
+    source: Source,
+    settings: DataSettings,
+    preprocessing: Preprocessing | None = None,
+) -> Dataset:
+    """Load images as they were split for a run; they may have changed since.
+
+    Raises:
+        EanetError: they cannot be loaded.
+    """
+    classes = run.read_config().data.classes
+    return source.load(settings, preprocessing, classes, run.read_start_images())
+
+
+def check_moved(run: RunDirectory, dataset: Dataset, where: str) -> None:
+    """Raise an `EanetError` that counts what is missing, if these are not the images of a run."""
+    if run.has_data(dataset):
+        return
+    config, record = run.read_config(), run.read_images()
+    count = sum(config.data.images.values())
+    sets = [images for images in (dataset.train, dataset.validation, dataset.test) if images]
+    given = sum(map(len, sets))
+    remedy = f"start a new run, with --init {run.path} to begin with its weights"
+    if record is None:
+        raise EanetError(f"{where} does not hold the images of {run.path} alone; {remedy}")
+    known = sum(int(np.sum(record.splits_of(images) != UNKNOWN)) for images in sets)
+    raise EanetError(
+        f"{where} holds {known:,} of the {count:,} images of {run.path} and {given - known:,} "
+        f"others, or they are laid out in another way; {remedy}"
+    )
