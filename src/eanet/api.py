@@ -150,7 +150,7 @@ def explain(
     """Draw what a model attends to and bases its answers on: one picture per image.
 
     Args:
-        run: a run directory, a model file, a bundled model or a Hub id.
+        run: a run directory, a model file, an exported file, a bundled model or a Hub id.
         images: one or several files, folders, archives or patterns.
         output: folder for the pictures, in which nothing is overwritten; unless given, ``explain``
             in the run directory, or ``./explain`` if ``run`` is not a folder.
@@ -166,11 +166,11 @@ def explain(
         EanetError: there is no such model, image, class or layer.
     """
     from eanet.data.find import find_images
-    from eanet.deploy.predictor import load
+    from eanet.deploy.choosing import open_model
     from eanet.explanation.files import explain_files, explain_folder
 
     several = [images] if isinstance(images, str | Path) else images
-    model = load(run, device).model
+    model = open_model(run, device=device)
     folder = explain_folder(run) if output is None else user_path(output)
     paths = find_images([str(image) for image in several])
     return explain_files(model, paths, folder, class_name=class_name, layer=layer, slots=slots)
@@ -208,7 +208,7 @@ def serve(run: str | Path, **settings: Any) -> None:
     """Answer with a model over HTTP until Ctrl-C: a page for photographs, and an interface.
 
     Args:
-        run: a run directory, a model file, a bundled model or a Hub id.
+        run: a run directory, a model file, an exported file, a bundled model or a Hub id.
         **settings: any field of `eanet.deploy.server.settings.ServeSettings`: ``host``, ``port``,
             ``workers``, ``threads``, ``threshold``, ``device``, ``precision``, ``runtime``,
             ``allow_host``, ``allow_origin`` and limits. With several workers, each imports the main

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from eanet.cli.output import show_metrics
-from eanet.cli.parser import RUN, Commands, add_settings
+from eanet.cli.parser import RUN, Commands, add_runtime, add_settings
 from eanet.files import user_path
 
 
@@ -21,7 +21,9 @@ def add(commands: Commands) -> None:
         "eanet evaluate runs/photos-eanet_tiny --unknown other/pictures",
     )
     command.add_argument(
-        "model", metavar="RUN", help="run directory, model file, bundled model or Hub id"
+        "model",
+        metavar="RUN",
+        help="run directory, model file, exported file (.onnx), bundled model or Hub id",
     )
     command.add_argument(
         "--data",
@@ -61,6 +63,7 @@ def add(commands: Commands) -> None:
         "with the report, as --calibrate does; a training uses 0.05",
     )
     add_settings(command, {n: RUN[n] for n in ("layout", "names", "data_dir", "device")})
+    add_runtime(command, "PyTorch, except for exported files")
 
 
 def run(options: argparse.Namespace) -> None:
@@ -79,5 +82,6 @@ def run(options: argparse.Namespace) -> None:
         calibrate=options.calibrate,
         unknown=options.unknown,
         false_rejections=options.false_rejections,
+        runtime=options.runtime,
     )
     show_metrics(report.metrics, report.files)

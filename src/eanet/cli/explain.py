@@ -20,7 +20,9 @@ def add(commands: Commands) -> None:
         "eanet explain runs/photos-eanet_tiny holiday/ --class ants --output why",
     )
     command.add_argument(
-        "model", metavar="RUN", help="run directory, model file, bundled model or Hub id"
+        "model",
+        metavar="RUN",
+        help="run directory, model file, exported file (.onnx), bundled model or Hub id",
     )
     command.add_argument(
         "images",
@@ -55,10 +57,10 @@ def add(commands: Commands) -> None:
 def run(options: argparse.Namespace) -> int:
     """Run the command."""
     from eanet.data.find import find_images
-    from eanet.deploy.predictor import load
+    from eanet.deploy.choosing import open_model
     from eanet.explanation.files import explain_files, explain_folder
 
-    model = load(options.model, options.device or "auto").model
+    model = open_model(options.model, device=options.device or "auto")
     paths = find_images(options.images, sys.stdin)
     pictures = explain_files(
         model,

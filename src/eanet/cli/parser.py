@@ -143,14 +143,13 @@ def add_settings(parser: Any, fields: dict[str, FieldInfo], *, defaults: bool = 
             parser.add_argument(*option, metavar=metavar, help=text)
 
 
-def add_runtime(parser: argparse.ArgumentParser) -> None:
-    """Add the option that chooses a library to compute a model with."""
+def add_runtime(parser: argparse.ArgumentParser, auto: str) -> None:
+    """Add the option that chooses a library to compute a model with, and say what auto takes."""
     parser.add_argument(
         "--runtime",
         choices=["auto", "torch", "onnxruntime", "openvino"],
         default="auto",
-        help="library to compute with; auto: the fastest that is installed and worth its start "
-        "(default: auto)",
+        help=f"library to compute with; auto: {auto} (default: auto)",
     )
 
 

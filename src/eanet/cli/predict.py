@@ -81,7 +81,7 @@ def add(commands: Commands) -> None:
         help="fp32: as in evaluation; bf16: faster where supported, probabilities differ by up to "
         "0.01 (default: fp32)",
     )
-    add_runtime(command)
+    add_runtime(command, "the fastest that is installed and worth its start")
 
 
 def run(options: argparse.Namespace) -> int:

@@ -20,7 +20,9 @@ def add(commands: Commands) -> None:
         "eanet serve runs/photos-eanet_tiny --host 0.0.0.0 --port 80 --workers 4",
     )
     command.add_argument(
-        "model", metavar="RUN", help="run directory, model file, bundled model or Hub id"
+        "model",
+        metavar="RUN",
+        help="run directory, model file, exported file (.onnx), bundled model or Hub id",
     )
     fields = ServeSettings.model_fields
     one = ("host", "port", "workers", "threads", "threshold", "device", "precision", "runtime")

@@ -9,6 +9,7 @@ from typing import get_args
 
 from eanet.deploy.exported import ExportedModel, is_exported, read_exported
 from eanet.deploy.graphs import keep_graph, kept_graph, make_graph
+from eanet.deploy.module import RuntimeModule
 from eanet.deploy.onnx_runtime import OnnxRuntime
 from eanet.deploy.openvino_runtime import OpenVinoRuntime, computes_bf16
 from eanet.deploy.runtime import Precision, Runtime, RuntimeName, check_rgb
@@ -77,6 +78,18 @@ def open_runtime(
     return TorchRuntime(load_model(where), device, precision)
 
 
+def open_model(
+    where: str | Path, runtime: RuntimeName = "auto", device: str = "auto"
+) -> Classifier | RuntimeModule:
+    """Open a model as a module: PyTorch's own, unless it is exported or another is asked for.
+
+    Arguments and errors as for `open_runtime`, but ``auto`` takes PyTorch where it can.
+    """
+    is_ours = runtime == "auto" and not is_exported(where)
+    opened = open_runtime(where, "torch" if is_ours else runtime, device)
+    return opened.model if isinstance(opened, TorchRuntime) else RuntimeModule(opened)
+
+
 def check_installed(runtime: str) -> None:
     """Raise an `EanetError` if the package of a runtime is missing."""
     if find_spec(runtime) is None:
@@ -104,6 +117,7 @@ def _in_openvino(where: str | Path, precision: Precision, threads: int | None) -
     if (graph := kept_graph(digest)) is None:
         graph = make_graph(load_model(path))
         keep_graph(graph, digest)
+        graph = kept_graph(digest) or graph  # whose last bits are those of every later time
     return OpenVinoRuntime(graph, config, metadata, precision, threads)
 
 

@@ -67,12 +67,14 @@ def read_exported(where: str | Path) -> ExportedModel:
     except ImportError:
         raise EanetError(f"reading {path} needs more packages: pip install 'eanet[onnx]'") from None
     try:
-        if path.stat().st_size > LARGEST:
-            raise EanetError(f"{path} is larger than {LARGEST >> 30} GiB")
-        content = path.read_bytes()
-        model = onnx.load_model_from_string(content)
+        with path.open("rb") as file:
+            content = file.read(LARGEST + 1)
     except OSError as error:
         raise EanetError(f"cannot read {path}: {error.strerror}") from error
+    if len(content) > LARGEST:
+        raise EanetError(f"{path} is larger than {LARGEST:,} bytes")
+    try:
+        model = onnx.load_model_from_string(content)
     except Exception as error:  # protobuf's, which need not be the one that onnx was built for
         raise EanetError(f"{path} is not an ONNX file, or not all of it") from error
     metadata = _metadata(path, model)

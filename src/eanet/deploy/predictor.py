@@ -15,6 +15,8 @@ from PIL import Image
 from eanet.data.decode import decode_image
 from eanet.data.parallel import in_parallel
 from eanet.deploy.choosing import open_runtime
+from eanet.deploy.exported import is_exported
+from eanet.deploy.module import RuntimeModule
 from eanet.deploy.prediction import Prediction, decide
 from eanet.deploy.runtime import Pixels, Precision, Runtime, RuntimeName
 from eanet.deploy.torch_runtime import TorchRuntime
@@ -68,7 +70,14 @@ class Predictor:
         """
         if isinstance(self.runtime, TorchRuntime):
             return self.runtime.model
+        if is_exported(self._where):
+            raise EanetError(f"{self._where} is an exported file; the run it is from has a network")
         return load_model(self._where)
+
+    @cached_property
+    def module(self) -> Classifier | RuntimeModule:
+        """The model as a module of PyTorch; an exported file shows neither layers nor gradients."""
+        return RuntimeModule(self.runtime) if is_exported(self._where) else self.model
 
     @property
     def config(self) -> ModelConfig:

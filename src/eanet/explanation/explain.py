@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from eanet.deploy.module import RuntimeModule
 from eanet.errors import NonFiniteOutputError, WrongArgumentError, unknown_name
 from eanet.explanation.occlusion import Regions, rate_regions
 from eanet.models import Classifier
@@ -76,7 +77,7 @@ class Explanation:
 
 
 def explain_image(
-    model: Classifier,
+    model: Classifier | RuntimeModule,
     pixels: NDArray[np.uint8],
     *,
     class_name: str | None = None,
@@ -86,7 +87,8 @@ def explain_image(
     """Explain how a model classifies an image.
 
     Args:
-        model: takes colour images; set to evaluation mode.
+        model: takes colour images; set to evaluation mode. Of an exported file, no attention is
+            shown.
         pixels: (H, H, 3), of the model's image size.
         class_name: class to explain; the most probable one by default.
         layer: block, counted from 1, whose attention is shown; the last with attention by default.
@@ -117,11 +119,13 @@ def explain_image(
         model.classes[label],
         probabilities[label].item(),
         rate_regions(model, image, label),
-        None if block is None else _layer_maps(model, image, block, slots),
+        None
+        if block is None or isinstance(model, RuntimeModule)
+        else _layer_maps(model, image, block, slots),
     )
 
 
-def _block(model: Classifier, layer: int | None) -> int | None:
+def _block(model: Classifier | RuntimeModule, layer: int | None) -> int | None:
     """Return the block to show, counted from 0; None if no block has attention."""
     blocks = model.attention_layers
     if layer is None:

@@ -14,6 +14,7 @@ from rich.progress import MofNCompleteColumn
 from eanet.console import notice, progress_bar
 from eanet.data.decode import UnreadableImageError, decode_image
 from eanet.data.parallel import in_parallel
+from eanet.deploy.module import RuntimeModule
 from eanet.explanation.explain import explain_image
 from eanet.explanation.picture import plot_explanation
 from eanet.files import readable, user_path
@@ -21,7 +22,7 @@ from eanet.models import Classifier, ModelConfig
 
 
 def explain_files(
-    model: Classifier,
+    model: Classifier | RuntimeModule,
     images: Sequence[Path],
     folder: Path,
     *,

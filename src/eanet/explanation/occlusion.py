@@ -15,6 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from eanet.deploy.module import RuntimeModule
 from eanet.models import Classifier
 from eanet.models.tokenizer import patch_size_for
 
@@ -42,7 +43,7 @@ class Regions:
     without_random: float
 
 
-def rate_regions(model: Classifier, pixels: Tensor, label: int) -> Regions:
+def rate_regions(model: Classifier | RuntimeModule, pixels: Tensor, label: int) -> Regions:
     """Measure how far hiding each square, of at most 14 x 14, lowers a class's probability.
 
     Args:
@@ -73,7 +74,9 @@ def rate_regions(model: Classifier, pixels: Tensor, label: int) -> Regions:
 
 
 @torch.inference_mode()
-def _probabilities(model: Classifier, pixels: Tensor, label: int, squares: Tensor) -> Tensor:
+def _probabilities(
+    model: Classifier | RuntimeModule, pixels: Tensor, label: int, squares: Tensor
+) -> Tensor:
     """Return a class's probability ``(M,)`` with each choice of squares ``(M, g*g)`` hidden."""
     probabilities = []
     for masks in squares.to(pixels.device).split(BATCH_SIZE):

@@ -25,7 +25,7 @@ def explain_as_png(
     Raises:
         EanetError: as in `explain_image`.
     """
-    explanation = explain_image(predictor.model, pixels, class_name=class_name)
+    explanation = explain_image(predictor.module, pixels, class_name=class_name)
     with TemporaryDirectory() as folder:
         path = plot_explanation(explanation, Path(folder) / "explanation.png", name=name)
         return path.read_bytes()

@@ -15,6 +15,7 @@ from torch import Tensor
 from eanet.console import progress_bar
 from eanet.data.batches import in_order
 from eanet.data.imageset import ImageSet
+from eanet.deploy.module import RuntimeModule
 from eanet.device import freed_memory_kept
 from eanet.errors import EanetError, NonFiniteOutputError
 from eanet.metrics.calibration import Reliability
@@ -144,7 +145,7 @@ class Evaluation:
 
 
 def evaluate_model(
-    model: Classifier,
+    model: Classifier | RuntimeModule,
     images: ImageSet,
     *,
     device: str = "cpu",

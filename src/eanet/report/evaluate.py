@@ -8,13 +8,17 @@ from pathlib import Path
 
 from eanet.config import DataSettings, LayoutName
 from eanet.data.imageset import ImageSet
+from eanet.deploy.choosing import open_model
+from eanet.deploy.exported import is_exported, read_exported
+from eanet.deploy.module import RuntimeModule
+from eanet.deploy.runtime import RuntimeName
 from eanet.device import device_or_other, resolve_device
 from eanet.errors import EanetError, WrongArgumentError
 from eanet.files import check_writable, replacing_together, user_path
 from eanet.metrics.calibration import divide_logits, fit_temperature
 from eanet.metrics.evaluation import Evaluation, evaluate_model, in_classes_of
 from eanet.metrics.unknown import FALSE_REJECTIONS, fit_detector, why_none
-from eanet.models import Classifier, load_model, save_model
+from eanet.models import Classifier, save_model
 from eanet.models.weights import find_model, read_metadata
 from eanet.report.beside import write_files
 from eanet.report.page import write_page
@@ -37,11 +41,12 @@ def evaluate(
     calibrate: bool = False,
     unknown: str | Path | None = None,
     false_rejections: float | None = None,
+    runtime: RuntimeName = "auto",
 ) -> Report:
     """Evaluate a model; write ``report.html``, and figures and pictures as separate files.
 
     Args:
-        where: a run directory, a model file, a bundled model or a Hub id.
+        where: a run directory, a model file, an exported file, a bundled model or a Hub id.
         data: a data set's name, a folder, a list or an archive; by default, what the model was
             trained on.
         split: which of its images; by default the test images or, if data other than the run's
@@ -61,6 +66,7 @@ def evaluate(
         false_rejections: give the model a detector that takes at most this share of images of the
             known classes for unknown ones (see `eanet.metrics.unknown.fit_detector`), and write
             this model into the folder of the report. A training does so with 0.05.
+        runtime: what computes, as for `eanet.load`; ``auto``: PyTorch, except for exported files.
 
     Raises:
         EanetError: no such model or data, they do not match, the run's images have changed, or
@@ -69,7 +75,7 @@ def evaluate(
     if false_rejections is not None and not 0 < false_rejections <= 0.5:
         raise WrongArgumentError("false_rejections takes a share above 0, at most 0.5")
     reading = {"layout": layout, "names": names, "data_dir": data_dir}
-    subject = _open(where, data, split, reading, output, device)
+    subject = _open(where, data, split, reading, output, device, runtime)
     if unknown is not None and subject.model.detector is None and false_rejections is None:
         false_rejections = FALSE_REJECTIONS
     others = None if unknown is None else user_path(unknown)
@@ -90,7 +96,7 @@ def evaluate_trained(run: str | Path, *, device: str | None = None) -> Report:
 class _Subject:
     """What a report is about, opened."""
 
-    model: Classifier
+    model: Classifier | RuntimeModule
     run: RunDirectory | None
     selection: Selection
     folder: Path
@@ -105,9 +111,10 @@ def _open(
     reading: Mapping[str, str | Path | None],
     output: str | Path | None,
     device: str | None,
+    runtime: RuntimeName = "auto",
 ) -> _Subject:
     """Open model, run and images; arguments and errors as for `evaluate`."""
-    model = load_model(where)
+    model = open_model(where, runtime)
     path = user_path(where)
     output = None if output is None else user_path(output)
     check_writable(_base(path) if output is None else output)
@@ -147,6 +154,8 @@ def _report(
     """Change the model as asked, evaluate it, and write the files."""
     model, selection, folder = subject.model, subject.selection, subject.folder
     device = subject.device
+    if is_changed := calibrate or false_rejections is not None:
+        _changeable(model)
     validation = _held_out(selection, "--calibrate") if calibrate else None
     if false_rejections is not None:
         chosen_on = _held_out(selection, "--unknown and --false-rejections")
@@ -169,22 +178,34 @@ def _report(
     )
     if validation is not None:
         held_out = evaluate_model(model, validation, device=device)
-        report = _calibrate(model, report, held_out)
+        report = _calibrate(_changeable(model), report, held_out)
     if others is not None and evaluation.distance is not None:
         pictures = look_at(others, model, device)
         metrics = {**report.metrics, **pictures.metrics(evaluation.distance)}
         report = replace(report, others=pictures, metrics=metrics)
     with replacing_together(folder):
         files = write_files(report, folder)
-        if calibrate or false_rejections is not None:
-            files.append(save_model(model, folder))
+        if is_changed:
+            files.append(save_model(_changeable(model), folder))
         files.append(write_page(report, folder / "report.html"))
     return replace(report, files=tuple(files))
 
 
+def _changeable(model: Classifier | RuntimeModule) -> Classifier:
+    """Return the model if a temperature or a detector can be fitted to it and saved with it."""
+    if isinstance(model, Classifier):
+        return model
+    raise EanetError(
+        "a temperature or a threshold is fitted in PyTorch: leave out --runtime, and name the run "
+        "that an exported file is from"
+    )
+
+
 def _trained_on(where: str | Path) -> str | None:
     """Return what a model file says it was trained on, if it does."""
-    data = read_metadata(find_model(where)).get("training", {}).get("data")
+    file = user_path(where)
+    found = read_exported(file).metadata if is_exported(file) else read_metadata(find_model(where))
+    data = found.get("training", {}).get("data")
     return data if isinstance(data, str) else None
 
 
@@ -219,7 +240,7 @@ def _fit_detector(subject: _Subject, validation: ImageSet, false_rejections: flo
     if train is None:
         raise EanetError(f"{subject.selection.data} has no training images to measure from")
     fit_detector(
-        subject.model,
+        _changeable(subject.model),
         in_classes_of(subject.model.classes, train),
         validation,
         false_rejections=false_rejections,

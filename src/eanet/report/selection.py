@@ -15,6 +15,7 @@ from eanet.console import notice
 from eanet.data.imageset import ImageSet
 from eanet.data.record import CODES, UNKNOWN, image_keys
 from eanet.data.source import open_source
+from eanet.deploy.module import RuntimeModule
 from eanet.errors import EanetError, unknown_name
 from eanet.models import Classifier
 from eanet.models.registry import unnamed_classes
@@ -50,7 +51,7 @@ def select_images(
     data: str | Path | None,
     split: Split | None,
     settings: DataSettings,
-    model: Classifier,
+    model: Classifier | RuntimeModule,
     run: RunDirectory | None,
 ) -> Selection:
     """Select images of a data set.

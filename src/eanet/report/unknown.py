@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from eanet.console import notice
 from eanet.data.find import find_images
+from eanet.deploy.module import RuntimeModule
 from eanet.deploy.prediction import Prediction
 from eanet.deploy.predictor import Predictor
 from eanet.errors import EanetError
@@ -61,7 +62,7 @@ class OtherPictures:
         }
 
 
-def look_at(where: Path, model: Classifier, device: str) -> OtherPictures:
+def look_at(where: Path, model: Classifier | RuntimeModule, device: str) -> OtherPictures:
     """Let a model with a detector classify pictures of things that it does not know.
 
     Args:
@@ -77,7 +78,7 @@ def look_at(where: Path, model: Classifier, device: str) -> OtherPictures:
         notice(f"{where} has {len(files):,} images; {MOST_PICTURES:,} of them, evenly, are used")
         files = [files[i * len(files) // MOST_PICTURES] for i in range(MOST_PICTURES)]
     read: list[tuple[Path, Prediction]] = []
-    predictor = Predictor(model, device)
+    predictor = Predictor(model if isinstance(model, Classifier) else model.runtime, device)
     with closing(predictor.predict_files(files, top=1)) as results:
         for file, result in results:
             if isinstance(result, EanetError):

@@ -1,0 +1,47 @@
+"""A runtime as a module of PyTorch, for what takes a classifier and needs no weights of it."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from eanet.deploy.runtime import Runtime
+from eanet.models.embedding import Normalization
+from eanet.models.metadata import mean_colour
+
+
+class RuntimeModule(nn.Module):
+    """What a runtime computes, as a module: evaluated and explained by occlusion, not changed.
+
+    Args:
+        runtime: what computes, on the CPU.
+
+    Raises:
+        EanetError: the model's file does not say how it normalises images.
+    """
+
+    detector = None
+    attention_layers: tuple[int, ...] = ()  # none that could be looked at
+
+    def __init__(self, runtime: Runtime) -> None:
+        super().__init__()
+        self.config = runtime.config
+        self.runtime = runtime
+        mean = mean_colour(runtime.metadata)
+        self.normalization = Normalization(mean, [1.0] * len(mean))
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The name of each class, in the order of the logits."""
+        return self.config.classes
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Map raw pixels ``(B, C, H, W)``, 0..255, rounded if floating, to logits ``(B, K)``."""
+        return self.forward_with_distance(images)[0]
+
+    def forward_with_distance(self, images: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Like `forward`, also with distances ``(B,)``: see `eanet.deploy.prediction.Outputs`."""
+        levels = images.round().to(torch.uint8) if images.is_floating_point() else images
+        pixels = levels.permute(0, 2, 3, 1).contiguous().cpu().numpy()  # (B, H, W, C)
+        logits, distance = self.runtime(pixels)
+        return torch.from_numpy(logits), None if distance is None else torch.from_numpy(distance)

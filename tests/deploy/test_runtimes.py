@@ -1,0 +1,220 @@
+"""Every library computes what PyTorch computes; which of them is taken."""
+
+from __future__ import annotations
+
+import shutil
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+import torch
+
+from eanet.deploy import choosing, graphs
+from eanet.deploy.choosing import FASTER_IN_TORCH, open_runtime
+from eanet.deploy.export import onnx_file
+from eanet.deploy.graphs import make_graph
+from eanet.deploy.openvino_runtime import OpenVinoRuntime
+from eanet.deploy.predictor import load
+from eanet.deploy.runtime import Runtime, RuntimeName
+from eanet.deploy.torch_runtime import TorchRuntime
+from eanet.errors import EanetError, WrongArgumentError
+from eanet.models import Classifier, create_model
+from eanet.models.unknown import DetectorFit, UnknownDetector
+from eanet.models.weights import model_metadata
+from eanet.threads import FreeThreads
+
+OTHERS: list[RuntimeName] = ["openvino", "onnxruntime"]
+FIVE = np.random.default_rng(0).integers(0, 256, (5, 8, 8, 3), dtype=np.uint8)
+
+
+@pytest.fixture(scope="module")
+def runtimes(small: Classifier, small_run: Path) -> dict[str, Runtime]:
+    file = small_run / "model.onnx"
+    return {
+        "torch": TorchRuntime(small, "cpu"),
+        "run": open_runtime(small_run, "openvino", threads=2),
+        "openvino": open_runtime(file, "openvino", threads=2),
+        "onnxruntime": open_runtime(file, "onnxruntime", threads=2),
+    }
+
+
+@pytest.mark.parametrize("name", ["run", "openvino", "onnxruntime"])
+@pytest.mark.parametrize("free", [1, 2])
+def test_every_runtime_answers_as_pytorch(
+    name: str, free: int, runtimes: dict[str, Runtime], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(FreeThreads, "count", lambda _: free)
+    expected = runtimes["torch"](FIVE).logits
+    runtime = runtimes[name]
+    for part in (slice(5), slice(1), slice(2), slice(0, 5, 2)):
+        for compute in (runtime, runtime.on_one_core):
+            logits = compute(FIVE[part]).logits
+            np.testing.assert_allclose(logits, expected[part], atol=1e-4)
+            assert logits.dtype == np.float32
+    assert runtime.config == runtimes["torch"].config
+    assert runtime.metadata["parameters"] == runtimes["torch"].metadata["parameters"]
+
+
+@pytest.mark.parametrize("name", ["run", "onnxruntime"])
+def test_threads_at_a_time_each_have_their_own_answer(
+    name: str, runtimes: dict[str, Runtime]
+) -> None:
+    expected = runtimes[name].on_one_core(FIVE).logits
+    with ThreadPoolExecutor(5) as threads:
+        each = threads.map(runtimes[name].on_one_core, [FIVE[i : i + 1] for i in range(5)] * 20)
+        for number, outputs in enumerate(each):
+            np.testing.assert_allclose(outputs.logits[0], expected[number % 5], atol=1e-5)
+
+
+def test_one_image_takes_all_cores_and_one_while_others_are_busy(
+    small: Classifier, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    graph = make_graph(small)
+    runtime = OpenVinoRuntime(graph, small.config, model_metadata(small), threads=2)
+    compiled: list[Any] = []
+    real = runtime._compile
+    monkeypatch.setattr(
+        runtime, "_compile", lambda *key: compiled.append(real(*key)) or compiled[-1]
+    )
+    for free in (2, 1):
+        monkeypatch.setattr(FreeThreads, "count", lambda _, free=free: free)
+        runtime(FIVE[:1]), runtime(FIVE[:1])
+    runtime(FIVE)
+    found = [
+        [str(graph.get_property(name)) for name in ("INFERENCE_NUM_THREADS", "NUM_STREAMS")]
+        for graph in compiled
+    ]
+    assert found == [["2", "1"], ["1", "1"], ["2", "2"]]
+    assert {graph.get_property("INFERENCE_PRECISION_HINT").to_string() for graph in compiled} == {
+        "f32"
+    }
+
+
+def test_distances_from_the_training_images_are_computed_too() -> None:
+    torch.manual_seed(0)
+    model = create_model("vit", num_classes=3, image_size=8, depth=1, dim=16, heads=2).eval()
+    model.detector = UnknownDetector(16, 3, DetectorFit(0.05, 10, 10))
+    model.detector.whitening.copy_(torch.eye(16))
+    runtime = OpenVinoRuntime(make_graph(model), model.config, model_metadata(model), threads=2)
+    expected = TorchRuntime(model, "cpu")(FIVE).distance
+    assert expected is not None
+    np.testing.assert_allclose(runtime(FIVE).distance, expected, atol=1e-4)
+
+
+def test_converting_reports_to_nobody(small: Classifier, monkeypatch: pytest.MonkeyPatch) -> None:
+    telemetry = pytest.importorskip("openvino_telemetry")
+
+    def refuse(*_: object, **__: object) -> None:
+        raise AssertionError("reported")
+
+    for name in ("start_session", "send_event", "send_error", "end_session"):
+        monkeypatch.setattr(telemetry.Telemetry, name, refuse)
+    make_graph(small)
+
+
+@pytest.fixture
+def copy(small_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of the run and an empty cache."""
+    monkeypatch.setenv("EANET_CACHE_DIR", str(tmp_path / "cache"))
+    return Path(shutil.copytree(small_run, tmp_path / "run"))
+
+
+def count_calls(monkeypatch: pytest.MonkeyPatch, module: Any, name: str) -> list[Any]:
+    calls: list[Any] = []
+    real = getattr(module, name)
+    monkeypatch.setattr(module, name, lambda *given: calls.append(given) or real(*given))
+    return calls
+
+
+def test_a_graph_is_kept_and_made_anew_if_it_is_not_as_it_was_written(
+    copy: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = count_calls(monkeypatch, choosing, "make_graph")
+    first, second = (open_runtime(copy, "openvino")(FIVE).logits for _ in range(2))
+    assert len(made) == 1
+    np.testing.assert_array_equal(first, second)
+    (kept,) = (copy.parent / "cache" / "graphs").glob("*/graph.bin")
+    content = bytearray(kept.read_bytes())
+    content[0] ^= 1
+    kept.write_bytes(content)
+    np.testing.assert_array_equal(open_runtime(copy, "openvino")(FIVE).logits, first)
+    assert len(made) == 2
+
+
+def test_only_the_newest_graphs_are_kept(copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(graphs, "KEPT", 2)
+    graph = make_graph(choosing.load_model(copy))
+    for digest in ("a", "b", "c"):
+        graphs.keep_graph(graph, digest)
+    assert [graphs.kept_graph(digest) is None for digest in ("a", "b", "c")] == [True, False, False]
+
+
+def test_auto_takes_openvino_where_it_is_worth_its_start(
+    copy: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def name(images: int | None) -> str:
+        return open_runtime(copy, images=images).name
+
+    assert [name(1), name(4_999), name(5_000)] == ["torch", "torch", "openvino"]
+    assert [name(1), name(1_000), name(None)] == ["torch", "openvino", "openvino"]
+    monkeypatch.setattr(choosing, "FASTER_IN_TORCH", {"vit"})
+    assert [name(9_000), name(None)] == ["torch", "openvino"]
+    assert {"keras_eanet"} == FASTER_IN_TORCH
+
+
+def test_auto_takes_pytorch_where_openvino_cannot(
+    copy: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_: object) -> None:
+        raise EanetError("OpenVINO cannot convert vit: no rule")
+
+    monkeypatch.setattr(choosing, "make_graph", fail)
+    assert load(copy).runtime.name == "torch"
+    with pytest.raises(EanetError, match="cannot convert vit: no rule"):
+        load(copy, runtime="openvino")
+
+
+@pytest.mark.parametrize("runtime", OTHERS)
+def test_a_missing_library_is_named_with_the_command_that_installs_it(
+    runtime: RuntimeName, copy: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(choosing, "find_spec", lambda _: None)
+    extra = {"openvino": "openvino", "onnxruntime": "onnx"}[runtime]
+    with pytest.raises(EanetError, match=rf"{runtime} is missing: pip install 'eanet\[{extra}\]'"):
+        open_runtime(copy, runtime)
+    assert open_runtime(copy, images=10**6).name == "torch"
+
+
+def test_a_run_is_exported_for_onnx_runtime(copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    exported = onnx.load(copy / "model.onnx")
+    monkeypatch.setattr(onnx_file, "onnx_model", lambda _: exported)  # which takes seconds
+    runtime = open_runtime(copy, "onnxruntime", threads=1)
+    assert runtime.name == "onnxruntime"
+    np.testing.assert_allclose(
+        runtime(FIVE).logits, open_runtime(copy, "torch")(FIVE).logits, atol=1e-4
+    )
+
+
+@pytest.mark.parametrize(
+    ("asked", "message"),
+    [
+        ({"runtime": "openvno"}, "unknown runtime 'openvno'; did you mean 'openvino'"),
+        ({"runtime": "openvino", "device": "cuda"}, "openvino computes on the CPU here, not on"),
+        ({"runtime": "onnxruntime", "precision": "bf16"}, "in fp32 on a CPU, not in bf16"),
+    ],
+)
+def test_what_a_library_cannot_do_is_one_line(
+    asked: dict[str, Any], message: str, copy: Path
+) -> None:
+    where = copy / "model.onnx" if "precision" in asked else copy
+    with pytest.raises(WrongArgumentError, match=message):
+        open_runtime(where, **asked)
+
+
+def test_the_network_is_there_whatever_computes_it(copy: Path) -> None:
+    predictor = load(copy, runtime="openvino")
+    assert predictor.model.config == predictor.config
+    assert predictor.module is predictor.model
