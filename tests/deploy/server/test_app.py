@@ -8,7 +8,6 @@ import threading
 import zlib
 from concurrent.futures import ThreadPoolExecutor
 
-import numpy as np
 import pytest
 import torch
 from fastapi import FastAPI
@@ -185,10 +184,10 @@ def test_a_full_line_is_said_and_ends(monkeypatch: pytest.MonkeyPatch) -> None:
     server = client(max_waiting=1)
     busy, go = threading.Event(), threading.Event()
 
-    def decode(*_: object) -> eanet.EanetError:
+    def decode(*_: object) -> None:
         busy.set()
         assert go.wait(60)
-        return eanet.EanetError("no")
+        raise eanet.EanetError("no")
 
     monkeypatch.setattr(batching, "decode", decode)
     with ThreadPoolExecutor(1) as clients:
@@ -248,20 +247,29 @@ def test_a_jpeg_of_very_many_scans_is_not_decoded(server: TestClient) -> None:
     assert answer.json()["detail"] == "This JPEG has more than 100 scans."
 
 
-def test_large_images_are_decoded_one_at_a_time(
-    server: TestClient, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(images, "LARGE", 10)
-    seen: list[bool] = []
+def test_large_images_hold_up_nobody_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 1)
+    monkeypatch.setattr(batching, "LARGE", 300)
+    server = client()
+    small, large = picture(0, (20, 14)), picture(1, (20, 20))
+    busy, go = threading.Event(), threading.Event()
+    real = predictor().decode
 
-    def decode(_: object) -> np.ndarray:
-        seen.append(images._large.locked())
-        return np.zeros((16, 16, 3), np.uint8)
+    def decode(file: io.BytesIO) -> object:
+        if file.getvalue() == large:
+            busy.set()
+            assert go.wait(60)
+        return real(file)
 
     monkeypatch.setattr(predictor(), "decode", decode)
-    assert server.post("/predict", files=named(picture())).status_code == 200
-    assert seen == [True]
-    assert not images._large.locked()
+    with ThreadPoolExecutor(1) as clients:
+        first = clients.submit(server.post, "/predict", files=named(large, small, b"text"))
+        assert busy.wait(60)
+        assert server.post("/predict", files=named(small)).status_code == 200
+        assert not first.done()
+        go.set()
+        results = first.result().json()["results"]
+    assert ["predictions" in result for result in results] == [True, True, False]
 
 
 # In an application of one's own

@@ -14,7 +14,7 @@ from fastapi import Request
 from eanet.deploy.predictor import Predictor
 from eanet.deploy.runtime import Pixels
 from eanet.deploy.server.batching import Batcher
-from eanet.deploy.server.images import decode
+from eanet.deploy.server.images import count_pixels, decode
 from eanet.deploy.server.schema import Answer, Card
 from eanet.deploy.server.settings import AppSettings, Limits, RefusedError
 from eanet.deploy.server.upload import Uploads
@@ -113,9 +113,11 @@ class Service:
 
     def _draw(self, data: bytes, name: str, class_name: str | None) -> bytes:
         assert self._explain is not None
-        pixels = decode(self._predictor, data, self._settings.pixels)
-        if isinstance(pixels, EanetError):
-            raise RefusedError(422, str(pixels))
+        try:
+            count_pixels(data, self._settings.pixels)
+            pixels = decode(self._predictor, data)
+        except EanetError as error:
+            raise RefusedError(422, str(error)) from error
         shown = "".join(letter for letter in name if letter.isprintable())
         return self._explain(self._predictor, pixels, shown or "image", class_name)
 
