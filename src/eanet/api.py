@@ -165,15 +165,18 @@ def explain(
     Raises:
         EanetError: there is no such model, image, class or layer.
     """
-    from eanet.data.find import find_images
-    from eanet.deploy.choosing import open_model
-    from eanet.explanation.files import explain_files, explain_folder
+    from eanet.explanation.files import explain_files
 
     several = [images] if isinstance(images, str | Path) else images
-    model = open_model(run, device=device)
-    folder = explain_folder(run) if output is None else user_path(output)
-    paths = find_images([str(image) for image in several])
-    return explain_files(model, paths, folder, class_name=class_name, layer=layer, slots=slots)
+    return explain_files(
+        run,
+        [str(image) for image in several],
+        output=output,
+        class_name=class_name,
+        layer=layer,
+        slots=slots,
+        device=device,
+    ).pictures
 
 
 def export(

@@ -56,20 +56,18 @@ def add(commands: Commands) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Run the command."""
-    from eanet.data.find import find_images
-    from eanet.deploy.choosing import open_model
-    from eanet.explanation.files import explain_files, explain_folder
+    from eanet.explanation.files import explain_files
 
-    model = open_model(options.model, device=options.device or "auto")
-    paths = find_images(options.images, sys.stdin)
-    pictures = explain_files(
-        model,
-        paths,
-        explain_folder(options.model) if options.output is None else options.output,
+    explained = explain_files(
+        options.model,
+        options.images,
+        sys.stdin,
+        output=options.output,
         class_name=options.class_name,
         layer=options.layer,
         slots=options.slots,
+        device=options.device or "auto",
     )
-    for picture in pictures:
+    for picture in explained.pictures:
         stdout().print(f"wrote {picture}")
-    return 0 if len(pictures) == len(paths) else 1
+    return 0 if len(explained.pictures) == len(explained.images) else 1

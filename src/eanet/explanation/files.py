@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -13,45 +14,70 @@ from rich.progress import MofNCompleteColumn
 
 from eanet.console import notice, progress_bar
 from eanet.data.decode import UnreadableImageError, decode_image
+from eanet.data.find import find_images
 from eanet.data.parallel import in_parallel
-from eanet.deploy.module import RuntimeModule
-from eanet.explanation.explain import explain_image
+from eanet.deploy.choosing import open_model
+from eanet.explanation.explain import Explanation, explain_image
 from eanet.explanation.picture import plot_explanation
 from eanet.files import readable, user_path
-from eanet.models import Classifier, ModelConfig
+from eanet.models import ModelConfig
+
+
+@dataclass(frozen=True)
+class Explained:
+    """Images, and the pictures of those that could be read."""
+
+    images: tuple[Path, ...]
+    pictures: tuple[Path, ...]
 
 
 def explain_files(
-    model: Classifier | RuntimeModule,
-    images: Sequence[Path],
-    folder: Path,
+    where: str | Path,
+    images: Sequence[str],
+    listing: Iterable[str] = (),
     *,
+    output: str | Path | None = None,
     class_name: str | None = None,
     layer: int | None = None,
     slots: int = 6,
-) -> tuple[Path, ...]:
+    device: str = "auto",
+) -> Explained:
     """Draw one picture per image; unreadable images are reported and skipped.
 
     A picture is named after its image, in the same subfolders below the images' common folder. If
     the name is taken, ``-2`` and so on is appended: nothing is overwritten.
 
     Args:
-        model: takes colour images.
-        images: the image files.
-        folder: where the pictures are written.
+        where: a run directory, a model file, a bundled model or a Hub id.
+        images: as in `find_images`.
+        listing: as in `find_images`.
+        output: folder for the pictures; unless given, ``explain`` in the run directory, or
+            ``./explain`` if ``where`` is no folder.
         class_name: as in `explain_image`.
         layer: as in `explain_image`.
         slots: as in `explain_image`.
-
-    Returns:
-        The pictures.
+        device: where to compute.
 
     Raises:
-        EanetError: as in `explain_image`, or a picture cannot be written.
+        EanetError: as in `open_model`, `find_images` and `explain_image`, or a picture cannot be
+            written.
     """
+    model = open_model(where, device=device)
+    paths = tuple(find_images(images, listing))
+    folder = _default_folder(where) if output is None else user_path(output)
+    draw = partial(explain_image, model, class_name=class_name, layer=layer, slots=slots)
+    return Explained(paths, _draw(draw, model.config, paths, folder))
+
+
+def _draw(
+    explain: Callable[[NDArray[np.uint8]], Explanation],
+    config: ModelConfig,
+    images: Sequence[Path],
+    folder: Path,
+) -> tuple[Path, ...]:
     parents = [os.path.abspath(image.parent) for image in images]  # noqa: PTH100 (resolves "..")
     common = os.path.commonpath(parents) if parents else ""
-    decoded = in_parallel(partial(_decode, config=model.config), images)
+    decoded = in_parallel(partial(_decode, config=config), images)
     pictures = []
     with progress_bar(MofNCompleteColumn()) as bar:
         task = bar.add_task("explaining", total=len(images))
@@ -59,17 +85,14 @@ def explain_files(
             if isinstance(pixels, UnreadableImageError):
                 notice(f"eanet: error: {pixels}")
             else:
-                explanation = explain_image(
-                    model, pixels, class_name=class_name, layer=layer, slots=slots
-                )
                 path = _free(folder / os.path.relpath(parent, common), image.stem)
-                pictures.append(plot_explanation(explanation, path, name=readable(image.name)))
+                pictures.append(plot_explanation(explain(pixels), path, name=readable(image.name)))
             bar.advance(task)
     return tuple(pictures)
 
 
-def explain_folder(where: str | Path) -> Path:
-    """Return the default folder for pictures: in the run directory, or in the current one."""
+def _default_folder(where: str | Path) -> Path:
+    """Return the folder for pictures: in the run directory, or in the current one."""
     path = user_path(where)
     return path / "explain" if path.is_dir() else Path("explain")
 
