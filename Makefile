@@ -3,6 +3,8 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+# Modules are compiled when they are imported: most never are, and all take a minute.
+QUIETLY := --quiet --disable-pip-version-check --no-compile
 
 .PHONY: train test lint types unit docs benchmark install clean
 
@@ -11,8 +13,8 @@ install: $(VENV)/installed
 $(VENV)/installed: pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "eanet needs Python 3.11 or newer")'
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt torch
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	$(BIN)/python -m pip install $(QUIETLY) -c constraints.txt torch
+	$(BIN)/python -m pip install $(QUIETLY) -c constraints.txt -e '.[dev]'
 	touch $@
 
 train: install
@@ -28,7 +30,7 @@ types: install
 	$(BIN)/mypy
 
 unit: install
-	$(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist loadfile --cov --cov-report=term
+	$(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder --cov --cov-report=term
 
 # The documentation as a site, in ./site; open it with: .venv/bin/python -m http.server -d site
 docs: install
@@ -40,7 +42,7 @@ benchmark: install .venv-benchmark/tensorflow-cpu/installed .venv-benchmark/jax/
 
 .venv-benchmark/%/installed: benchmarks/constraints.txt
 	$(PYTHON) -m venv $(@D)
-	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check -c $< keras $*
+	$(@D)/bin/python -m pip install $(QUIETLY) -c $< keras $*
 	touch $@
 
 clean:

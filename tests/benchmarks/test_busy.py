@@ -1,0 +1,47 @@
+"""What a machine with a busy core is measured for, and what is said of it; nothing is timed."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import psutil
+import pytest
+
+from benchmarks import busy
+from tests.support.benchmark_records import spread
+
+
+def test_each_setting_is_measured_in_each_round_alone_and_beside_a_busy_program(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    calls: list[tuple[int | None, int]] = []
+
+    def measure(model: str, threads: int | None, seconds: float) -> dict[str, Any]:
+        assert (model, seconds) == ("vit", 0.1)
+        programs = [p for p in psutil.Process().children() if "while True: pass" in p.cmdline()]
+        calls.append((threads, len(programs)))
+        rate = float(len(calls))
+        figures = {"training": rate, "prediction": 2 * rate}
+        return {
+            **{f"{name}_images_per_second": spread(value) for name, value in figures.items()},
+            "latency_ms": spread(1 / rate),
+            "threads": 4 - len(programs) if threads is None else threads,
+        }
+
+    monkeypatch.setattr(busy, "measure", measure)
+    monkeypatch.setattr(busy, "available_cpus", lambda: 4)
+    monkeypatch.setattr(sys, "argv", ["busy", "vit", "--rounds=3", "--seconds=0.1", "--programs=2"])
+    busy.main()
+    assert calls == 3 * [(None, 0), (1, 0), (4, 0), (None, 2), (1, 2), (4, 2)]
+    head, _, *rows = capsys.readouterr().out.splitlines()
+    assert head.startswith("|  | busy programs | threads | training, images/s |")
+    assert rows == [  # medians of three rounds, each with six settings
+        "| `vit` | 0 | auto (4) | 7 | 14 | 0.143 |",
+        "| `vit` | 0 | 1 | 8 | 16 | 0.125 |",
+        "| `vit` | 0 | 4 | 9 | 18 | 0.111 |",
+        "| `vit` | 2 | auto (2) | 10 | 20 | 0.1 |",
+        "| `vit` | 2 | 1 | 11 | 22 | 0.0909 |",
+        "| `vit` | 2 | 4 | 12 | 24 | 0.0833 |",
+    ]
+    assert not any("while True: pass" in p.cmdline() for p in psutil.Process().children())
