@@ -45,7 +45,9 @@ def test_the_true_class_is_the_row_in_the_picture(tmp_path: Path) -> None:
     assert abs(orange[1] - blue[1]) < 20
 
 
-@pytest.mark.parametrize("size", [1, 2, 10, 26, 100, 130])
+@pytest.mark.parametrize(
+    "size", [1, 2, 10, 26, *(pytest.param(size, marks=pytest.mark.slow) for size in (100, 130))]
+)
 def test_a_matrix_of_any_size_is_drawn(tmp_path: Path, size: int) -> None:
     matrix = np.random.default_rng(0).integers(0, 9, (size, size)) + 50 * np.eye(size, dtype=int)
     matrix[0] = 0
