@@ -44,7 +44,7 @@ def test_classes_that_nearly_have_one_name_are_suspected(tmp_path: Path, names: 
     fill(tmp_path, *names)
     found, notes = read(tmp_path)
     assert set(found["train"]) == set(names)
-    assert "differ in case, spaces or zeros alone: give one name to both" in notes
+    assert "differ in case, spaces or zeros alone: if they are one, give both one name" in notes
 
 
 def test_a_class_that_a_model_does_not_know_is_named(tmp_path: Path) -> None:

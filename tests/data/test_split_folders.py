@@ -27,13 +27,13 @@ def fill(root: Path, *folders: str) -> Path:
 
 
 def read(root: Path, **settings: object) -> tuple[Found, str]:
-    """The number of images by split and class, and the notes."""
+    """The number of images by split and class; the notes and findings."""
     with open_layout(root, DataSettings.parse(settings)) as layout:
         found = {
             split: {name: len(files) for name, files in listing.images.items()}
             for split, listing in layout.splits.items()
         }
-        return found, "\n".join(layout.notes)
+        return found, "\n".join((*layout.notes, *map(str, layout.findings)))
 
 
 TWO = {"a": 2, "b": 2}

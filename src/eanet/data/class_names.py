@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from eanet.data.findings import Finding
 from eanet.data.layout import Layout, Listing
 from eanet.data.names_file import find_names, read_names
 from eanet.errors import EanetError
@@ -27,24 +28,31 @@ def settle_names(layout: Layout, names: Path | None, known: Sequence[str] = ()) 
         EanetError: the file of names cannot be read, or does not name every class.
     """
     notes: list[str] = []
+    findings: list[Finding] = []
     splits = {split: _composed(x, notes) for split, x in layout.splits.items()}
     if names is not None:
         every = sorted({name for listing in splits.values() for name in listing.images})
         table = read_names(names, every)
         splits = {split: _renamed(x, table) for split, x in splits.items()}
     elif not known and (file := find_names(layout.root, list(splits["train"].images))):
-        notes.append(f"the classes are numbers or codes: --names {file} gives them their names")
+        remedy = f"--names {file} gives them their names"
+        findings.append(Finding("the classes are numbers or codes", "names", remedy))
     of_train = known or tuple(splits["train"].images)
     for split, listing in splits.items():
         if known or split != "train":
             splits[split] = _matched(listing, of_train, split, notes)
     if not known:
-        notes += _near_misses(of_train)
+        findings += _near_misses(of_train)
     ordered = {
         split: replace(x, images={name: x.images[name] for name in in_order(x.images)})
         for split, x in splits.items()
     }
-    return replace(layout, splits=ordered, notes=(*layout.notes, *notes))
+    return replace(
+        layout,
+        splits=ordered,
+        notes=(*layout.notes, *notes),
+        findings=(*layout.findings, *findings),
+    )
 
 
 def in_order(names: Mapping[str, object] | Sequence[str]) -> list[str]:
@@ -97,14 +105,15 @@ def _matched(listing: Listing, known: Sequence[str], split: str, notes: list[str
     return replace(listing, images=images)
 
 
-def _near_misses(names: Sequence[str]) -> Iterator[str]:
+def _near_misses(names: Sequence[str]) -> Iterator[Finding]:
     groups: dict[str, list[str]] = {}
     for name in names:
         groups.setdefault(_key(name), []).append(name)
     for group in groups.values():
         if len(group) > 1:
             both = " and ".join(map(repr, group))
-            yield f"the classes {both} differ in case, spaces or zeros alone: give one name to both"
+            text = f"the classes {both} differ in case, spaces or zeros alone"
+            yield Finding(text, "", "if they are one, give both one name")
 
 
 def _key(name: str) -> str:

@@ -102,7 +102,8 @@ def read_folder(root: Path, reading: LayoutName = "auto") -> Layout:
     train = _read_classes(root, reading)
     if not train.images and lists.others:
         read_list(lists.others[0])  # says what it lacks
-    return Layout(root, {"train": _checked(train)}, (*places.notes, *suspicions(train, reading)))
+    findings = (*places.findings, *suspicions(train, reading))
+    return Layout(root, {"train": _checked(train)}, places.notes, findings)
 
 
 def _read_splits(root: Path, places: Places, lists: Lists, reading: LayoutName) -> Layout:
@@ -121,8 +122,7 @@ def _read_splits(root: Path, places: Places, lists: Lists, reading: LayoutName) 
             notes.append(_left_out(place))
             continue
         splits[split] = _checked(listing)
-        notes += suspicions(listing, reading) if split == "train" else ()
-    return Layout(root, splits, tuple(notes))
+    return Layout(root, splits, tuple(notes), (*suspicions(splits["train"], reading),))
 
 
 def _is_sorted(place: Path) -> bool:

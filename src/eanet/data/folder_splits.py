@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from eanet.config import LayoutName
+from eanet.data.findings import Finding
 from eanet.data.layout import list_images, visible_files, visible_folders
 from eanet.data.list_rows import is_list
 from eanet.data.split_names import is_evaluation, is_pattern, is_plain, rest_of, split_meant
@@ -19,12 +20,14 @@ class Places:
 
     Attributes:
         splits: the folder of each split; ``train`` is always present.
-        notes: what could have been read otherwise, in one line each.
+        notes: what was read as a split or left out, in one line each.
+        findings: what could have been read in another way.
         are_split: whether the folders were found by their names; otherwise ``train`` is all.
     """
 
     splits: dict[str, Path]
     notes: tuple[str, ...] = ()
+    findings: tuple[Finding, ...] = ()
     are_split: bool = False
 
 
@@ -47,11 +50,11 @@ def find_splits(root: Path, reading: LayoutName = "auto", listed: Sequence[str] 
     if reading == "classes" or not named:
         return Places({"train": root})
     if reading != "splits" and not _are_splits(named, others, listed):
-        notes: tuple[str, ...] = ()
+        findings: tuple[Finding, ...] = ()
         if any(split == "train" and visible_folders(path) for path, split in named.items()):
-            names = ", ".join(path.name for path in folders[:5])
-            notes = (f"the folders are read as classes ({names}): --layout splits if they are not",)
-        return Places({"train": root}, notes)
+            text = f"the folders are read as classes ({', '.join(p.name for p in folders[:5])})"
+            findings = (Finding(text, "layout", "--layout splits if they are not"),)
+        return Places({"train": root}, findings=findings)
     splits, left = _one_each(named)
     if "train" not in splits:
         raise EanetError(

@@ -49,10 +49,10 @@ def load_image_files(
         check_known(layout, known)
     classes = tuple(known) or _classes(layout)
     size = settings.image_size or DEFAULT_SIZE
-    findings: tuple[Finding, ...] = ()
+    findings = layout.findings
     if preprocessing is None:
         preprocessing = choose_preprocessing(layout, settings)
-        findings = tuple(_choices(preprocessing, settings))
+        findings = (*findings, *_choices(preprocessing, settings))
     decoded = {
         split: decode_split(split, listing, classes, size, preprocessing)
         for split, listing in layout.splits.items()

@@ -6,6 +6,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from eanet.data.findings import Finding
 from eanet.data.formats import image_extensions
 from eanet.errors import EanetError
 
@@ -36,12 +37,14 @@ class Layout:
         root: the folder that file names are reported relative to.
         splits: keyed by ``train``, ``validation`` and ``test``; ``train`` is always present. Their
             classes are sorted: by value if all are numbers, else by name.
-        notes: what was read how where it could have been read otherwise, in one line each.
+        notes: what was left out or read in another way than written, in one line each.
+        findings: what could have been read in another way, or looks wrong.
     """
 
     root: Path
     splits: dict[str, Listing]
     notes: tuple[str, ...] = ()
+    findings: tuple[Finding, ...] = ()
 
 
 def visible_folders(folder: Path) -> list[Path]:

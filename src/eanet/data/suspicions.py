@@ -6,31 +6,36 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from eanet.config import LayoutName
+from eanet.data.findings import Finding
 from eanet.data.layout import Listing, visible_folders
 
 MOST_FOLDERS = 200  # class folders looked into
 NAMED = 3
 
 
-def suspicions(train: Listing, reading: LayoutName) -> Iterator[str]:
-    """Yield what is odd about the class folders of the training images, in one line each."""
+def suspicions(train: Listing, reading: LayoutName) -> Iterator[Finding]:
+    """Yield what is odd about the class folders of the training images."""
     if reading in ("classes", "parents") or not train.place.is_dir():
         return
     folders = visible_folders(train.place)
     inner = {path: _names(path) for path in folders[:MOST_FOLDERS]}
     common = set.intersection(*map(set, inner.values())) if len(inner) > 1 else set()
     if len(common) > 1:
-        yield (
+        yield Finding(
             f"every class folder ({_some([path.name for path in folders])}) holds the folders "
-            f"{_some(sorted(common))}: if these are the classes, use --layout parents"
+            f"{_some(sorted(common))}",
+            "layout",
+            "if these are the classes, use --layout parents",
         )
         return
     classes = {path.name for path in folders}
     for path, names in inner.items():
         if len(copies := sorted(classes & set(names) - {path.name})) > 1:
-            yield (
+            yield Finding(
                 f"the class folder {path.name} holds folders of the names of other classes "
-                f"({_some(copies)}): if it is a copy of them, remove it"
+                f"({_some(copies)})",
+                "",
+                "if it is a copy of them, remove it",
             )
 
 
