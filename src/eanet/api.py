@@ -185,26 +185,37 @@ def export(
     format: str = "onnx",  # noqa: A002 (what users expect it to be called)
     output: str | Path | None = None,
     runtime: str | Path | None = None,
+    data: str | Path | None = None,
+    data_dir: str | Path | None = None,
 ) -> Export:
     """Export a trained model to a file that other programs can use, with its preprocessing inside.
+
+    The answers of the file are compared with those of the model on up to 256 images, from the
+    original files on: the run's test images, else its validation images, else parts of two
+    photographs.
 
     Args:
         run: a run directory, a model file, a bundled model or a Hub id.
         format: ``onnx``: for ONNX Runtime, OpenVINO and others; ``web``: a folder with a page that
-            classifies photographs in the browser. Both need ``eanet[onnx]``.
-        output: the file; unless given, ``model.onnx`` in the run directory, or named after the
-            model: beside its file, else in the current folder. Only what `export` has written is
-            replaced.
+            classifies photographs in the browser; both need ``eanet[onnx]``. ``torch``: for
+            `torch.export.load`.
+        output: the file or folder; unless given, ``model.onnx``, ``model.pt2`` or ``web`` in the
+            run directory, or named after the model: beside its file, else in the current folder.
+            Only what `export` has written is replaced.
         runtime: for ``web``: an unpacked npm package onnxruntime-web, to be copied into the folder;
             unless given, the page loads it from cdn.jsdelivr.net.
+        data: a data set's name, a folder, a list or an archive, in place of the run's own.
+        data_dir: where archives are; as for the run by default.
 
     Raises:
-        EanetError: there is no such model or format, the packages for it are missing, or the file
-            cannot be written.
+        EanetError: there is no such model, format or data, the packages for it are missing, or the
+            file cannot be written.
     """
     from eanet.deploy.export.export import export_model
+    from eanet.report.selection import model_images
 
-    return export_model(run, file_format=format, output=output, runtime=runtime)
+    find = partial(model_images, run, data=data, data_dir=data_dir)
+    return export_model(run, find, file_format=format, output=output, runtime=runtime)
 
 
 def serve(run: str | Path, **settings: Any) -> None:

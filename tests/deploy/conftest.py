@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from eanet.deploy.export.onnx_file import write_onnx
+import eanet
 from eanet.models import Classifier, create_model, save_model
 
 CLASSES = ("ant", "bee", "cat", "dog")
@@ -25,8 +25,8 @@ def small() -> Classifier:
 
 @pytest.fixture(scope="session")
 def small_run(small: Classifier, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with this model as a file, and exported. Copy it before changing anything in it."""
+    """A folder with this model as a file, and exported to ONNX. Change nothing in it: copy it."""
     folder = tmp_path_factory.mktemp("small")
     save_model(small, folder)
-    write_onnx(small, folder / "model.onnx", "0" * 64)
+    eanet.export(folder)
     return folder

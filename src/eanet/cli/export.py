@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 
 from eanet.cli.output import stdout
-from eanet.cli.parser import Commands
+from eanet.cli.parser import RUN, Commands, add_settings
 from eanet.files import user_path
 
 
@@ -17,6 +18,7 @@ def add(commands: Commands) -> None:
         "write a model to a file for other programs, with its preprocessing inside",
         "eanet export runs/photos-eanet_tiny",
         "eanet export eanet_tiny_cifar100 --output model.onnx",
+        "eanet export runs/photos-eanet_tiny --format torch",
         "eanet export runs/photos-eanet_tiny --format web",
     )
     command.add_argument(
@@ -25,8 +27,9 @@ def add(commands: Commands) -> None:
     command.add_argument(
         "--format",
         default="onnx",
-        metavar="FORMAT",
-        help="onnx (default); web: a folder with a page that classifies photographs in the browser",
+        choices=["onnx", "torch", "web"],
+        help="onnx (default): for ONNX Runtime, OpenVINO and others; torch: for torch.export.load; "
+        "web: a folder with a page that classifies photographs in the browser",
     )
     command.add_argument(
         "--output",
@@ -42,6 +45,12 @@ def add(commands: Commands) -> None:
         help="for web: copy this unpacked npm package onnxruntime-web into the folder; unset: the "
         "page loads it from cdn.jsdelivr.net",
     )
+    command.add_argument(
+        "--data",
+        help="data set, folder, list or archive with images to compare answers on; unset: the "
+        "run's own",
+    )
+    add_settings(command, {"data_dir": RUN["data_dir"]})
 
 
 def run(options: argparse.Namespace) -> None:
@@ -49,7 +58,19 @@ def run(options: argparse.Namespace) -> None:
     from eanet.api import export
 
     result = export(
-        options.model, format=options.format, output=options.output, runtime=options.runtime
+        options.model,
+        format=options.format,
+        output=options.output,
+        runtime=options.runtime,
+        data=options.data,
+        data_dir=options.data_dir,
     )
-    out = stdout()
+    out, parity = stdout(), result.parity
     out.print(f"wrote {result.path} ({result.size / 1e6:.2f} MB)")
+    out.print(f"wrote {result.report}")
+    out.print(
+        f"answers on {parity.images:,} {parity.of}: probabilities differ by at most "
+        f"{parity.largest_difference:.2g}, top-1 is the same for {parity.same_top1:.2%}"
+    )
+    if options.format == "onnx":
+        out.print(f"next: eanet predict {shlex.quote(str(result.path))} some.jpg")

@@ -7,7 +7,7 @@ from typing import BinaryIO, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, UnidentifiedImageError
 
 from eanet.data.formats import missing_plugin, open_image
 from eanet.data.levels import Depth, eight_bits, is_deep, measure_depth
@@ -151,15 +151,32 @@ def _is_animated(image: Image.Image) -> bool:
 def _square(image: Image.Image, size: int | None, preprocessing: Preprocessing) -> Image.Image:
     if size is None:
         return image
-    if preprocessing.fit == "crop":
-        return ImageOps.fit(image, (size, size), Image.Resampling.BILINEAR)
-    if preprocessing.fit == "squash":
-        return image.resize((size, size), Image.Resampling.BILINEAR)
-    width, height = (max(1, round(side * size / max(image.size))) for side in image.size)
+    (width, height), fit = image.size, preprocessing.fit
+    if fit == "crop":
+        side = min(width, height)
+        left, top = (width - side) / 2, (height - side) / 2
+        return _resized(image, (size, size), (left, top, left + side, top + side))
+    if fit == "squash":
+        return _resized(image, (size, size), (0, 0, width, height))
+    inner = [max(1, round(side * size / max(width, height))) for side in (width, height)]
     square = Image.new("RGB", (size, size), preprocessing.fill)
-    inner = image.resize((width, height), Image.Resampling.BILINEAR)
-    square.paste(inner, ((size - width) // 2, (size - height) // 2))
+    resized = _resized(image, (inner[0], inner[1]), (0, 0, width, height))
+    square.paste(resized, ((size - inner[0]) // 2, (size - inner[1]) // 2))
     return square
+
+
+def _resized(
+    image: Image.Image, size: tuple[int, int], box: tuple[float, float, float, float]
+) -> Image.Image:
+    """Resize a box of an image: the width, then the height.
+
+    Pillow rounds after each, and version 13 begins with the height if there is less work to do
+    then. What a model sees should not depend on that.
+    """
+    left, top, right, bottom = box
+    bilinear = Image.Resampling.BILINEAR
+    narrow = image.resize((size[0], image.height), bilinear, (left, 0, right, image.height))
+    return narrow.resize(size, bilinear, (0, top, size[0], bottom))
 
 
 def _upright(image: Image.Image) -> Image.Image:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,12 +15,14 @@ from eanet.console import notice
 from eanet.data.imageset import ImageSet
 from eanet.data.record import CODES, UNKNOWN, image_keys
 from eanet.data.source import open_source
+from eanet.deploy.export.images import OwnImages
 from eanet.deploy.module import RuntimeModule
 from eanet.errors import EanetError, unknown_name
+from eanet.files import user_path
 from eanet.models import Classifier
 from eanet.models.registry import unnamed_classes
 from eanet.training.run_data import load_run_data, open_run_source
-from eanet.training.run_directory import RunDirectory
+from eanet.training.run_directory import RUN_CONFIG, RunDirectory
 
 Split = Literal["train", "validation", "test"]
 ORDER = ("test", "validation", "train")  # of what is evaluated unless a split is asked for
@@ -98,6 +100,39 @@ def select_images(
     if split is None and list(given) == ["train"]:
         return Selection(source.name, "all", splits.train, None, None, of_run=False)
     return _of_split(source.name, given, split, of_run=False)
+
+
+def model_images(
+    where: str | Path,
+    model: Classifier,
+    data: str | Path | None = None,
+    data_dir: str | Path | None = None,
+) -> OwnImages | None:
+    """Return the images that a model belongs to, for an export.
+
+    Args:
+        where: what the model was loaded from.
+        model: the model.
+        data: a data set's name, a folder, a list or an archive; None: the run's own.
+        data_dir: where archives are; None: as for the run.
+
+    Returns:
+        None if no data are given and the model is no run's.
+
+    Raises:
+        EanetError: there are no such data, or those of the run have changed.
+    """
+    path = user_path(where)
+    run = RunDirectory.open(path) if (path / RUN_CONFIG).is_file() else None
+    if run is None and data is None:
+        return None
+    settings = DataSettings() if run is None else run.read_config().resolved
+    loading: dict[str, Any] = {"image_size": model.config.image_size}
+    if data_dir is not None:
+        loading["data_dir"] = user_path(data_dir)
+    found = select_images(data, None, settings.model_copy(update=loading), model, run)
+    name = f"{found.split} images of {found.data}".removeprefix("all ")
+    return OwnImages(name, found.images, found.train, found.validation)
 
 
 def _of_split(

@@ -13,7 +13,7 @@ from eanet.deploy.export.onnx_file import onnx_model
 from eanet.deploy.export.program import Program, trace
 from eanet.models import Classifier, create_model
 from eanet.models.registry import models
-from eanet.models.weights import model_metadata
+from eanet.models.weights import model_digest, model_metadata
 from eanet.version import __version__
 from tests.support.settings import blocks
 
@@ -100,10 +100,12 @@ def test_the_file_is_whole_and_says_what_it_is(small_run: Path, small: Classifie
     proto = onnx.load(small_run / "model.onnx", load_external_data=False)
     onnx.checker.check_model(proto, full_check=True)
     assert {node.domain for node in proto.graph.node} == {""}, "no operators of our own"
+    parts = {node.name.split("/")[0] for node in proto.graph.node}
+    assert parts >= {"resize", "model.normalization", "model.head"}
     properties = {entry.key: entry.value for entry in proto.metadata_props}
     assert json.loads(properties["eanet"]) == json.loads(json.dumps(model_metadata(small))) | {
         "version": __version__,
-        "weights_sha256": "0" * 64,
+        "weights_sha256": model_digest(small_run),
     }
     assert properties["classes"].split("\n") == list(small.classes)
     assert properties["image_size"] == "8"

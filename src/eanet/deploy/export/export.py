@@ -1,30 +1,53 @@
-"""Export a trained model to a file for other programs."""
+"""Export a trained model to a file for other programs, and compare its answers."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
+from eanet.console import notice
+from eanet.deploy.export.images import OwnImages, originals_of
 from eanet.deploy.export.metadata import KEY
-from eanet.deploy.export.onnx_file import read_properties, write_onnx
+from eanet.deploy.export.onnx_file import open_onnx, read_properties, write_onnx
+from eanet.deploy.export.parity import Parity, measure_parity
+from eanet.deploy.export.program import Pixels, Probabilities
+from eanet.deploy.export.torch_file import open_torch, read_extra_files, write_torch
 from eanet.deploy.export.web import MODEL, write_web
+from eanet.deploy.predictor import Predictor
 from eanet.errors import EanetError, WrongArgumentError, unknown_name
-from eanet.files import check_writable, user_path
+from eanet.files import check_writable, user_path, write_json
 from eanet.models import Classifier, load_model
 from eanet.models.weights import model_digest
 
+FindImages = Callable[[Classifier], OwnImages | None]
+
 
 class Format(NamedTuple):
-    """A kind of exported file: its suffix, empty for a folder, and what writes it."""
+    """A kind of exported file.
+
+    Attributes:
+        suffix: of its name; empty for a folder.
+        write: writes a model, the SHA-256 of whose file is the last argument.
+        open: loads a file that was written to compute with.
+        read_properties: returns what a file says about itself; nothing if it is of another kind.
+        model: name of this file in the folder.
+    """
 
     suffix: str
     write: Callable[[Classifier, Path, str], Path]
+    open: Callable[[Path], Callable[[Pixels], Probabilities]]
+    read_properties: Callable[[Path], dict[str, str]]
+    model: str = ""
 
 
-FORMATS = {"onnx": Format(".onnx", write_onnx), "web": Format("", write_web)}
+FORMATS = {
+    "onnx": Format(".onnx", write_onnx, open_onnx, read_properties),
+    "torch": Format(".pt2", write_torch, open_torch, read_extra_files),
+    "web": Format("", write_web, open_onnx, read_properties, MODEL),
+}
 
 
 @dataclass(frozen=True)
@@ -34,20 +57,36 @@ class Export:
     Attributes:
         path: of the file or folder.
         size: in bytes.
+        parity: how far its answers are from those of the model.
+        report: the same as JSON, beside it.
     """
 
     path: Path
     size: int
+    parity: Parity
+    report: Path
 
 
 def export_model(
     where: str | Path,
+    find_images: FindImages,
     *,
     file_format: str = "onnx",
     output: str | Path | None = None,
     runtime: str | Path | None = None,
 ) -> Export:
-    """Export a trained model; see `eanet.export`."""
+    """Export a trained model.
+
+    Args:
+        where: a run directory, a model file, a bundled model or a Hub id.
+        find_images: finds the images that a model belongs to, if there are any.
+        file_format: one of `FORMATS`.
+        output: the file or folder.
+        runtime: see `write_web`.
+
+    Raises:
+        EanetError: as for `eanet.export`.
+    """
     if file_format not in FORMATS:
         raise unknown_name("format", file_format, FORMATS)
     kind = FORMATS[file_format]
@@ -57,12 +96,21 @@ def export_model(
         kind = kind._replace(write=partial(write_web, runtime=user_path(runtime)))
     model = load_model(where)
     path = _default_path(where, kind.suffix) if output is None else user_path(output)
-    if kind.suffix:
-        _check_output(path, kind.suffix)
-    else:
-        _check_folder(path)
+    _check_output(path, kind)
     kind.write(model, path, model_digest(where))
-    return Export(path, _size(path))
+    originals = originals_of(_try_find(find_images, model))
+    parity = measure_parity(Predictor(model, "cpu"), kind.open(path / kind.model), originals)
+    report = write_json(path.with_name(f"{path.name}.json"), {"parity": asdict(parity)})
+    return Export(path, _size(path), parity, report)
+
+
+def _try_find(find_images: FindImages, model: Classifier) -> OwnImages | None:
+    """Return the model's images; None if there are none or no longer any."""
+    try:
+        return find_images(model)
+    except EanetError as error:
+        notice(f"eanet: answers are not compared on the run's own images: {error}")
+        return None
 
 
 def _size(path: Path) -> int:
@@ -83,31 +131,21 @@ def _default_path(where: str | Path, suffix: str) -> Path:
     return path.with_suffix(suffix) if path.is_file() else Path(f"{path.name}{suffix}")
 
 
-def _check_output(path: Path, suffix: str) -> None:
+def _check_output(path: Path, kind: Format) -> None:
     """Raise before long work if its result could not or should not be written to ``path``.
 
-    Only files that were exported by eanet are replaced.
+    Only what was exported by eanet is replaced.
     """
-    if path.is_dir():
+    if kind.suffix and path.is_dir():
         raise WrongArgumentError(
-            f"{path} is a folder; name a file, such as {path / f'model{suffix}'}"
+            f"{path} is a folder; name a file, such as {path / f'model{kind.suffix}'}"
         )
-    if path.suffix.lower() != suffix:
-        raise WrongArgumentError(f"{path}: name a file that ends in {suffix}")
-    check_writable(path.parent)
-    if path.exists() and KEY not in read_properties(path):
+    if kind.suffix and path.suffix.lower() != kind.suffix:
+        raise WrongArgumentError(f"{path}: name a file that ends in {kind.suffix}")
+    check_writable(path.parent if kind.suffix else path)
+    is_new = not path.exists() or (path.is_dir() and not any(path.iterdir()))
+    if not is_new and KEY not in kind.read_properties(path / kind.model):
         raise EanetError(
-            f"{path} exists and was not exported by eanet: remove it, or name another file with "
-            "--output"
-        )
-
-
-def _check_folder(path: Path) -> None:
-    """Likewise for a folder: only one that was exported by eanet is written to again."""
-    check_writable(path)
-    if path.is_dir() and not any(path.iterdir()):
-        return
-    if path.exists() and KEY not in read_properties(path / MODEL):
-        raise EanetError(
-            f"{path} exists and was not exported by eanet: name another folder with --output"
+            f"{path} exists and was not exported by eanet: remove it, or name another "
+            f"{'file' if kind.suffix else 'folder'} with --output"
         )

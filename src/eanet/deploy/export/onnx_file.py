@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import ast
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from eanet.deploy.export.metadata import file_metadata
-from eanet.deploy.export.program import INPUT, outputs, quiet, trace
+from eanet.deploy.export.program import INPUT, Pixels, Probabilities, outputs, quiet, trace
 from eanet.errors import EanetError
 from eanet.files import replacing
 from eanet.models import Classifier
@@ -57,11 +58,26 @@ def onnx_model(model: Classifier, weights_sha256: str | None = None) -> ModelPro
     if exported is None:  # as its type allows
         raise EanetError("PyTorch's exporter returned nothing")
     proto = exported.model_proto
-    _forget_origin(proto)
+    _name_by_module(proto)
     proto.producer_name, proto.producer_version = "eanet", __version__
     for key, value in file_metadata(model, weights_sha256).items():
         proto.metadata_props.add(key=key, value=value)
     return proto
+
+
+def open_onnx(path: Path) -> Callable[[Pixels], Probabilities]:
+    """Load a file, to compute its probabilities in ONNX Runtime."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3  # errors
+    session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+
+    def answer(pixels: Pixels) -> Probabilities:
+        result: Probabilities = session.run(["probabilities"], {INPUT: pixels})[0]
+        return result
+
+    return answer
 
 
 def read_properties(path: Path) -> dict[str, str]:
@@ -85,13 +101,20 @@ def check_packages() -> None:
         raise EanetError(f'ONNX needs {error.name}: pip install "eanet[onnx]"') from error
 
 
-def _forget_origin(proto: ModelProto) -> None:
-    """Remove notes on the lines of code that operations come from, with paths of this machine."""
+def _name_by_module(proto: ModelProto) -> None:
+    """Name each operation after its part of the model, and forget what else is noted of it.
+
+    Such as lines of code, with paths of this machine.
+    """
     graph = proto.graph
-    for part in (graph, *graph.node, *graph.input, *graph.output, *graph.value_info):
+    for number, node in enumerate(graph.node):
+        notes = {entry.key: entry.value for entry in node.metadata_props}
+        scopes = ast.literal_eval(notes.get("pkg.torch.onnx.name_scopes", "[]"))
+        module = scopes[-2] if len(scopes) > 1 else ""
+        node.name = f"{module}/{node.op_type}_{number}"
+    for part in (proto, graph, *graph.node, *graph.input, *graph.output, *graph.value_info):
         part.ClearField("metadata_props")
         part.ClearField("doc_string")
-    proto.ClearField("metadata_props")
 
 
 @contextmanager

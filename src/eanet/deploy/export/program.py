@@ -7,7 +7,9 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.export import Dim, ExportedProgram
 
@@ -15,6 +17,9 @@ from eanet.deploy.export.resize import Resize
 from eanet.errors import EanetError, WrongArgumentError
 from eanet.models import Classifier
 from eanet.models.weights import check_head
+
+Pixels = NDArray[np.uint8]  # (B, H, W, 3)
+Probabilities = NDArray[np.float32]  # (B, K)
 
 INPUT = "pixels"
 _EXAMPLE = (2, 3, 5, 3)  # of other sizes than those of the network, which must not become constants
