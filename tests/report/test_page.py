@@ -16,6 +16,7 @@ from PIL import Image
 from eanet.deploy.prediction import Prediction
 from eanet.errors import EanetError
 from eanet.models.unknown import DetectorFit
+from eanet.report.cells import MOST, cell_images
 from eanet.report.page import write_page
 from eanet.report.report import Report
 from eanet.report.unknown import OtherPictures
@@ -129,13 +130,82 @@ def test_the_figures_are_those_of_the_metrics(
 def test_every_cell_and_class_is_told(read: Callable[[Report], tuple[str, Reader]]) -> None:
     report = make_report([f"class {i}" for i in range(100)], 700)
     text, _ = read(report)
-    cells = re.findall(r'<td class="(right|wrong)[^>]*>(\d+)</td>', text)
+    cells = re.findall(r'<td class="(right|wrong)[^>]*>(?:<button [^>]*>)?(\d+)<', text)
     matrix = report.evaluation.confusion()
     assert [int(n) for kind, n in cells if kind == "right"] == [n for n in np.diag(matrix) if n]
     assert sum(int(number) for _, number in cells) == 700
-    assert text.count('<th scope="row">class ') == 100
+    assert len(re.findall(r'<th scope="row">class \d+</th><td>', text)) == 100
     rows = re.findall(r'<th scope="row">(class \d+)</th><td>.*?([\d.]+)%</td></tr>', text)
     assert [float(f1) for _, f1 in rows] == sorted(float(f1) for _, f1 in rows)
+
+
+def test_a_cell_opens_some_of_its_images(read: Callable[[Report], tuple[str, Reader]]) -> None:
+    report = make_report(["ant", "bee", "cat"], 300)
+    text, page = read(report)
+    matrix = report.evaluation.confusion()
+    opened = set(page.values("template", "id"))
+    assert opened == {f"cell-{t}-{p}" for t, p in np.argwhere(matrix).tolist()}
+    assert set(page.values("button", "data-cell")) == opened
+    shown = text.split('<template id="cell-0-1">')[1].split("</template>")[0]
+    assert f"ant, taken for bee: {matrix[0, 1]} images" in shown
+    assert shown.count("<img") == 12 < matrix[0, 1]
+    evaluation = report.evaluation
+    members = (evaluation.labels == 0) & (evaluation.predicted == 1)
+    surest = np.where(members, evaluation.probabilities[:, 1], 0).argmax()
+    assert shown.index(f"image {surest}:") < shown.index("</figure>"), "the worst comes first"
+
+
+@pytest.mark.parametrize(("kinds", "count"), [(30, 2000), (130, 3000)])
+def test_the_images_behind_cells_are_bounded_and_mistakes_come_first(
+    kinds: int, count: int
+) -> None:
+    report = make_report([f"class {i}" for i in range(kinds)], count, wrong=0.1)
+    cells = cell_images(report.evaluation, report.images)
+    assert sum(len(cell.images) for cell in cells.values()) == MOST
+    mistakes = report.evaluation.confusion() * ~np.eye(kinds, dtype=bool)
+    opened = [(t, p) for t, p in cells if t != p]
+    assert len(opened) == min(MOST, np.count_nonzero(mistakes))
+
+
+def test_names_break_where_they_may_and_different_ones_stay_different(
+    read: Callable[[Report], tuple[str, Reader]],
+) -> None:
+    names = [f"a_long_name_of_a_class_with_number_{i}" for i in range(30)]
+    text, page = read(make_report(names, 90))
+    assert "a_<wbr>long_<wbr>name_" in text
+    heads = re.findall(r'<th scope="col"><span title="(\w+)">([^<]+)</span>', text)
+    assert [name for name, _ in heads] == names
+    assert len({shown for _, shown in heads}) == 30
+    assert names[17] in page.text
+
+
+@pytest.mark.parametrize(
+    ("confidence", "said"),
+    [
+        (0.92, "too sure, by 12.0 points on average"),
+        (0.70, "not sure enough, by 10.0 points on average"),
+        (0.79, "neither too sure nor too unsure on average"),
+    ],
+)
+def test_calibration_is_told_in_words(
+    read: Callable[[Report], tuple[str, Reader]], confidence: float, said: str
+) -> None:
+    report = make_report(["ant", "bee"])
+    top1 = {"top1": 0.8, "top1_low": 0.77, "top1_high": 0.83}
+    metrics = {**report.metrics, **top1, "confidence": confidence}
+    _, page = read(replace(report, metrics=metrics))
+    assert f"This model is {said}:" in page.text
+    assert f"ECE; {said}" in page.text
+
+
+def test_without_mistakes_the_least_certain_are_shown(
+    read: Callable[[Report], tuple[str, Reader]],
+) -> None:
+    report = make_report(["ant", "bee"], 50, wrong=0)
+    _, page = read(report)
+    assert "Least certain" in page.text
+    least = int(report.evaluation.probabilities.max(axis=1).argmin())
+    assert page.values("img", "alt")[0].startswith(f"image {least}: ")
 
 
 def test_the_matrix_of_a_thousand_classes_is_a_picture(
@@ -156,7 +226,7 @@ def test_small_images_are_shown_exactly_and_large_ones_small(
     shown = {np.asarray(image).tobytes() for image in images_in(page)}
     assert shown == {image.tobytes() for image in report.images.images}
     _, page = read(make_report(["ant", "bee"], 5, size=400))
-    assert {image.size for image in images_in(page)} == {(160, 160)}
+    assert {image.size for image in images_in(page)} == {(160, 160), (96, 96)}
 
 
 def test_the_most_wrong_come_first(read: Callable[[Report], tuple[str, Reader]]) -> None:

@@ -55,7 +55,7 @@ def make_training(**environment: object) -> Training:
 class Reader(HTMLParser):
     """Reads a page and notes what is not as it must be."""
 
-    VOID = frozenset({"meta", "img", "br", "hr", "input", "link"})
+    VOID = frozenset({"meta", "img", "br", "hr", "input", "link", "wbr"})
     ADDRESSES = frozenset(
         {"src", "href", "xlink:href", "srcset", "action", "data", "poster", "background"}
     )

@@ -16,6 +16,7 @@ from eanet.text import cell, shown
 
 def show_metrics(metrics: Mapping[str, float | int], files: Iterable[Path]) -> None:
     """Print the scores of a model and the files written."""
+    from eanet.metrics.calibration import verdict
     from eanet.metrics.evaluation import MANY_CLASSES
     from eanet.metrics.intervals import note_of_few
 
@@ -30,7 +31,7 @@ def show_metrics(metrics: Mapping[str, float | int], files: Iterable[Path]) -> N
     out.print(f"guess  {m['majority_baseline']:.2%}  (always the largest class of these images)")
     averages = f"precision {m['macro_precision']:.2%}, recall {m['macro_recall']:.2%}"
     out.print(f"F1     {m['macro_f1']:.2%}  ({averages}; means over the classes)")
-    out.print(f"ECE    {m['ece']:.2%}  (expected calibration error)")
+    out.print(f"ECE    {m['ece']:.2%}  (expected calibration error; {verdict(m)})")
     if "temperature" in m:
         out.print(
             f"calibrated by temperature {m['temperature']:.3f}: ECE {m['ece_before']:.2%} before, "

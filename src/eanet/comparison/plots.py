@@ -12,12 +12,13 @@ from numpy.typing import NDArray
 from eanet.comparison.entries import Entry
 from eanet.console import short
 from eanet.plots.labels import label_ends
-from eanet.plots.style import BOLD, SERIES, picture, write_title
+from eanet.plots.style import BOLD, SERIES, picture, text_width, write_title
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 BY_EPOCH, BY_TIME = "epoch", "time"
+WIDTH = 4.7  # of a panel, in inches
 SETTLED = 1 / 3  # first part of a training, which the y-limits ignore
 STYLES = ("-", "--", ":")
 UNITS = (("hours", 3600.0), ("minutes", 60.0), ("seconds", 1.0))
@@ -31,7 +32,7 @@ class _Curve(NamedTuple):
 
     @property
     def mean(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Mean over the seeds, up to the end of the shortest_names curve."""
+        """Mean over the seeds, up to the end of the shortest curve."""
         length = min(len(x) for x, _ in self.seeds)
         x, y = (np.mean([pair[i][:length] for pair in self.seeds], axis=0) for i in (0, 1))
         return x, y
@@ -62,7 +63,7 @@ def plot_progress(
     Raises:
         EanetError: the file cannot be written.
     """
-    with picture(path, 4.7 * len(panels), 4.0, dpi=180) as figure:
+    with picture(path, WIDTH * len(panels), 4.0, dpi=180) as figure:
         row = figure.subplots(1, len(panels), squeeze=False, gridspec_kw={"wspace": 0.16})[0]
         for axes, panel in zip(row, panels, strict=True):
             _draw_progress(axes, entries, panel, labels=axes is row[-1])
@@ -126,7 +127,7 @@ def plot_parameters(entries: Sequence[Entry], path: Path, *, title: str = "") ->
     """
     from matplotlib.ticker import NullFormatter, NullLocator
 
-    with picture(path, 4.7, 4.0, dpi=180) as figure:
+    with picture(path, WIDTH, 4.0, dpi=180) as figure:
         axes = figure.subplots()
         drawn = [(*_look(i)[:1], entry) for i, entry in enumerate(entries) if entry.runs]
         for colour, entry in drawn:
@@ -138,8 +139,7 @@ def plot_parameters(entries: Sequence[Entry], path: Path, *, title: str = "") ->
         sizes = sorted({entry.parameters for _, entry in drawn})
         axes.set_xscale("log")
         axes.set_xlim(sizes[0] / 1.25, sizes[-1] * 1.25)
-        ticks = [size for size, last in zip(sizes, [0, *sizes], strict=False) if size > 1.3 * last]
-        axes.set_xticks(ticks, [short(size) for size in ticks])
+        axes.set_xticks(sizes, _in_rows(axes, sizes))
         axes.xaxis.set_minor_locator(NullLocator())
         axes.xaxis.set_minor_formatter(NullFormatter())
         axes.margins(y=0.12)
@@ -149,6 +149,22 @@ def plot_parameters(entries: Sequence[Entry], path: Path, *, title: str = "") ->
         _label(axes, [(e.name, colour, 100 * e.mean("top1")) for colour, e in drawn])
         write_title(axes, title, points=34)
     return path
+
+
+def _in_rows(axes: Axes, sizes: Sequence[int]) -> list[str]:
+    """Label sizes in as many rows as it takes for none to cover another; the scale is final."""
+    to_axes = axes.transData + axes.transAxes.inverted()
+    inches = axes.get_position().width * WIDTH
+    ends: list[float] = []  # of the last label in each row
+    labels = []
+    for size in sizes:
+        text = short(size)
+        width = (text_width(text, 11) + 0.1) / inches
+        start = to_axes.transform((size, 0))[0] - width / 2
+        row = next((row for row, end in enumerate(ends) if end <= start), len(ends))
+        ends[row : row + 1] = [start + width]
+        labels.append("\n" * row + text)
+    return labels
 
 
 def _look(number: int) -> tuple[str, str]:

@@ -6,6 +6,7 @@ Guo et al. (2017), "On Calibration of Modern Neural Networks", arXiv 1706.04599.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -50,6 +51,18 @@ class Reliability:
         """Expected calibration error (section 2): mean distance between confidence and accuracy."""
         gaps = np.abs(self.confidence - self.accuracy)
         return float(np.nansum(self.images * gaps) / self.images.sum())
+
+
+def verdict(metrics: Mapping[str, float]) -> str:
+    """Say whether a model is too sure or not sure enough, from the metrics of its evaluation.
+
+    It is neither if the mean confidence lies within the confidence interval of the accuracy.
+    """
+    confidence, accuracy = metrics["confidence"], metrics["top1"]
+    if metrics["top1_low"] <= confidence <= metrics["top1_high"]:
+        return "neither too sure nor too unsure on average"
+    points = f"by {100 * abs(confidence - accuracy):.1f} points on average"
+    return f"too sure, {points}" if confidence > accuracy else f"not sure enough, {points}"
 
 
 def fit_temperature(logits: NDArray[np.float32], labels: NDArray[np.int64]) -> float:

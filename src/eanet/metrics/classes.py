@@ -44,7 +44,7 @@ def class_figures(
         labels, predicted, labels=range(len(classes)), zero_division=0
     )
     recall[support == 0] = f1[support == 0] = np.nan
-    columns = (support.tolist(), precision.tolist(), recall.tolist(), f1.tolist())
+    columns = (support.astype(int).tolist(), precision.tolist(), recall.tolist(), f1.tolist())
     return [ClassFigures(*row) for row in zip(classes, *columns, strict=True)]
 
 

@@ -110,8 +110,8 @@ class Evaluation:
         Accuracies, precision, recall, calibration error and rejections are fractions; ``_low`` and
         ``_high`` are the ends of 95 % confidence intervals. With a detector of unknown images,
         ``false_rejections`` is the share of these images that it takes for unknown ones, and
-        ``accepted_top1`` the accuracy on the others. ``majority_baseline`` is the accuracy
-        of always guessing the largest class.
+        ``accepted_top1`` the accuracy on the others. ``confidence`` is the mean probability of the
+        answers, ``majority_baseline`` the accuracy of always guessing the largest class.
         """
         images = len(self.labels)
         metrics: dict[str, float | int] = {
@@ -130,6 +130,7 @@ class Evaluation:
             "macro_f1": f1,
             "nll": self.nll,
             "ece": self.reliability.error,
+            "confidence": float(self.probabilities.max(axis=1).mean()),
         }
         return metrics | self._rejections()
 

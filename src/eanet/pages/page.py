@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import re
 from collections.abc import Mapping
 from functools import cache
 from importlib import resources
@@ -11,9 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from eanet.files import replacing
+
+_UNBROKEN = 10  # letters that a column of a phone's table has room for
 
 
 def subtitle(what: str, environment: Mapping[str, Any]) -> str:
@@ -65,6 +68,7 @@ def templates(package: str) -> Environment:
     )
     environment.filters["fmt"] = format  # as in f-strings: {{ share|fmt(".1%") }}
     environment.filters["setting"] = _format_setting
+    environment.filters["breakable"] = _breakable
     return environment
 
 
@@ -73,6 +77,13 @@ def _format_setting(value: Any) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     return "none" if value is None else str(value)
+
+
+def _breakable(text: str) -> Markup:
+    """Allow breaks after punctuation of names, and within long words, which may find no other."""
+    part = rf"[^-_/\\]{{1,{_UNBROKEN}}}[-_/\\]*|[-_/\\]+"
+    words = (re.findall(part, word) for word in re.split(r"(\s+)", text))
+    return Markup("").join(Markup("<wbr>").join(map(escape, parts)) for parts in words)
 
 
 def asset(name: str, package: str = "eanet.pages") -> Markup:

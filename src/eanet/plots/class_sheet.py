@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from eanet.data.imageset import ImageSet
 from eanet.errors import EanetError
-from eanet.plots.style import MUTED, picture, shorten, smoothing, text_width, write_title
+from eanet.plots.names import shorten_names
+from eanet.plots.style import MUTED, picture, smoothing, text_width, write_title
 
 IMAGES = 8  # per class
 MOST_CLASSES = 100
@@ -47,11 +48,13 @@ def plot_classes(images: ImageSet, path: Path, *, title: str = "", seed: int = 0
     sheet = columns * (width + _GAP) - _GAP
     with picture(path, sheet, rows * pitch, dpi=120) as figure:
         axes = figure.add_axes((0, 0, 1, 1))
+        room = width - text_width(f"  {counts.max():,}", _POINTS)
+        names = shorten_names(classes, _POINTS, room)
         for label, (name, strip) in enumerate(zip(classes, strips, strict=True)):
             column, row = divmod(label, rows)
             left, top = column * (width + _GAP), row * pitch + _TEXT
             count = f"  {counts[label]:,}"
-            name = shorten(name, _POINTS, width - text_width(count, _POINTS))
+            name = names[name]
             at: dict[str, Any] = {
                 "y": top - 0.03,
                 "fontsize": _POINTS,

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from eanet.errors import EanetError
 from eanet.metrics.confusion import most_confused, row_shares
+from eanet.plots.names import shorten_names
 from eanet.plots.style import (
     BLUE,
     EMPTY,
@@ -19,7 +20,6 @@ from eanet.plots.style import (
     MUTED,
     ORANGE,
     picture,
-    shorten,
     text_width,
     write_title,
 )
@@ -99,7 +99,7 @@ def _name_classes(axes: Axes, classes: Sequence[str], cell: float) -> None:
         axes.set_yticks([])
         return
     points = 11 if size <= _COUNTS else 9
-    names = [shorten(name, points, inches=2.0) for name in classes]
+    names = list(shorten_names(classes, points, inches=2.0).values())
     slant: dict[str, Any] = {}
     if size > _COUNTS:
         slant = {"rotation": 90}
@@ -149,7 +149,7 @@ def _list_mistakes(
         linespacing=1.5,
     )
     axes.set_title("most frequent mistakes", loc="left", color=MUTED, fontsize=12, pad=12)
+    shown = shorten_names([name for pair in pairs for name in pair[:2]], 12, 1.8)
     for row, (true, predicted, count) in enumerate(pairs):
-        true, predicted = (shorten(name, 12, inches=1.8) for name in (true, predicted))
-        text = f" {count:,}   {true}  taken for  {predicted}"
+        text = f" {count:,}   {shown[true]}  taken for  {shown[predicted]}"
         axes.text(0, row, text, fontsize=12, verticalalignment="center_baseline")

@@ -15,7 +15,8 @@ from eanet.data.augment.mixing import mix
 from eanet.data.batches import take
 from eanet.data.imageset import ImageSet
 from eanet.errors import EanetError
-from eanet.plots.style import INK, MUTED, picture, shorten, smoothing, write_title
+from eanet.plots.names import shorten_names
+from eanet.plots.style import INK, MUTED, picture, smoothing, write_title
 
 IMAGES = 6
 VERSIONS = 7  # of each image
@@ -51,9 +52,10 @@ def plot_preview(
     sheet = (1 + VERSIONS) * pitch[0], len(drawn) * pitch[1]
     with picture(path, *sheet, dpi=120) as figure:
         axes = figure.add_axes((0, 0, 1, 1))
+        classes = [drawn.classes[label] for label in drawn.labels]
+        names = shorten_names(classes, _POINTS, _SIDE)
         for row, shown in enumerate(versions):
-            name = drawn.classes[drawn.labels[row]]
-            above = [shorten(name, _POINTS, _SIDE), *(f"{share:.0%}" for share in shares[row])]
+            above = [names[classes[row]], *(f"{share:.0%}" for share in shares[row])]
             for column, (pixels, text) in enumerate(zip(shown, above, strict=True)):
                 # Set the originals slightly apart.
                 left, top = column * pitch[0] + (column > 0) * _GAP, row * pitch[1] + _TEXT

@@ -7,9 +7,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
+from eanet.console import short
 from eanet.metrics.calibration import BINS, Reliability
-from eanet.plots.style import BLUE, BOLD, MUTED, ORANGE, picture, text_width, write_title
+from eanet.metrics.intervals import wilson_interval
+from eanet.plots.style import BLUE, BOLD, INK, MUTED, ORANGE, picture, text_width, write_title
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -20,8 +23,8 @@ def plot_reliability(
 ) -> Path:
     """Draw accuracy by confidence above the number of images by confidence.
 
-    Bars show the accuracy in each bin, and thin bars the gap from there to the mean confidence.
-    The two agree on the dashed diagonal.
+    Bars show the accuracy in each bin with its 95 % confidence interval, and thin bars the gap from
+    there to the mean confidence. The two agree on the dashed diagonal.
 
     Args:
         reliability: of the model.
@@ -41,7 +44,9 @@ def plot_reliability(
         above.bar(bins, accuracy, width=88 / BINS, color=BLUE)
         above.plot([0, 100], [0, 100], color=MUTED, linewidth=1, linestyle=(0, (4, 3)))
         above.vlines(bins, accuracy, confidence, color=ORANGE, linewidth=4)
-        legend = [("accuracy", BLUE), ("gap to confidence", ORANGE)]
+        low, high = 100 * _intervals(reliability)
+        above.vlines(bins + 30 / BINS, low, high, color=INK, linewidth=1)
+        legend = [("accuracy", BLUE), ("gap to confidence", ORANGE), ("95% interval", INK)]
         if before is not None:
             points = 100 * before.confidence, 100 * before.accuracy
             style = {"color": MUTED, "markersize": 5, "markerfacecolor": "white"}
@@ -49,13 +54,25 @@ def plot_reliability(
             legend.append(("○ before", MUTED))
         above.set_ylim(0, 100)
         _head(above, "Accuracy, %", legend)
-        below.bar(bins, reliability.images, width=88 / BINS, color=MUTED)
+        bars = below.bar(bins, reliability.images, width=88 / BINS, color=MUTED)
+        counts = [short(count) if count else "" for count in reliability.images.tolist()]
+        below.bar_label(bars, counts, fontsize=8, color=MUTED, padding=1)
         below.set_xlim(0, 100)
         below.locator_params(axis="y", nbins=3, integer=True)
         below.set_xlabel("confidence (probability of the answer), %")
         _head(below, "Images", [])
         write_title(above, title, points=54)
     return path
+
+
+def _intervals(reliability: Reliability) -> NDArray[np.float64]:
+    """Return the ends of the 95 % confidence intervals of the accuracies, (2, 15)."""
+    ends = np.full((2, BINS), np.nan)
+    for index in np.flatnonzero(reliability.images):
+        images = int(reliability.images[index])
+        correct = round(float(reliability.accuracy[index]) * images)
+        ends[:, index] = wilson_interval(correct, images)
+    return ends
 
 
 def _head(axes: Axes, name: str, legend: Sequence[tuple[str, str]]) -> None:

@@ -10,12 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eanet.errors import EanetError
+from eanet.plots.names import shorten_names
 from eanet.plots.style import (
     BLUE,
     MUTED,
     ORANGE,
     picture,
-    shorten,
     smoothing,
     text_width,
     write_title,
@@ -66,6 +66,17 @@ def most_wrong(
     return np.asarray(wrong[np.argsort(true[wrong], kind="stable")][:count], dtype=np.int64)
 
 
+def least_certain(probabilities: NDArray[np.float32], count: int = 24) -> NDArray[np.int64]:
+    """Return indices of the ``count`` images whose answers are least probable, lowest first.
+
+    Args:
+        probabilities: (n, K) of the model.
+        count: maximum number of images.
+    """
+    order = np.argsort(probabilities.max(axis=1), kind="stable")
+    return np.asarray(order[:count], dtype=np.int64)
+
+
 def plot_samples(
     images: NDArray[np.uint8],
     labels: NDArray[np.int64],
@@ -103,35 +114,29 @@ def plot_samples(
     sheet_width, sheet_height = columns * (_WIDTH + _GAP), rows * pitch
     interpolation = smoothing(max(images.shape[1:3]))
     with picture(path, sheet_width, sheet_height, dpi=120) as figure:
+        seen = [classes[k] for k in (*labels.tolist(), *probabilities.argmax(axis=1).tolist())]
+        names = shorten_names(seen, _POINTS, _WIDTH - text_width("true:  100%", _POINTS))
         for place, image in enumerate(images):
             row, column = divmod(place, columns)
             corner = (column / columns, 1 - (row * pitch + height) / sheet_height)
             axes = figure.add_axes((*corner, _WIDTH / sheet_width, height / sheet_height))
             axes.imshow(image, interpolation=interpolation, aspect="auto")
             axes.set(xticks=[], yticks=[])
-            _write_verdict(axes, classes, probabilities[place], int(labels[place]))
+            best = int(probabilities[place].argmax())
+            answer, true = (names[classes[k]] for k in (best, int(labels[place])))
+            _write_verdict(axes, answer, true, float(probabilities[place, best]))
         write_title(figure.axes[0], title, points=14)
     return path
 
 
-def _write_verdict(
-    axes: Axes, classes: Sequence[str], probabilities: NDArray[np.float32], label: int
-) -> None:
+def _write_verdict(axes: Axes, answer: str, true: str, confidence: float) -> None:
     """Write the prediction below its image; also frame the image if it is wrong."""
-    predicted = int(probabilities.argmax())
-    is_correct = predicted == label
+    is_correct = answer == true
     mark, colour = ("✓", BLUE) if is_correct else ("✗", ORANGE)
-    confidence = f"{probabilities[predicted]:.0%}"
-    room = _WIDTH - text_width(f" {confidence}", _POINTS)
     lines = [
-        (shorten(f"{mark} {classes[predicted]}", _POINTS, room), "left", 5, colour),
-        (confidence, "right", 5, colour),
-        (
-            "" if is_correct else shorten(f"true: {classes[label]}", _POINTS, _WIDTH),
-            "left",
-            20,
-            MUTED,
-        ),
+        (f"{mark} {answer}", "left", 5, colour),
+        (f"{confidence:.0%}", "right", 5, colour),
+        ("" if is_correct else f"true: {true}", "left", 20, MUTED),
     ]
     for text, side, below, ink in lines:
         axes.annotate(

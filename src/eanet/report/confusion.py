@@ -2,33 +2,51 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from eanet.data.imageset import ImageSet
 from eanet.metrics.confusion import most_confused, row_shares
+from eanet.metrics.evaluation import Evaluation
+from eanet.plots.names import cut_names
+from eanet.report.cells import MOST, MOST_OF_CELL, Cell, CellImages, cell_images
 from eanet.report.images import data_uri
 
 # Largest number of classes: cell side, digit size. Above that, a picture without names.
 _CELLS = {8: ("4rem", "1rem"), 25: ("2.6rem", ".9rem"), 120: ("1.15rem", ".62rem")}
 _PAIRS = 15
+_LETTERS = 18  # of a name at the edge of the matrix
 _DEEP = 0.78  # depth of colour above which white text is more legible than black
 # Visible on light and dark cards.
 _RIGHT, _WRONG = (47, 127, 201), (224, 112, 42)
 
 
-def confusion_context(matrix: NDArray[np.int64], classes: Sequence[str]) -> dict[str, Any]:
-    """Return what ``confusion.html`` shows of a confusion matrix (K, K)."""
-    totals = dict(zip(classes, matrix.sum(axis=1).tolist(), strict=True))
+def confusion_context(evaluation: Evaluation, images: ImageSet) -> dict[str, Any]:
+    """Return what ``confusion.html`` shows: the matrix, and some of the images that it counts."""
+    matrix, classes = evaluation.confusion(), evaluation.classes
+    numbers = {name: number for number, name in enumerate(classes)}
+    totals = matrix.sum(axis=1).tolist()
+    cells = cell_images(evaluation, images)
     context: dict[str, Any] = {
         "classes": classes,
+        "shown": cut_names(classes, lambda text: len(text) <= _LETTERS),
         "picture": None,
+        "opened": {f"cell-{true}-{other}": cell for (true, other), cell in cells.items()},
+        "most": MOST,
+        "most_of_cell": MOST_OF_CELL,
         "pairs": [
-            {"true": true, "predicted": predicted, "images": images, "share": images / totals[true]}
-            for true, predicted, images in most_confused(matrix, classes, _PAIRS)
+            {
+                "true": true,
+                "predicted": predicted,
+                "images": count,
+                "share": count / totals[numbers[true]],
+                "opens": _opens(cells, (numbers[true], numbers[predicted])),
+            }
+            for true, predicted, count in most_confused(matrix, classes, _PAIRS)
         ],
     }
     sizes = [sizes for most, sizes in _CELLS.items() if len(classes) <= most]
@@ -41,7 +59,7 @@ def confusion_context(matrix: NDArray[np.int64], classes: Sequence[str]) -> dict
             "name": name,
             "images": int(matrix[row].sum()),
             "cells": [
-                _cell(int(count), float(depth), is_right=row == column)
+                _cell(int(count), float(depth), row == column, _opens(cells, (row, column)))
                 for column, (count, depth) in enumerate(zip(matrix[row], depths[row], strict=True))
             ],
         }
@@ -55,9 +73,14 @@ def confusion_context(matrix: NDArray[np.int64], classes: Sequence[str]) -> dict
     }
 
 
-def _cell(count: int, depth: float, is_right: bool) -> dict[str, Any]:
+def _cell(count: int, depth: float, is_right: bool, opens: str | None) -> dict[str, Any]:
     kind = ("right" if is_right else "wrong") + (" deep" if depth > _DEEP else "")
-    return {"count": count, "depth": depth, "kind": kind}
+    return {"count": count, "depth": depth, "kind": kind, "opens": opens}
+
+
+def _opens(cells: Mapping[Cell, CellImages], cell: Cell) -> str | None:
+    """Return the id of the images of a cell, if the page has any."""
+    return f"cell-{cell[0]}-{cell[1]}" if cell in cells else None
 
 
 def _draw_pixels(matrix: NDArray[np.int64]) -> str:

@@ -6,6 +6,7 @@ import base64
 import io
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +17,10 @@ from PIL import Image
 from eanet.data.imageset import ImageSet
 from eanet.deploy.prediction import Prediction
 from eanet.metrics.evaluation import Evaluation
+from eanet.plots.names import cut_names
 from eanet.plots.style import TINY
 
+_LETTERS = 24  # of a class
 _LARGEST = 160  # side in pixels of the largest embedded image
 
 
@@ -47,7 +50,12 @@ class SheetImage:
 
 
 def sheet_images(
-    indices: Iterable[int], evaluation: Evaluation, images: ImageSet, *, distances: bool = False
+    indices: Iterable[int],
+    evaluation: Evaluation,
+    images: ImageSet,
+    *,
+    distances: bool = False,
+    largest: int = _LARGEST,
 ) -> list[SheetImage]:
     """Prepare images for a sheet.
 
@@ -56,29 +64,31 @@ def sheet_images(
         evaluation: of all ``images``.
         images: with or without file names.
         distances: also say how far they are from the training images.
+        largest: side in pixels to which larger images are reduced.
     """
-    return [_sheet_image(index, evaluation, images, distances) for index in indices]
+    return [_sheet_image(index, evaluation, images, distances, largest) for index in indices]
 
 
 def _sheet_image(
-    index: int, evaluation: Evaluation, images: ImageSet, distances: bool
+    index: int, evaluation: Evaluation, images: ImageSet, distances: bool, largest: int
 ) -> SheetImage:
     probabilities = evaluation.probabilities[index]
     label, best = int(evaluation.labels[index]), int(evaluation.predicted[index])
     true, answer = evaluation.classes[label], evaluation.classes[best]
+    shown = _shown(evaluation.classes)
     name = short_name(images.files[index]) if images.files is not None else f"image {index}"
     verdict, notes = "correct", []
     if label != best:
         verdict = f"taken for {answer}"
         share = f"{probabilities[label]:.1%}" if probabilities[label] >= 0.001 else "<0.1%"
-        notes.append(f"true: {true} {share}")
+        notes.append(f"true: {shown[true]} {share}")
     if distances and evaluation.distance is not None:
         notes.append(f"distance {evaluation.distance[index]:.2f}")
     return SheetImage(
-        **_pixels(images.images[index]),
+        **_pixels(images.images[index], largest),
         name=name,
         kind="right" if label == best else "wrong",
-        answer=answer,
+        answer=shown[answer],
         confidence=float(probabilities[best]),
         note=", ".join(notes),
         description=f"{name}: {true}, {verdict}",
@@ -106,21 +116,26 @@ def other_image(pixels: NDArray[np.uint8], file: Path, prediction: Prediction) -
     )
 
 
+@lru_cache(maxsize=1)
+def _shown(classes: tuple[str, ...]) -> dict[str, str]:
+    return cut_names(classes, lambda text: len(text) <= _LETTERS)
+
+
 def short_name(file: Path) -> str:
     """Return a file's name with its folder, which is often the class."""
     return str(Path(*file.parts[-2:]))
 
 
-def _pixels(pixels: NDArray[np.uint8]) -> dict[str, Any]:
-    return {"source": _thumbnail(pixels), "is_sharp": len(pixels) <= TINY}
+def _pixels(pixels: NDArray[np.uint8], largest: int = _LARGEST) -> dict[str, Any]:
+    return {"source": _thumbnail(pixels, largest), "is_sharp": len(pixels) <= TINY}
 
 
-def _thumbnail(pixels: NDArray[np.uint8]) -> str:
+def _thumbnail(pixels: NDArray[np.uint8], largest: int) -> str:
     """Encode an image (H, H, 3) as a data URI: lossless if small, else a reduced JPEG."""
     image = Image.fromarray(pixels)
     if len(pixels) <= TINY:
         return data_uri(image, "png")
-    image.thumbnail((_LARGEST, _LARGEST))
+    image.thumbnail((largest, largest))
     return data_uri(image, "jpeg")
 
 

@@ -10,12 +10,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from eanet.metrics.calibration import BINS
+from eanet.metrics.calibration import BINS, verdict
 from eanet.metrics.evaluation import MANY_CLASSES
 from eanet.metrics.intervals import note_of_few
 from eanet.pages.page import render_page, subtitle
 from eanet.plots.reliability import plot_reliability
-from eanet.plots.samples import choose_samples, most_wrong
+from eanet.plots.samples import choose_samples, least_certain, most_wrong
 from eanet.plots.svg import inline_svg
 from eanet.report.confusion import confusion_context
 from eanet.report.images import sheet_images
@@ -42,7 +42,9 @@ def write_page(report: Report, path: Path) -> Path:
         EanetError: the file cannot be written.
     """
     evaluation, images, m = report.evaluation, report.images, report.metrics
-    sections = dict(SECTIONS)
+    sections, wrong = dict(SECTIONS), most_wrong(evaluation.labels, evaluation.probabilities)
+    if not len(wrong):
+        sections["mistakes"] = "Least certain"
     training = None
     if report.training is None:
         del sections["training"]
@@ -57,10 +59,11 @@ def write_page(report: Report, path: Path) -> Path:
         metrics=m,
         warning=note_of_few(int(m["images"]), m["top1_low"], m["top1_high"]),
         cards=list(_cards(report)),
+        is_perfect=not len(wrong),
         mistakes=sheet_images(
-            most_wrong(evaluation.labels, evaluation.probabilities), evaluation, images
+            wrong if len(wrong) else least_certain(evaluation.probabilities), evaluation, images
         ),
-        confusion=confusion_context(evaluation.confusion(), evaluation.classes),
+        confusion=confusion_context(evaluation, images),
         # Worst first.
         classes=sorted(evaluation.by_class, key=lambda c: -1.0 if math.isnan(c.f1) else c.f1),
         calibration=_calibration(report),
@@ -90,8 +93,7 @@ def _cards(report: Report) -> Iterator[dict[str, Any]]:
     yield _card("Always guessing", f"{share:.2%}", f"{name}, the largest class of these images")
     averages = f"precision {m['macro_precision']:.1%}, recall {m['macro_recall']:.1%}"
     yield _card("Macro F1", f"{m['macro_f1']:.1%}", f"{averages}; means over the classes")
-    confidence = float(report.evaluation.probabilities.max(axis=1).mean())
-    yield _card("Calibration error", f"{m['ece']:.1%}", f"ECE; mean confidence {confidence:.1%}")
+    yield _card("Calibration error", f"{m['ece']:.1%}", f"ECE; {verdict(m)}")
     smoothing = f"label smoothing {m['label_smoothing']:g}" if m["label_smoothing"] else ""
     yield _card("Loss", f"{m['loss']:.3f}", smoothing)
 
@@ -106,6 +108,7 @@ def _calibration(report: Report) -> dict[str, Any]:
     now, before = report.evaluation.reliability, report.reliability_before
     return {
         "bins": BINS,
+        "verdict": verdict(report.metrics),
         "is_calibrated": report.before is not None,
         "is_possible": report.can_calibrate,
         "chart": inline_svg(

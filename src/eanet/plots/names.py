@@ -1,0 +1,62 @@
+"""Names cut to the room there is, so that different names stay different."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
+
+from eanet.plots.style import text_width
+
+Fits = Callable[[str], bool]
+
+
+def cut_names(names: Iterable[str], fits: Fits) -> dict[str, str]:
+    """Cut names at their end or, where that makes two the same, in their middle.
+
+    If that is not enough, they end with a number.
+
+    Args:
+        names: those that stand together.
+        fits: whether a text is short enough.
+
+    Returns:
+        What to show, by name.
+    """
+    shown = {
+        name: name if fits(name) else _longest(partial(_end, name), name, fits) for name in names
+    }
+    for name in _alike(shown):
+        shown[name] = _longest(partial(_middle, name), name, fits)
+    for number, name in enumerate(_alike(shown), 1):
+        shown[name] = _longest(partial(_end, name, mark=f"…{number}"), name, fits)
+    return shown
+
+
+def shorten_names(names: Iterable[str], size: float, inches: float) -> dict[str, str]:
+    """Cut names as `cut_names` to ``inches`` at ``size`` points; call it while drawing."""
+    return cut_names(names, lambda text: text_width(text, size) <= inches)
+
+
+def _alike(shown: Mapping[str, str]) -> list[str]:
+    """Return the names that are shown as another one is."""
+    counts = Counter(shown.values())
+    return [name for name, text in shown.items() if counts[text] > 1]
+
+
+def _end(name: str, kept: int, mark: str = "…") -> str:
+    return name[:kept].rstrip() + mark
+
+
+def _middle(name: str, kept: int) -> str:
+    tail = kept // 2
+    return name[: kept - tail].rstrip() + "…" + name[len(name) - tail :].lstrip()
+
+
+def _longest(cut: Callable[[int], str], name: str, fits: Fits) -> str:
+    """Return the longest cut of a name that fits, of one letter at least."""
+    low, high = 1, max(1, len(name) - 1)
+    while low < high:
+        kept = (low + high + 1) // 2
+        low, high = (kept, high) if fits(cut(kept)) else (low, kept - 1)
+    return cut(low)

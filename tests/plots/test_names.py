@@ -1,0 +1,38 @@
+from __future__ import annotations
+
+from itertools import pairwise
+
+from eanet.plots.names import cut_names
+
+
+def cut(names: list[str], letters: int) -> list[str]:
+    return list(cut_names(names, lambda text: len(text) <= letters).values())
+
+
+def test_names_that_fit_stay() -> None:
+    assert cut(["ant", "a bee"], 5) == ["ant", "a bee"]
+
+
+def test_long_names_are_cut_at_their_end() -> None:
+    assert cut(["hummingbird", "ant"], 6) == ["hummi…", "ant"]
+    assert cut(["golden retriever"], 8) == ["golden…"]
+
+
+def test_names_that_begin_alike_keep_their_ends() -> None:
+    assert cut(["golden retriever", "golden rhino"], 9) == ["gold…ever", "gold…hino"]
+
+
+def test_names_that_differ_in_the_middle_are_numbered() -> None:
+    assert cut(["left wing of it", "left tail of it"], 6) == ["left…1", "left…2"]
+
+
+def test_all_names_stay_different_and_fit() -> None:
+    names = [f"{'x' * 20}{number}{'y' * 20}" for number in range(300)]
+    shown = cut(names, 12)
+    assert len(set(shown)) == 300
+    assert max(map(len, shown)) <= 12
+
+
+def test_a_room_too_small_for_anything_leaves_a_letter() -> None:
+    assert cut(["ant", "bee"], 0) == ["a…", "b…"]
+    assert all(a != b for a, b in pairwise(sorted(cut(["ant", "art"], 0))))
