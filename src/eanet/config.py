@@ -99,6 +99,11 @@ class DataSettings(ValidationSettings):
         None,
         description="where CIFAR is, or is downloaded to; unset: $EANET_DATA_DIR, or the cache",
     )
+    group: str | None = Field(
+        None,
+        description="what every split that is drawn keeps on one side: auto (near-duplicates), a "
+        "column of the list, or a regular expression for the part of a path that names the group",
+    )
     split_seed: int = Field(
         0, ge=0, description="of the splits; test images do not depend on --seed"
     )

@@ -129,12 +129,14 @@ def _print_problems(overview: Overview) -> None:
     unreadable, outliers = (
         (len(originals.skipped), len(originals.outliers)) if originals else (0, 0)
     )
-    copies = len(problems) - findings - unreadable - outliers
+    near = len(overview.near_duplicates)
+    copies = len(problems) - findings - unreadable - outliers - near
     kinds = [
         (findings, "of the whole set"),
         (unreadable, "unreadable"),
         (outliers, "unlike the others"),
         (copies, "duplicates"),
+        (near, "near-duplicates"),
     ]
     summary = ", ".join(f"{count:,} {what}" for count, what in kinds if count)
     stdout().print(f"problems   {summary or 'none'}")

@@ -1,43 +1,68 @@
-"""Images with the same pixels: in several splits, or of several classes."""
+"""Images with the same or nearly the same pixels: in several splits, or of several classes."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+import numpy as np
+from numpy.typing import NDArray
+
 from eanet.data.findings import Finding
 from eanet.data.imageset import ImageSet
 
+Sets = Mapping[str, ImageSet]
 
-def copy_findings(train: ImageSet, held_out: Mapping[str, ImageSet | None]) -> Iterator[Finding]:
-    """Find held-out images that are training images, too, and equal images of unequal classes."""
-    digests = {
-        split: list(images.digests())
-        for split, images in {"train": train, **held_out}.items()
-        if images is not None
-    }
-    known, counts = set(digests["train"]), []
-    for split in held_out:
-        own = digests.get(split, [])
-        count = sum(digest in known for digest in own)
-        counts += [f"{count:,} of the {len(own):,} {split} images"] if count else []
-    if counts:
-        yield Finding(
-            f"{' and '.join(counts)} have the same pixels as training images, which inflates the "
-            "result",
-            "group",
-            "--group auto keeps copies together; `eanet datasets` lists them",
-        )
+
+def copy_findings(sets: Sets, twins: NDArray[np.int64], *, drawn: bool) -> Iterator[Finding]:
+    """Find held-out images that are as good as training images, and equal ones of several classes.
+
+    Args:
+        sets: the images by split, with ``train``.
+        twins: pairs of nearly the same images, (m, 2), counted through all sets.
+        drawn: whether splits were drawn, so that another draw can avoid it.
+    """
+    digests = {split: list(images.digests()) for split, images in sets.items()}
+    known = set(digests["train"])
+    copies = {split: {i for i, d in enumerate(own) if d in known} for split, own in digests.items()}
+    near = {split: n - copies[split] for split, n in _near_training(sets, twins).items()}
+    yield from _leaks(sets, copies, "the same pixels as training images", drawn)
+    yield from _leaks(sets, near, "near-duplicates among the training images", drawn)
     labels: dict[bytes, set[int]] = {}
-    for split, images in {"train": train, **held_out}.items():
-        if images is not None:
-            for digest, label in zip(digests[split], images.labels.tolist(), strict=True):
-                labels.setdefault(digest, set()).add(label)
-    torn = {digest for digest, several in labels.items() if len(several) > 1}
-    if torn:
-        count = sum(digest in torn for own in digests.values() for digest in own)
+    for split, images in sets.items():
+        for digest, label in zip(digests[split], images.labels.tolist(), strict=True):
+            labels.setdefault(digest, set()).add(label)
+    if torn := sum(len(labels[digest]) > 1 for own in digests.values() for digest in own):
         yield Finding(
-            f"{count:,} images have the same pixels as one of another class, so that some labels "
+            f"{torn:,} images have the same pixels as one of another class, so that some labels "
             "must be wrong",
             "",
             "`eanet datasets` lists them",
         )
+
+
+def _leaks(sets: Sets, found: Mapping[str, set[int]], what: str, drawn: bool) -> Iterator[Finding]:
+    counts = [
+        f"{len(found[split]):,} of the {len(images):,} {split} images"
+        for split, images in sets.items()
+        if split != "train" and found[split]
+    ]
+    remedy = "--group auto keeps them on one side of the splits; " if drawn else ""
+    if counts:
+        yield Finding(
+            f"{' and '.join(counts)} have {what}, which inflates the result",
+            "group" if drawn else "",
+            remedy + "`eanet datasets` lists them",
+        )
+
+
+def _near_training(sets: Sets, twins: NDArray[np.int64]) -> dict[str, set[int]]:
+    """Return the images of each split, by index, that a training image is nearly the same as."""
+    splits, starts = list(sets), np.cumsum([0, *map(len, sets.values())])
+    which = np.searchsorted(starts, twins, side="right") - 1  # (m, 2): the split of each
+    is_train = which == splits.index("train")
+    near: dict[str, set[int]] = {split: set() for split in splits}
+    for one, other in ((0, 1), (1, 0)):
+        for row in np.flatnonzero(is_train[:, other]):
+            split = int(which[row, one])
+            near[splits[split]].add(int(twins[row, one] - starts[split]))
+    return near

@@ -17,25 +17,30 @@ _WHOLE = re.compile(r"[+-]?\d+(\.0+)?")
 
 
 class Entry(NamedTuple):
-    """What a row says: where it stands, its file, class and split."""
+    """What a row says: where it stands, its file, class and split, and its group if it has one."""
 
     where: str
     path: Path
     label: str
     split: str
+    group: str = ""
 
 
-def read_list(file: Path) -> Layout:
+def read_list(file: Path, group: str | None = None) -> Layout:
     """Read a list of images with the columns ``path``, ``label`` and optionally ``split``.
 
     Relative paths start from the folder of the list, or, if not one of them is there, from a folder
     beside it.
 
+    Args:
+        file: the list.
+        group: name of the column, if there is one, with what images belong together by.
+
     Raises:
         EanetError: the list cannot be read, a column or a cell is missing, or a file has two
             classes or is in two splits.
     """
-    entries, notes = read_entries(file, lambda _: "train")
+    entries, notes = read_entries(file, lambda _: "train", group=group)
     listings = to_listings(file, entries)
     if "train" not in listings:
         raise EanetError(f"{file} lists no training images")
@@ -43,7 +48,10 @@ def read_list(file: Path) -> Layout:
 
 
 def read_entries(
-    file: Path, split_of: Callable[[Path], str], beside: Sequence[Path] | None = None
+    file: Path,
+    split_of: Callable[[Path], str],
+    beside: Sequence[Path] | None = None,
+    group: str | None = None,
 ) -> tuple[list[Entry], list[str]]:
     """Return what a list says, each file once, and notes on how it was read.
 
@@ -51,16 +59,17 @@ def read_entries(
         file: the list.
         split_of: returns the split of a file whose row names none.
         beside: folders that the paths may start from; None: those beside the list.
+        group: as for `read_list`.
 
     Raises:
         EanetError: as for `read_list`.
     """
-    rows = list(read_rows(file))
+    rows = list(read_rows(file, group))
     notes = list(_joined(file, rows))
     rows = [(where, cells) for where, cells in rows if not is_header(cells)]
     for where, cells in rows:
         for name, cell in cells.items():
-            if not cell:
+            if not cell and name != "group":
                 raise EanetError(f"{file}, {where}: no {name}")
         if "\0" in cells["path"]:
             raise EanetError(f"{file}, {where}: {shown(cells['path'])} is not a path")
@@ -77,7 +86,7 @@ def read_entries(
     for (where, cells), path, label in zip(rows, paths, labels, strict=True):
         found = rule.file(path)
         split = _split(file, where, cells["split"]) if "split" in cells else split_of(found)
-        entries.append(Entry(where, found, label, split))
+        entries.append(Entry(where, found, label, split, cells.get("group", "")))
     once, twice = _each_once(file, entries)
     if twice:
         notes.append(
@@ -92,7 +101,8 @@ def to_listings(place: Path, entries: Sequence[Entry]) -> dict[str, Listing]:
     splits: dict[str, dict[str, list[Path]]] = {}
     for entry in entries:
         splits.setdefault(entry.split, {}).setdefault(entry.label, []).append(entry.path)
-    return {split: Listing(place, splits[split], []) for split in SPLITS if split in splits}
+    groups = {entry.path: entry.group for entry in entries if entry.group}
+    return {split: Listing(place, splits[split], [], groups) for split in SPLITS if split in splits}
 
 
 def _joined(file: Path, rows: Sequence[Row]) -> Iterator[str]:

@@ -45,7 +45,7 @@ def open_layout(
 
     Args:
         path: the folder, list or archive.
-        settings: ``layout`` and ``names`` say how it is read.
+        settings: ``layout``, ``names`` and ``group`` say how it is read.
         known: classes of a model; the images may be of some of them.
 
     Raises:
@@ -53,15 +53,17 @@ def open_layout(
     """
     with unpacked(path) if is_archive(path) else nullcontext(path) as place:
         try:
-            found = _find_layout(place, settings.layout, known)
+            found = _find_layout(place, settings, known)
             layout = settle_names(found, settings.names, known)
         except OSError as error:
             raise EanetError(f"cannot read {error.filename} ({error.strerror})") from error
         yield layout
 
 
-def _find_layout(path: Path, reading: LayoutName, known: Sequence[str]) -> Layout:
-    return read_list(path) if is_list(path) else read_folder(_inner(path, known), reading)
+def _find_layout(path: Path, settings: DataSettings, known: Sequence[str]) -> Layout:
+    if is_list(path):
+        return read_list(path, settings.group)
+    return read_folder(_inner(path, known), settings.layout)
 
 
 def _inner(folder: Path, known: Sequence[str]) -> Path:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from eanet.config import DataSettings
 from eanet.data.choose_preprocessing import choose_preprocessing
@@ -13,6 +14,8 @@ from eanet.data.class_names import check_known
 from eanet.data.decode_split import Decoded, decode_split
 from eanet.data.findings import Finding
 from eanet.data.formats import missing_plugin
+from eanet.data.groups import AUTO, named_groups
+from eanet.data.imageset import ImageSet
 from eanet.data.layout import Layout, is_image
 from eanet.data.levels import describe_levels
 from eanet.data.outliers import find_outliers
@@ -84,7 +87,15 @@ def load_image_files(
         ),
         preprocessing=preprocessing,
         findings=findings,
+        groups=_groups(layout, images["train"], settings.group),
     )
+
+
+def _groups(layout: Layout, train: ImageSet, group: str | None) -> NDArray[np.int64] | None:
+    """Return the groups of the training images that a column or a pattern names."""
+    if group in (None, AUTO):
+        return None
+    return named_groups(group, train.files or (), layout.splits["train"], layout.root)
 
 
 def _choices(preprocessing: Preprocessing, settings: DataSettings) -> Iterator[Finding]:

@@ -114,7 +114,7 @@ class ImageSet:
         if not len(self):
             raise EanetError("an empty image set has no mean")
         total, squares = np.zeros((2, 3), dtype=np.uint64)
-        for chunk in self._chunks():
+        for chunk in self.chunks():
             flat = chunk.reshape(len(chunk), -1)  # (m, H * W * 3): adds whole rows at a time
             total += _per_channel(flat)
             squares += _per_channel(np.square(flat, dtype=np.uint16))
@@ -128,7 +128,7 @@ class ImageSet:
         """Return the SHA-256 (hexadecimal) of shape, class names, labels and pixels."""
         digest = hashlib.sha256(json.dumps([self.images.shape, self.classes]).encode())
         digest.update(self.labels.astype("<i8").tobytes())
-        for chunk in self._chunks():
+        for chunk in self.chunks():
             digest.update(np.ascontiguousarray(chunk).data)
         return digest.hexdigest()
 
@@ -147,7 +147,7 @@ class ImageSet:
             target[:] = np.asarray(small)
         return replace(self, images=images)
 
-    def _chunks(self) -> Iterator[NDArray[np.uint8]]:
+    def chunks(self) -> Iterator[NDArray[np.uint8]]:
         """Yield chunks of about CHUNK_BYTES, so that a memory map is never loaded completely."""
         step = max(1, CHUNK_BYTES // self.images[:1].nbytes) if len(self) else 1
         for start in range(0, len(self), step):

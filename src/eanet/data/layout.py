@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from eanet.data.findings import Finding
@@ -22,11 +22,13 @@ class Listing:
         place: the folder that holds them, or the list that names them.
         images: the image files of each class.
         others: the files beside them.
+        groups: what a file belongs together with others by, if a list says so.
     """
 
     place: Path
     images: dict[str, list[Path]]
     others: list[Path]
+    groups: dict[Path, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -52,7 +52,7 @@ def has_labels(file: Path) -> bool:
     return {"path", "label"} <= _indices(header).keys()
 
 
-def read_rows(file: Path) -> Iterator[Row]:
+def read_rows(file: Path, group: str | None = None) -> Iterator[Row]:
     """Yield the rows of a list.
 
     Raises:
@@ -60,7 +60,8 @@ def read_rows(file: Path) -> Iterator[Row]:
     """
     if file.name == ANNOTATIONS:
         return _read_annotations(file)
-    return _read_parquet(file) if file.suffix.lower() == ".parquet" else _read_csv(file)
+    is_parquet = file.suffix.lower() == ".parquet"
+    return _read_parquet(file, group) if is_parquet else _read_csv(file, group)
 
 
 def is_header(cells: dict[str, str]) -> bool:
@@ -75,10 +76,10 @@ def _read_annotations(file: Path) -> Iterator[Row]:
                 yield f"line {number}", dict(zip(("path", "label"), [*cells, ""], strict=False))
 
 
-def _read_csv(file: Path) -> Iterator[Row]:
+def _read_csv(file: Path, group: str | None) -> Iterator[Row]:
     with _open_text(file) as text:
         rows = csv.reader(text, delimiter=_delimiter(text))
-        columns = _columns(file, next(rows, []))
+        columns = _columns(file, next(rows, []), group)
         for row in rows:
             if any(row):
                 cells = {n: row[i].strip() if i < len(row) else "" for n, i in columns.items()}
@@ -117,10 +118,10 @@ def _open_parquet(file: Path) -> Any:
         raise EanetError(f"cannot read {file}: {' '.join(str(error).split())}") from error
 
 
-def _read_parquet(file: Path) -> Iterator[Row]:
+def _read_parquet(file: Path, group: str | None) -> Iterator[Row]:
     table = _open_parquet(file)
     names = table.schema_arrow.names
-    columns = _columns(file, names)
+    columns = _columns(file, names, group)
     try:
         wanted = table.read([names[index] for index in columns.values()]).to_pydict()
     except (OSError, import_module("pyarrow").ArrowException) as error:
@@ -133,14 +134,16 @@ def _read_parquet(file: Path) -> Iterator[Row]:
         yield f"row {number}", dict(zip(columns, cells, strict=True))
 
 
-def _columns(file: Path, header: Sequence[str]) -> dict[str, int]:
-    """Return the index of each relevant column, keyed as in ``_COLUMNS``."""
+def _columns(file: Path, header: Sequence[str], group: str | None) -> dict[str, int]:
+    """Return the index of each relevant column, keyed as in ``_COLUMNS``, and of ``group``."""
     columns = _indices(header)
     if missing := [name for name in ("path", "label") if name not in columns]:
         raise EanetError(
             f"{file} has no column {missing[0]!r}; its first line is {shown(','.join(header))}, "
             "which should name the columns, such as path,label"
         )
+    if group is not None and group in header:
+        columns["group"] = list(header).index(group)
     return columns
 
 

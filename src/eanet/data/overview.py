@@ -56,6 +56,25 @@ class Overview:
 
         return sorted(find_duplicates(self.splits.sets), key=spread, reverse=True)
 
+    @cached_property
+    def near_duplicates(self) -> list[tuple[Place, Place]]:
+        """Each image that is nearly the same as an earlier one, with that one.
+
+        Copies are left out. First come those across splits.
+        """
+        places = [(s, i) for s, images in self.splits.sets.items() for i in range(len(images))]
+        twins: dict[Place, Place] = {}
+        for one, other in self.splits.near_duplicates:
+            first, later = places[one], places[other]
+            is_across = later in twins and twins[later][0] != later[0]
+            if not is_across and not self._are_copies(first, later):
+                twins[later] = first
+        return sorted(twins.items(), key=lambda pair: pair[0][0] == pair[1][0])
+
+    def _are_copies(self, one: Place, other: Place) -> bool:
+        sets = self.splits.sets
+        return bool((sets[one[0]].images[one[1]] == sets[other[0]].images[other[1]]).all())
+
     def class_of(self, place: Place) -> str:
         """Return the class of an image."""
         split, index = place
@@ -81,8 +100,14 @@ class Overview:
                 yield originals.relative(file), f"unlike the others: {reason}"
         for first, *others in self.duplicates:
             for other in others:
-                about = ", of another class" if self.class_of(other) != self.class_of(first) else ""
-                yield self.name_of(other), f"same pixels as {self.name_of(first)}{about}"
+                yield self.name_of(other), f"same pixels as {self._told(first, other)}"
+        for later, first in self.near_duplicates:
+            yield self.name_of(later), f"nearly the same as {self._told(first, later)}"
+
+    def _told(self, one: Place, other: Place) -> str:
+        """Name an image, and say if its class differs from that of another."""
+        differs = self.class_of(one) != self.class_of(other)
+        return self.name_of(one) + (", of another class" if differs else "")
 
     def write_problems(self, path: Path) -> Path:
         """Write every problem as CSV with the columns ``image`` and ``problem``.

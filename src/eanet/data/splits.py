@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +14,16 @@ from numpy.typing import NDArray
 from eanet.config import DataSettings
 from eanet.data.copies import copy_findings
 from eanet.data.findings import Finding
+from eanet.data.groups import AUTO, Groups, grouped_split, linked, share_codes
 from eanet.data.imageset import ImageSet
 from eanet.data.levels import Depth
+from eanet.data.near_duplicates import MOST_IMAGES, near_duplicates
 from eanet.data.record import CODES, UNKNOWN, ImageRecord
-from eanet.errors import EanetError
+from eanet.errors import EanetError, WrongArgumentError
 from eanet.models.preprocessing import DEFAULT, Preprocessing
 
 TEST_FRACTION = 0.2
+NO_PAIRS = np.empty((0, 2), np.int64)
 
 
 @dataclass(frozen=True)
@@ -64,6 +68,7 @@ class SourceSplits:
         originals: None if the images are not from files.
         preprocessing: how the images became pixels.
         findings: what could make a result worse, or look better, than it is.
+        groups: which training images belong together, (n,); None if nothing says so.
     """
 
     train: ImageSet
@@ -74,12 +79,18 @@ class SourceSplits:
     originals: Originals | None = None
     preprocessing: Preprocessing = DEFAULT
     findings: tuple[Finding, ...] = ()
+    groups: Groups | None = None
 
     @property
     def sets(self) -> dict[str, ImageSet]:
         """The splits present, keyed by ``train``, ``validation`` and ``test``."""
         sets = {"train": self.train, "validation": self.validation, "test": self.test}
         return {name: images for name, images in sets.items() if images is not None}
+
+    @cached_property
+    def near_duplicates(self) -> NDArray[np.int64]:
+        """Pairs of images that are nearly the same, (m, 2), counted through `sets`."""
+        return near_duplicates(list(self.sets.values()))
 
     def resized(self, size: int | None) -> SourceSplits:
         """Resize all splits to ``size`` x ``size`` pixels; None: leave them unchanged."""
@@ -137,8 +148,9 @@ def complete_splits(
 ) -> Dataset:
     """Split missing sets off the training images: first test, then validation.
 
-    Every such split adds a note. Images that the model to begin with was tested or validated on are
-    so again; none that it was trained on is, and none that it was validated on is for testing.
+    Every such split adds a note. Images that belong together stay on one side. Images that the
+    model to begin with was tested or validated on are so again; none that it was trained on is, and
+    none that it was validated on is for testing.
 
     Args:
         name: of the data set.
@@ -152,6 +164,12 @@ def complete_splits(
     """
     train, validation, test, notes = splits.train, splits.validation, splits.test, splits.notes
     fraction, seed = settings.validation_fraction, settings.split_seed
+    is_own = splits.originals is not None
+    if (total := sum(map(len, splits.sets.values()))) > MOST_IMAGES and is_own:
+        notes += (f"near-duplicates are not looked for among {total:,} images: too many",)
+    groups = splits.groups
+    if settings.group == AUTO:
+        groups = linked(len(train), near_duplicates([train]))
     left = np.arange(len(train))  # indices, so that what is left of train is copied only once
     codes = np.full(len(train), UNKNOWN, dtype=np.int8)
     if start is not None:
@@ -159,23 +177,32 @@ def complete_splits(
         test, notes = _without_seen("test", test, start, notes)
         validation, notes = _without_seen("validation", validation, start, notes)
     if test is None:
-        left, held_out, note = _split_off(train, left, codes, "test", TEST_FRACTION, seed)
+        left, held_out, note = _split_off(train, left, codes, "test", TEST_FRACTION, seed, groups)
         test = train.subset(held_out)
         notes += (note,)
     if validation is None and fraction > 0:
         if settings.validation_split == "last":
+            if groups is not None:
+                raise WrongArgumentError(
+                    "validation_split 'last' does not keep groups together; use 'stratified'"
+                )
             left, held_out = _last(train, left, fraction)
             notes += (
                 f"no validation images: the last {100 * fraction:g} % of the training images "
                 f"({len(held_out)}) set aside for validation",
             )
         else:
-            left, held_out, note = _split_off(train, left, codes, "validation", fraction, seed)
+            left, held_out, note = _split_off(
+                train, left, codes, "validation", fraction, seed, groups
+            )
             notes += (note,)
         validation = train.subset(held_out)
     if len(left) < len(train):
         train = train.subset(left)
-    findings = (*splits.findings, *copy_findings(train, {"validation": validation, "test": test}))
+    sets = {"train": train, "validation": validation, "test": test}
+    present = {split: images for split, images in sets.items() if images is not None}
+    twins = near_duplicates(list(present.values())) if is_own else NO_PAIRS
+    findings = copy_findings(present, twins, drawn=len(present) > len(splits.sets))
     return Dataset(
         name,
         train,
@@ -184,7 +211,7 @@ def complete_splits(
         notes,
         splits.mirrorable,
         splits.preprocessing,
-        findings,
+        (*splits.findings, *findings),
     )
 
 
@@ -214,6 +241,7 @@ def _split_off(
     what: str,
     fraction: float,
     seed: int,
+    groups: Groups | None,
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], str]:
     """Return the indices ``left`` in ``train``, those held out for a split, and a note on these.
 
@@ -224,23 +252,31 @@ def _split_off(
         what: the split to make.
         fraction: of the images that were in none.
         seed: of the split.
+        groups: which images belong together, (all images,).
     """
+    if groups is not None:
+        codes = share_codes(codes, groups, UNKNOWN)
     of_left = codes[left]
     again, fresh = left[of_left == CODES[what]], left[of_left == UNKNOWN]
-    _, drawn = stratified_split(train.labels[fresh], fraction, seed)
+    if groups is None:
+        _, drawn = stratified_split(train.labels[fresh], fraction, seed)
+    else:
+        _, drawn = grouped_split(train.labels[fresh], groups[fresh], fraction, seed)
     held_out = np.sort(np.concatenate([again, fresh[drawn]]))
     if not len(held_out):
         without = ", or use --validation-fraction 0" if what == "validation" else ""
         seen = " that the model to begin with has not seen" if len(fresh) < len(left) else ""
+        units = "two" if groups is None else "two groups"
         raise EanetError(
             f"too few training images{seen} ({len(fresh)}) to set some aside for {what}: no class "
-            f"has two; add images{without}"
+            f"has {units}; add images{without}"
         )
     purpose = "testing" if what == "test" else what
     of = "training images" if len(fresh) == len(left) else "images new to the model to begin with"
+    how = "stratified" if groups is None else "stratified, in whole groups"
     note = (
         f"no {what} images: {100 * fraction:g} % of the {of} ({len(drawn)}) set aside for "
-        f"{purpose}, stratified, by split seed {seed}"
+        f"{purpose}, {how}, by split seed {seed}"
     )
     if len(again):
         note += f"; and the {len(again):,} that it had for {purpose}"

@@ -1,0 +1,111 @@
+"""Groups: images that belong together, such as those of one scene, kept on one side of a split."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+
+from eanet.data.layout import Listing
+from eanet.errors import WrongArgumentError
+
+AUTO = "auto"
+"""The value of the setting ``group`` by which near-duplicates are grouped."""
+
+Groups = NDArray[np.int64]
+
+
+def linked(count: int, pairs: NDArray[np.int64]) -> Groups:
+    """Return groups (n,) of ``count`` images, of which ``pairs`` (m, 2) belong together."""
+    links = coo_array((np.ones(len(pairs), bool), (pairs[:, 0], pairs[:, 1])), (count, count))
+    return np.asarray(connected_components(links, directed=False)[1], dtype=np.int64)
+
+
+def named_groups(group: str, files: Sequence[Path], listing: Listing, root: Path) -> Groups:
+    """Return the group of each file, (n,), by a column of the list or by a pattern in its path.
+
+    Args:
+        group: name of the column, or a regular expression; what its first parenthesis matches, or
+            the whole match, names the group. An image without a name is a group of its own.
+        files: the images.
+        listing: with the column, if the list has it.
+        root: the folder that paths are matched relative to.
+
+    Raises:
+        EanetError: it is no regular expression, or matches no file.
+    """
+    names = [listing.groups.get(file) for file in files]
+    if not listing.groups:
+        pattern = _compiled(group)
+        found = [pattern.search(_relative(file, root).as_posix()) for file in files]
+        names = [m and (m.group(1) if pattern.groups else m.group()) for m in found]
+        if not any(names):
+            raise WrongArgumentError(
+                f"group={group}: no column of the list, and no path of an image matches it, such "
+                f"as {_relative(files[0], root)}"
+            )
+    numbers: dict[object, int] = {}
+    keys = [name or file for name, file in zip(names, files, strict=True)]
+    return np.array([numbers.setdefault(key, len(numbers)) for key in keys], dtype=np.int64)
+
+
+def _compiled(pattern: str) -> re.Pattern[str]:
+    try:
+        return re.compile(pattern)
+    except re.error as error:
+        raise WrongArgumentError(f"group={pattern}: no regular expression ({error})") from error
+
+
+def _relative(file: Path, root: Path) -> Path:
+    return file.relative_to(root) if file.is_relative_to(root) else file
+
+
+def share_codes(codes: NDArray[np.int8], groups: Groups, unknown: int) -> NDArray[np.int8]:
+    """Return codes (n,) in which those that are ``unknown`` have the lowest code of their group."""
+    shared = codes.copy()
+    for code in np.unique(codes[codes != unknown]):
+        shared[np.isin(groups, groups[codes == code]) & (shared == unknown)] = code
+    return shared
+
+
+def grouped_split(
+    labels: NDArray[np.int64], groups: Groups, fraction: float, seed: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Split about ``fraction`` off every class in whole groups: (remaining, split off), sorted.
+
+    A group belongs to the class that most of its images have. A class of two or more groups has at
+    least one on each side; the only group of a class remains. The result depends only on the
+    arguments.
+    """
+    random = np.random.Generator(np.random.Philox(seed))
+    ids, members = np.unique(groups, return_inverse=True)
+    sizes = np.bincount(members)
+    votes = np.zeros((len(ids), labels.max(initial=0) + 1), dtype=np.int64)
+    np.add.at(votes, (members, labels), 1)
+    classes = votes.argmax(axis=1)
+    chosen = np.zeros(len(ids), dtype=bool)
+    for label in np.unique(classes):
+        of_class = random.permutation(np.flatnonzero(classes == label))
+        target = fraction * sizes[of_class].sum()
+        chosen[_fill(of_class, sizes, target)] = True
+    split_off = chosen[members]
+    return np.flatnonzero(~split_off), np.flatnonzero(split_off)
+
+
+def _fill(groups: NDArray[np.int64], sizes: NDArray[np.int64], target: float) -> list[int]:
+    """Return groups of about ``target`` images together: at least one, but never all of them."""
+    taken: list[int] = []
+    total = 0
+    for group in groups.tolist():
+        is_closer = abs(total + sizes[group] - target) <= abs(total - target)
+        if is_closer and len(taken) < len(groups) - 1:
+            taken.append(group)
+            total += int(sizes[group])
+    if not taken and len(groups) > 1:
+        taken.append(min(groups.tolist(), key=lambda group: int(sizes[group])))
+    return taken

@@ -1,0 +1,93 @@
+"""Whole groups are split off, by a column, a pattern or what is linked."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from eanet.config import DataSettings
+from eanet.data.groups import grouped_split, linked, share_codes
+from eanet.data.source import open_source
+from eanet.errors import EanetError
+
+
+def test_what_is_linked_in_a_chain_is_one_group() -> None:
+    groups = linked(5, np.array([[0, 3], [3, 4]]))
+    assert groups[0] == groups[3] == groups[4]
+    assert len(set(groups.tolist())) == 3
+
+
+def test_about_the_fraction_of_every_class_is_split_off_in_whole_groups() -> None:
+    random = np.random.default_rng(0)
+    labels = np.repeat(np.arange(3), (300, 90, 30))
+    groups = labels * 1000 + random.integers(0, 12, len(labels))
+    remaining, held_out = grouped_split(labels, groups, 0.2, 0)
+    assert sorted([*remaining, *held_out]) == list(range(len(labels)))
+    assert not set(groups[remaining]) & set(groups[held_out])
+    shares = np.bincount(labels[held_out]) / np.bincount(labels)
+    assert np.abs(shares - 0.2).max() < 0.07
+    again = grouped_split(labels, groups, 0.2, 0)[1]
+    other = grouped_split(labels, groups, 0.2, 1)[1]
+    assert np.array_equal(held_out, again)
+    assert not np.array_equal(held_out, other)
+
+
+def test_a_class_of_two_groups_has_one_on_each_side_and_of_one_stays() -> None:
+    labels = np.array([0, 0, 0, 0, 0, 1, 1])
+    groups = np.array([5, 5, 5, 5, 6, 7, 7])
+    remaining, held_out = grouped_split(labels, groups, 0.2, 0)
+    assert (remaining.tolist(), held_out.tolist()) == ([0, 1, 2, 3, 5, 6], [4])
+
+
+def test_a_group_of_several_classes_is_not_torn() -> None:
+    labels, groups = np.arange(40) % 2, np.arange(40) // 4
+    remaining, held_out = grouped_split(labels, groups, 0.25, 3)
+    assert not set(groups[remaining]) & set(groups[held_out])
+    assert len(held_out)
+
+
+def test_new_images_go_where_their_group_was() -> None:
+    codes, groups = np.array([0, -1, 2, -1, -1], np.int8), np.array([7, 7, 8, 8, 9])
+    assert share_codes(codes, groups, -1).tolist() == [0, 0, 2, 2, -1]
+
+
+def write_list(root: Path) -> Path:
+    """12 images of 6 patients in each of two classes; the files say nothing of the patients."""
+    lines = ["path,label,patient"]
+    for number in range(24):
+        Image.fromarray(np.random.default_rng(number).integers(0, 256, (8, 8, 3), np.uint8)).save(
+            root / f"{number}.png"
+        )
+        lines.append(f"{number}.png,{'ab'[number % 2]},p{number // 4}{'ab'[number % 2]}")
+    (root / "list.csv").write_text("\n".join(lines))
+    return root / "list.csv"
+
+
+def test_a_column_of_a_list_names_the_groups(tmp_path: Path) -> None:
+    source = open_source(write_list(tmp_path))
+    data = source.load(DataSettings(image_size=8, group="patient"))
+    patients = [
+        {(int(file.stem) // 4, int(file.stem) % 2) for file in images.files}
+        for images in (data.train, data.validation, data.test)
+    ]
+    assert not patients[0] & (patients[1] | patients[2])
+    assert not patients[1] & patients[2]
+    assert data.test.counts().tolist() == [2, 2]
+
+
+@pytest.mark.parametrize(
+    ("given", "reason"),
+    [
+        ({"group": "doctor"}, "group=doctor: no column of the list, and no path"),
+        ({"group": "p("}, r"group=p\(: no regular expression"),
+        ({"group": "patient", "validation_split": "last"}, "'last' does not keep groups together"),
+    ],
+)
+def test_groups_that_cannot_be_are_one_line(
+    tmp_path: Path, given: dict[str, str], reason: str
+) -> None:
+    with pytest.raises(EanetError, match=reason):
+        open_source(write_list(tmp_path)).load(DataSettings(image_size=8, **given))
