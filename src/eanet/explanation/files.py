@@ -48,7 +48,7 @@ def explain_files(
     the name is taken, ``-2`` and so on is appended: nothing is overwritten.
 
     Args:
-        where: a run directory, a model file, a bundled model or a Hub id.
+        where: a run directory, a model file, an exported file, a bundled model or a Hub id.
         images: as in `find_images`.
         listing: as in `find_images`.
         output: folder for the pictures; unless given, ``explain`` in the run directory, or

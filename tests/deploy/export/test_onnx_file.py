@@ -62,6 +62,7 @@ def make(name: str) -> Classifier:
     return model
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [m.name for m in models()] + VARIANTS)
 def test_every_model_is_recorded_as_formulas(name: str) -> None:
     """Which every exporter knows, unlike the operators of this package."""
@@ -75,6 +76,7 @@ def test_every_model_is_recorded_as_formulas(name: str) -> None:
         torch.testing.assert_close(program.module()(pixels)[0], expected, atol=1e-4, rtol=0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["keras_eanet", "eanet_nano:mixing=written"])
 def test_what_models_are_made_of_is_the_same_in_onnx(name: str) -> None:
     model = make(name)
