@@ -120,7 +120,7 @@ def read_numbers(path: Path, required: Iterable[str]) -> list[dict[str, float]]:
         return [{name: float(value) for name, value in row.items()} for row in rows]
     except (ValueError, TypeError, csv.Error) as error:
         raise EanetError(
-            f"{path}, line {rows.line_num}, has been changed or damaged: {error}"
+            f"{path}, line {rows.line_num}, has been changed or damaged: {str(error)[:100]}"
         ) from error
 
 

@@ -158,6 +158,14 @@ def test_headers_of_a_tar_are_bounded(tmp_path, kind):
         unpack(path)
 
 
+def test_members_without_a_name_are_left_out(tmp_path):
+    path = write_archive(tmp_path / "pets.zip", PETS)
+    with zipfile.ZipFile(path, "a") as opened:
+        opened.writestr("xx", b"x")
+    path.write_bytes(path.read_bytes().replace(b"xx", b"\0x"))
+    assert len(list(unpack(path).rglob("*.png"))) == 6
+
+
 @pytest.mark.parametrize("names", [("a.png", "a.png/b.png"), (f"{'x' * 300}.png",)])
 @pytest.mark.parametrize("ending", [".zip", ".tar"])
 def test_names_that_no_disk_can_have_are_the_archives_fault(tmp_path, cache, ending, names):

@@ -126,7 +126,7 @@ def _zip_members(file: BinaryIO) -> Iterator[Member]:
     with zipfile.ZipFile(file) as opened:
         for info in opened.infolist():
             kind = stat.S_IFMT(info.external_attr >> 16)  # 0: the writer stores no file type
-            if not info.is_dir() and kind in (0, stat.S_IFREG):
+            if info.filename and not info.is_dir() and kind in (0, stat.S_IFREG):
                 yield info.filename, partial(opened.open, info)
 
 

@@ -76,7 +76,7 @@ def cached(
         purpose: distinguishes several entries of one place.
         state: the entry is rebuilt when this has changed.
         build: fills a folder and returns JSON-serialisable details to store.
-        read: opens a filled folder; raises OSError, ValueError or EOFError if it is damaged.
+        read: opens a filled folder; raises anything if it is damaged, and is then built anew.
 
     Raises:
         NoCacheError: the cache cannot be written at all.
@@ -91,7 +91,7 @@ def cached(
             content = json.loads((entry / "details.json").read_text("utf-8"))
             is_current = isinstance(content, dict) and content["state"] == state
             return read(entry, content["details"]) if is_current else None
-        except (OSError, ValueError, EOFError, KeyError):
+        except Exception:  # damaged files make readers raise nearly anything
             return None
 
     if (stored := opened()) is not None:
@@ -128,29 +128,36 @@ def cached(
 
 
 def cached_images(
-    place: Path, purpose: str, state: str, image_size: int, build: Build
-) -> tuple[NDArray[np.uint8], Details]:
+    place: Path,
+    purpose: str,
+    state: str,
+    image_size: int,
+    build: Build,
+    parse: Callable[[Details, int], Any] = lambda details, _: details,
+) -> tuple[NDArray[np.uint8], Any]:
     """Return decoded images, memory-mapped, (n, size, size, 3), and the details from ``build``.
 
     Arguments and errors are as for `cached`, except that if the cache cannot be written, the images
-    are built in memory, with a single notice.
+    are built in memory, with a single notice. ``parse`` reads the details of so many images, and
+    raises anything if they are damaged.
     """
 
     def fill(folder: Path) -> Details:
         with (folder / "images.npy").open("wb") as file:
             return _write_images(file, image_size, build)
 
-    def read(folder: Path, details: Details) -> tuple[NDArray[np.uint8], Details]:
+    def read(folder: Path, details: Details) -> tuple[NDArray[np.uint8], Any]:
         images = np.load(folder / "images.npy", mmap_mode="r", allow_pickle=False)
         if images.dtype != np.uint8 or images.shape[1:] != (image_size, image_size, 3):
             raise ValueError("other images")
-        return images, details
+        return images, parse(details, len(images))
 
     try:
         return cached(place, f"{purpose} {image_size}", state, fill, read)
     except NoCacheError as error:
         notice_once(f"{error}; until then images stay in memory")
-        return _build_in_memory(image_size, build)
+        images, details = _build_in_memory(image_size, build)
+        return images, parse(details, len(images))
 
 
 def _build_in_memory(image_size: int, build: Build) -> tuple[NDArray[np.uint8], Details]:
@@ -186,7 +193,7 @@ def _append(file: BinaryIO, pixels: NDArray[np.uint8]) -> None:
 def _tidy(folder: Path) -> None:
     """Remove entries whose source is gone, and leftovers of runs that were killed long ago."""
     for entry in folder.iterdir():
-        with suppress(OSError, ValueError, KeyError, TypeError):  # damaged or not ours
+        with suppress(OSError, ValueError, LookupError, TypeError, RecursionError):  # damaged
             if entry.name.startswith("tmp-"):
                 newest = max((file.stat().st_mtime for file in entry.glob("*")), default=0.0)
                 is_waste = time.time() - max(newest, entry.stat().st_mtime) > STALE_AFTER_S

@@ -7,10 +7,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Self
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import BaseModel, Field
 from rich.progress import MofNCompleteColumn
 
 from eanet.console import ImagesPerSecond, progress_bar
@@ -18,7 +19,6 @@ from eanet.data.cache import Details, cached_images, fingerprint
 from eanet.data.decode import Original, UnreadableImageError, read_image
 from eanet.data.imageset import ImageSet
 from eanet.data.layout import Listing
-from eanet.data.levels import Depth
 from eanet.data.parallel import in_parallel
 from eanet.data.record import file_key
 from eanet.errors import EanetError
@@ -38,6 +38,28 @@ class Decoded:
     images: ImageSet
     originals: tuple[Original, ...]
     skipped: tuple[tuple[Path, str], ...]
+
+
+class _Details(BaseModel):
+    """What the cache keeps beside the images."""
+
+    originals: list[Original]
+    keys: list[Annotated[int, Field(ge=0, lt=1 << 64)]]
+    skipped: list[tuple[int, str]]
+
+    @classmethod
+    def parse(cls, files: int, values: Details, images: int) -> Self:
+        """Read the details of so many files, of which so many are images.
+
+        Raises:
+            ValueError: they are about others.
+        """
+        details = cls.model_validate(values)
+        indices = {index for index, _ in details.skipped}
+        counts = (len(details.originals), len(details.keys), len(indices))
+        if counts != (images, images, files - images) or not indices <= set(range(files)):
+            raise ValueError("other files")
+        return details
 
 
 def decode_split(
@@ -67,21 +89,17 @@ def decode_split(
     place = listing.place.resolve()
     state = fingerprint(files, listing.place, preprocessing)
     purpose = f"images {split} {preprocessing.fit}"
-    images, details = cached_images(place, purpose, state, size, build)
-    reasons = {int(index): reason for index, reason in details["skipped"]}
+    parse = partial(_Details.parse, len(files))
+    details: _Details
+    images, details = cached_images(place, purpose, state, size, build, parse)
+    reasons = dict(details.skipped)
     read = np.delete(np.arange(len(files)), list(reasons))
-    keys = np.array(details["keys"], dtype=np.uint64)
+    keys = np.array(details.keys, dtype=np.uint64)
     return Decoded(
         ImageSet(images, labels[read], classes, tuple(files[index] for index in read), keys),
-        tuple(map(_original, details["originals"])),
+        tuple(details.originals),
         tuple((files[index], reason) for index, reason in reasons.items()),
     )
-
-
-def _original(values: Sequence[Any]) -> Original:
-    """Read what the cache has stored as JSON."""
-    original = Original(*values)
-    return original._replace(depth=None if original.depth is None else Depth(*original.depth))
 
 
 def _decode(

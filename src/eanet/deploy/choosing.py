@@ -12,7 +12,7 @@ from eanet.deploy.graphs import keep_graph, kept_graph, make_graph
 from eanet.deploy.module import RuntimeModule
 from eanet.deploy.onnx_runtime import OnnxRuntime
 from eanet.deploy.openvino_runtime import OpenVinoRuntime, computes_bf16
-from eanet.deploy.runtime import Precision, Runtime, RuntimeName, check_rgb
+from eanet.deploy.runtime import Precision, Runtime, RuntimeName, check_rgb, errors_of
 from eanet.deploy.torch_runtime import TorchRuntime
 from eanet.device import resolve_device
 from eanet.errors import EanetError, WrongArgumentError, unknown_name
@@ -142,7 +142,8 @@ def _open_exported(
     if chosen == "openvino":
         import openvino
 
-        graph = openvino.Core().read_model(file.content)
+        with errors_of("OpenVINO"):
+            graph = openvino.Core().read_model(file.content)
         return OpenVinoRuntime(graph, file.config, file.metadata, precision, threads)
     check_installed("onnxruntime")
     return OnnxRuntime(file.content, file.config, file.metadata, precision, threads)

@@ -90,7 +90,7 @@ def _metadata(path: Path, model: ModelProto) -> dict[str, Any]:
     texts = {entry.key: entry.value for entry in model.metadata_props}
     try:
         metadata = json.loads(texts.get(KEY, "null"))
-    except ValueError:
+    except (ValueError, RecursionError):
         metadata = None
     if not isinstance(metadata, dict):
         raise EanetError(

@@ -7,7 +7,7 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from eanet.deploy.prediction import Outputs
-from eanet.deploy.runtime import Pixels, Precision
+from eanet.deploy.runtime import Pixels, Precision, errors_of
 from eanet.deploy.threads import are_cores_free
 from eanet.device import Device
 from eanet.errors import WrongArgumentError
@@ -68,10 +68,11 @@ class OnnxRuntime:
         return self._run(pixels, 1)
 
     def _run(self, pixels: Pixels, threads: int) -> Outputs:
-        session = self._session(threads)
-        known = {output.name for output in session.get_outputs()}
-        names = [name for name in Outputs._fields if name in known]
-        return Outputs(**dict(zip(names, session.run(names, {"pixels": pixels}), strict=True)))
+        with errors_of("ONNX Runtime"):
+            session = self._session(threads)
+            known = {output.name for output in session.get_outputs()}
+            names = [name for name in Outputs._fields if name in known]
+            return Outputs(**dict(zip(names, session.run(names, {"pixels": pixels}), strict=True)))
 
     def _session(self, threads: int) -> InferenceSession:
         with self._lock:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from eanet.deploy.prediction import Outputs
-from eanet.deploy.runtime import Pixels, Precision
+from eanet.deploy.runtime import Pixels, Precision, errors_of
 from eanet.deploy.threads import are_cores_free
 from eanet.device import Device
 from eanet.models import ModelConfig
@@ -61,13 +61,15 @@ class OpenVinoRuntime:
     def __call__(self, pixels: Pixels) -> Outputs:
         """See `eanet.deploy.runtime.Runtime`."""
         cores = self.threads if are_cores_free(self.threads) else 1
-        if len(pixels) == 1:
-            return self._compiled(1, cores)(pixels)
-        return self._compiled(ANY, self.threads)(pixels, parts=cores)
+        with errors_of("OpenVINO"):
+            if len(pixels) == 1:
+                return self._compiled(1, cores)(pixels)
+            return self._compiled(ANY, self.threads)(pixels, parts=cores)
 
     def on_one_core(self, pixels: Pixels) -> Outputs:
         """See `eanet.deploy.runtime.Runtime`."""
-        return self._compiled(ANY, self.threads)(pixels)
+        with errors_of("OpenVINO"):
+            return self._compiled(ANY, self.threads)(pixels)
 
     def _compiled(self, batch: int, threads: int) -> _Compiled:
         with self._lock:

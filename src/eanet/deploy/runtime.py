@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, Literal, Protocol
 
 import numpy as np
@@ -55,6 +56,21 @@ class Runtime(Protocol):
         of cores in PyTorch, may stay changed: the thread should be for this alone.
         """
         ...
+
+
+@contextmanager
+def errors_of(library: str) -> Iterator[None]:
+    """Turn whatever a library raises about a graph, which anybody may have made, into one line."""
+    try:
+        yield
+    except EanetError:
+        raise
+    except Exception as error:
+        reason = " ".join(str(error).split())[:200]
+        raise EanetError(
+            f"{library} cannot compute the model; if it comes from a file, that may be damaged: "
+            f"export it again ({reason})"
+        ) from error
 
 
 def check_rgb(config: ModelConfig) -> None:
