@@ -70,6 +70,18 @@ def test_what_else_pillow_knows_is_no_image_whatever_it_is_called(
     assert image_statistics(read_folder(tmp_path)).side == 4
 
 
+def test_a_jpeg_of_scans_without_end_is_not_decoded(tmp_path: Path) -> None:
+    path = tmp_path / "x.jpg"
+    noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
+    Image.fromarray(noise).save(path, progressive=True, quality=95)
+    assert decode_image(path, 8).shape == (8, 8, 3)
+    content = path.read_bytes()
+    last = content.rindex(b"\xff\xda")
+    path.write_bytes(content[:last] + 200 * content[last:-2] + content[-2:])
+    with pytest.raises(UnreadableImageError, match=r"damaged: a JPEG of 2\d\d scans"):
+        decode_image(path, 8)
+
+
 def test_photographs_of_iphones_count_where_their_plugin_is_installed(
     monkeypatch: pytest.MonkeyPatch, asked_anew: None
 ) -> None:

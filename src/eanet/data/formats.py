@@ -33,6 +33,8 @@ FORMATS = {
 
 _HEIF_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"mif1", b"msf1")
 
+MOST_SCANS = 100
+
 
 @cache
 def readable_formats() -> tuple[str, ...]:
@@ -65,5 +67,24 @@ def missing_plugin(file: Path) -> str | None:
 
 
 def open_image(file: Path | BinaryIO) -> Image.Image:
-    """Open an image as `PIL.Image.open` does, if it is of one of the formats that are read."""
-    return Image.open(file, formats=readable_formats())
+    """Open an image as `PIL.Image.open` does, if it is of one of the formats that are read.
+
+    Raises:
+        ValueError: it is a JPEG of so many scans that they are meant to take time: each passes over
+            all pixels, and takes next to no bytes.
+    """
+    image = Image.open(file, formats=readable_formats())
+    if image.info.get("progressive") and (count := _scans(image)) > MOST_SCANS:
+        image.close()
+        raise ValueError(f"a JPEG of {count:,} scans")
+    return image
+
+
+def _scans(image: Image.Image) -> int:
+    """Count the scans of an open JPEG, of which there are seldom more than ten."""
+    image.fp.seek(0)  # type: ignore[attr-defined]
+    count, last = 0, b""
+    while chunk := image.fp.read(1 << 20):  # type: ignore[attr-defined]
+        count += (last + chunk).count(b"\xff\xda")
+        last = chunk[-1:]
+    return count
