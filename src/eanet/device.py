@@ -118,7 +118,12 @@ def keep_freed_memory() -> None:
 def return_freed_memory() -> None:
     """Undo `keep_freed_memory`: freed memory goes back to the system, as by default."""
     _set_malloc(trim_threshold=TRIM_THRESHOLD, mmap_max=MMAP_MAX)
-    with suppress(AttributeError, OSError, TypeError):
+    trim_memory()
+
+
+def trim_memory() -> None:
+    """Give memory that is free now back to the system, where possible (glibc)."""
+    with suppress(AttributeError, OSError, TypeError):  # another C library or system
         ctypes.CDLL(None).malloc_trim(0)
 
 

@@ -13,6 +13,7 @@ from typing import NamedTuple
 from eanet.deploy.prediction import Prediction
 from eanet.deploy.predictor import BATCH_SIZE, Predictor
 from eanet.deploy.server.images import count_pixels, decode
+from eanet.device import trim_memory
 from eanet.errors import EanetError
 
 LARGE = 16_000_000  # pixels: decoding such an image may take seconds and 1 GB
@@ -71,10 +72,14 @@ class Batcher:
                 continue
             with _errors_to(entry):
                 if count_pixels(entry.data, self._most_pixels) > LARGE:
-                    self._large.submit(self._answer, [entry])
+                    self._large.submit(self._answer_large, entry)
                 else:
                     small.append(entry)
         self._answer(small)
+
+    def _answer_large(self, entry: _Entry) -> None:
+        self._answer([entry])
+        trim_memory()  # else the C library keeps a gigabyte for the next one
 
     def _answer(self, batch: Sequence[_Entry]) -> None:
         good, pixels = [], []
