@@ -83,13 +83,14 @@ def _add_pages(app: FastAPI, card: Card, *, explains: bool) -> None:
 def _add_interface(app: FastAPI, service: Service, card: Card) -> None:
     @app.post(
         "/predict",
+        summary="Classify images",
         response_model=Answers,
         response_model_exclude_none=True,
         responses={**_REFUSALS, 422: {"model": NoAnswers, "description": "No image among them"}},
         openapi_extra=form_of("files", several=True),
     )
     async def predict(request: Request, top: Annotated[int, Query(ge=1)] = 5) -> Response:
-        """Classify images; a file that is none gets an error in its place."""
+        """Answer for each file in order; one that is no image gets an error in its place."""
         results = await service.predict(request, top)
         body = {
             "results": [answer.model_dump(by_alias=True, exclude_none=True) for answer in results]
@@ -98,20 +99,21 @@ def _add_interface(app: FastAPI, service: Service, card: Card) -> None:
             return JSONResponse({"detail": results[0].error, **body}, 422)
         return JSONResponse(body)
 
-    @app.get("/model")
+    @app.get("/model", summary="Describe the model")
     async def model() -> Card:
-        """Describe the model, and what the server takes."""
+        """Tell architecture, classes and figures, and what the server takes."""
         return card
 
-    @app.get("/health")
+    @app.get("/health", summary="Say that the server works")
     async def health() -> Health:
-        """Say that the server works."""
+        """Tell also how many requests wait."""
         return Health(waiting=service.waiting)
 
 
 def _add_explanations(app: FastAPI, service: Service) -> None:
     @app.post(
         "/explain",
+        summary="Draw what an answer rests on",
         response_class=Response,
         responses={
             200: {"content": {"image/png": {}}, "description": "The picture"},
@@ -123,7 +125,7 @@ def _add_explanations(app: FastAPI, service: Service) -> None:
     async def explain(
         request: Request, class_name: Annotated[str | None, Query(alias="class")] = None
     ) -> Response:
-        """Draw what the most probable class, or another one, rests on."""
+        """Draw it for the most probable class, or for another one."""
         return Response(await service.explain(request, class_name), media_type="image/png")
 
 

@@ -18,6 +18,7 @@ from eanet.deploy.server.images import count_pixels, decode
 from eanet.deploy.server.schema import Answer, Card
 from eanet.deploy.server.settings import AppSettings, Limits, RefusedError
 from eanet.deploy.server.upload import Uploads
+from eanet.device import trim_memory
 from eanet.errors import EanetError, unknown_name
 from eanet.pages.classifying import default_threshold
 from eanet.version import __version__
@@ -118,6 +119,7 @@ class Service:
             pixels = decode(self._predictor, data)
         except EanetError as error:
             raise RefusedError(422, str(error)) from error
+        trim_memory()  # the image may have been large
         shown = "".join(letter for letter in name if letter.isprintable())
         return self._explain(self._predictor, pixels, shown or "image", class_name)
 
