@@ -1,13 +1,16 @@
 from __future__ import annotations
 
 import io
+from contextlib import nullcontext
 
 import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
+from eanet.data import decode
 from eanet.data.decode import UnreadableImageError, decode_image
 from eanet.errors import EanetError
+from eanet.models.preprocessing import Preprocessing
 
 RED, GREEN = (255, 0, 0), (0, 255, 0)
 
@@ -195,6 +198,26 @@ def test_a_missing_file_and_a_folder_are_clear(tmp_path):
         decode_image(tmp_path / "no.png", 8)
     with pytest.raises(UnreadableImageError, match="directory"):
         decode_image(tmp_path, 8)
+
+
+@pytest.mark.parametrize("fit", ["crop", "pad", "squash"])
+@pytest.mark.parametrize("orientation", [1, 6])
+def test_a_huge_jpeg_is_reduced_where_it_is_decoded_without_moving(
+    tmp_path, monkeypatch, fit, orientation
+):
+    """Its sides are no multiples of 8, so the last reduced pixels reach beyond the image."""
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    ramp = np.linspace(0, 255, 517 * 397).reshape(517, 397) + np.linspace(0, 255, 397)
+    image = Image.fromarray((ramp / 2).astype(np.uint8)).convert("RGB")
+    path = saved(tmp_path, image, "x.jpg", quality=95, exif=exif)
+    whole = decode_image(path, 6, Preprocessing(fit=fit))
+    monkeypatch.setattr(decode, "LARGE", 517 * 397 - 1)
+    sizes = []
+    monkeypatch.setattr(decode.PIXELS, "taken", lambda n: sizes.append(n) or nullcontext())
+    reduced = decode_image(path, 6, Preprocessing(fit=fit))
+    assert sizes == [65 * 50]
+    assert abs(reduced.astype(int) - whole).max() <= 1
 
 
 @pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import log2
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
@@ -16,6 +17,7 @@ from eanet.errors import EanetError
 from eanet.models.preprocessing import DEFAULT, Preprocessing
 
 LARGE = 89_000_000  # pixels from which Pillow warns
+REDUCED = 8  # times the side of the result: to at least that, a larger JPEG is reduced
 _TURNS = {  # what makes an image of this EXIF orientation upright
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -69,9 +71,10 @@ def read_image(
 ) -> tuple[NDArray[np.uint8], Original]:
     """Decode to square RGB, (size, size, 3).
 
-    A JPEG is decoded in full. At a half to an eighth of its size, as its format allows, it takes
-    half the time, but then probabilities differ by up to 0.1 from those of programs that do not.
-    That is done only beyond 89 million pixels.
+    A JPEG is decoded in full, as by other programs. At a half to an eighth of its size, as its
+    format allows, it takes half the time, but grey levels differ by up to 7 and probabilities by up
+    to 0.06, even if that is still 5 times the size of the result. That is done only beyond 89
+    million pixels.
 
     The EXIF orientation is applied, transparency is composited on white unless nothing would be
     left, deep images are scaled to 8 bits, and only the first frame of an animation is read.
@@ -97,7 +100,7 @@ def read_image(
         with open_image(file_or_image) as image:
             original = image.size
             if size is not None and image.width * image.height > LARGE:
-                image.draft(None, (2 * size, 2 * size))  # does nothing unless it is a JPEG
+                image.draft(None, (REDUCED * size,) * 2)  # does nothing unless it is a JPEG
             with PIXELS.taken(image.width * image.height):
                 return _decode(image, size, preprocessing, original)
     except UnreadableImageError:
@@ -128,7 +131,7 @@ def _decode(
     width, height, kind, mode = *original, image.format or "", image.mode
     if kind == "MPO":  # JPEG with a second picture, as phones write it
         kind = "JPEG"
-    upright, depth = _upright(image), None
+    upright, depth = _upright(_without_excess(image, original)), None
     if is_deep(upright):
         values = np.asarray(upright)
         depth = measure_depth(values)
@@ -137,6 +140,16 @@ def _decode(
     pixels = np.array(_square(rgb, size, preprocessing))
     blank = bool((pixels == pixels[0, 0]).all())
     return pixels, Original(width, height, kind, mode, _is_animated(image), blank, clear, depth)
+
+
+def _without_excess(image: Image.Image, original: tuple[int, int]) -> Image.Image:
+    """Cut off by how much the last pixels of a reduced JPEG reach beyond its sides."""
+    reduction = 2 ** round(log2(max(original) / max(image.size)))
+    if reduction == 1:
+        return image
+    width, height = (side / reduction for side in original)
+    size = (round(width), round(height))
+    return image.resize(size, Image.Resampling.BILINEAR, (0, 0, width, height))
 
 
 def _is_animated(image: Image.Image) -> bool:
