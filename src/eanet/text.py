@@ -26,12 +26,12 @@ def shown(text: str) -> str:
 
 
 def cell(value: Any) -> Any:
-    r"""Return what to write into a CSV file for a value: numbers unchanged, else `shown` text.
+    r"""Return what to write into a CSV file for a value: numbers and None unchanged, else text.
 
     A text that a spreadsheet would take for a formula gets an apostrophe in front, by which
     spreadsheets take it for text.
     """
-    if isinstance(value, Real):
+    if value is None or isinstance(value, Real):
         return value
     text = str(value)
     return ("'" if text.startswith(_FORMULAS) and not _is_number(text) else "") + shown(text)

@@ -81,7 +81,7 @@ def _format_setting(value: Any) -> str:
 
 def _breakable(text: str) -> Markup:
     """Allow breaks after punctuation of names, and within long words, which may find no other."""
-    part = rf"[^-_/\\]{{1,{_UNBROKEN}}}[-_/\\]*|[-_/\\]+"
+    part = rf"[^-_/\\:,]{{1,{_UNBROKEN}}}[-_/\\:,]*|[-_/\\:,]+"
     words = (re.findall(part, word) for word in re.split(r"(\s+)", text))
     return Markup("").join(Markup("<wbr>").join(map(escape, parts)) for parts in words)
 

@@ -20,7 +20,7 @@ from eanet.report.images import data_uri
 _CELLS = {8: ("4rem", "1rem"), 25: ("2.6rem", ".9rem"), 120: ("1.15rem", ".62rem")}
 _PAIRS = 15
 _LETTERS = 18  # of a name at the edge of the matrix
-_DEEP = 0.78  # depth of colour above which white text is more legible than black
+_DEEP = {True: 0.87, False: 0.98}  # depths of blue, orange above which black text is too faint
 # Visible on light and dark cards.
 _RIGHT, _WRONG = (47, 127, 201), (224, 112, 42)
 
@@ -74,7 +74,7 @@ def confusion_context(evaluation: Evaluation, images: ImageSet) -> dict[str, Any
 
 
 def _cell(count: int, depth: float, is_right: bool, opens: str | None) -> dict[str, Any]:
-    kind = ("right" if is_right else "wrong") + (" deep" if depth > _DEEP else "")
+    kind = ("right" if is_right else "wrong") + (" deep" if depth > _DEEP[is_right] else "")
     return {"count": count, "depth": depth, "kind": kind, "opens": opens}
 
 
