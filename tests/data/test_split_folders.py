@@ -75,6 +75,8 @@ def test_a_word_at_separators_digits_or_capitals_means_a_split(
         ("train2017", "val2017", "validation"),
         ("asl_alphabet_train", "asl_alphabet_test", "test"),
         ("train", "eval", "test"),
+        ("seg_train/seg_train", "seg_test/seg_test", "test"),
+        ("train/images", "test/images", "test"),
     ],
 )
 def test_splits_are_found_by_their_words(
@@ -83,11 +85,9 @@ def test_splits_are_found_by_their_words(
     fill(tmp_path, *(f"{folder}/{name}" for folder in (train, held_out) for name in "ab"))
     found, notes = read(tmp_path)
     assert found == {"train": TWO, split: TWO}
-    plain = {"train", "val", "Train", "Test"}
-    assert ("read as splits" in notes) == (
-        {Path(train).name, Path(held_out).name} > plain
-        or not ({Path(train).name, Path(held_out).name} <= plain)
-    )
+    plain = {"train", "test", "val", "Train", "Test"}
+    first, second = (Path(name.split("/images")[0]).name for name in (train, held_out))
+    assert ("read as splits" in notes) == (not {first, second} <= plain)
 
 
 def test_all_three_and_eval_beside_test_is_for_validation(tmp_path: Path) -> None:
@@ -126,6 +126,20 @@ def test_of_two_that_could_be_for_training_the_plain_name_is_taken(tmp_path: Pat
     fill(tmp_path, "training/a")
     with pytest.raises(EanetError, match="both train images: keep one"):
         read(tmp_path)
+
+
+def test_a_test_of_another_kind_beside_the_usual_one_is_left_out(tmp_path: Path) -> None:
+    fill(tmp_path, "Training/a", "Training/b", "Test/a", "test-multiple_fruits", "papers")
+    found, notes = read(tmp_path)
+    assert found == {"train": TWO, "test": {"a": 2}}
+    assert "ignored next to the split folders: papers, test-multiple_fruits" in notes
+
+
+def test_without_train_a_test_beside_others_is_a_class_aloud(tmp_path: Path) -> None:
+    fill(tmp_path, "dev/x", "prod/x")
+    found, notes = read(tmp_path)
+    assert found == {"train": {"dev": 2, "prod": 2}}
+    assert "the folders are read as classes (dev, prod): --layout splits if they are not" in notes
 
 
 @pytest.mark.parametrize("place", ["test", "test/unknown", "test/images", "test/test"])

@@ -11,7 +11,7 @@ from eanet.data.archive import is_archive, unpacked
 from eanet.data.class_names import settle_names
 from eanet.data.filelist import read_list
 from eanet.data.folder_lists import Lists, find_lists
-from eanet.data.folder_splits import Places, find_splits
+from eanet.data.folder_splits import UNSORTED, Places, find_splits
 from eanet.data.layout import (
     Layout,
     Listing,
@@ -26,9 +26,6 @@ from eanet.data.split_names import SPLITS, split_meant
 from eanet.data.suspicions import suspicions
 from eanet.errors import EanetError
 from eanet.files import readable
-
-# Folders of images that are not sorted by class, where class folders could be.
-_UNSORTED = {"images", "image", "imgs", "img", "unknown", "unlabelled", "unlabeled", "all", "data"}
 
 
 @contextmanager
@@ -130,12 +127,12 @@ def _read_splits(root: Path, places: Places, lists: Lists, reading: LayoutName) 
 def _is_sorted(place: Path) -> bool:
     """Whether the images lie in class folders."""
     folders = [path.name.lower() for path in visible_folders(place)]
-    return len(folders) > 1 or (len(folders) == 1 and folders[0] not in _UNSORTED)
+    return len(folders) > 1 or (len(folders) == 1 and folders[0] not in UNSORTED)
 
 
 def _has_classes(listing: Listing, train: Listing) -> bool:
     """Whether a folder beside ``train`` is sorted by class: competitions leave theirs unsorted."""
-    unsorted = {*_UNSORTED, listing.place.name.lower()} - {name.lower() for name in train.images}
+    unsorted = {*UNSORTED, listing.place.name.lower()} - {name.lower() for name in train.images}
     return any(name.lower() not in unsorted for name in listing.images)
 
 

@@ -12,14 +12,17 @@ from numpy.typing import NDArray
 
 from eanet.config import DataSettings
 from eanet.console import notice
+from eanet.data.datasets import named_datasets
 from eanet.data.imageset import ImageSet
 from eanet.data.record import CODES, UNKNOWN, image_keys
-from eanet.data.source import open_source
+from eanet.data.source import Source, open_source
+from eanet.data.splits import Dataset
 from eanet.deploy.export.images import OwnImages
 from eanet.deploy.module import RuntimeModule
 from eanet.errors import EanetError, unknown_name
 from eanet.files import user_path
 from eanet.models import Classifier
+from eanet.models.preprocessing import Preprocessing
 from eanet.models.registry import unnamed_classes
 from eanet.training.run_data import load_run_data, open_run_source
 from eanet.training.run_directory import RUN_CONFIG, RunDirectory
@@ -80,23 +83,24 @@ def select_images(
     record = None if run is None else run.read_images()
     preprocessing = model.config.preprocessing
     if run is not None and source.location == run.read_config().resolved.data:
-        dataset = load_run_data(run, source, settings, preprocessing)
-        if record is None:
-            run.check_data(dataset, "use --data to name images it has not seen")
-        if run.has_data(dataset):
+        is_recorded = record is not None
+        dataset = _own_data(run, source, settings, preprocessing, is_recorded=is_recorded)
+        if dataset is not None:
             sets = {"test": dataset.test, "validation": dataset.validation, "train": dataset.train}
             return _of_split(source.name, sets, split, of_run=True)
     names = model.classes
-    known = () if names == unnamed_classes(len(names)) else names
-    splits = source.load_splits(settings, preprocessing, known)
+    is_unnamed = names == unnamed_classes(len(names))
+    # A folder that has grown may hold new classes, none of which the run was tested on.
+    splits = source.load_splits(settings, preprocessing, () if is_unnamed or not data else names)
     for note in splits.notes:
         notice(note)
     given = {name: splits.sets[name] for name in ORDER if name in splits.sets}
     if record is not None and run is not None:
         codes = {name: record.splits_of(images) for name, images in given.items()}
-        if any((code != UNKNOWN).any() for code in codes.values()):
-            return _by_record(source.name, given, codes, split, run)
-        notice(f"none of these images was seen by {run.path} in training")
+        if data is None or any((code != UNKNOWN).any() for code in codes.values()):
+            return _by_record(source.name, given, codes, split, run, with_new=data is not None)
+        if (source.path is None) == (run.read_config().resolved.data in named_datasets()):
+            notice(f"{run.path} was trained on none of these {_files(source)}")
     if split is None and list(given) == ["train"]:
         return Selection(source.name, "all", splits.train, None, None, of_run=False)
     return _of_split(source.name, given, split, of_run=False)
@@ -135,6 +139,34 @@ def model_images(
     return OwnImages(name, found.images, found.train, found.validation)
 
 
+def _files(source: Source) -> str:
+    return "images" if source.path is None else "files"
+
+
+def _own_data(
+    run: RunDirectory,
+    source: Source,
+    settings: DataSettings,
+    preprocessing: Preprocessing,
+    *,
+    is_recorded: bool,
+) -> Dataset | None:
+    """Return the images of a run as they were split for it; None: they have changed.
+
+    Raises:
+        EanetError: they have changed, and the run has not recorded them.
+    """
+    try:
+        dataset = load_run_data(run, source, settings, preprocessing)
+    except EanetError:  # such as a class that is new
+        if is_recorded:
+            return None
+        raise
+    if not is_recorded:
+        run.check_data(dataset, "use --data to name images it has not seen")
+    return dataset if run.has_data(dataset) else None
+
+
 def _of_split(
     data: str, sets: Mapping[str, ImageSet | None], split: Split | None, *, of_run: bool
 ) -> Selection:
@@ -152,12 +184,16 @@ def _by_record(
     codes: Mapping[str, NDArray[np.int8]],
     split: Split | None,
     run: RunDirectory,
+    *,
+    with_new: bool,
 ) -> Selection:
     """Select images by what the run did with them; new ones by the split that they lie in."""
     wanted = split or "test"
     place: str = split or next(iter(sets))  # where new images are taken from
     if len(sets) == 1:  # which says nothing of them
         place = "train" if wanted == "test" else ""
+    if not with_new:
+        place = ""
     images = _pick(sets, codes, wanted, place)
     counts = {
         name: sum(int((of_set == code).sum()) for of_set in codes.values())
@@ -166,20 +202,26 @@ def _by_record(
     total = sum(map(len, sets.values()))
     seen = {name: counts[name] for name in ("train", "validation") if counts[name]}
     told = " and ".join(f"{count:,} in {name}" for name, count in seen.items())
+    if not len(images) and not with_new:
+        raise EanetError(
+            f"none of the {wanted} images of {run.path} is left; name other images with --data"
+        )
     if not len(images):
         raise EanetError(
             f"{run.path} has seen all that could be evaluated of the {total:,} images ({told}): "
             f"name images it has not seen, or use --split {' or '.join(seen)}"
         )
-    if seen and wanted == "test":
+    if not with_new:
+        count = run.read_config().data.images.get(wanted, 0)
+        notice(f"the images have changed: {len(images):,} of {count:,} {wanted} images are left")
+    elif seen and wanted == "test":
         notice(f"{run.path} has seen {told} of the {total:,} images: these are left out")
     parts = [
         _pick(sets, codes, part, part if len(sets) > 1 else "") for part in ("train", "validation")
     ]
     train, validation = (part if len(part) else None for part in parts)
-    count = run.read_config().data.images.get(wanted)
-    of_run = count == len(images) == counts[wanted]
-    name = wanted if split or len(images) == counts["test"] else place
+    of_run = run.read_config().data.images.get(wanted) == len(images) == counts[wanted]
+    name = wanted if split or len(images) == counts["test"] or not place else place
     if len(sets) == 1 and name == "train" and not split:
         name = "unseen"
     return Selection(data, name, images, train, validation, of_run)
