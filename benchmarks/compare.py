@@ -27,6 +27,7 @@ from benchmarks.comparison import (
     BF16,
     EANET,
     FIGURES,
+    OPENVINO,
     TRAINING,
     Key,
     fastest_keras,
@@ -58,7 +59,7 @@ class Contender:
 
 
 def contenders(environments: Path) -> list[Contender]:
-    """List all backends of Keras, also compiled where that helps, and eanet in both precisions."""
+    """List all backends of Keras, also compiled where that helps, OpenVINO and eanet."""
     tensorflow, jax = (str(environments / d / "bin/python") for d in ("tensorflow-cpu", "jax"))
     keras = [
         Contender(
@@ -73,6 +74,14 @@ def contenders(environments: Path) -> list[Contender]:
         )
         for jit in jits
     ]
+    openvino = [
+        Contender(
+            OPENVINO,
+            precision,
+            (sys.executable, "-m", "benchmarks.keras_openvino", f"--precision={precision}"),
+        )
+        for precision in ("f32", "bf16")
+    ]
     own = [
         Contender(
             EANET,
@@ -81,7 +90,7 @@ def contenders(environments: Path) -> list[Contender]:
         )
         for precision in ("bf16", "fp32")
     ]
-    return keras + own
+    return keras + openvino + own
 
 
 def call(*command: str) -> dict[str, Any]:
@@ -127,7 +136,7 @@ def rounds(
                 failures[f"{', '.join(one.key)} ({network})"] = str(error)
                 taking_part = [c for c in taking_part if c is not one]
         fastest = {fastest_keras(records, network, figure) for figure in FIGURES}
-        taking_part = [c for c in taking_part if c.name == EANET or c.key in fastest]
+        taking_part = [c for c in taking_part if c.name in (EANET, OPENVINO) or c.key in fastest]
     return records
 
 
@@ -135,7 +144,7 @@ def better_settings(records: Sequence[dict[str, Any]]) -> set[Key]:
     """Return the setting with which each backend of Keras trains fastest."""
     best: dict[str, tuple[float, Key]] = {}
     for r in records:
-        if r["name"] != EANET and TRAINING in r:
+        if r["name"] not in (EANET, OPENVINO) and TRAINING in r:
             who = (r["name"], r["setting"])
             rate = overall(records, r["network"], who, TRAINING)
             best[r["name"]] = max(best.get(r["name"], (0.0, who)), (rate, who))
@@ -149,7 +158,7 @@ def compare(environments: Path, number: int, seconds: float) -> dict[str, Any]:
     failures: dict[str, str] = {}
     records = rounds("eanet", everyone, number, seconds, failures)
     chosen = better_settings(records) | {BF16}
-    chosen_ones = [c for c in everyone if c.key in chosen]
+    chosen_ones = [c for c in everyone if c.key in chosen or c.name == OPENVINO]
     records += rounds("vit", chosen_ones, number, seconds, failures)
     notice("profile of a training step")
     profile = call(sys.executable, "-m", "benchmarks.step_profile")

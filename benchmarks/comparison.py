@@ -19,6 +19,7 @@ Key = tuple[str, str]  # name and setting of a contender
 
 EANET = "eanet"
 BF16, FP32 = (EANET, "bf16"), (EANET, "fp32")
+OPENVINO = "OpenVINO"  # computes Keras' network, but is none of its backends
 TRAINING, PREDICTION, LATENCY = FIGURES = ("training", "prediction", "latency_ms")
 BATCH, EPOCHS, TRAINING_IMAGES, VALIDATION_IMAGES = 128, 50, 40_000, 10_000
 PASSES = 3  # a backward pass takes twice the matrix products of the forward pass
@@ -69,11 +70,30 @@ def fastest_keras(records: Sequence[Record], network: str, figure: str) -> Key:
     known = {
         key(r): overall(records, network, key(r), figure)
         for r in records
-        if r["network"] == network and r["name"] != EANET and figure in r
+        if r["network"] == network and r["name"] not in (EANET, OPENVINO) and figure in r
     }
     if not known:
         raise EanetError(f"no backend of Keras could be measured: {network}, {figure}")
     return (min if figure == LATENCY else max)(known, key=lambda who: known[who])
+
+
+def against_openvino(records: Sequence[Record], network: str, model: str) -> list[Row]:
+    """Return how prediction compares with Keras' network in OpenVINO, if that was measured."""
+    rivals = {key(r) for r in records if r["network"] == network and r["name"] == OPENVINO}
+    if not rivals:
+        return []
+    ours = [who for who in (BF16, FP32) if by_round(records, network, who, PREDICTION)]
+    who, other = (
+        max(keys, key=lambda one: overall(records, network, one, PREDICTION))
+        for keys in (ours, rivals)
+    )
+    how = (
+        f"{overall(records, network, who, PREDICTION):,.0f} ({who[1]}) against "
+        f"{overall(records, network, other, PREDICTION):,.0f} images/s ({other[1]})"
+    )
+    marks = {"eanet": (1.3, 2.0), "vit": (1.0, 1.3)}[network]
+    figure = f"prediction, `{model}`, against Keras' network in OpenVINO"
+    return [Row(figure, ratio(records, network, who, other, PREDICTION), "x", how, *marks)]
 
 
 def ratio(records: Sequence[Record], network: str, who: Key, other: Key, figure: str) -> float:
@@ -143,6 +163,8 @@ def targets(records: Sequence[Record]) -> list[Row]:
             60,
         ),
         against("training, `keras_eanet`, eanet in float32 too", "eanet", TRAINING, FP32),
+        *against_openvino(records, "eanet", "keras_eanet"),
+        *against_openvino(records, "vit", "keras_vit"),
     ]
 
 

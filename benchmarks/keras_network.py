@@ -78,6 +78,7 @@ def build_example(
     num_heads: int = 4,
     dim_coefficient: int = 4,
     dropout: float = 0.0,
+    augment: bool = True,
 ) -> Any:
     """Build the example's model: raw pixels ``(B, H, W, 3)`` to probabilities ``(B, num_classes)``.
 
@@ -93,6 +94,7 @@ def build_example(
             many.
         dim_coefficient: of external attention.
         dropout: 0.2 in the example.
+        augment: with the layers of augmentation, which do nothing in prediction.
     """
     if attention_type == "external_attention":
 
@@ -103,15 +105,14 @@ def build_example(
         def attention(x: Any) -> Any:
             return _self_attention(x, embedding_dim, num_heads, dropout)
 
+    random = [
+        layers.RandomFlip("horizontal"),
+        layers.RandomRotation(0.1),
+        layers.RandomContrast(0.1),
+        layers.RandomZoom(0.2, 0.2),
+    ]
     augmentation = keras.Sequential(
-        [
-            layers.Normalization(),
-            layers.RandomFlip("horizontal"),
-            layers.RandomRotation(0.1),
-            layers.RandomContrast(0.1),
-            layers.RandomZoom(0.2, 0.2),
-        ],
-        name="data_augmentation",
+        [layers.Normalization(), *(random if augment else ())], name="data_augmentation"
     )
     inputs = layers.Input((image_size, image_size, 3))
     x = PatchExtract(patch_size)(augmentation(inputs))

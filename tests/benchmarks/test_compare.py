@@ -23,7 +23,9 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
     def call(*command: str) -> dict[str, Any]:
         options = dict(c[2:].split("=") for c in command if c.startswith("--"))
-        backend, jit = options.get("backend", "eanet"), options.get("jit")
+        module = command[command.index("-m") + 1]
+        backend, jit = options.get("backend", module.split("_")[-1]), options.get("jit")
+        backend = {"step": "eanet"}.get(backend, backend)
         made.append(f"{options['network']} {backend} {jit or options['precision']}")
         rate = rates.get(backend, 300.0) + (jit == "on")
         found = {"prediction": spread(2 * rate), "latency_ms": spread(1 / rate)}
@@ -38,10 +40,11 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 def test_after_the_first_round_eanet_meets_only_the_fastest(calls: list[str]) -> None:
     everyone = compare.contenders(Path("environments"))
     records = compare.rounds("eanet", everyone, 3, 1.0, {})
-    again = [f"eanet {c}" for c in ("tensorflow off", "tensorflow on", "eanet bf16", "eanet fp32")]
-    assert len(calls) == 7 + 2 * 4
-    assert calls[7:11] == calls[11:] == again
-    assert [r["round"] for r in records] == 7 * [1] + 4 * [2] + 4 * [3]
+    fastest = ("tensorflow off", "tensorflow on", "openvino f32", "openvino bf16")
+    again = [f"eanet {c}" for c in (*fastest, "eanet bf16", "eanet fp32")]
+    assert len(calls) == 9 + 2 * 6
+    assert calls[9:15] == calls[15:] == again
+    assert [r["round"] for r in records] == 9 * [1] + 6 * [2] + 6 * [3]
     assert compare.better_settings(records) == {
         ("TensorFlow", "jit_compile=False"),
         ("JAX", "jit_compile=True"),
@@ -63,7 +66,7 @@ def test_a_keras_that_fails_is_left_out_and_the_others_go_on(
     everyone = compare.contenders(Path("environments"))
     broken = "--backend=torch"
     records = compare.rounds("eanet", everyone, 2, 0.5, failures)
-    assert [r["round"] for r in records] == 6 * [1] + 4 * [2]
+    assert [r["round"] for r in records] == 8 * [1] + 6 * [2]
     assert failures == {"PyTorch, jit_compile=False (eanet)": "it broke"}
     broken = "--precision=fp32"
     with pytest.raises(EanetError, match="it broke"):

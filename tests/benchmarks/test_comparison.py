@@ -17,6 +17,8 @@ from benchmarks.comparison import (
 from eanet.errors import EanetError
 from tests.support.benchmark_records import AX, FLOW, FLOW_JIT, complete, record
 
+RATES = {"f32": 700, "bf16": 800}
+
 
 def test_the_fastest_has_most_images_a_second_and_fewest_milliseconds() -> None:
     records = complete()
@@ -74,3 +76,12 @@ def test_every_target_is_reckoned_from_the_records() -> None:
             120 / 40,
         ]
     )
+
+
+def test_openvino_is_compared_where_it_was_measured_and_is_no_backend() -> None:
+    rivals = [record(("OpenVINO", setting), prediction=rate) for setting, rate in RATES.items()]
+    rows = targets([*complete(), *rivals])
+    assert len(rows) == len(targets(complete())) + 1
+    assert rows[-1].value == pytest.approx(1000 / 800)
+    assert rows[-1].verdict == "**missed**"
+    assert fastest_keras([*complete(), *rivals], "eanet", "prediction") == FLOW

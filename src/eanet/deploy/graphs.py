@@ -52,18 +52,11 @@ def make_graph(model: Classifier) -> Model:
         EanetError: OpenVINO cannot convert it.
     """
     import openvino
-    from openvino.frontend import FrontEndManager
-    from openvino.frontend.pytorch.ts_decoder import TorchScriptPythonDecoder
 
     size = model.config.image_size
     example = torch.zeros(2, size, size, 3, dtype=torch.uint8)
     try:
-        with torch.no_grad(), warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of tracing, about the checks of shapes
-            network = _Network(model).eval()
-            trace = TorchScriptPythonDecoder(network, example_input=example, shared_memory=False)
-        converter = FrontEndManager().load_by_framework("pytorch")
-        graph = converter.convert(converter.load(trace))
+        graph = convert(_Network(model).eval(), example)
         pixels = graph.input()
         pixels.get_node().set_element_type(openvino.Type.u8)
         pixels.get_node().set_partial_shape(openvino.PartialShape([-1, size, size, 3]))
@@ -75,6 +68,22 @@ def make_graph(model: Classifier) -> Model:
         reason = " ".join(str(error).split())[:200]
         raise EanetError(f"OpenVINO cannot convert {model.config.name}: {reason}") from error
     return graph
+
+
+def convert(module: nn.Module, example: Tensor) -> Model:
+    """Convert any module in evaluation mode from a trace of what it computes of an example.
+
+    Raises:
+        Exception: what PyTorch or OpenVINO raises if they cannot.
+    """
+    from openvino.frontend import FrontEndManager
+    from openvino.frontend.pytorch.ts_decoder import TorchScriptPythonDecoder
+
+    with torch.no_grad(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of tracing, about the checks of shapes
+        trace = TorchScriptPythonDecoder(module, example_input=example, shared_memory=False)
+    converter = FrontEndManager().load_by_framework("pytorch")
+    return converter.convert(converter.load(trace))
 
 
 def kept_graph(digest: str) -> Model | None:
