@@ -61,10 +61,11 @@ def test_an_evaluation_prints_the_figures_that_it_writes(
     assert main(arguments) == 0
     out, err = capsys.readouterr()
     m = json.loads((tmp_path / "metrics.json").read_text())
-    assert out.splitlines()[:6] == [
+    assert out.splitlines()[:7] == [
         "27 images",
         f"loss   {m['loss']:.4f}  (label smoothing 0.1)",
         f"top-1  {m['top1']:.2%}  (95% interval {m['top1_low']:.2%} to {m['top1_high']:.2%})",
+        "guess  33.33%  (always the largest class of these images)",
         f"F1     {m['macro_f1']:.2%}  (precision {m['macro_precision']:.2%}, "
         f"recall {m['macro_recall']:.2%}; means over the classes)",
         f"ECE    {m['ece']:.2%}  (expected calibration error)",

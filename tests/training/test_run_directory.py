@@ -54,7 +54,7 @@ def test_the_configuration_comes_back_and_holds_only_the_choices_that_were_made(
     run.write_config(written)
     assert run.read_config() == written
     content = yaml.safe_load((tmp_path / RUN_CONFIG).read_text("utf-8"))
-    names = {"model", "recipe", "image_size", "name", "flip", "batch_size"}
+    names = {"model", "recipe", "image_size", "fit", "name", "flip", "batch_size"}
     names |= {"device", "precision", "compile", "threads"}
     assert content["resolved"] == {name: getattr(written.resolved, name) for name in names}
     assert content["settings"] == settings.model_dump(mode="json")
