@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -113,6 +116,26 @@ def test_converting_reports_to_nobody(small: Classifier, monkeypatch: pytest.Mon
     for name in ("start_session", "send_event", "send_error", "end_session"):
         monkeypatch.setattr(telemetry.Telemetry, name, refuse)
     make_graph(small)
+
+
+def test_importing_reports_to_nobody(tmp_path: Path) -> None:
+    program = (
+        "import socket, sys\n"
+        "def hook(event, arguments):\n"
+        "    if event.startswith('socket.'): sys.exit(f'reported: {event} {arguments}')\n"
+        "sys.addaudithook(hook)\n"
+        "from eanet.deploy.openvino_library import load_openvino\n"
+        "print(load_openvino().__name__, 'openvino_telemetry' in sys.modules)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        check=True,
+        capture_output=True,
+        text=True,
+        env={**os.environ, "HOME": str(tmp_path)},
+    )
+    assert done.stdout == "openvino False\n"
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.fixture

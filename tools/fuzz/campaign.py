@@ -31,7 +31,9 @@ class Result:
 
 def check_seeds(kinds: Sequence[Kind], work: Path) -> list[Result]:
     """Open the valid file of each kind; return those that cannot be read, as they all should."""
-    results = [Result(kind, -1, _run(kind, kind.seed, work / f"valid {kind.name}")) for kind in kinds]
+    results = [
+        Result(kind, -1, _run(kind, kind.seed, work / f"valid {kind.name}")) for kind in kinds
+    ]
     return [r for r in results if r.outcome.kind != OK and r.kind.name != "CIFAR"]
 
 

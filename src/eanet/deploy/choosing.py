@@ -11,6 +11,7 @@ from eanet.deploy.exported import ExportedModel, is_exported, read_exported
 from eanet.deploy.graphs import keep_graph, kept_graph, make_graph
 from eanet.deploy.module import RuntimeModule
 from eanet.deploy.onnx_runtime import OnnxRuntime
+from eanet.deploy.openvino_library import load_openvino
 from eanet.deploy.openvino_runtime import OpenVinoRuntime, computes_bf16
 from eanet.deploy.runtime import Precision, Runtime, RuntimeName, check_rgb, errors_of
 from eanet.deploy.torch_runtime import TorchRuntime
@@ -140,7 +141,7 @@ def _open_exported(
         )
     chosen = next((name for name in ORDER if runtime in (name, "auto") and find_spec(name)), None)
     if chosen == "openvino":
-        import openvino
+        openvino = load_openvino()
 
         with errors_of("OpenVINO"):
             graph = openvino.Core().read_model(file.content)

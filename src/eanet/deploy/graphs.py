@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
+from eanet.deploy.openvino_library import load_openvino
 from eanet.deploy.prediction import Outputs
 from eanet.errors import EanetError
 from eanet.files import cache_dir, private_folder
@@ -51,7 +52,7 @@ def make_graph(model: Classifier) -> Model:
     Raises:
         EanetError: OpenVINO cannot convert it.
     """
-    import openvino
+    openvino = load_openvino()
 
     size = model.config.image_size
     example = torch.zeros(2, size, size, 3, dtype=torch.uint8)
@@ -92,7 +93,7 @@ def kept_graph(digest: str) -> Model | None:
     Args:
         digest: of the model's file: see `eanet.models.weights.model_digest`.
     """
-    import openvino
+    openvino = load_openvino()
 
     with suppress(OSError, EanetError):
         folder = _folder() / _name(digest)
@@ -103,7 +104,7 @@ def kept_graph(digest: str) -> Model | None:
 
 def keep_graph(graph: Model, digest: str) -> None:
     """Keep a graph for later processes, as `kept_graph` finds it; if it cannot be kept, do not."""
-    import openvino
+    openvino = load_openvino()
 
     with suppress(OSError, EanetError):
         folder = _folder()
@@ -126,7 +127,7 @@ def _folder() -> Path:
 
 def _name(digest: str) -> str:
     """Name of the graph of a file, as converted by these versions."""
-    import openvino
+    openvino = load_openvino()
 
     made_by = repr((digest, __version__, openvino.__version__))
     return hashlib.sha256(made_by.encode()).hexdigest()[:32]

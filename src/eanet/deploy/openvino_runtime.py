@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from eanet.deploy.openvino_library import load_openvino
 from eanet.deploy.prediction import Outputs
 from eanet.deploy.runtime import Pixels, Precision, errors_of
 from eanet.deploy.threads import are_cores_free
@@ -78,7 +79,7 @@ class OpenVinoRuntime:
             return self._graphs[batch, threads]
 
     def _compile(self, batch: int, threads: int) -> CompiledModel:
-        import openvino
+        openvino = load_openvino()
 
         size = self.config.image_size
         graph = self._graph.clone()
@@ -114,7 +115,7 @@ class _Compiled:
         )
 
     def _begin(self, pixels: Pixels) -> tuple[InferRequest, Any]:
-        import openvino
+        openvino = load_openvino()
 
         try:
             request = self._idle.pop()
@@ -135,6 +136,6 @@ class _Compiled:
 
 def computes_bf16() -> bool:
     """Whether OpenVINO finds a processor that computes in bfloat16 itself."""
-    import openvino
+    openvino = load_openvino()
 
     return "BF16" in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
