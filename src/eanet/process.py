@@ -1,4 +1,4 @@
-"""Run calls in their own process, which is stopped when this one is."""
+"""Processes: how many compute together; calls in one of their own, which ends with this one."""
 
 from __future__ import annotations
 
@@ -13,10 +13,34 @@ from contextlib import suppress
 from functools import partial
 from typing import ParamSpec, TypeVar
 
+from eanet.errors import EanetError
 from eanet.interruption import when_interrupted
 
 P = ParamSpec("P")
 T = TypeVar("T")
+
+
+def process_counts() -> tuple[int, int]:
+    """Return how many processes ``torchrun`` has started, and how many of them on this machine.
+
+    Raises:
+        EanetError: its variables are wrong.
+    """
+    defaults = {"RANK": 0, "LOCAL_RANK": 0, "WORLD_SIZE": 1, "LOCAL_WORLD_SIZE": 1}
+    found = {}
+    for name, default in defaults.items():
+        text = os.environ.get(name, str(default))
+        if not text.isdecimal() or int(text) < default:
+            raise EanetError(
+                f"{name}={text} in the environment is no number of processes; unset it, unless "
+                "torchrun has set it"
+            )
+        found[name] = int(text)
+    processes, local = found["WORLD_SIZE"], found["LOCAL_WORLD_SIZE"]
+    if found["RANK"] >= processes or found["LOCAL_RANK"] >= local or processes % local:
+        given = ", ".join(f"{name}={number}" for name, number in found.items())
+        raise EanetError(f"{given} in the environment do not fit each other; start with torchrun")
+    return processes, local
 
 
 def in_own_process(call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:

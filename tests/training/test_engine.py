@@ -9,6 +9,8 @@ import re
 import resource
 import shutil
 import signal
+import subprocess
+import sys
 import warnings
 from contextlib import suppress
 from typing import Any
@@ -215,3 +217,16 @@ def test_wrong_variables_of_torchrun_are_one_line(
     with pytest.raises(EanetError, match=f"({named}).* in the environment .*torchrun") as caught:
         engine.create_fabric(TrainSettings(device="cpu"))
     assert "\n" not in str(caught.value)
+
+
+def test_they_are_one_line_too_where_lightning_is_imported() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "eanet", "train", "digits"],
+        check=False,
+        capture_output=True,
+        text=True,
+        env={**os.environ, "RANK": "x"},
+    )
+    assert done.returncode == 1
+    assert done.stderr.startswith("eanet: error: process x: RANK=x in the environment is no number")
+    assert done.stderr.count("\n") == 1

@@ -20,10 +20,10 @@ from eanet.device import (
     keep_freed_memory,
     warn_of_emulation,
 )
-from eanet.errors import EanetError
 from eanet.models import Classifier
 from eanet.models.operations import multiply_adds
 from eanet.ops.kernels import build_kernels
+from eanet.process import process_counts
 from eanet.threads import OtherLoad, resolve_threads
 from eanet.training.plan import resolve_precision
 from eanet.training.teacher import Teacher
@@ -88,7 +88,7 @@ def create_fabric(settings: MachineSettings) -> Fabric:
     machine = Machine.here(settings.device)
     precision = resolve_precision(settings.precision, machine)
     warn_of_emulation(precision, machine.device)
-    processes, local = _processes()
+    processes, local = process_counts()
     fabric = Fabric(
         accelerator=machine.device,
         devices=local,
@@ -100,25 +100,6 @@ def create_fabric(settings: MachineSettings) -> Fabric:
     if machine.device == "cpu":
         build_kernels()
     return fabric
-
-
-def _processes() -> tuple[int, int]:
-    """Return how many processes train together, and how many of them on this machine."""
-    defaults = {"RANK": 0, "LOCAL_RANK": 0, "WORLD_SIZE": 1, "LOCAL_WORLD_SIZE": 1}
-    found = {}
-    for name, default in defaults.items():
-        text = os.environ.get(name, str(default))
-        if not text.isdecimal() or int(text) < default:
-            raise EanetError(
-                f"{name}={text} in the environment is no number of processes; unset it, unless "
-                "torchrun has set it"
-            )
-        found[name] = int(text)
-    processes, local = found["WORLD_SIZE"], found["LOCAL_WORLD_SIZE"]
-    if found["RANK"] >= processes or found["LOCAL_RANK"] >= local or processes % local:
-        given = ", ".join(f"{name}={number}" for name, number in found.items())
-        raise EanetError(f"{given} in the environment do not fit each other; start with torchrun")
-    return processes, local
 
 
 def training_operations(model: Classifier, images: int, teacher: Teacher | None = None) -> float:
