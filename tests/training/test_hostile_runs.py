@@ -15,7 +15,7 @@ import torch
 
 from eanet.comparison.runs import PEAK_MEMORY, PREDICTIONS, Predictions, read_peak_memory
 from eanet.errors import EanetError
-from eanet.training.lr_search import SEARCH, RangeTest
+from eanet.training.range_test import SEARCH, RangeTest
 from eanet.training.run_directory import CHECKPOINT, HISTORY, RUN_CONFIG, RunDirectory
 from eanet.training.state import State
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from eanet.plots.style import BLUE, MUTED, ORANGE, picture, write_title
-from eanet.training.lr_search import RangeTest
+from eanet.training.range_test import RangeTest
 
 
 def plot_range_test(test: RangeTest, selected: float, path: Path, *, title: str = "") -> Path:

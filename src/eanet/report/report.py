@@ -11,7 +11,7 @@ from eanet.metrics.calibration import Reliability
 from eanet.metrics.evaluation import Evaluation
 from eanet.models.unknown import DetectorFit
 from eanet.report.unknown import OtherPictures
-from eanet.training.lr_search import SEARCH, RangeTest
+from eanet.training.range_test import SEARCH, RangeTest
 from eanet.training.run_config import RunConfig
 from eanet.training.run_directory import RunDirectory
 

@@ -16,11 +16,12 @@ from eanet.training.engine import (
     use_threads,
 )
 from eanet.training.feasibility import check_feasible
-from eanet.training.lr_search import SEARCH, range_test
+from eanet.training.lr_search import range_test
 from eanet.training.memory import warn_of_memory
 from eanet.training.messages import show_defaults, show_search, show_settings
 from eanet.training.plan import resolve
 from eanet.training.prepare import create_run, initial_model, load_data, open_inputs, plan_run
+from eanet.training.range_test import SEARCH
 from eanet.training.run_directory import RunDirectory
 from eanet.training.teacher import Teacher
 from eanet.training.trainer import Trainer

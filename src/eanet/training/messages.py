@@ -10,7 +10,7 @@ from eanet.data.registry import Default
 from eanet.data.splits import Dataset
 from eanet.models import Classifier
 from eanet.models.registry import format_value
-from eanet.training.lr_search import RangeTest
+from eanet.training.range_test import RangeTest
 
 
 def show_dataset(dataset: Dataset, decided: Collection[str] = ()) -> None:

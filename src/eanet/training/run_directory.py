@@ -8,10 +8,9 @@ import zipfile
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
-from lightning_fabric import Fabric
 from pydantic import BaseModel
 
 from eanet.config import RUNS
@@ -21,6 +20,9 @@ from eanet.errors import EanetError
 from eanet.files import lock_folder, nearest_path, read_numbers, replacing
 from eanet.parsing import checked
 from eanet.training.run_config import RunConfig, data_fingerprint
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric  # seconds to import, which reading a run need not take
 
 HISTORY = "history.csv"
 RUN_CONFIG = "config.yaml"
