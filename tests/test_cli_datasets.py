@@ -148,7 +148,10 @@ def test_what_cannot_be_looked_at_is_one_line(
         ("list.parquet", "pip install pyarrow"),
         ("bad.zip", "bad.zip is damaged or no archive: File is not a zip file"),
         ("evil.zip", "evil.zip is refused: '../x.png' is a path outside it"),
-        ("film.mp4", "film.mp4 is neither a folder, a list (.csv .tsv .parquet), an archive"),
+        (
+            "film.mp4",
+            "film.mp4 is neither a folder, a list (.csv .tsv .jsonl .parquet), an archive",
+        ),
     ]:
         code, line = refused("datasets", data)
         assert code == 1

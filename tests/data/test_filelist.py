@@ -114,6 +114,21 @@ def test_what_is_no_text_or_cannot_be_read_is_one_line(write, tmp_path):
         read_list(tmp_path / "gone.csv")
 
 
+def test_json_lines_read_like_a_csv_list(write, tmp_path):
+    lines = ['{"label": 1, "file_name": "a.jpg"}', "", '{"file_name": "b.jpg", "label": 2.0}']
+    assert images(write("\n".join(lines), "metadata.jsonl")) == {
+        "train": {"1": [tmp_path / "a.jpg"], "2": [tmp_path / "b.jpg"]}
+    }
+    for text, message in [
+        ('{"path": "a.jpg"}', "has no column 'label'"),
+        ('{"path": "a.jpg", "label": null}', "line 1: no label"),
+        ('{"path": "a.jpg", "label": 1}\n[1]', r"line 2: \[1\] names no columns"),
+        ("[" * 100_000, "line 1: not JSON"),
+    ]:
+        with pytest.raises(EanetError, match=message):
+            read_list(write(text, "metadata.jsonl"))
+
+
 def fake_pyarrow(monkeypatch, columns: dict[str, list[object]]) -> None:
     class ArrowException(Exception):  # noqa: N818 (pyarrow's name)
         pass

@@ -58,7 +58,7 @@ def _list() -> None:
     rows.append(
         (
             "LIST",
-            "a .csv, .tsv or .parquet file with the columns path, label and, if you like, split",
+            "a .csv, .tsv, .jsonl or .parquet file with the columns path, label and maybe split",
         )
     )
     rows.append(("ARCHIVE", "a .zip or .tar file of such a folder or list"))

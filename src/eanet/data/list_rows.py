@@ -1,8 +1,9 @@
-"""The rows of a list of images: CSV, TSV or Parquet with a header, or Tiny ImageNet's own form."""
+"""The rows of a list of images: CSV, TSV, JSON lines, Parquet, or Tiny ImageNet's own form."""
 
 from __future__ import annotations
 
 import csv
+import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib import import_module
@@ -46,6 +47,8 @@ def has_labels(file: Path) -> bool:
         return True
     if file.suffix.lower() == ".parquet":
         header = _open_parquet(file).schema_arrow.names
+    elif file.suffix.lower() == ".jsonl":
+        header = next((list(content) for _, content in _objects(file)), [])
     else:
         with _open_text(file) as text:
             header = next(csv.reader(text, delimiter=_delimiter(text)), [])
@@ -60,8 +63,8 @@ def read_rows(file: Path, group: str | None = None) -> Iterator[Row]:
     """
     if file.name == ANNOTATIONS:
         return _read_annotations(file)
-    is_parquet = file.suffix.lower() == ".parquet"
-    return _read_parquet(file, group) if is_parquet else _read_csv(file, group)
+    readers = {".parquet": _read_parquet, ".jsonl": _read_json_lines}
+    return readers.get(file.suffix.lower(), _read_csv)(file, group)
 
 
 def is_header(cells: dict[str, str]) -> bool:
@@ -86,6 +89,32 @@ def _read_csv(file: Path, group: str | None) -> Iterator[Row]:
                 yield f"line {rows.line_num}", cells
 
 
+def _read_json_lines(file: Path, group: str | None) -> Iterator[Row]:
+    columns: dict[str, str] | None = None
+    for number, content in _objects(file):
+        if columns is None:
+            names = list(content)
+            columns = {c: names[index] for c, index in _columns(file, names, group).items()}
+        values = {column: content.get(name) for column, name in columns.items()}
+        cells = {column: "" if x is None else str(x).strip() for column, x in values.items()}
+        yield f"line {number}", cells
+
+
+def _objects(file: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Yield the number and the object of each line that has one."""
+    with _open_text(file) as text:
+        for number, line in enumerate(text, 1):
+            if not line.strip():
+                continue
+            try:
+                content = json.loads(line)
+            except (ValueError, RecursionError) as error:
+                raise EanetError(f"{file}, line {number}: not JSON ({error})") from error
+            if not isinstance(content, dict):
+                raise EanetError(f"{file}, line {number}: {shown(content)} names no columns")
+            yield number, content
+
+
 @contextmanager
 def _open_text(file: Path) -> Iterator[TextIO]:
     try:
@@ -94,7 +123,8 @@ def _open_text(file: Path) -> Iterator[TextIO]:
     except OSError as error:
         raise EanetError(f"cannot read {file} ({error.strerror})") from error
     except (UnicodeDecodeError, csv.Error) as error:
-        raise EanetError(f"{file} is not a CSV file in UTF-8: {error}") from error
+        kind = file.suffix[1:].upper()
+        raise EanetError(f"{file} is not a {kind} file in UTF-8: {error}") from error
 
 
 def _delimiter(text: TextIO) -> str:
