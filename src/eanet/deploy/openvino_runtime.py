@@ -105,30 +105,36 @@ class _Compiled:
     def __call__(self, pixels: Pixels, parts: int = 1) -> Outputs:
         """Compute a batch in one or more parts at the same time."""
         if parts == 1:
-            return self._finish(*self._begin(pixels))
-        begun = [self._begin(part) for part in np.array_split(pixels, min(parts, len(pixels)))]
-        done = [self._finish(*each) for each in begun]
+            request, _tensor = self._request(pixels)
+            request.infer(share_outputs=True)  # a graph of one stream: in this very thread
+            return self._outputs(request)
+        begun = [self._request(part) for part in np.array_split(pixels, min(parts, len(pixels)))]
+        for request, _ in begun:
+            request.start_async()
+        done = []
+        for request, _ in begun:
+            request.wait()
+            done.append(self._outputs(request))
         distances = [outputs.distance for outputs in done if outputs.distance is not None]
         return Outputs(
             np.concatenate([outputs.logits for outputs in done]),
             np.concatenate(distances) if distances else None,
         )
 
-    def _begin(self, pixels: Pixels) -> tuple[InferRequest, Any]:
+    def _request(self, pixels: Pixels) -> tuple[InferRequest, Any]:
+        """Return a request for these images, and their tensor, which is to live as long."""
         openvino = load_openvino()
 
         try:
             request = self._idle.pop()
         except IndexError:
             request = self._graph.create_infer_request()
-        # It reads the array itself, which has to be there until the end.
         tensor = openvino.Tensor(np.ascontiguousarray(pixels), shared_memory=True)
         request.set_input_tensor(tensor)
-        request.start_async()
         return request, tensor
 
-    def _finish(self, request: InferRequest, tensor: Any) -> Outputs:
-        request.wait()
+    def _outputs(self, request: InferRequest) -> Outputs:
+        """Return what a request has computed, and keep the request for others."""
         outputs = {name: request.get_tensor(name).data.copy() for name in self._names}
         self._idle.append(request)
         return Outputs(**outputs)
