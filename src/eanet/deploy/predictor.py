@@ -90,6 +90,11 @@ class Predictor:
         return self.runtime.device
 
     @property
+    def precision(self) -> Precision:
+        """What it is computed in: ``fp32`` or ``bf16``."""
+        return self.runtime.precision
+
+    @property
     def classes(self) -> tuple[str, ...]:
         """The names of the classes, in the order of the model's logits."""
         return self.config.classes
