@@ -14,6 +14,7 @@ import pytest
 
 import eanet
 from eanet.cli import main
+from eanet.metrics.calibration import verdict
 from eanet.training.run_directory import RunDirectory
 
 QUICK = ["--image-size", "16", "--compile", "off", "--precision", "fp32", "--threads", "1"]
@@ -68,7 +69,7 @@ def test_an_evaluation_prints_the_figures_that_it_writes(
         "guess  33.33%  (always the largest class of these images)",
         f"F1     {m['macro_f1']:.2%}  (precision {m['macro_precision']:.2%}, "
         f"recall {m['macro_recall']:.2%}; means over the classes)",
-        f"ECE    {m['ece']:.2%}  (expected calibration error)",
+        f"ECE    {m['ece']:.2%}  (expected calibration error; {verdict(m)})",
         f"27 images are few: on others like them, expect a top-1 anywhere from "
         f"{m['top1_low']:.0%} to {m['top1_high']:.0%}",
     ]

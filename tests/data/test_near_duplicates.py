@@ -48,6 +48,12 @@ def test_the_same_picture_at_other_exposures_is_found_across_sets() -> None:
     assert pairs(first, second) == [(40, 41), (40, 42), (41, 42)]
 
 
+def test_a_placeholder_is_paired_with_its_first_alone() -> None:
+    copies = [OTHERS[0]] * 500
+    found = pairs(image_set([*OTHERS, *copies]))
+    assert found == [(0, number) for number in range(60, 560)]
+
+
 def test_other_pictures_and_blank_ones_are_none() -> None:
     blank = [np.full((32, 32, 3), level, np.uint8) for level in (0, 0, 9, 200)]
     assert pairs(image_set([*OTHERS, *blank])) == []

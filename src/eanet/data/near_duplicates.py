@@ -34,7 +34,7 @@ Vectors = NDArray[np.float32]
 
 
 def near_duplicates(sets: Sequence[ImageSet]) -> NDArray[np.int64]:
-    """Return pairs of images that are nearly the same, (m, 2), copies included.
+    """Return pairs of images that are nearly the same, (m, 2); each copy with the first alone.
 
     Args:
         sets: images of one size; they are counted through.
@@ -50,14 +50,24 @@ def near_duplicates(sets: Sequence[ImageSet]) -> NDArray[np.int64]:
     flat = grey.reshape(total, -1)  # (n, s * s)
     vectors, contrast = _normalized(flat)
     needed = np.where(_is_flat(flat), FLAT_CORRELATION, CORRELATION).astype(np.float32)
-    shown = np.flatnonzero(contrast >= LEAST_CONTRAST)
-    if len(shown) < 2:
-        return np.empty((0, 2), np.int64)
-    found = shown[_close_pairs(vectors[shown], needed[shown])]
-    if not len(found):
-        return found
-    agree = _edge_correlations(sets, found) >= needed[found].max(axis=1)
-    return np.asarray(found[agree], dtype=np.int64)
+    first, copies = _copies(flat, np.flatnonzero(contrast >= LEAST_CONTRAST))
+    if len(first) < 2:
+        return copies
+    found = first[_close_pairs(vectors[first], needed[first])]
+    if len(found):
+        found = found[_edge_correlations(sets, found) >= needed[found].max(axis=1)]
+    return np.unique(np.concatenate([found, copies]), axis=0)
+
+
+def _copies(flat: Vectors, shown: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return the first of equal rows among those ``shown``, and each other one with its first.
+
+    A placeholder that occurs thousands of times would otherwise make millions of pairs.
+    """
+    _, first, same = np.unique(flat[shown], axis=0, return_index=True, return_inverse=True)
+    firsts = first[same.ravel()]
+    others = np.flatnonzero(firsts != np.arange(len(shown)))
+    return shown[np.sort(first)], np.stack([shown[firsts[others]], shown[others]], axis=1)
 
 
 def _thumbnails(images: ImageSet, side: int) -> Vectors:
