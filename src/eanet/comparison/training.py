@@ -66,7 +66,7 @@ class _Agreed(BaseModel):
     """The conditions of a comparison, as kept in its folder."""
 
     settings: dict[str, Any]
-    fingerprint: str
+    fingerprint: str | int  # of digits alone, it may be a number
     compile: Literal["on", "off"]
     threads: int | None = None  # earlier versions did not keep them
     teacher: str | None = None

@@ -302,4 +302,4 @@ def _check_header(path: Path) -> None:
 
 
 def _line(error: Exception) -> str:
-    return " ".join(str(error).split())
+    return " ".join(str(error).split())[:200]
