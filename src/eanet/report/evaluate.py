@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from eanet.config import DataSettings, LayoutName
+from eanet.console import notice
 from eanet.data.imageset import ImageSet
 from eanet.deploy.choosing import open_model
 from eanet.deploy.exported import is_exported, read_exported
@@ -237,6 +238,11 @@ def _held_out(selection: Selection, option: str) -> ImageSet:
 
 def _fit_detector(subject: _Subject, validation: ImageSet, false_rejections: float) -> None:
     train = subject.selection.train
+    if subject.run is None:
+        notice(
+            "it is not known whether the model was trained on these validation images: if it was, "
+            "more known images are rejected than asked for, as the report's test images show"
+        )
     if train is None:
         raise EanetError(f"{subject.selection.data} has no training images to measure from")
     fit_detector(
