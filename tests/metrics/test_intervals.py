@@ -1,8 +1,13 @@
 from __future__ import annotations
 
-import pytest
+import math
 
-from eanet.metrics.intervals import note_of_few, wilson_interval
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from eanet.metrics.intervals import difference_interval, note_of_few, wilson_interval
 
 
 @pytest.mark.parametrize(
@@ -32,3 +37,25 @@ def test_people_are_told_of_few_images_alone() -> None:
     note = note_of_few(49, *wilson_interval(37, 49))
     assert note == "49 images are few: on others like them, expect a top-1 anywhere from 62% to 85%"
     assert str(note_of_few(1, *wilson_interval(1, 1))).startswith("1 image is few")
+
+
+@given(st.integers(20, 400), st.integers(0, 3))
+def test_the_interval_of_a_difference_holds_it_and_turns_with_it(count: int, seed: int) -> None:
+    random = np.random.default_rng(seed)
+    first, other = random.random((2, count)) < np.array([[0.8], [0.6]])
+    low, high = difference_interval(first, other)
+    assert -1 <= low < first.mean() - other.mean() < high <= 1
+    assert difference_interval(other, first) == pytest.approx((-high, -low))
+
+
+def test_answers_that_nearly_always_agree_differ_by_little() -> None:
+    """The interval of two independent networks would be ten times as wide."""
+    first = np.arange(10_000) < 7_400
+    other = first.copy()
+    other[:40] = False
+    low, high = difference_interval(first, other)
+    error = 1.96 * math.sqrt(40) / 10_000  # of 40 images that changed
+    assert (low, high) == pytest.approx((0.004 - error, 0.004 + error), abs=0.3 * error)
+    same = difference_interval(first, first)
+    assert same[0] < 0 < same[1], "none of 10,000 changed, but one of the next might"
+    assert same[1] < 0.002

@@ -7,11 +7,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
 
-from huggingface_hub import ModelHubMixin
+from huggingface_hub import ModelCard, ModelHubMixin
 from torch import Tensor, nn
 
 from eanet.models.attention_maps import AttentionMaps
 from eanet.models.block import Block
+from eanet.models.card import TEMPLATE
 from eanet.models.embedding import Normalization, PatchEmbedding
 from eanet.models.pooling import MeanPooling
 from eanet.models.preprocessing import DEFAULT, Preprocessing
@@ -52,6 +53,7 @@ class Classifier(
     library_name="eanet",
     tags=["image-classification", "external-attention"],
     license="apache-2.0",
+    model_card_template=TEMPLATE,
 ):
     """Raw pixels in, one logit per class out.
 
@@ -151,6 +153,10 @@ class Classifier(
         """Like `forward`, also with the detector's distances ``(B,)``, if there is a detector."""
         features = self.pooled_features(images)  # (B, dim)
         return self.head(features), None if self.detector is None else self.detector(features)
+
+    def generate_model_card(self, *args: Any, **fields: Any) -> ModelCard:
+        """Return the card that `save_pretrained` writes; ``fields`` are for its template."""
+        return super().generate_model_card(*args, **{"model": self, "repo_id": None, **fields})
 
     def _save_pretrained(self, save_directory: Path) -> None:
         from eanet.models.weights import save_model

@@ -136,7 +136,8 @@ def model_images(
         loading["data_dir"] = user_path(data_dir)
     found = select_images(data, None, settings.model_copy(update=loading), model, run)
     name = f"{found.split} images of {found.data}".removeprefix("all ")
-    return OwnImages(name, found.images, found.train, found.validation)
+    train = found.images if found.split == "all" else found.train
+    return OwnImages(name, found.images, train, found.validation)
 
 
 def _files(source: Source) -> str:

@@ -6,10 +6,11 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from eanet.console import notice
 from eanet.deploy.export.images import OwnImages, originals_of
+from eanet.deploy.export.int8 import AccuracyLoss, write_int8
 from eanet.deploy.export.metadata import KEY
 from eanet.deploy.export.onnx_file import open_onnx, read_properties, write_onnx
 from eanet.deploy.export.parity import Parity, measure_parity
@@ -23,6 +24,7 @@ from eanet.models import Classifier, load_model
 from eanet.models.weights import model_digest
 
 FindImages = Callable[[Classifier], OwnImages | None]
+Judge = Callable[[Classifier, Path, OwnImages], AccuracyLoss]
 
 
 class Format(NamedTuple):
@@ -58,20 +60,26 @@ class Export:
         path: of the file or folder.
         size: in bytes.
         parity: how far its answers are from those of the model.
-        report: the same as JSON, beside it.
+        loss: of accuracy, if it computes in 8 bits.
+        speedup: in 8 bits, as a multiple of the speed without: see `write_int8`.
+        report: the last three as JSON, beside it.
     """
 
     path: Path
     size: int
     parity: Parity
+    loss: AccuracyLoss | None
+    speedup: float | None
     report: Path
 
 
 def export_model(
     where: str | Path,
     find_images: FindImages,
+    judge: Judge,
     *,
     file_format: str = "onnx",
+    int8: bool = False,
     output: str | Path | None = None,
     runtime: str | Path | None = None,
 ) -> Export:
@@ -80,7 +88,9 @@ def export_model(
     Args:
         where: a run directory, a model file, a bundled model or a Hub id.
         find_images: finds the images that a model belongs to, if there are any.
+        judge: measures the accuracy that a file in 8 bits has lost.
         file_format: one of `FORMATS`.
+        int8: compute in 8 bits.
         output: the file or folder.
         runtime: see `write_web`.
 
@@ -94,14 +104,30 @@ def export_model(
         if file_format != "web":
             raise WrongArgumentError("a runtime belongs to the format web alone")
         kind = kind._replace(write=partial(write_web, runtime=user_path(runtime)))
-    model = load_model(where)
-    path = _default_path(where, kind.suffix) if output is None else user_path(output)
+    if int8 and file_format != "onnx":
+        raise WrongArgumentError(f"int8 belongs to the format onnx alone, not to {file_format}")
+    model, digest = load_model(where), model_digest(where)
+    name = "-int8" * int8 + kind.suffix
+    path = _default_path(where, name) if output is None else user_path(output)
     _check_output(path, kind)
-    kind.write(model, path, model_digest(where))
-    originals = originals_of(_try_find(find_images, model))
-    parity = measure_parity(Predictor(model, "cpu"), kind.open(path / kind.model), originals)
-    report = write_json(path.with_name(f"{path.name}.json"), {"parity": asdict(parity)})
-    return Export(path, _size(path), parity, report)
+    loss = speedup = None
+    if int8:
+        own = find_images(model)
+        if own is None or own.train is None:
+            raise EanetError("int8 needs training images: name some with --data")
+        speedup = write_int8(model, path, digest, own.train)
+        loss = judge(model, path, own)
+    else:
+        kind.write(model, path, digest)
+        own = _try_find(find_images, model)
+    parity = measure_parity(
+        Predictor(model, "cpu"), kind.open(path / kind.model), originals_of(own)
+    )
+    figures: dict[str, Any] = {"parity": asdict(parity)}
+    if loss is not None:
+        figures["int8"] = {**asdict(loss), "speedup": speedup}
+    report = write_json(path.with_name(f"{path.name}.json"), figures)
+    return Export(path, _size(path), parity, loss, speedup, report)
 
 
 def _try_find(find_images: FindImages, model: Classifier) -> OwnImages | None:
@@ -128,7 +154,7 @@ def _default_path(where: str | Path, suffix: str) -> Path:
         return path / "web" if path.is_dir() else path.with_name(f"{path.stem}-web")
     if path.is_dir():
         return path / f"model{suffix}"
-    return path.with_suffix(suffix) if path.is_file() else Path(f"{path.name}{suffix}")
+    return path.with_name(f"{path.stem}{suffix}") if path.is_file() else Path(path.name + suffix)
 
 
 def _check_output(path: Path, kind: Format) -> None:

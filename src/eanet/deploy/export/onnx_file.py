@@ -46,7 +46,7 @@ def onnx_model(model: Classifier, weights_sha256: str | None = None) -> ModelPro
     import torch
 
     program = trace(model)
-    with quiet(), _errors_alone("torch.onnx"):
+    with quiet(), errors_alone("torch.onnx"):
         exported = torch.onnx.export(
             program,
             dynamo=True,
@@ -65,13 +65,13 @@ def onnx_model(model: Classifier, weights_sha256: str | None = None) -> ModelPro
     return proto
 
 
-def open_onnx(path: Path) -> Callable[[Pixels], Probabilities]:
-    """Load a file, to compute its probabilities in ONNX Runtime."""
+def open_onnx(file: Path | bytes) -> Callable[[Pixels], Probabilities]:
+    """Load a file or its content, to compute its probabilities in ONNX Runtime."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3  # errors
-    session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+    session = onnxruntime.InferenceSession(file, options, providers=["CPUExecutionProvider"])
 
     def answer(pixels: Pixels) -> Probabilities:
         result: Probabilities = session.run(["probabilities"], {INPUT: pixels})[0]
@@ -118,8 +118,8 @@ def _name_by_module(proto: ModelProto) -> None:
 
 
 @contextmanager
-def _errors_alone(name: str) -> Iterator[None]:
-    """Let a logger and those below it pass on errors alone."""
+def errors_alone(name: str | None) -> Iterator[None]:
+    """Let a logger and those below it pass on errors alone; None: the one above all."""
     logger = logging.getLogger(name)
     level = logger.level
     logger.setLevel(logging.ERROR)
