@@ -16,7 +16,7 @@ from PIL import Image
 
 import eanet
 from eanet.deploy.prediction import Prediction
-from eanet.deploy.server import batching, images, service
+from eanet.deploy.server import batching, service
 from eanet.errors import NonFiniteOutputError
 from tests.support.servers import CLASSES, app, client, named, picture, predictor
 
@@ -240,11 +240,18 @@ def test_an_image_of_too_many_pixels_is_not_decoded(monkeypatch: pytest.MonkeyPa
     assert server.post("/predict", files=named(huge)).status_code == 422
 
 
-def test_a_jpeg_of_very_many_scans_is_not_decoded(server: TestClient) -> None:
-    jpeg = picture(kind="JPEG")
-    scan = jpeg[jpeg.index(b"\xff\xda") : -2]
-    answer = server.post("/predict", files=named(jpeg[:-2] + scan * images.SCANS + jpeg[-2:]))
-    assert answer.json()["detail"] == "This JPEG has more than 100 scans."
+def test_a_jpeg_of_very_many_scans_is_not_decoded(
+    server: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(predictor(), "decode", lambda _: pytest.fail("decoded"))
+    file = io.BytesIO()
+    Image.new("RGB", (20, 20)).save(file, "JPEG", progressive=True)
+    jpeg = file.getvalue()
+    scan = jpeg[jpeg.rindex(b"\xff\xda") : -2]
+    answer = server.post("/predict", files=named(jpeg[:-2] + scan * 100 + jpeg[-2:]))
+    assert re.search(
+        r"^This image cannot be read: a JPEG of 1\d\d scans.$", answer.json()["detail"]
+    )
 
 
 def test_large_images_hold_up_nobody_else(monkeypatch: pytest.MonkeyPatch) -> None:
