@@ -46,14 +46,15 @@ def answer_to(port: int, *sent: bytes) -> bytes:
 
 
 HEAD = b"POST /predict HTTP/1.1\r\nHost: localhost\r\n"
+FORM = b"Content-Type: multipart/form-data; boundary=x\r\n"
 
 
 @pytest.fixture(scope="module")
 def port() -> Iterator[int]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(connection, "HEAD_SECONDS", 0.1)
-        patch.setattr(connection, "BODY_SECONDS", 0.1)
-        patch.setattr(connection, "GRACE_SECONDS", 0.1)
+        patch.setattr(connection, "HEAD_SECONDS", 0.5)
+        patch.setattr(connection, "BODY_SECONDS", 0.3)
+        patch.setattr(connection, "GRACE_SECONDS", 0.2)
         with serving(max_megabytes=1) as port:
             yield port
 
@@ -67,7 +68,7 @@ def test_files_are_answered(port: int) -> None:
 
 @pytest.mark.parametrize(
     "sent",
-    [b"", b"GET / HT", HEAD + b"X-Slow: ", HEAD + b"Content-Length: 9\r\n\r\n--x"],
+    [b"", b"GET / HT", HEAD + b"X-Slow: ", HEAD + FORM + b"Content-Length: 9\r\n\r\n--x"],
     ids=["nothing", "half a line", "half the headers", "half the body"],
 )
 def test_a_client_that_stops_sending_is_cut(port: int, sent: bytes) -> None:
@@ -80,13 +81,12 @@ def test_a_second_request_that_stops_is_cut_as_well(port: int) -> None:
 
 
 def test_what_is_too_large_is_refused_without_reading_it(port: int) -> None:
-    form = b"Content-Type: multipart/form-data; boundary=x\r\n"
-    sent = HEAD + form + b"Content-Length: 99999999999\r\n\r\n"
+    sent = HEAD + FORM + b"Content-Length: 99999999999\r\n\r\n"
     assert b" 413 " in answer_to(port, sent)
     chunk = b"10000\r\n" + b"0" * 2**16 + b"\r\n"
     head = b'--x\r\nContent-Disposition: form-data; name="files"; filename="a"\r\n\r\n'
     first = b"%x\r\n%s\r\n" % (len(head), head)
-    endless = HEAD + form + b"Transfer-Encoding: chunked\r\n\r\n" + first + chunk * 17
+    endless = HEAD + FORM + b"Transfer-Encoding: chunked\r\n\r\n" + first + chunk * 17
     assert b" 413 " in answer_to(port, endless)
 
 
