@@ -35,10 +35,11 @@ def convert(network: str) -> Any:
 def measure(network: str, precision: str, seconds: float) -> dict[str, Any]:
     """Measure batches and one image, each in a graph that is compiled for its size."""
     import numpy as np
-    import openvino
+
+    from eanet.deploy.openvino_library import load_openvino
 
     images = np.random.default_rng(0).integers(256, size=(BATCH, *INPUT)).astype(np.float32)
-    core = openvino.Core()
+    core = load_openvino().Core()
     model, taken = convert(network), {}
     for count in (BATCH, 1):
         model.reshape([count, *INPUT])

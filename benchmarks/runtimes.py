@@ -31,6 +31,7 @@ from benchmarks.performance_page import number, table
 from eanet.console import notice
 from eanet.deploy.choosing import open_runtime
 from eanet.deploy.export.onnx_file import write_onnx
+from eanet.deploy.openvino_library import load_openvino
 from eanet.deploy.predictor import Predictor
 from eanet.deploy.runtime import Pixels
 from eanet.models import create_model, save_model
@@ -56,9 +57,8 @@ Call = Callable[[], object]
 def by_hand(file: Path, size: int, pixels: Pixels, precision: str) -> dict[str, Call]:
     """Return what a user of the two libraries would write, for a batch of this size."""
     import onnxruntime
-    import openvino
 
-    core = openvino.Core()
+    core = load_openvino().Core()
     model = core.read_model(file)
     model.reshape([len(pixels), size, size, 3])
     hint = {"fp32": "f32", "bf16": "bf16"}[precision]
