@@ -29,7 +29,7 @@ from eanet.data.statistics import image_statistics
 from eanet.models.keras_import import import_keras
 from eanet.report.report import Training
 from eanet.report.training import _circumstances
-from eanet.training.lr_search import SEARCH
+from eanet.training.range_test import SEARCH
 from eanet.training.resume import resume
 from eanet.training.run_directory import CHECKPOINT, HISTORY, RUN_CONFIG, RunDirectory
 from tools.fuzz import mutate
