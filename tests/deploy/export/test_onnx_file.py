@@ -10,9 +10,10 @@ import pytest
 import torch
 
 from eanet.deploy.export.onnx_file import onnx_model
-from eanet.deploy.export.program import Program, trace
+from eanet.deploy.export.program import Program, outputs, trace
 from eanet.models import Classifier, create_model
 from eanet.models.registry import models
+from eanet.models.unknown import DetectorFit, UnknownDetector
 from eanet.models.weights import model_digest, model_metadata
 from eanet.version import __version__
 from tests.support.settings import blocks
@@ -77,6 +78,18 @@ def test_every_model_is_recorded_as_formulas(name: str) -> None:
 
 
 @pytest.mark.slow
+def test_a_model_that_knows_the_unknown_has_a_third_output() -> None:
+    model = make("vit")
+    model.detector = UnknownDetector(model.head.in_features, 3, DetectorFit(0.05, 10, 10))
+    model.detector.whitening.copy_(torch.eye(model.head.in_features))
+    assert outputs(model) == ["logits", "probabilities", "distance"]
+    pixels = torch.from_numpy(noise(3, 16, 16))
+    with torch.inference_mode():
+        *_, distance = trace(model).module()(pixels)
+        expected = model.forward_with_distance(pixels.permute(0, 3, 1, 2))[1]
+    torch.testing.assert_close(distance, expected, atol=1e-3, rtol=1e-4)
+
+
 @pytest.mark.parametrize("name", ["keras_eanet", "eanet_nano:mixing=written"])
 def test_what_models_are_made_of_is_the_same_in_onnx(name: str) -> None:
     model = make(name)
