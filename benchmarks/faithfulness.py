@@ -111,7 +111,7 @@ def measure(run: str, count: int, split: str) -> None:
     directory = RunDirectory.open(Path(run))
     settings = directory.read_config().settings
     loading = settings.model_copy(update={"image_size": model.config.image_size})
-    chosen = select_images(settings.data, split, loading, directory).images
+    chosen = select_images(settings.data, split, loading, model, directory).images
     drawn = np.sort(np.random.default_rng(0).permutation(len(chosen))[:count])
     images, _ = take(chosen.subset(drawn), slice(None))
     with torch.inference_mode():

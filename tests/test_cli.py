@@ -149,7 +149,7 @@ def test_a_printed_recipe_can_be_given_back_as_a_file(
         ("predict runs/some a.png --top x", "argument --top: invalid int value: 'x'"),
         ("evaluate runs/some --split tset", "unknown --split 'tset'; did you mean 'test'?"),
         ("recipes defalt", "unknown recipe 'defalt'; did you mean 'default'?"),
-        ("train --resume runs/some digits --epochs 3", "leave out epochs, data"),
+        ("train --resume runs/some digits --lr 3 --seed 1", "leave out"),
     ],
 )
 def test_wrong_arguments_are_one_line_and_exit_2(
@@ -196,13 +196,16 @@ def test_data_that_cannot_be_trained_on_are_one_line_and_leave_no_run(
     assert not output.exists()
 
 
-@pytest.mark.parametrize("command", [["evaluate", "--data", "digits"], ["predict", "x.png"]])
+@pytest.mark.parametrize("command", [["evaluate", "--data", "digits"], ["predict", "red/00.png"]])
 def test_models_that_cannot_be_loaded_are_one_line(
     refused: Callable[..., tuple[int, str]],
     trained: eanet.TrainingResult,
+    photos: Path,
     tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
     command: list[str],
 ) -> None:
+    monkeypatch.chdir(photos)
     whole = (trained.path / "model.safetensors").read_bytes()
     for name, content in [("head", whole[:50]), ("half", whole[: len(whole) // 2]), ("text", b"x")]:
         (tmp_path / name).mkdir()

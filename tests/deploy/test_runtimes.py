@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import shutil
 import subprocess
@@ -15,7 +16,7 @@ import onnx
 import pytest
 import torch
 
-from eanet.deploy import choosing, graphs
+from eanet.deploy import choosing, graphs, signal_stack
 from eanet.deploy.choosing import FASTER_IN_TORCH, open_runtime
 from eanet.deploy.export import onnx_file
 from eanet.deploy.graphs import make_graph
@@ -241,3 +242,19 @@ def test_the_network_is_there_whatever_computes_it(copy: Path) -> None:
     predictor = load(copy, runtime="openvino")
     assert predictor.model.config == predictor.config
     assert predictor.module is predictor.model
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="signal stacks of Linux")
+def test_a_thread_handles_signals_where_it_did_before_openvino(small_run: Path) -> None:
+    """Else it is left with memory of a graph that is gone, and Ctrl-C is a segmentation fault."""
+
+    def pointer() -> int | None:
+        stack = signal_stack._Stack()
+        ctypes.CDLL(None).sigaltstack(None, ctypes.byref(stack))
+        return stack.pointer
+
+    before = pointer()
+    runtime = open_runtime(small_run, "openvino", threads=2)
+    for count in (1, 2):
+        runtime(FIVE[:count])
+        assert pointer() == before

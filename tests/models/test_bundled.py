@@ -58,9 +58,10 @@ def test_what_lies_at_a_path_wins_over_a_bundled_model_of_that_name(bundled: Pat
 
 
 def test_a_wrong_name_is_answered_with_the_nearest_and_the_other_kinds(
-    bundled: Path, refused: Callable[..., tuple[int, str]]
+    bundled: Path, photos: Path, refused: Callable[..., tuple[int, str]]
 ) -> None:
-    for command in (["evaluate"], ["predict", "x.png"], ["train", "--init"]):
+    image = str(photos / "red" / "00.png")
+    for command in (["evaluate"], ["predict", image], ["train", "--init"]):
         where = "eanet_tiny_photo"
         arguments = [*command, where] if "--init" in command else [command[0], where, *command[1:]]
         code, line = refused(*arguments)

@@ -14,7 +14,7 @@ import pytest
 import torch
 
 import eanet
-from eanet import EanetError, ExternalAttention, build_kernels
+from eanet import EanetError, ExternalAttention, build_kernels, private_files
 from eanet.files import private_folder
 from eanet.ops import kernels
 from eanet.ops.random_bytes import random_bytes
@@ -113,7 +113,7 @@ def test_processes_that_build_at_the_same_time_are_in_nobodys_way(unbuilt, monke
 def planted(library: Path) -> None:
     """Replace a library by another, with the SHA-256 that fits."""
     library.write_bytes(b"not ours")
-    kernels._digest(library).write_text(hashlib.sha256(b"not ours").hexdigest())
+    private_files._digest(library).write_text(hashlib.sha256(b"not ours").hexdigest())
 
 
 def other_bytes(library: Path) -> None:
@@ -121,7 +121,7 @@ def other_bytes(library: Path) -> None:
 
 
 def no_digest(library: Path) -> None:
-    kernels._digest(library).unlink()
+    private_files._digest(library).unlink()
 
 
 def empty(library: Path) -> None:
@@ -135,7 +135,7 @@ def writable(library: Path) -> None:
 
 def writable_digest(library: Path) -> None:
     planted(library)
-    kernels._digest(library).chmod(0o606)
+    private_files._digest(library).chmod(0o606)
 
 
 def link(library: Path) -> None:

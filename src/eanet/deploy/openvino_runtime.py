@@ -18,6 +18,7 @@ import numpy as np
 from eanet.deploy.openvino_library import load_openvino
 from eanet.deploy.prediction import Outputs
 from eanet.deploy.runtime import Pixels, Precision, errors_of
+from eanet.deploy.signal_stack import signal_stack_kept
 from eanet.deploy.threads import are_cores_free
 from eanet.device import Device
 from eanet.models import ModelConfig
@@ -90,7 +91,8 @@ class OpenVinoRuntime:
             "NUM_STREAMS": threads if batch == ANY else 1,
             "ENABLE_CPU_PINNING": False,  # other programs may keep that very core busy
         }
-        return openvino.Core().compile_model(graph, "CPU", settings)
+        with signal_stack_kept():
+            return openvino.Core().compile_model(graph, "CPU", settings)
 
 
 class _Compiled:

@@ -31,7 +31,7 @@ class State:
         finished: whether there is nothing left to train; None in checkpoints of earlier versions.
     """
 
-    __pydantic_config__ = ConfigDict(arbitrary_types_allowed=True)  # for `parse`
+    __pydantic_config__ = ConfigDict(arbitrary_types_allowed=True, extra="forbid")  # for `parse`
 
     epoch: int = 0
     step: int = 0
