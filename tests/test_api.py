@@ -37,6 +37,7 @@ def test_a_training_leaves_a_whole_run_and_tells_its_figures(
         "images.npy",
         "curves.png",
         "confusion.png",
+        "coverage.png",
         "reliability.png",
         "samples.png",
         "metrics.json",
