@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 
 from rich.console import Console
@@ -34,6 +37,18 @@ def report(error: str) -> None:
     process = f"process {rank}: " if rank != "0" else ""
     line = shown(f"eanet: error: {process}{error}")
     Console(stderr=True).print(line, markup=False, highlight=False, emoji=False, soft_wrap=True)
+
+
+@contextmanager
+def only_errors(name: str | None) -> Iterator[None]:
+    """Let a library's logger and those below it pass on errors alone; None: the one above all."""
+    logger = logging.getLogger(name)
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
 
 
 @cache

@@ -221,6 +221,13 @@ def test_the_fingerprint_follows_names_sizes_times_and_whatever_replaces_a_file(
         os.utime(other, ns=(old.stat().st_atime_ns, old.stat().st_mtime_ns))
         other.replace(old)
 
+    def rewritten():
+        """In place, with the date of before."""
+        old = moved / "a.png"
+        times = old.stat().st_atime_ns, old.stat().st_mtime_ns
+        old.write_bytes(b"y" * old.stat().st_size)
+        os.utime(old, ns=times)
+
     moved = tmp_path / "moved"
     moved.mkdir()
     (moved / "a.png").write_bytes(b"a")
@@ -231,6 +238,7 @@ def test_the_fingerprint_follows_names_sizes_times_and_whatever_replaces_a_file(
 
     changes = (
         replaced,
+        rewritten,
         lambda: os.utime(moved / "a.png", (1, 1)),
         lambda: (moved / "a.png").write_bytes(b"aa"),
         lambda: (moved / "a.png").rename(moved / "c.png"),

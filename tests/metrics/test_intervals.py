@@ -48,6 +48,13 @@ def test_the_interval_of_a_difference_holds_it_and_turns_with_it(count: int, see
     assert difference_interval(other, first) == pytest.approx((-high, -low))
 
 
+def test_the_interval_of_a_difference_is_newcombe_s() -> None:
+    """Method 10 for 21 pairs of which 1, 1, 7 and 12 are ++, +-, -+ and --: his worked example."""
+    first = np.repeat([True, True, False, False], [1, 1, 7, 12])
+    other = np.repeat([True, False, True, False], [1, 1, 7, 12])
+    assert difference_interval(first, other) == pytest.approx((-0.507, -0.026), abs=5e-4)
+
+
 def test_answers_that_nearly_always_agree_differ_by_little() -> None:
     """The interval of two independent networks would be ten times as wide."""
     first = np.arange(10_000) < 7_400

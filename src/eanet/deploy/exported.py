@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from eanet.deploy.export.metadata import KEY
 from eanet.deploy.runtime import check_rgb
 from eanet.errors import EanetError
 from eanet.files import user_path
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
 
 SUFFIX, PROGRAM = ".onnx", ".pt2"
 LARGEST = 2**30  # bytes
-KEY = "eanet"  # of the metadata
 REFUSED = {"Loop", "Scan", "SequenceMap"}  # operators
 
 

@@ -38,7 +38,6 @@ class Predictor:
         device: where PyTorch computes; ``auto`` takes a GPU if available.
         precision: of PyTorch: ``fp32``, as in evaluation, or ``bf16``: faster if the processor
             supports it, with probabilities that differ by up to 0.01.
-
         where: where a model that PyTorch does not compute was loaded from.
 
     Attributes:

@@ -6,7 +6,6 @@ How it was chosen among six scores: docs/unsure.md.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 
 import numpy as np
 import torch
@@ -78,7 +77,10 @@ def fit_detector(
     if device == "cpu":
         build_kernels()
     model = model.to(device).eval()
-    function: Callable[[Tensor], list[Tensor]] = lambda pixels: [model.pooled_features(pixels)]  # noqa: E731
+
+    def function(pixels: Tensor) -> list[Tensor]:
+        return [model.pooled_features(pixels)]  # (B, dim)
+
     with freed_memory_kept():
         (features,) = computed(function, train, device, "measuring distances")  # (n, dim)
         (held_out,) = computed(function, validation, device, "measuring distances")  # (m, dim)

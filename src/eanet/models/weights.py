@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import inspect
 import json
-import logging
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -26,6 +25,7 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from eanet.config import RUNS
+from eanet.console import only_errors
 from eanet.errors import EanetError, WrongArgumentError, unknown_name
 from eanet.files import nearest_path, replacing, replacing_together, user_path, write_json
 from eanet.models.adapt import adapt_model
@@ -257,7 +257,7 @@ def load_pretrained(where: str | Path, **options: Any) -> Classifier:
 
 def _find_on_hub(model_id: str, **options: Any) -> Path:
     try:
-        with _only_errors(logging.getLogger("huggingface_hub")):  # it logs every retry
+        with only_errors("huggingface_hub"):  # it logs every retry
             return Path(hf_hub_download(model_id, WEIGHTS_FILE, **options))
     except (OSError, ValueError) as error:
         reason = str(error).strip().split("\n")[0]
@@ -265,17 +265,6 @@ def _find_on_hub(model_id: str, **options: Any) -> Path:
             f"{model_id} is not a local run or model file, and loading it from the Hub "
             f"failed ({reason})"
         ) from error
-
-
-@contextmanager
-def _only_errors(logger: logging.Logger) -> Iterator[None]:
-    """Let the logger pass on errors alone, then restore its level."""
-    level = logger.level
-    logger.setLevel(logging.ERROR)
-    try:
-        yield
-    finally:
-        logger.setLevel(level)
 
 
 @contextmanager

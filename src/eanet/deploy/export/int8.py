@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from eanet.console import only_errors
 from eanet.data.imageset import ImageSet
-from eanet.deploy.export.onnx_file import errors_alone, onnx_model, open_onnx
+from eanet.deploy.export.onnx_file import onnx_model, open_onnx
 from eanet.deploy.export.program import INPUT, Pixels
 from eanet.files import replacing
 from eanet.models import Classifier
@@ -80,7 +81,7 @@ def write_int8(model: Classifier, path: Path, weights_sha256: str, train: ImageS
 def _quantize(plain: ModelProto, path: Path, pixels: Pixels) -> None:
     from onnxruntime.quantization import QuantType, quantize_static
 
-    with errors_alone(None):
+    with only_errors(None):
         quantize_static(
             plain,
             path,

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import ast
-import logging
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from eanet.console import only_errors
 from eanet.deploy.export.metadata import file_metadata
 from eanet.deploy.export.program import INPUT, Pixels, Probabilities, outputs, quiet, trace
 from eanet.errors import EanetError
@@ -46,7 +45,7 @@ def onnx_model(model: Classifier, weights_sha256: str | None = None) -> ModelPro
     import torch
 
     program = trace(model)
-    with quiet(), errors_alone("torch.onnx"):
+    with quiet(), only_errors("torch.onnx"):
         exported = torch.onnx.export(
             program,
             dynamo=True,
@@ -115,15 +114,3 @@ def _name_by_module(proto: ModelProto) -> None:
     for part in (proto, graph, *graph.node, *graph.input, *graph.output, *graph.value_info):
         part.ClearField("metadata_props")
         part.ClearField("doc_string")
-
-
-@contextmanager
-def errors_alone(name: str | None) -> Iterator[None]:
-    """Let a logger and those below it pass on errors alone; None: the one above all."""
-    logger = logging.getLogger(name)
-    level = logger.level
-    logger.setLevel(logging.ERROR)
-    try:
-        yield
-    finally:
-        logger.setLevel(level)
