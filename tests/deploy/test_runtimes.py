@@ -97,6 +97,12 @@ def test_one_image_takes_all_cores_and_one_while_others_are_busy(
     }
 
 
+def test_no_gelu_is_left_that_openvino_would_compute_in_a_convolution(small: Classifier) -> None:
+    """A depthwise convolution that computes GELU as well takes six times as long."""
+    graph = make_graph(small)
+    assert "Gelu" not in {operation.get_type_name() for operation in graph.get_ops()}
+
+
 def test_distances_from_the_training_images_are_computed_too() -> None:
     torch.manual_seed(0)
     model = create_model("vit", num_classes=3, image_size=8, depth=1, dim=16, heads=2).eval()

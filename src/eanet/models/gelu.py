@@ -16,9 +16,11 @@ class GELU(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Compute ``x * Phi(x)`` elementwise, for any shape."""
-        if not torch.compiler.is_compiling():
+        traced = torch.jit.is_tracing()  # type: ignore[attr-defined, no-untyped-call]
+        if not (traced or torch.compiler.is_compiling()):
             return F.gelu(x, approximate="tanh")
         # The same function, since 1 + tanh(z) = 2 sigmoid(2 z). On a CPU the compiler's tanh is
-        # slower than its sigmoid (benchmarks/operations.py).
+        # slower than its sigmoid (benchmarks/operations.py), and OpenVINO, which gets a trace,
+        # makes a depthwise convolution that computes GELU as well six times as slow as one alone.
         z2 = x * (2 * SQRT_2_OVER_PI) * (1 + 0.044715 * x * x)
         return x * torch.sigmoid(z2)
