@@ -276,3 +276,19 @@ def test_an_archive_that_may_not_be_read_is_named(tmp_path, monkeypatch):
     monkeypatch.setattr(Path, "open", denied)
     with pytest.raises(EanetError, match=r"cannot read .*pets\.zip \(Permission denied\)"):
         unpack(path)
+
+
+def test_two_names_that_are_one_on_a_disk_do_not_replace_each_other(tmp_path, monkeypatch):
+    path = write_archive(tmp_path / "pets.tar", {"cats/1.png": png(), "cats/1.PNG": png()})
+    copy = archive_module._copy
+
+    def to_a_disk_without_case(source, target, most):
+        count = copy(source, target, most)
+        other = target.with_name(target.name.swapcase())
+        if not other.exists():
+            os.link(target, other)
+        return count
+
+    monkeypatch.setattr(archive_module, "_copy", to_a_disk_without_case)
+    with pytest.raises(EanetError, match=r"holds 'cats/1.png' and 'cats/1.PNG', which are one"):
+        unpack(path)

@@ -15,10 +15,12 @@ from eanet.console import notice
 from eanet.files import check_writable, replacing_together, user_path
 
 if TYPE_CHECKING:
-    from eanet.data.overview import Overview
+    from eanet.data.overview import Overview, Place
+    from eanet.plots.pairs import Pair
 
 OPTIONS = ("recipe", "image_size", "fit", "levels", "layout", "names", "data_dir")
 SHOWN = 10  # problems printed at most
+PAIRS = 30  # near-duplicates drawn at most
 
 
 def add(commands: Commands) -> None:
@@ -37,7 +39,7 @@ def add(commands: Commands) -> None:
         metavar="FOLDER",
         type=user_path,
         help="write classes.png (some images of each class), augmented.png (some after the "
-        "recipe's augmentation) and problems.csv",
+        "recipe's augmentation), problems.csv and, if there are any, near_duplicates.png",
     )
     add_settings(command, {name: RUN[name] for name in OPTIONS})
 
@@ -146,15 +148,41 @@ def _print_problems(overview: Overview) -> None:
         stdout().print(f"  and {len(problems) - SHOWN:,} more; --output writes them all")
 
 
+def _pair(overview: Overview, later: Place, first: Place) -> Pair:
+    from eanet.plots.pairs import Pair
+
+    places, sets = (first, later), overview.splits.sets
+    one, other = (sets[split].images[index] for split, index in places)
+    name, other_name = map(overview.name_of, places)
+    differences = ["splits"] * (first[0] != later[0])
+    differences += ["classes"] * (overview.class_of(first) != overview.class_of(later))
+    note = f"of different {' and '.join(differences)}" if differences else ""
+    return Pair((one, other), (name, other_name), note)
+
+
+def _of_pairs(overview: Overview) -> str:
+    count = len(overview.near_duplicates)
+    some = f", {PAIRS} of them" if count > PAIRS else ""
+    return f"{overview.name}: {count:,} near-duplicates{some}"
+
+
 def _write(overview: Overview, settings: TrainSettings, folder: Path) -> tuple[Path, ...]:
     from eanet.plots.class_sheet import plot_classes
+    from eanet.plots.pairs import plot_pairs
     from eanet.plots.preview import plot_preview
 
     train, title = overview.splits.train, f"{overview.name} (train)"
     flip = overview.splits.mirrorable if settings.flip is None else settings.flip
     augmentation = settings.model_copy(update={"flip": flip})
+    pairs = [_pair(overview, *twins) for twins in overview.near_duplicates[:PAIRS]]
     with replacing_together(folder):
+        sheet = (
+            [plot_pairs(pairs, folder / "near_duplicates.png", title=_of_pairs(overview))]
+            if pairs
+            else []
+        )
         return (
+            *sheet,
             plot_classes(train, folder / "classes.png", title=title),
             plot_preview(
                 train,

@@ -102,7 +102,7 @@ def _extract(archive: Path, folder: Path) -> None:
         raise EanetError(f"cannot read {archive} ({error.strerror})") from error
     size = archive.stat().st_size
     most = left = max(MOST_BYTES, MOST_GROWTH * size)
-    is_empty = True
+    written: dict[Path, str] = {}
     with file, progress_bar(DownloadColumn(binary_units=False)) as bar:
         task = bar.add_task(f"unpacking {archive.name}", total=size)
         is_zip = archive.name.lower().endswith(".zip")
@@ -111,11 +111,12 @@ def _extract(archive: Path, folder: Path) -> None:
             target = _target(archive, name, folder)
             source = open_member() if target else None
             if target and source:
+                _check_name(archive, name, target, written)
                 left -= max(_copy(source, target, left), _LEAST_BYTES)
-                is_empty = False
+                written[target] = name
             if left < 0:
                 raise TooLargeError
-    if is_empty:
+    if not written:
         raise EanetError(
             f"no image in {archive} (an archive of CIFAR is given with --data-dir, and the name "
             "cifar10 or cifar100)"
@@ -151,6 +152,17 @@ def _target(archive: Path, name: str, folder: Path) -> Path | None:
         raise EanetError(f"{archive} is refused: {name!r} is a path outside it; pack it anew")
     is_wanted = is_image(path) or path.suffix.lower() in LISTS or path.name in NOTES
     return path if is_wanted and all(map(is_visible, path.relative_to(folder).parts)) else None
+
+
+def _check_name(archive: Path, name: str, target: Path, written: dict[Path, str]) -> None:
+    """Raise if a disk that ignores case, or forms of letters, has another member there already."""
+    if target in written or not target.is_file():
+        return
+    if other := next((w for place, w in written.items() if place.samefile(target)), None):
+        raise EanetError(
+            f"{archive} holds {other!r} and {name!r}, which are one name on this disk: rename one, "
+            "and pack it anew"
+        )
 
 
 def _copy(source: IO[bytes], target: Path, most: int) -> int:
