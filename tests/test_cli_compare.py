@@ -69,7 +69,7 @@ def test_a_comparison_that_is_interrupted_goes_on_and_ends_with_its_table(
     assert len((second / "history.csv").read_text().splitlines()) == 1 + 12
     table = out.read_text()
     heads, first, other, *_ = table.splitlines()
-    assert heads.split()[:5] == ["model", "top-1,", "%", "top-5,", "%"]
+    assert heads.split()[:4] == ["model", "top-1,", "%", "difference"]
     assert first.startswith("vit:depth=1,dim=16 ")
     assert other.startswith("vit:depth=1,dim=8 ")
     assert "not the models with other seeds" in table

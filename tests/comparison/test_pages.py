@@ -276,6 +276,6 @@ def test_the_markdown_has_the_table_and_the_pictures_beside_it(tmp_path: Path) -
     assert lines[0] == "# Two"
     assert lines[2] == conclusion(entries)
     heads, rule, first, second = lines[4:8]
-    assert heads.count("|") == rule.count("|") == first.count("|") == second.count("|") == 11
+    assert heads.count("|") == rule.count("|") == first.count("|") == second.count("|") == 10
     assert second.startswith("| vit:depth=2 |")
     assert lines[-1] == "![curves](curves.png)"

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 import eanet
 from eanet.comparison import training as module
@@ -307,3 +308,46 @@ def test_times_are_summed_and_the_median_epoch_is_the_rate(made: eanet.Compariso
     three = [{**history[0], "images_per_second": rate} for rate in (1.0, 50.0, 60.0)]
     other = Run(run.path, run.config, three, run.predictions, None)
     assert other.images_per_second == 50
+
+
+def test_trained_models_are_fine_tuned_beside_random_ones(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    torch.manual_seed(3)
+    start = eanet.create_model(f"{SMALL},heads=2", classes=["0", "1", "2"], image_size=8)
+    trained = eanet.save_model(start, tmp_path / "start")
+    found = eanet.compare(trained, SMALLER, seeds=1, output=tmp_path / "c", **QUICK)
+    assert names(found) == ["model-seed0", "vit-depth=1-dim=8-seed0"]
+    assert [entry.name for entry in found.entries] == [str(trained), SMALLER]
+    tuned, random = (RunDirectory(entry.runs[0].path).read_config() for entry in found.entries)
+    assert tuned.resolved.init == str(trained)
+    assert random.resolved.init is None
+    assert found.notes == [
+        "Some runs begin with trained weights and others with random ones: differences between "
+        "them are also ones of what was learned before."
+    ]
+    assert "fine-tune" not in capsys.readouterr().err
+    again = eanet.compare(trained, SMALLER, seeds=1, output=tmp_path / "c", **QUICK)
+    assert again.table == found.table
+
+
+def test_sizes_that_differ_are_asked_for(tmp_path: Path) -> None:
+    start = eanet.create_model(f"{SMALL},heads=2", classes=["0", "1"], image_size=16)
+    trained = eanet.save_model(start, tmp_path / "start")
+    own = {name: value for name, value in QUICK.items() if name != "image_size"}
+    with pytest.raises(EanetError, match=r"of 16 pixels and .* of 8: say which with --image-size"):
+        eanet.compare(trained, SMALLER, seeds=1, output=tmp_path / "c", **own)
+
+
+def test_it_is_said_what_a_training_would_begin_with(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    random = np.random.default_rng(0)
+    for name in ("ant", "bee"):
+        (tmp_path / "photos" / name).mkdir(parents=True)
+        for number in range(8):
+            pixels = random.integers(0, 256, (60, 60, 3), dtype=np.uint8)
+            Image.fromarray(pixels).save(tmp_path / "photos" / name / f"{number}.png")
+    own = {name: value for name, value in QUICK.items() if name != "recipe"}
+    eanet.compare(SMALLER, data=tmp_path / "photos", seeds=1, output=tmp_path / "c", **own)
+    assert "eanet train alone would fine-tune eanet_tiny_cifar100" in capsys.readouterr().err

@@ -23,13 +23,15 @@ def add(commands: Commands) -> None:
         "train models under the same conditions, or take finished runs, and compare them",
         "eanet compare keras_eanet keras_mlp vit --data digits --seeds 3",
         "eanet compare eanet_tiny eanet_tiny:mixing=none --data path/to/photos --epochs 20",
+        "eanet compare eanet_tiny_cifar100 eanet_nano --data path/to/photos --recipe photos",
         "eanet compare runs/digits-keras_eanet runs/digits-vit",
     )
     command.add_argument(
         "models",
         nargs="+",
         metavar="MODEL|RUN",
-        help="named models, with settings as NAME:SETTING=VALUE,...; or run directories",
+        help="architectures, with settings as NAME:SETTING=VALUE,..., from random weights; trained "
+        "models (bundled, or .safetensors), to fine-tune; or finished run directories",
     )
     command.add_argument(
         "--seeds",

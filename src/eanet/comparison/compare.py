@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from eanet.comparison.entrants import open_entrant
 from eanet.comparison.entries import Entry, group_by_model, group_by_settings
 from eanet.comparison.page import write_markdown, write_page
 from eanet.comparison.plots import has_curves, plot_parameters, plot_progress
@@ -17,7 +18,6 @@ from eanet.comparison.words import caption, conclusion, notes
 from eanet.errors import EanetError, WrongArgumentError
 from eanet.files import user_path
 from eanet.models.registry import models as known_models
-from eanet.models.registry import parse_model_name
 
 SEEDS = 3
 
@@ -69,7 +69,8 @@ def compare_models(
     """Train models under the same conditions and compare them, or compare finished runs.
 
     Args:
-        names: names of models, or run directories.
+        names: names of architectures, which begin with random weights, and trained models (bundled,
+            or files), which are fine-tuned; or run directories.
         evaluate: evaluates a finished run on its test images and writes its report; a function of a
             module, since it is called in the process of the run.
         seeds: number of runs per model, with the seeds 0, 1, ...; 3 by default.
@@ -87,11 +88,10 @@ def compare_models(
     if not unique:
         raise WrongArgumentError("name the models or runs to compare")
     if not runs:
-        for name in unique:
-            _check_model_name(name)
+        entrants = [open_entrant(name) for name in unique]
         if (count := SEEDS if seeds is None else seeds) < 1:
             raise WrongArgumentError("--seeds takes 1 or more")
-        finished, failures, folder = train_all(unique, count, folder, evaluate, **settings)
+        finished, failures, folder = train_all(entrants, count, folder, evaluate, **settings)
         return _write(group_by_model(unique, finished, failures), folder)
     if runs != unique:
         other = next(name for name in unique if name not in runs)
@@ -107,18 +107,6 @@ def compare_models(
 def _is_run(name: str) -> bool:
     """Whether ``name`` is a run directory. Model names take precedence; ``./vit`` is the folder."""
     return name not in {entry.name for entry in known_models()} and is_run(user_path(name))
-
-
-def _check_model_name(name: str) -> None:
-    """Raise an `EanetError` unless ``name`` is a known model."""
-    try:
-        parse_model_name(name)
-    except WrongArgumentError as error:
-        if user_path(name).exists():
-            raise EanetError(f"{name} is neither a run directory nor a model") from error
-        if "/" in name:
-            raise EanetError(f"no such run directory: {name}") from error
-        raise
 
 
 def _default_folder(names: Sequence[str]) -> Path:

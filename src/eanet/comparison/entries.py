@@ -142,6 +142,8 @@ def _conditions_of(run: Run) -> dict[str, Any]:
     settings = run.settings.model_dump(mode="json", exclude=NOT_CONDITIONS)
     # By hash, since another path may hold the same model, and the same path another model.
     models = {name: m and m.sha256[:8] for name, m in run.config.models.items()}
+    if run.entrant is not None:  # then its start is the model that is compared
+        del models["init"], settings["init"]
     return settings | models | machine | {"images": run.config.data.fingerprint}
 
 

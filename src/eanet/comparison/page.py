@@ -22,6 +22,7 @@ from eanet.comparison.table import Rows, markdown, rows
 from eanet.comparison.words import caption, conclusion, notes
 from eanet.console import duration
 from eanet.files import replacing
+from eanet.metrics.evaluation import MANY_CLASSES
 from eanet.pages.page import render_page, subtitle
 from eanet.plots.svg import inline_svg
 
@@ -82,12 +83,13 @@ def _curves(entries: Sequence[Entry]) -> list[Markup]:
 def _runs(entries: Sequence[Entry]) -> Rows:
     runs = _runs_of(entries)
     names = shortest_names([run.path for run in runs])
+    many = len(runs[0].config.data.classes) >= MANY_CLASSES
     return [
         {
             "run": names[run.path],
             "seed": str(run.settings.seed),
             "top-1, %": f"{100 * run.top1:.2f}",
-            "top-5, %": f"{100 * run.top5:.2f}",
+            **({"top-5, %": f"{100 * run.top5:.2f}"} if many else {}),
             "epochs": str(len(run.history)),
             "time": duration(run.seconds),
         }

@@ -114,6 +114,7 @@ class Run:
         history: one row per epoch.
         predictions: on the test images.
         peak_memory: of the training process, in bytes; None if it was not measured.
+        entrant: what it was compared as; None: its architecture.
     """
 
     path: Path
@@ -121,9 +122,10 @@ class Run:
     history: Sequence[Mapping[str, float]]
     predictions: Predictions
     peak_memory: int | None
+    entrant: str | None = None
 
     @classmethod
-    def read(cls, path: Path) -> Run:
+    def read(cls, path: Path, entrant: str | None = None) -> Run:
         """Read a finished run; evaluate its model if the directory has no predictions.
 
         Raises:
@@ -135,7 +137,7 @@ class Run:
             command = f"eanet train --resume {shlex.quote(str(path))}"
             raise EanetError(f"{path} is not finished; resume with: {command}")
         predictions = Predictions.read(path) or _evaluate(run)
-        return cls(path, config, history, predictions, read_peak_memory(path))
+        return cls(path, config, history, predictions, read_peak_memory(path), entrant)
 
     @property
     def settings(self) -> ResolvedSettings:
@@ -144,8 +146,8 @@ class Run:
 
     @property
     def model(self) -> str:
-        """Name of the architecture, with its settings."""
-        return self.settings.model
+        """What it is compared as: the architecture with its settings, or a trained model."""
+        return self.entrant or self.settings.model
 
     @property
     def top1(self) -> float:

@@ -10,6 +10,7 @@ from eanet.comparison.entries import Entry
 from eanet.comparison.words import signed
 from eanet.console import duration, short
 from eanet.files import write_csv
+from eanet.metrics.evaluation import MANY_CLASSES
 
 NONE = "-"
 COSTS = ("parameters", "multiply-adds", "training time", "memory, MiB", "images/s")
@@ -39,7 +40,7 @@ def _cells(entry: Entry) -> dict[str, str]:
     }
     if memory is not None:
         cells["memory, MiB"] = short(memory / 2**20)
-    if entry.runs[0].config.data.classes[5:]:
+    if len(entry.runs[0].config.data.classes) >= MANY_CLASSES:
         cells["top-5, %"] = _accuracy(entry, "top5")
     if gain is not None:
         cells["difference"] = signed(gain.mean)

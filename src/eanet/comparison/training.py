@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, Protocol
@@ -13,9 +12,10 @@ import torch
 import yaml
 from pydantic import BaseModel
 
+from eanet.comparison.entrants import Entrant
 from eanet.comparison.runs import Predictions, Run, is_run, write_peak_memory
 from eanet.comparison.settings import PER_RUN
-from eanet.config import TrainSettings
+from eanet.config import PlannedSettings, TrainSettings
 from eanet.console import notice
 from eanet.data.imageset import ImageSet
 from eanet.data.splits import Dataset
@@ -35,7 +35,7 @@ from eanet.training.plan import plan, resolve_compile
 from eanet.training.prepare import Inputs, initial_model, open_inputs
 from eanet.training.resume import resume
 from eanet.training.run_config import data_fingerprint
-from eanet.training.run_directory import IMAGES, RunDirectory
+from eanet.training.run_directory import RunDirectory
 from eanet.training.teacher import Teacher
 
 CONDITIONS = "comparison.yaml"
@@ -76,12 +76,12 @@ Evaluate = Callable[[Path], EvaluatedRun]  # a function of a module: it is passe
 
 
 def train_all(
-    models: Sequence[str], seeds: int, output: Path | None, evaluate: Evaluate, **given: Any
+    entrants: Sequence[Entrant], seeds: int, output: Path | None, evaluate: Evaluate, **given: Any
 ) -> tuple[list[Run], list[Failure], Path]:
     """Train every model with every seed, or resume an earlier call that was interrupted.
 
     Args:
-        models: their names.
+        entrants: the models.
         seeds: number of seeds: 0, 1, ...
         output: folder of the comparison; ``runs/compare-DATA-RECIPE`` by default.
         evaluate: evaluates a finished run, in the process that trained it.
@@ -97,43 +97,65 @@ def train_all(
     """
     if own := [name for name in PER_RUN if name in given]:
         raise WrongArgumentError(
-            f"leave out {', '.join(own)}: a comparison trains each model from random weights, "
-            "with seeds 0, 1, ..."
+            f"leave out {', '.join(own)}: a comparison trains each model with the seeds 0, 1, ...; "
+            "to fine-tune trained models, name these"
         )
-    asked, load = TrainSettings.with_recipe(**given, model=models[0]), OtherLoad()
+    # Recommendations are for fine-tuning if that is done at all.
+    leading = next((entrant for entrant in entrants if entrant.trained), entrants[0])
+    start = {name: value for name, value in leading.settings.items() if value is not None}
+    asked, load = TrainSettings.with_recipe(**given, **start), OtherLoad()
     with compute_environment(asked):  # since models are built to count their operations
         inputs = open_inputs(asked)
         machine, source = Machine.here(asked.device), inputs.source
         images = source.defaults or source.statistics(asked)
         defaults = recommend(inputs.settings, images, machine.device)
         show_defaults(defaults)
+        if leading.trained is None:
+            _tell_of_pretrained(given, inputs, machine)
         settings = fill(inputs.settings, defaults)
         folder = output or Path("runs") / f"compare-{source.name}-{Path(str(settings.recipe)).stem}"
         source.check_outside(folder, settings)
         check_writable(folder)
-        settings = _agree(folder, replace(inputs, settings=settings), models, machine, load)
+        settings = _agree(folder, replace(inputs, settings=settings), entrants, machine, load)
     with lock_folder(folder):
-        runs, failures = _train_each(models, seeds, folder, evaluate, settings)
+        runs, failures = _train_each(entrants, seeds, folder, evaluate, settings)
     return runs, failures, folder
 
 
+def _tell_of_pretrained(given: Mapping[str, Any], inputs: Inputs, machine: Machine) -> None:
+    """Say so if `eanet train` would begin with trained weights, which none of these runs does."""
+    source, settings = inputs.source, TrainSettings.with_recipe(**given)
+    for default in recommend(
+        settings, source.defaults or source.statistics(settings), machine.device
+    ):
+        if default.setting == "init" and default.value is not None:
+            notice(
+                f"all runs begin with random weights; eanet train alone would fine-tune "
+                f"{default.value} ({default.reason}): name it among the models to compare it, too"
+            )
+
+
 def _train_each(
-    models: Sequence[str], seeds: int, folder: Path, evaluate: Evaluate, settings: TrainSettings
+    entrants: Sequence[Entrant],
+    seeds: int,
+    folder: Path,
+    evaluate: Evaluate,
+    settings: TrainSettings,
 ) -> tuple[list[Run], list[Failure]]:
     """Return the finished runs and the failed ones."""
     runs: list[Run] = []
     failures: list[Failure] = []
     # Seed by seed, so that other load on the machine affects all models alike.
-    jobs = [(model, seed) for seed in range(seeds) for model in models]
-    for number, (model, seed) in enumerate(jobs, 1):
-        name = f"{model.replace(':', '-').replace(',', '-')}-seed{seed}"
+    jobs = [(entrant, seed) for seed in range(seeds) for entrant in entrants]
+    for number, (entrant, seed) in enumerate(jobs, 1):
+        name, model = f"{entrant.file_name}-seed{seed}", entrant.name
         path = folder / name
         what = f"run {number} of {len(jobs)}: {model}, seed {seed}"
         if Predictions.read(path) is not None:
             notice(f"{what}: already done")
         else:
             notice(f"{what}: resuming" if is_run(path) else what)
-            own_settings = {"model": model, "seed": seed, "output": folder, "name": name}
+            own_settings = {**entrant.settings, "seed": seed, "output": folder, "name": name}
             try:
                 run_settings = settings.model_copy(update=own_settings)
                 in_own_process(train_and_evaluate, run_settings, path, evaluate)
@@ -144,7 +166,7 @@ def _train_each(
                 failures.append(Failure(model, seed, _reason(error)))
                 notice(f"{model}, seed {seed} failed: {failures[-1].reason}")
                 continue
-        runs.append(Run.read(path))
+        runs.append(Run.read(path, entrant.name if entrant.trained else None))
     return runs, failures
 
 
@@ -161,7 +183,7 @@ def train_and_evaluate(settings: TrainSettings, path: Path, evaluate: Evaluate) 
         if is_run(path):
             resume(path)
         else:
-            _clear(path)
+            RunDirectory(path).remove_unbegun()
             launch(settings)
     finally:
         if is_run(path):
@@ -171,31 +193,20 @@ def train_and_evaluate(settings: TrainSettings, path: Path, evaluate: Evaluate) 
     Predictions.of(path, evaluated.images.fingerprint(), evaluated.evaluation).write(path)
 
 
-def _clear(path: Path) -> None:
-    """Remove what is left of a run that was killed before it wrote its settings."""
-    with suppress(FileNotFoundError):
-        for leftover in (*path.glob(".partial-*"), *path.glob(IMAGES)):
-            leftover.unlink()
-        try:
-            path.rmdir()
-        except OSError as error:
-            if path.exists():
-                raise EanetError(
-                    f"{path} is in the way: it is not a run directory; move it away"
-                ) from error
-
-
 def _agree(
-    folder: Path, inputs: Inputs, models: Sequence[str], machine: Machine, load: OtherLoad
+    folder: Path, inputs: Inputs, entrants: Sequence[Entrant], machine: Machine, load: OtherLoad
 ) -> TrainSettings:
     """Return the settings of all runs, after checking that each can start and fits the folder."""
     settings, trained = inputs.settings, inputs.teacher
+    plans = _plans(inputs, entrants)
+    if any(entrant.trained for entrant in entrants):  # whose size may be what decided
+        settings = settings.model_copy(update={"image_size": plans[0].image_size})
     dataset = inputs.source.load(settings)
     teacher = Teacher.of(trained, dataset.train.classes)
     fingerprint = data_fingerprint(dataset)
     digest = None if trained is None else trained.digest
     shared = settings.model_dump(mode="json", exclude=set(PER_RUN))
-    compiled = _compile(inputs, dataset, models, teacher, machine)
+    compiled = _compile(plans, dataset, teacher, machine)
     file = folder / CONDITIONS
     if not file.is_file():
         if folder.exists() and any(folder.iterdir()):
@@ -231,20 +242,38 @@ def _agree(
     return settings.model_copy(update={"compile": content.compile, "threads": kept})
 
 
+def _plans(inputs: Inputs, entrants: Sequence[Entrant]) -> list[PlannedSettings]:
+    """Plan a run of each model.
+
+    Raises:
+        EanetError: they would take images of different sizes.
+    """
+    plans = [
+        plan(
+            inputs.settings.model_copy(update=entrant.settings),
+            inputs.source,
+            (),
+            entrant.trained,
+        ).settings
+        for entrant in entrants
+    ]
+    for entrant, planned in zip(entrants, plans, strict=True):
+        if planned.image_size != plans[0].image_size:
+            raise WrongArgumentError(
+                f"{entrants[0].name} would take images of {plans[0].image_size} pixels and "
+                f"{entrant.name} of {planned.image_size}: say which with --image-size"
+            )
+    return plans
+
+
 def _compile(
-    inputs: Inputs,
-    dataset: Dataset,
-    models: Sequence[str],
-    teacher: Teacher | None,
-    machine: Machine,
+    plans: Sequence[PlannedSettings], dataset: Dataset, teacher: Teacher | None, machine: Machine
 ) -> str:
     """Return "on" if compiling pays off for any model, else "off": times must be comparable."""
-    planned = plan(inputs.settings, inputs.source, (), None).settings
-    images = len(dataset.train) * planned.epochs
-    of_each = (planned.model_copy(update={"model": model}) for model in models)
-    built = [initial_model(settings, dataset, None) for settings in of_each]
+    images = len(dataset.train) * plans[0].epochs
+    built = [initial_model(settings, dataset, None) for settings in plans]
     operations = max(training_operations(model, images, teacher) for model in built)
-    return "on" if resolve_compile(planned, operations, machine)[0] else "off"
+    return "on" if resolve_compile(plans[0], operations, machine)[0] else "off"
 
 
 def _reason(error: Exception) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from eanet.comparison.entries import Entry, format_differing
+from eanet.metrics.evaluation import MANY_CLASSES
 
 
 def signed(share: float) -> str:
@@ -68,8 +69,10 @@ def caption(entries: Sequence[Entry]) -> str:
     first, *others = entries
     runs = next(entry.runs for entry in entries if entry.runs)
     images = len(runs[0].predictions.correct[1])
+    many = len(runs[0].config.data.classes) >= MANY_CLASSES
     text = [
-        f"Top-1 and top-5 in % of the same {images:,} test images, with the weights each run kept."
+        f"Top-1{' and top-5' if many else ''} in % of the same {images:,} test images, with the "
+        "weights each run kept."
     ]
     if (seeds := max(len(entry.runs) for entry in entries)) > 1:
         text.append(f"Means of {seeds} seeds ± standard deviation.")
@@ -102,6 +105,12 @@ def notes(entries: Sequence[Entry]) -> list[str]:
         for entry in entries
         for failure in entry.failures
     ]
+    starts = {run.entrant is not None for entry in entries for run in entry.runs}
+    if len(starts) == 2:
+        lines.append(
+            "Some runs begin with trained weights and others with random ones: differences between "
+            "them are also ones of what was learned before."
+        )
     if others := format_differing(entries):
         lines.append(f"The runs differ in more than their models: {'; '.join(others)}.")
     return lines

@@ -6,7 +6,7 @@ import csv
 import io
 import zipfile
 from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -88,6 +88,23 @@ class RunDirectory:
             hint = f"; did you mean {str(near)!r}?" if near and not path.exists() else ""
             raise EanetError(f"{path} is not a run directory: it has no {RUN_CONFIG}{hint}")
         return cls(path)
+
+    def remove_unbegun(self) -> None:
+        """Remove what is left of a run that was killed before it wrote its settings.
+
+        Raises:
+            EanetError: something else is in the way.
+        """
+        with suppress(FileNotFoundError):
+            for leftover in (*self.path.glob(".partial-*"), *self.path.glob(IMAGES)):
+                leftover.unlink()
+            try:
+                self.path.rmdir()
+            except OSError as error:
+                if self.path.exists():
+                    raise EanetError(
+                        f"{self.path} is in the way: it is not a run directory; move it away"
+                    ) from error
 
     def locked(self, fabric: Fabric) -> AbstractContextManager[None]:
         """Keep other trainings out of the folder, in the first process on behalf of all.
