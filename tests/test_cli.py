@@ -23,6 +23,7 @@ COMMANDS = [
     "compare",
     "evaluate",
     "explain",
+    "embed",
     "predict",
     "serve",
     "benchmark",

@@ -48,6 +48,8 @@ def test_the_keras_example_recipe_holds_the_settings_of_the_example() -> None:
         "cutmix": 0.0,
         "validation_fraction": 0.2,
         "validation_split": "last",
+        "freeze": "off",
+        "views": 1,
         "clip_norm": None,
         "ema": None,
         "patience": None,

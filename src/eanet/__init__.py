@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from eanet.benchmarking.models import benchmark
     from eanet.benchmarking.tokens import benchmark_tokens
     from eanet.comparison.compare import Comparison
+    from eanet.deploy.embedding import Embeddings, embed
     from eanet.deploy.prediction import Prediction
     from eanet.deploy.predictor import Predictor, load
     from eanet.errors import EanetError
@@ -33,13 +34,16 @@ if TYPE_CHECKING:
     )
     from eanet.models.keras_import import import_keras
     from eanet.ops.kernels import build_kernels
+    from eanet.report.cross_validation import CrossValidation, cross_validate
     from eanet.report.evaluate import evaluate
 
 # Where each public name lives. Loaded on first use, so that `eanet --help` need not wait for torch.
 _HOMES = {
     "Classifier": "eanet.models",
     "Comparison": "eanet.comparison.compare",
+    "CrossValidation": "eanet.report.cross_validation",
     "EanetError": "eanet.errors",
+    "Embeddings": "eanet.deploy.embedding",
     "ExternalAttention": "eanet.models",
     "ExternalAttention2d": "eanet.models",
     "Prediction": "eanet.deploy.prediction",
@@ -51,6 +55,8 @@ _HOMES = {
     "compare": "eanet.api",
     "create_app": "eanet.api",
     "create_model": "eanet.models",
+    "cross_validate": "eanet.report.cross_validation",
+    "embed": "eanet.deploy.embedding",
     "evaluate": "eanet.report.evaluate",
     "explain": "eanet.api",
     "export": "eanet.api",
@@ -67,7 +73,9 @@ _HOMES = {
 __all__ = [
     "Classifier",
     "Comparison",
+    "CrossValidation",
     "EanetError",
+    "Embeddings",
     "ExternalAttention",
     "ExternalAttention2d",
     "Prediction",
@@ -79,6 +87,8 @@ __all__ = [
     "compare",
     "create_app",
     "create_model",
+    "cross_validate",
+    "embed",
     "evaluate",
     "explain",
     "export",

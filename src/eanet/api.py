@@ -145,6 +145,7 @@ def explain(
     class_name: str | None = None,
     layer: int | None = None,
     slots: int = 6,
+    neighbours: int = 0,
     device: str = "auto",
 ) -> tuple[Path, ...]:
     """Draw what a model attends to and bases its answers on: one picture per image.
@@ -157,6 +158,8 @@ def explain(
         class_name: class to explain; unless given, the most probable class of each image.
         layer: block, counted from 1, whose attention is shown; unless given, the last with any.
         slots: number of memory slots to show, the strongest first.
+        neighbours: number of training images to show, at most 12, that are most like the image to
+            the model, of a run whose images are still there.
         device: where to compute.
 
     Returns:
@@ -175,6 +178,7 @@ def explain(
         class_name=class_name,
         layer=layer,
         slots=slots,
+        neighbours=neighbours,
         device=device,
     ).pictures
 

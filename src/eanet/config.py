@@ -34,7 +34,17 @@ def _rising(levels: tuple[float, float]) -> tuple[float, float]:
 Levels = Annotated[tuple[float, float], BeforeValidator(_two_numbers), AfterValidator(_rising)]
 LayoutName = Literal["auto", "classes", "splits", "parents"]
 
+
+def _known_views(count: int) -> int:
+    if count not in (1, 2, 5, 10):
+        raise PydanticCustomError("views", "should be 1, 2, 5 or 10")
+    return count
+
+
+Views = Annotated[int, AfterValidator(_known_views)]
+
 RUNS = Path("runs")
+MOST_FOLDS = 100
 MOST_SIDE = 2048  # of images, in pixels: a file of a few bytes may ask for any model
 
 LearningRate = Annotated[float, Field(gt=0)]
@@ -107,6 +117,29 @@ class DataSettings(ValidationSettings):
     split_seed: int = Field(
         0, ge=0, description="of the splits; test images do not depend on --seed"
     )
+    folds: int | None = Field(
+        None,
+        ge=2,
+        le=MOST_FOLDS,
+        description="cross-validation: train this many times, each time with another part of the "
+        "training images held out as the test; reports on all, and on labels that may be wrong",
+    )
+    fold: int | None = Field(
+        None, ge=1, description="train with this one of the folds held out alone, from 1"
+    )
+
+    def check_fold(self) -> None:
+        """Raise an `EanetError` unless ``fold`` and ``folds`` name one fold, or are not given."""
+        fold, folds = self.fold, self.folds
+        if folds is None and fold is not None:
+            raise WrongArgumentError(f"fold={fold}: of how many folds? give folds, too")
+        if folds is not None and fold is None:
+            raise WrongArgumentError(
+                f"folds={folds}: fold, 1 to {folds}, says which is held out; `eanet train DATA "
+                f"--folds {folds}` and eanet.cross_validate train with all"
+            )
+        if folds is not None and fold is not None and fold > folds:
+            raise WrongArgumentError(f"fold={fold}: there are {folds} folds")
 
 
 class AugmentSettings(Settings):
@@ -207,6 +240,16 @@ class Recipe(AugmentSettings, ValidationSettings):
     balance: Literal["off", "sampling", "loss"] = Field(
         "off",
         description="for unequal classes: sample all equally often, or weight the loss",
+    )
+    freeze: Literal["off", "trunk", "all-but-memories"] = Field(
+        "off",
+        description="of the weights to begin with; trunk: only the head learns; all-but-memories: "
+        "the head, the memories of external attention and the norms around them",
+    )
+    views: Views = Field(
+        1,
+        description="of an image to average answers over, in validation and ever after; 2: it and "
+        "its mirror image; 5: it and shifted to four sides; 10: both",
     )
     clip_norm: float | None = Field(None, gt=0, description="largest norm of the gradient")
     ema: float | None = Field(

@@ -3,9 +3,10 @@ from __future__ import annotations
 import numpy as np
 
 from eanet.config import DataSettings
+from eanet.data.held_out import complete_splits
 from eanet.data.imageset import ImageSet
 from eanet.data.overview import find_duplicates
-from eanet.data.splits import SourceSplits, complete_splits
+from eanet.data.splits import SourceSplits
 
 
 def image_set(*levels: int) -> ImageSet:

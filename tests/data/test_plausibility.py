@@ -10,10 +10,11 @@ import pytest
 from PIL import Image
 
 from eanet.config import DataSettings
+from eanet.data.held_out import complete_splits
 from eanet.data.imageset import ImageSet
 from eanet.data.plausibility import with_findings
 from eanet.data.source import open_source
-from eanet.data.splits import SourceSplits, complete_splits
+from eanet.data.splits import SourceSplits
 
 
 def images(counts: tuple[int, ...], pixels: np.ndarray | None = None) -> ImageSet:

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 from eanet.config import DataSettings
+from eanet.data.held_out import complete_splits
 from eanet.data.imageset import ImageSet
 from eanet.data.record import CODES, ImageRecord, file_key, image_keys
-from eanet.data.splits import SourceSplits, complete_splits
+from eanet.data.splits import SourceSplits
 from eanet.errors import EanetError
 
 

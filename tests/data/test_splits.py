@@ -6,8 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from eanet.config import DataSettings
+from eanet.data.held_out import complete_splits, stratified_split
 from eanet.data.imageset import ImageSet
-from eanet.data.splits import SourceSplits, complete_splits, stratified_split
+from eanet.data.splits import SourceSplits
 from eanet.errors import EanetError
 
 

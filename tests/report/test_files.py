@@ -37,8 +37,9 @@ def test_classes_are_a_row_each_in_their_order(tmp_path: Path) -> None:
 
 def test_predictions_are_a_row_an_image_under_its_own_name(tmp_path: Path) -> None:
     files = [Path("red") / os.fsdecode(b"caf\xe9,.png"), *(Path(f"{i}.png") for i in range(39))]
-    evaluation = make_report(["ant", "bee"]).evaluation
-    rows = read_csv(write_predictions(evaluation, files, tmp_path / "p.csv"))
+    report = make_report(["ant", "bee"], files=files)
+    evaluation = report.evaluation
+    rows = read_csv(write_predictions(report, tmp_path / "p.csv"))
     assert [row["image"] for row in rows] == [str(file) for file in files]
     assert [row["true"] for row in rows] == ["ant", "bee"] * 20
     wrong = sum(row["true"] != row["predicted"] for row in rows)

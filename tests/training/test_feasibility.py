@@ -28,10 +28,11 @@ FAMILY, VIT = "eanet_nano:dim=16,depth=1", "vit:depth=1"
         ({}, FAMILY, 1, True, 1, "image_size=1: .*a single token"),
         ({}, VIT, 2, True, 1, "image_size=2: .*a single token"),
         ({"patience": 3}, FAMILY, 8, False, 1, "patience=3: without validation images"),
+        ({"views": 10}, VIT, 8, True, 1, "views=10: mirrored views .*--views 5"),
     ],
 )
 def test_what_cannot_work_is_one_line(
-    given: dict[str, int], model: str, size: int, validation: bool, processes: int, reason: str
+    given: dict[str, object], model: str, size: int, validation: bool, processes: int, reason: str
 ) -> None:
     built = create_model(model, num_classes=2, image_size=size)
     with pytest.raises(EanetError, match=reason):
@@ -44,8 +45,10 @@ def test_what_cannot_work_is_one_line(
         ({"batch_size": 1}, VIT, True),
         ({"batch_size": 2}, FAMILY, False),
         ({"patience": 1}, VIT, True),
+        ({"views": 5}, VIT, True),
+        ({"views": 2, "flip": True}, VIT, True),
     ],
 )
-def test_what_works_is_let_through(given: dict[str, int], model: str, validation: bool) -> None:
+def test_what_works_is_let_through(given: dict[str, object], model: str, validation: bool) -> None:
     built = create_model(model, num_classes=2, image_size=8)
     check_feasible(resolved(**given), dataset(validation), built)

@@ -16,6 +16,7 @@ from eanet.cli import (
     benchmark,
     compare,
     datasets,
+    embed,
     evaluate,
     explain,
     export,
@@ -130,7 +131,7 @@ def build_parser() -> Parser:
         "--version", action=_Version, nargs=0, help="show the version and the state of the kernels"
     )
     commands = Commands(parser)
-    own = (train, evaluate, predict, serve, explain, export, compare)
+    own = (train, evaluate, predict, serve, explain, embed, export, compare)
     for module in (*own, benchmark, datasets, lists, import_keras):
         module.add(commands)
     return parser

@@ -19,6 +19,7 @@ def add(commands: Commands) -> None:
         "eanet evaluate runs/photos-eanet_tiny --data other/photos",
         "eanet evaluate runs/photos-eanet_tiny --calibrate",
         "eanet evaluate runs/photos-eanet_tiny --unknown other/pictures",
+        "eanet evaluate runs/photos-eanet_tiny --views 10 --split validation --output views",
     )
     command.add_argument(
         "model",
@@ -62,6 +63,14 @@ def add(commands: Commands) -> None:
         "that at most this share of known images is taken for unknown ones, and save this model "
         "with the report, as --calibrate does; a training uses 0.05",
     )
+    command.add_argument(
+        "--views",
+        type=int,
+        choices=[1, 2, 5, 10],
+        help="answer for several views of each image and average: 2: it and its mirror image; 5: "
+        "it and shifted to four sides; 10: both; 1: it alone; say what that gains and costs, and "
+        "save this model with the report, as --calibrate does",
+    )
     add_settings(command, {n: RUN[n] for n in ("layout", "names", "data_dir", "device")})
     add_runtime(command, "PyTorch, except for exported files")
 
@@ -82,6 +91,7 @@ def run(options: argparse.Namespace) -> None:
         calibrate=options.calibrate,
         unknown=options.unknown,
         false_rejections=options.false_rejections,
+        views=options.views,
         runtime=options.runtime,
     )
     show_metrics(report.metrics, report.files)

@@ -18,6 +18,7 @@ def add(commands: Commands) -> None:
         "draw what a model attends to in images, and what its answers rest on",
         "eanet explain runs/photos-eanet_tiny bee.jpg",
         "eanet explain runs/photos-eanet_tiny holiday/ --class ants --output why",
+        "eanet explain runs/photos-eanet_tiny bee.jpg --neighbours 6",
     )
     command.add_argument(
         "model",
@@ -46,6 +47,14 @@ def add(commands: Commands) -> None:
         "--slots", type=int, default=6, metavar="K", help="memory slots to show (default: 6)"
     )
     command.add_argument(
+        "--neighbours",
+        type=int,
+        default=0,
+        metavar="N",
+        help="also show the N training images, at most 12, that are most like the image to the "
+        "model; RUN is a run directory then (default: 0)",
+    )
+    command.add_argument(
         "--output",
         type=user_path,
         help="output folder, in which nothing is overwritten; unset: RUN/explain, or ./explain if "
@@ -66,6 +75,7 @@ def run(options: argparse.Namespace) -> int:
         class_name=options.class_name,
         layer=options.layer,
         slots=options.slots,
+        neighbours=options.neighbours,
         device=options.device or "auto",
     )
     for picture in explained.pictures:

@@ -28,10 +28,19 @@ def show_metrics(metrics: Mapping[str, float | int], files: Iterable[Path]) -> N
     for k in (1, 5) if m["classes"] >= MANY_CLASSES else (1,):
         interval = f"{m[f'top{k}_low']:.2%} to {m[f'top{k}_high']:.2%}"
         out.print(f"top-{k}  {m[f'top{k}']:.2%}  (95% interval {interval})")
+    if "folds" in m:
+        spread = f"standard deviation {100 * m['top1_sd']:.1f} points"
+        out.print(f"folds  {m['folds']}  ({spread}; each answered by a model that has not seen it)")
     out.print(f"guess  {m['majority_baseline']:.2%}  (always the largest class of these images)")
     averages = f"precision {m['macro_precision']:.2%}, recall {m['macro_recall']:.2%}"
     out.print(f"F1     {m['macro_f1']:.2%}  ({averages}; means over the classes)")
     out.print(f"ECE    {m['ece']:.2%}  (expected calibration error; {verdict(m)})")
+    if "views_gain" in m:
+        interval = f"{100 * m['views_gain_low']:+.2f} to {100 * m['views_gain_high']:+.2f}"
+        out.print(
+            f"{m['views']} views: top-1 {100 * m['views_gain']:+.2f} points against the image "
+            f"alone (95% interval {interval}), {m['views_cost']:.1f} times its time"
+        )
     if "temperature" in m:
         out.print(
             f"calibrated by temperature {m['temperature']:.3f}: ECE {m['ece_before']:.2%} before, "
@@ -44,6 +53,11 @@ def show_metrics(metrics: Mapping[str, float | int], files: Iterable[Path]) -> N
         if name in m:
             interval = f"{m[f'{name}_low']:.2%} to {m[f'{name}_high']:.2%}"
             out.print(f"not sure of {m[name]:.2%} of {images}  (95% interval {interval})")
+    if "label_suspects" in m:
+        out.print(
+            f"labels {m['label_suspects']:,} are probably wrong  (label_suspects.csv; look at them "
+            "in report.html)"
+        )
     if few := note_of_few(int(m["images"]), m["top1_low"], m["top1_high"]):
         out.print(few)
     for file in files:

@@ -22,6 +22,7 @@ def add(commands: Commands) -> None:
         "eanet train path/to/photos",
         "eanet train path/to/photos --minutes 20 --learning-rate find",
         "eanet train path/to/photos --init eanet_tiny_cifar100",
+        "eanet train path/to/photos --folds 5",
         "eanet train --resume runs/digits-keras_eanet",
         "eanet train --resume runs/photos-eanet_tiny --epochs 60",
         "eanet train more/photos --init runs/photos-eanet_tiny",
@@ -44,6 +45,12 @@ def run(options: argparse.Namespace) -> None:
     from eanet.api import RESUME_SETTINGS, resume, train
 
     settings = given(options, TrainSettings)
+    if options.resume is None and options.folds is not None and options.fold is None:
+        from eanet.report.cross_validation import cross_validate
+
+        whole = cross_validate(**settings)
+        show_metrics(whole.metrics, whole.files)
+        return
     if options.resume is None:
         result = train(**settings)
     elif other := [name for name in settings if name not in RESUME_SETTINGS]:

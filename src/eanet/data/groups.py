@@ -73,6 +73,19 @@ def share_codes(codes: NDArray[np.int8], groups: Groups, unknown: int) -> NDArra
     return shared
 
 
+def majority_classes(
+    labels: NDArray[np.int64], groups: Groups
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return the groups of images, counted from 0, (n,), and the main class of each, (g,)."""
+    ids, members = np.unique(groups, return_inverse=True)
+    pairs, counts = np.unique(np.stack([members, labels], axis=1), axis=0, return_counts=True)
+    classes = np.empty(len(ids), dtype=np.int64)
+    # The pair with the most images is written last; of equals, that of the first class.
+    order = np.lexsort((-pairs[:, 1], counts))
+    classes[pairs[order, 0]] = pairs[order, 1]
+    return members, classes
+
+
 def grouped_split(
     labels: NDArray[np.int64], groups: Groups, fraction: float, seed: int
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -83,12 +96,9 @@ def grouped_split(
     arguments.
     """
     random = np.random.Generator(np.random.Philox(seed))
-    ids, members = np.unique(groups, return_inverse=True)
+    members, classes = majority_classes(labels, groups)
     sizes = np.bincount(members)
-    votes = np.zeros((len(ids), labels.max(initial=0) + 1), dtype=np.int64)
-    np.add.at(votes, (members, labels), 1)
-    classes = votes.argmax(axis=1)
-    chosen = np.zeros(len(ids), dtype=bool)
+    chosen = np.zeros(len(classes), dtype=bool)
     for label in np.unique(classes):
         of_class = random.permutation(np.flatnonzero(classes == label))
         target = fraction * sizes[of_class].sum()

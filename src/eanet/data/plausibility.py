@@ -2,7 +2,7 @@
 
 A check yields a finding for each thing that could make a result worse, or look better, than it is,
 with the option that changes it. What is found while files are read is in the splits already; what
-depends on how the splits are completed is found there (`eanet.data.splits`).
+depends on how the splits are completed is found there (`eanet.data.held_out`).
 """
 
 from __future__ import annotations

@@ -65,6 +65,10 @@ class ImageRecord:
         is_known = (place < len(self.entries)) & ((found & ~_SPLIT_BITS) == keys)
         return np.where(is_known, (found & _SPLIT_BITS).astype(np.int8), UNKNOWN).astype(np.int8)
 
+    def holds(self, images: ImageSet, split: str) -> bool:
+        """Return whether all of these images are recorded, as ones of a split."""
+        return bool(np.isin(ImageRecord.of({split: images}).entries, self.entries).all())
+
     def joined(self, other: ImageRecord | None) -> ImageRecord:
         """Return what either of two records holds."""
         if other is None:

@@ -12,13 +12,14 @@ from eanet.config import DataSettings
 from eanet.data.archive import ARCHIVES, archive_stem, is_archive
 from eanet.data.datasets import named_datasets
 from eanet.data.folder import holds_class, open_layout
+from eanet.data.held_out import complete_splits
 from eanet.data.image_files import DEFAULT_SIZE, load_image_files
 from eanet.data.layout import LISTS
 from eanet.data.list_rows import is_list
 from eanet.data.plausibility import with_findings
 from eanet.data.record import ImageRecord
 from eanet.data.registry import Default, NamedDataset
-from eanet.data.splits import Dataset, SourceSplits, complete_splits
+from eanet.data.splits import Dataset, SourceSplits
 from eanet.data.statistics import ImageStatistics, image_statistics
 from eanet.errors import EanetError, WrongArgumentError, unknown_name
 from eanet.files import readable, user_path

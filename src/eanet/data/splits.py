@@ -1,8 +1,7 @@
-"""Training, validation and test images: the splits of a source, and those made from it."""
+"""Training, validation and test images: the splits of a source, and the images of a run."""
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -11,19 +10,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from eanet.config import DataSettings
-from eanet.data.copies import copy_findings
 from eanet.data.findings import Finding
-from eanet.data.groups import AUTO, Groups, grouped_split, linked, share_codes
+from eanet.data.groups import Groups
 from eanet.data.imageset import ImageSet
 from eanet.data.levels import Depth
-from eanet.data.near_duplicates import MOST_IMAGES, near_duplicates
-from eanet.data.record import CODES, UNKNOWN, ImageRecord
-from eanet.errors import EanetError, WrongArgumentError
+from eanet.data.near_duplicates import near_duplicates
 from eanet.models.preprocessing import DEFAULT, Preprocessing
-
-TEST_FRACTION = 0.2
-NO_PAIRS = np.empty((0, 2), np.int64)
 
 
 @dataclass(frozen=True)
@@ -123,174 +115,3 @@ class Dataset:
     mirrorable: bool = True
     preprocessing: Preprocessing = DEFAULT
     findings: tuple[Finding, ...] = ()
-
-
-def stratified_split(
-    labels: NDArray[np.int64], fraction: float, seed: int
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Split ``fraction`` off every class: (remaining indices, indices split off), both sorted.
-
-    If ``fraction`` is above 0, a class of two or more images has at least one on each side; the
-    only image of a class remains. The result depends only on the arguments.
-    """
-    random = np.random.Generator(np.random.Philox(seed))
-    split_off = np.zeros(len(labels), dtype=bool)
-    if fraction > 0:
-        for label in np.unique(labels):
-            members = random.permutation(np.flatnonzero(labels == label))
-            count = max(1, math.floor(len(members) * fraction + 0.5))
-            split_off[members[: min(count, len(members) - 1)]] = True
-    return np.flatnonzero(~split_off), np.flatnonzero(split_off)
-
-
-def complete_splits(
-    name: str, splits: SourceSplits, settings: DataSettings, start: ImageRecord | None = None
-) -> Dataset:
-    """Split missing sets off the training images: first test, then validation.
-
-    Every such split adds a note. Images that belong together stay on one side. Images that the
-    model to begin with was tested or validated on are so again; none that it was trained on is, and
-    none that it was validated on is for testing.
-
-    Args:
-        name: of the data set.
-        splits: those that its source provides.
-        settings: how to split.
-        start: the images of the run that the model to begin with comes from.
-
-    Raises:
-        EanetError: there are too few training images to split, or none that the model to begin with
-            has not seen.
-    """
-    train, validation, test, notes = splits.train, splits.validation, splits.test, splits.notes
-    fraction, seed = settings.validation_fraction, settings.split_seed
-    is_own = splits.originals is not None
-    if (total := sum(map(len, splits.sets.values()))) > MOST_IMAGES and is_own:
-        notes += (f"near-duplicates are not looked for among {total:,} images: too many",)
-    groups = splits.groups
-    if settings.group == AUTO:
-        groups = linked(len(train), near_duplicates([train]))
-    left = np.arange(len(train))  # indices, so that what is left of train is copied only once
-    codes = np.full(len(train), UNKNOWN, dtype=np.int8)
-    if start is not None:
-        codes = start.splits_of(train)
-        test, notes = _without_seen("test", test, start, notes)
-        validation, notes = _without_seen("validation", validation, start, notes)
-    if test is None:
-        left, held_out, note = _split_off(train, left, codes, "test", TEST_FRACTION, seed, groups)
-        test = train.subset(held_out)
-        notes += (note,)
-    if validation is None and fraction > 0:
-        if settings.validation_split == "last":
-            if groups is not None:
-                raise WrongArgumentError(
-                    "validation_split 'last' does not keep groups together; use 'stratified'"
-                )
-            left, held_out = _last(train, left, fraction)
-            notes += (
-                f"no validation images: the last {100 * fraction:g} % of the training images "
-                f"({len(held_out)}) set aside for validation",
-            )
-        else:
-            left, held_out, note = _split_off(
-                train, left, codes, "validation", fraction, seed, groups
-            )
-            notes += (note,)
-        validation = train.subset(held_out)
-    if len(left) < len(train):
-        train = train.subset(left)
-    sets = {"train": train, "validation": validation, "test": test}
-    present = {split: images for split, images in sets.items() if images is not None}
-    twins = near_duplicates(list(present.values())) if is_own else NO_PAIRS
-    findings = copy_findings(present, twins, drawn=len(present) > len(splits.sets))
-    return Dataset(
-        name,
-        train,
-        validation,
-        test,
-        notes,
-        splits.mirrorable,
-        splits.preprocessing,
-        (*splits.findings, *findings),
-    )
-
-
-def _without_seen(
-    what: str, images: ImageSet | None, start: ImageRecord, notes: tuple[str, ...]
-) -> tuple[ImageSet | None, tuple[str, ...]]:
-    """Leave out images that the model to begin with has seen nearer to training."""
-    if images is None:
-        return None, notes
-    codes = start.splits_of(images)
-    is_seen = (codes != UNKNOWN) & (codes < CODES[what])
-    if not is_seen.any():
-        return images, notes
-    if is_seen.all():
-        raise EanetError(
-            f"the model to begin with has seen all {len(images):,} {what} images: add others, or "
-            "begin with another model"
-        )
-    note = f"{is_seen.sum():,} of the {len(images):,} {what} images left out: the model to begin "
-    return images.subset(np.flatnonzero(~is_seen)), (*notes, f"{note}with has seen them")
-
-
-def _split_off(
-    train: ImageSet,
-    left: NDArray[np.int64],
-    codes: NDArray[np.int8],
-    what: str,
-    fraction: float,
-    seed: int,
-    groups: Groups | None,
-) -> tuple[NDArray[np.int64], NDArray[np.int64], str]:
-    """Return the indices ``left`` in ``train``, those held out for a split, and a note on these.
-
-    Args:
-        train: images.
-        left: indices, (n,).
-        codes: of the splits that images were in before, (all images,).
-        what: the split to make.
-        fraction: of the images that were in none.
-        seed: of the split.
-        groups: which images belong together, (all images,).
-    """
-    if groups is not None:
-        codes = share_codes(codes, groups, UNKNOWN)
-    of_left = codes[left]
-    again, fresh = left[of_left == CODES[what]], left[of_left == UNKNOWN]
-    if groups is None:
-        _, drawn = stratified_split(train.labels[fresh], fraction, seed)
-    else:
-        _, drawn = grouped_split(train.labels[fresh], groups[fresh], fraction, seed)
-    held_out = np.sort(np.concatenate([again, fresh[drawn]]))
-    if not len(held_out):
-        without = ", or use --validation-fraction 0" if what == "validation" else ""
-        seen = " that the model to begin with has not seen" if len(fresh) < len(left) else ""
-        units = "two" if groups is None else "two groups"
-        raise EanetError(
-            f"too few training images{seen} ({len(fresh)}) to set some aside for {what}: no class "
-            f"has {units}; add images{without}"
-        )
-    purpose = "testing" if what == "test" else what
-    of = "training images" if len(fresh) == len(left) else "images new to the model to begin with"
-    how = "stratified" if groups is None else "stratified, in whole groups"
-    note = (
-        f"no {what} images: {100 * fraction:g} % of the {of} ({len(drawn)}) set aside for "
-        f"{purpose}, {how}, by split seed {seed}"
-    )
-    if len(again):
-        note += f"; and the {len(again):,} that it had for {purpose}"
-    return np.setdiff1d(left, held_out), held_out, note
-
-
-def _last(
-    train: ImageSet, left: NDArray[np.int64], fraction: float
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    before, after = np.split(left, [math.floor(len(left) * (1 - fraction))])
-    lost = np.setdiff1d(train.labels[left], train.labels[before])
-    if len(lost):
-        raise EanetError(
-            f"validation_split 'last' would leave class {train.classes[lost[0]]!r} without "
-            "training images; use 'stratified'"
-        )
-    return before, after

@@ -31,6 +31,11 @@ class RuntimeModule(nn.Module):
         self.normalization = Normalization(mean, [1.0] * len(mean))
 
     @property
+    def views(self) -> int:
+        """The number of views of an image that it averages over."""
+        return int(self.runtime.metadata.get("views", 1))
+
+    @property
     def classes(self) -> tuple[str, ...]:
         """The name of each class, in the order of the logits."""
         return self.config.classes

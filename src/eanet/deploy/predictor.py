@@ -7,9 +7,11 @@ from contextlib import closing
 from functools import cached_property, partial
 from itertools import islice
 from pathlib import Path
-from typing import Any, BinaryIO, TypeVar
+from typing import Any, BinaryIO, TypeGuard, TypeVar
 
 import numpy as np
+import torch
+from numpy.typing import NDArray
 from PIL import Image
 
 from eanet.data.decode import decode_image
@@ -25,7 +27,9 @@ from eanet.errors import EanetError, WrongArgumentError
 from eanet.models import Classifier, ModelConfig, load_model
 
 BATCH_SIZE = 16  # per thread: small, so that its data fit in the CPU cache and memory is bounded
+EMBEDDING_BATCH = 64
 T = TypeVar("T")
+Vectors = NDArray[np.float32]
 Source = str | Path | BinaryIO | Image.Image
 
 
@@ -108,8 +112,7 @@ class Predictor:
         Raises:
             EanetError: one of them is no image or cannot be read, or ``top`` is below 1.
         """
-        is_one = isinstance(images, str | bytes | np.ndarray) or hasattr(images, "read")
-        if is_one or not isinstance(images, Iterable):
+        if not _are_several(images):
             return self.classify([self.decode(images)], _checked(top))
         predictions = []
         with closing(self._predict_each(images, _checked(top))) as results:
@@ -124,6 +127,42 @@ class Predictor:
     ) -> Generator[tuple[Path, Prediction | EanetError]]:
         """Classify image files in order; an unreadable one yields the error."""
         return self._predict_each(paths, _checked(top))
+
+    def embed(self, images: Source | Iterable[Source]) -> Vectors:
+        """Return what the network makes of images before its last layer, (n, dim).
+
+        PyTorch computes it, whatever computes the answers.
+
+        Args:
+            images: as for `predict`.
+
+        Raises:
+            EanetError: one of them is no image or cannot be read; or the model is an exported file,
+                which does not tell.
+        """
+        sources = images if _are_several(images) else [images]
+        vectors = [self._embed([self.decode(image)])[0] for image in sources]
+        return np.stack(vectors) if vectors else np.empty((0, self.model.head.in_features), "f4")
+
+    def embed_files(self, paths: Iterable[Path]) -> Generator[tuple[Path, Vectors | EanetError]]:
+        """Embed image files in order, each as (dim,); an unreadable one yields the error."""
+        with closing(in_parallel(self._decoded, paths)) as decoded:
+            for batch in _batches(decoded, EMBEDDING_BATCH):
+                readable = [pixels for _, pixels in batch if isinstance(pixels, np.ndarray)]
+                vectors = iter(self._embed(readable)) if readable else iter(())
+                for path, pixels in batch:
+                    yield path, pixels if isinstance(pixels, EanetError) else next(vectors)
+
+    def _decoded(self, path: Path) -> tuple[Path, Pixels | EanetError]:
+        return path, self._try_decode(path)
+
+    @torch.inference_mode()
+    def _embed(self, images: Sequence[Pixels]) -> Vectors:
+        """Embed what `decode` returned, as one batch: (B, dim)."""
+        device = self.model.head.weight.device
+        pixels = torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2).to(device)  # (B, C, H, W)
+        vectors: Vectors = self.model.pooled_features(pixels).float().cpu().numpy()
+        return vectors
 
     def _predict_each(
         self, images: Iterable[T], top: int
@@ -198,6 +237,12 @@ class Predictor:
         pixels = images[0][None] if len(images) == 1 else np.stack(images)
         outputs = self.runtime.on_one_core(pixels) if on_one_core else self.runtime(pixels)
         return decide(outputs, self.classes, top)
+
+
+def _are_several(images: Any) -> TypeGuard[Iterable[Source]]:
+    """Whether this is a collection of images, rather than one of them or something else."""
+    is_one = isinstance(images, str | bytes | np.ndarray) or hasattr(images, "read")
+    return not is_one and isinstance(images, Iterable)
 
 
 def _checked(top: int) -> int:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from eanet.deploy.module import RuntimeModule
 from eanet.errors import NonFiniteOutputError, WrongArgumentError, unknown_name
+from eanet.explanation.neighbours import Neighbour
 from eanet.explanation.occlusion import Regions, rate_regions
 from eanet.models import Classifier
 
@@ -64,6 +65,7 @@ class Explanation:
         probability: of that class.
         regions: what it depends on.
         maps: of the attention; None if the model has none.
+        neighbours: training images that are like it to the model, the nearest first.
     """
 
     model: str
@@ -74,6 +76,7 @@ class Explanation:
     probability: float
     regions: Regions
     maps: LayerMaps | None
+    neighbours: tuple[Neighbour, ...] = ()
 
 
 def explain_image(

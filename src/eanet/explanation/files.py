@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -17,10 +17,14 @@ from eanet.data.decode import UnreadableImageError, decode_image
 from eanet.data.find import find_images
 from eanet.data.parallel import in_parallel
 from eanet.deploy.choosing import open_model
+from eanet.errors import WrongArgumentError
 from eanet.explanation.explain import Explanation, explain_image
+from eanet.explanation.neighbours import TrainingImages
 from eanet.explanation.picture import plot_explanation
 from eanet.files import readable, user_path
 from eanet.models import ModelConfig
+
+MOST_NEIGHBOURS = 12
 
 
 @dataclass(frozen=True)
@@ -40,6 +44,7 @@ def explain_files(
     class_name: str | None = None,
     layer: int | None = None,
     slots: int = 6,
+    neighbours: int = 0,
     device: str = "auto",
 ) -> Explained:
     """Draw one picture per image; unreadable images are reported and skipped.
@@ -56,17 +61,28 @@ def explain_files(
         class_name: as in `explain_image`.
         layer: as in `explain_image`.
         slots: as in `explain_image`.
+        neighbours: number of training images to show that are most like the image to the model, of
+            a run whose images are still there.
         device: where to compute.
 
     Raises:
-        EanetError: as in `open_model`, `find_images` and `explain_image`, or a picture cannot be
-            written.
+        EanetError: as in `open_model`, `find_images`, `explain_image` and `TrainingImages`, or a
+            picture cannot be written.
     """
+    if not 0 <= neighbours <= MOST_NEIGHBOURS:
+        raise WrongArgumentError(f"neighbours={neighbours}: should be 0 to {MOST_NEIGHBOURS}")
     model = open_model(where, device=device)
     paths = tuple(find_images(images, listing))
     folder = _default_folder(where) if output is None else user_path(output)
-    draw = partial(explain_image, model, class_name=class_name, layer=layer, slots=slots)
-    return Explained(paths, _draw(draw, model.config, paths, folder))
+    train = TrainingImages(user_path(where), model) if neighbours else None
+
+    def explain(pixels: NDArray[np.uint8]) -> Explanation:
+        found = explain_image(model, pixels, class_name=class_name, layer=layer, slots=slots)
+        return (
+            found if train is None else replace(found, neighbours=train.nearest(pixels, neighbours))
+        )
+
+    return Explained(paths, _draw(explain, model.config, paths, folder))
 
 
 def _draw(

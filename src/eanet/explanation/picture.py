@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import textwrap
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eanet.explanation.explain import Explanation, LayerMaps
+from eanet.explanation.neighbours import Neighbour
 from eanet.explanation.occlusion import DRAWS
+from eanet.plots.names import shorten_names
 from eanet.plots.style import BOLD, INK, MUTED, picture, shorten, smoothing, write_title
 
 if TYPE_CHECKING:
@@ -67,6 +70,8 @@ def plot_explanation(explanation: Explanation, path: Path, *, name: str) -> Path
     maps = explanation.maps
     rows = -(-len(maps.strongest) // _COLUMNS) if maps else 0
     height = _LARGE + _CAPTION + (_HEADING if maps else _CAPTION) + rows * (_SMALL + _CAPTION)
+    alike = explanation.neighbours
+    top_of_alike, height = height, height + _height_of(alike)
     with picture(path, _WIDTH, height, dpi=120) as figure:
         sheet = _Sheet(figure, height)
         size = len(explanation.pixels)
@@ -75,9 +80,10 @@ def plot_explanation(explanation: Explanation, path: Path, *, name: str) -> Path
         _draw_regions(sheet, explanation)
         if maps is None:
             note = f"{explanation.model} has no attention, so there is none to show."
-            sheet.write(0, height - 0.05, note, color=MUTED)
+            sheet.write(0, top_of_alike - 0.05, note, color=MUTED)
         else:
             _draw_units(sheet, explanation.pixels, maps)
+        _draw_neighbours(sheet, alike, top_of_alike)
         answer = shorten(explanation.predicted, 15, _LARGE)
         title = f"{shorten(name, 15, _LARGE)}: {answer}, {explanation.confidence:.1%}"
         write_title(sheet.axes, title, points=14)
@@ -179,6 +185,29 @@ def _draw_units(sheet: _Sheet, pixels: NDArray[np.uint8], maps: LayerMaps) -> No
         at = above + _SMALL + 0.2
         sheet.write(left, at, unit.name)
         sheet.write(left + _SMALL, at, f"{unit.share:.1%}", color=MUTED, ha="right")
+
+
+def _height_of(neighbours: Sequence[Neighbour]) -> float:
+    rows = -(-len(neighbours) // _COLUMNS)
+    return _HEADING + rows * (_SMALL + _CAPTION) if rows else 0.0
+
+
+def _draw_neighbours(sheet: _Sheet, neighbours: Sequence[Neighbour], top: float) -> None:
+    if not neighbours:
+        return
+    sheet.write(0, top + 0.3, "The training images most like it to the model", **BOLD)
+    note = "Cosine of the features before the last layer: 1 for the same image"
+    sheet.write(0, top + 0.55, note, color=MUTED)
+    names = shorten_names((neighbour.class_name for neighbour in neighbours), _POINTS, _SMALL - 0.5)
+    for number, neighbour in enumerate(neighbours):
+        row, column = divmod(number, _COLUMNS)
+        left = column * (_SMALL + _GAP)
+        above = top + _HEADING + row * (_SMALL + _CAPTION)
+        _show(sheet.panel(left, above, _SMALL, _SMALL), neighbour.pixels)
+        at = above + _SMALL + 0.2
+        sheet.write(left, at, names[neighbour.class_name])
+        similarity = f"{neighbour.similarity:.2f}"
+        sheet.write(left + _SMALL, at, similarity, color=MUTED, ha="right")
 
 
 def _wrapped(text: str) -> str:

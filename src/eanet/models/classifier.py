@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Self, cast
 
 from huggingface_hub import ModelCard, ModelHubMixin
 from torch import Tensor, nn
@@ -18,6 +18,7 @@ from eanet.models.pooling import MeanPooling
 from eanet.models.preprocessing import DEFAULT, Preprocessing
 from eanet.models.tokenizer import ConvTokenizer
 from eanet.models.unknown import UnknownDetector
+from eanet.models.views import views_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,6 +65,11 @@ class Classifier(
         dim: width of the tokens.
         norm: applied to the last block's tokens; none by default.
         pooling: maps the tokens to one vector per image, ``(B, dim)``; the mean by default.
+
+    Attributes:
+        detector: of images that are unlike all it was trained on; None if there is none.
+        views: in evaluation, the number of views of each image to average logits over: one of
+            `eanet.models.views.VIEWS`.
     """
 
     def __init__(
@@ -87,6 +93,7 @@ class Classifier(
         nn.init.xavier_uniform_(self.head.weight)
         nn.init.zeros_(self.head.bias)
         self.detector: UnknownDetector | None = None  # fitted to a trained model
+        self.views = 1
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -146,13 +153,29 @@ class Classifier(
 
     def forward(self, images: Tensor) -> Tensor:
         """Map raw pixels ``(B, C, H, W)``, 0..255, uint8 or floating, to logits ``(B, K)``."""
-        logits: Tensor = self.head(self.pooled_features(images))
-        return logits
+        return self._logits(images)[0]
 
     def forward_with_distance(self, images: Tensor) -> tuple[Tensor, Tensor | None]:
         """Like `forward`, also with the detector's distances ``(B,)``, if there is a detector."""
-        features = self.pooled_features(images)  # (B, dim)
-        return self.head(features), None if self.detector is None else self.detector(features)
+        logits, features = self._logits(images)
+        return logits, None if self.detector is None else self.detector(features)
+
+    def _logits(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """Return logits ``(B, K)`` and the features ``(B, dim)`` of the images themselves."""
+        if self.training or self.views == 1:
+            features = self.pooled_features(images)
+            return self.head(features), features
+        features = self.pooled_features(views_of(images, self.views))  # (V * B, dim)
+        logits = self.head(features).unflatten(0, (self.views, -1))  # (V, B, K)
+        return logits.mean(0), features.unflatten(0, (self.views, -1))[0]
+
+    def train(self, mode: bool = True) -> Self:
+        """As of any module, but batch normalisation with frozen weights keeps its statistics."""
+        super().train(mode)
+        for module in self.modules():
+            if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d) and module.affine:
+                module.train(mode and module.weight.requires_grad)
+        return self
 
     def generate_model_card(self, *args: Any, **fields: Any) -> ModelCard:
         """Return the card that `save_pretrained` writes; ``fields`` are for its template."""

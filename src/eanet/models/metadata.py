@@ -30,6 +30,7 @@ class _Metadata(BaseModel):
     settings: dict[str, bool | int | float | str | None]
     preprocessing: dict[str, Any] = {}
     training: dict[str, Any] = {}
+    views: int = 1
 
 
 def check_metadata(content: Any, where: str) -> dict[str, Any]:

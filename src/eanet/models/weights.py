@@ -34,6 +34,7 @@ from eanet.models.metadata import check_metadata
 from eanet.models.preprocessing import Preprocessing
 from eanet.models.registry import create_model
 from eanet.models.unknown import DetectorFit, UnknownDetector
+from eanet.models.views import VIEWS
 
 WEIGHTS_FILE = "model.safetensors"
 CONFIG_FILE = "config.json"
@@ -61,6 +62,7 @@ def model_metadata(model: Classifier) -> dict[str, Any]:
         },
         "parameters": model.num_parameters,
         **({} if model.detector is None else {"unknown": asdict(model.detector.fit)}),
+        **({} if model.views == 1 else {"views": model.views}),
     }
 
 
@@ -234,6 +236,9 @@ def _build(metadata: Mapping[str, Any]) -> Classifier:
         preprocessing=Preprocessing.parse(metadata.get("preprocessing", {})),
         **metadata["settings"],
     )
+    model.views = metadata.get("views", 1)
+    if model.views not in VIEWS:
+        raise EanetError(f"views={model.views}")
     if "unknown" in metadata:
         fit = DetectorFit(**metadata["unknown"])
         model.detector = UnknownDetector(model.head.in_features, len(model.classes), fit)

@@ -85,6 +85,7 @@ def plot_samples(
     path: Path,
     *,
     title: str = "",
+    given: str = "true",
 ) -> Path:
     """Draw a sheet of images with predicted class, confidence, and true class if it differs.
 
@@ -95,6 +96,7 @@ def plot_samples(
         classes: the K class names.
         path: the PNG file to write.
         title: shown above the picture.
+        given: what to call the class in ``labels``.
 
     Raises:
         EanetError: there are no images, sizes do not match, or the file cannot be written.
@@ -115,7 +117,7 @@ def plot_samples(
     interpolation = smoothing(max(images.shape[1:3]))
     with picture(path, sheet_width, sheet_height, dpi=120) as figure:
         seen = [classes[k] for k in (*labels.tolist(), *probabilities.argmax(axis=1).tolist())]
-        names = shorten_names(seen, _POINTS, _WIDTH - text_width("true:  100%", _POINTS))
+        names = shorten_names(seen, _POINTS, _WIDTH - text_width(f"{given}:  100%", _POINTS))
         for place, image in enumerate(images):
             row, column = divmod(place, columns)
             corner = (column / columns, 1 - (row * pitch + height) / sheet_height)
@@ -124,19 +126,26 @@ def plot_samples(
             axes.set(xticks=[], yticks=[])
             best = int(probabilities[place].argmax())
             answer, true = (names[classes[k]] for k in (best, int(labels[place])))
-            _write_verdict(axes, answer, true, float(probabilities[place, best]))
+            _write_verdict(
+                axes,
+                answer,
+                f"{given}: {true}",
+                float(probabilities[place, best]),
+                is_correct=best == labels[place],
+            )
         write_title(figure.axes[0], title, points=14)
     return path
 
 
-def _write_verdict(axes: Axes, answer: str, true: str, confidence: float) -> None:
-    """Write the prediction below its image; also frame the image if it is wrong."""
-    is_correct = answer == true
+def _write_verdict(
+    axes: Axes, answer: str, label: str, confidence: float, *, is_correct: bool
+) -> None:
+    """Write the prediction below its image; if it is wrong, add the label and a frame."""
     mark, colour = ("✓", BLUE) if is_correct else ("✗", ORANGE)
     lines = [
         (f"{mark} {answer}", "left", 5, colour),
         (f"{confidence:.0%}", "right", 5, colour),
-        ("" if is_correct else f"true: {true}", "left", 20, MUTED),
+        ("" if is_correct else label, "left", 20, MUTED),
     ]
     for text, side, below, ink in lines:
         axes.annotate(

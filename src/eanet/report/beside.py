@@ -11,8 +11,16 @@ from eanet.plots.distances import plot_distances
 from eanet.plots.lr_search import plot_range_test
 from eanet.plots.reliability import plot_reliability
 from eanet.plots.samples import choose_samples, plot_samples
-from eanet.report.files import METRICS_FILE, write_classes, write_metrics, write_predictions
-from eanet.report.report import Report
+from eanet.report.files import (
+    METRICS_FILE,
+    write_classes,
+    write_label_suspects,
+    write_metrics,
+    write_predictions,
+)
+from eanet.report.report import Folds, Report
+
+SUSPECTS = 48  # images on the sheet of labels that are probably wrong
 
 
 def write_files(report: Report, folder: Path) -> list[Path]:
@@ -22,8 +30,8 @@ def write_files(report: Report, folder: Path) -> list[Path]:
         write_metrics(report, folder / METRICS_FILE),
         write_classes(evaluation.by_class, folder / "classes.csv"),
     ]
-    if images.files is not None:
-        files.append(write_predictions(evaluation, images.files, folder / "predictions.csv"))
+    if images.files is not None or report.folds is not None:
+        files.append(write_predictions(report, folder / "predictions.csv"))
     title = f"{report.model} on {report.data} ({report.split})"
     sample = choose_samples(evaluation.labels, evaluation.predicted)
     files += [
@@ -52,6 +60,8 @@ def write_files(report: Report, folder: Path) -> list[Path]:
             title=title,
         ),
     ]
+    if report.folds is not None:
+        files += _write_suspects(report, report.folds, folder)
     if report.others is not None and evaluation.distance is not None:
         files.append(
             plot_distances(
@@ -77,6 +87,25 @@ def write_files(report: Report, folder: Path) -> list[Path]:
                 training.config.resolved.learning_rate,
                 folder / "learning_rate.png",
                 title=f"Learning rates tried on {training.config.data.name}",
+            )
+        )
+    return files
+
+
+def _write_suspects(report: Report, folds: Folds, folder: Path) -> list[Path]:
+    """Write the labels that are probably wrong as CSV and, if there are any, as a sheet."""
+    files = [write_label_suspects(report, folds, folder / "label_suspects.csv")]
+    if folds.suspects:
+        shown = [suspect.index for suspect in folds.suspects[:SUSPECTS]]
+        files.append(
+            plot_samples(
+                report.images.subset(shown).images,
+                report.evaluation.labels[shown],
+                report.evaluation.probabilities[shown],
+                report.evaluation.classes,
+                folder / "label_suspects.png",
+                title=f"Labels of {report.data} that are probably wrong",
+                given="label",
             )
         )
     return files

@@ -26,6 +26,7 @@ from eanet.report.page import write_page
 from eanet.report.report import Report, Training
 from eanet.report.selection import Selection, Split, select_images
 from eanet.report.unknown import look_at
+from eanet.report.views import set_views, views_metrics
 from eanet.training.run_directory import RUN_CONFIG, RunDirectory
 
 
@@ -42,6 +43,7 @@ def evaluate(
     calibrate: bool = False,
     unknown: str | Path | None = None,
     false_rejections: float | None = None,
+    views: int | None = None,
     runtime: RuntimeName = "auto",
 ) -> Report:
     """Evaluate a model; write ``report.html``, and figures and pictures as separate files.
@@ -67,6 +69,10 @@ def evaluate(
         false_rejections: give the model a detector that takes at most this share of images of the
             known classes for unknown ones (see `eanet.metrics.unknown.fit_detector`), and write
             this model into the folder of the report. A training does so with 0.05.
+        views: let the model answer for 2 (with its mirror image), 5 (shifted to four sides) or 10
+            (both) views of an image and average the logits, or for 1 again; write this model into
+            the folder of the report, so that predictions and exported files of it do the same. The
+            report says what it gains and costs.
         runtime: what computes, as for `eanet.load`; ``auto``: PyTorch, except for exported files.
 
     Raises:
@@ -80,7 +86,13 @@ def evaluate(
     if unknown is not None and subject.model.detector is None and false_rejections is None:
         false_rejections = FALSE_REJECTIONS
     others = None if unknown is None else user_path(unknown)
-    return _report(subject, calibrate=calibrate, others=others, false_rejections=false_rejections)
+    return _report(
+        subject,
+        calibrate=calibrate,
+        others=others,
+        false_rejections=false_rejections,
+        views=views,
+    )
 
 
 def evaluate_trained(run: str | Path, *, device: str | None = None) -> Report:
@@ -151,12 +163,16 @@ def _report(
     calibrate: bool = False,
     others: Path | None = None,
     false_rejections: float | None = None,
+    views: int | None = None,
 ) -> Report:
     """Change the model as asked, evaluate it, and write the files."""
     model, selection, folder = subject.model, subject.selection, subject.folder
     device = subject.device
-    if is_changed := calibrate or false_rejections is not None:
+    if is_changed := calibrate or false_rejections is not None or views is not None:
         _changeable(model)
+    if views is not None:
+        training = None if subject.run is None else subject.run.read_config().resolved
+        set_views(_changeable(model), views, training)
     validation = _held_out(selection, "--calibrate") if calibrate else None
     if false_rejections is not None:
         chosen_on = _held_out(selection, "--unknown and --false-rejections")
@@ -169,17 +185,21 @@ def _report(
         model=model.config.name,
         data=selection.data,
         split=selection.split,
-        metrics=evaluation.metrics(),
+        metrics=evaluation.metrics() | ({"views": model.views} if model.views > 1 else {}),
         images=images,
         evaluation=evaluation,
         training=Training.of(subject.run) if subject.run is not None else None,
         can_calibrate=selection.validation is not None and selection.split != "validation",
         detector=None if model.detector is None else model.detector.fit,
         no_detector=why_none(selection.train, selection.validation, FALSE_REJECTIONS),
+        findings=_findings(subject),
     )
     if validation is not None:
         held_out = evaluate_model(model, validation, device=device)
         report = _calibrate(_changeable(model), report, held_out)
+    if views is not None and views > 1:
+        gain = views_metrics(_changeable(model), selection.images, evaluation, device)
+        report = replace(report, metrics={**report.metrics, **gain})
     if others is not None and evaluation.distance is not None:
         pictures = look_at(others, model, device)
         metrics = {**report.metrics, **pictures.metrics(evaluation.distance)}
@@ -190,6 +210,13 @@ def _report(
             files.append(save_model(_changeable(model), folder))
         files.append(write_page(report, folder / "report.html"))
     return replace(report, files=tuple(files))
+
+
+def _findings(subject: _Subject) -> tuple[str, ...]:
+    """Return what was found about the images of a run, if it is judged by them."""
+    if subject.run is None or not subject.selection.of_run:
+        return ()
+    return subject.run.read_config().data.findings
 
 
 def _changeable(model: Classifier | RuntimeModule) -> Classifier:

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from math import isfinite
 from pathlib import Path
 
+from eanet.data.imageset import ImageSet
 from eanet.files import user_path, write_csv, write_json
 from eanet.metrics.classes import ClassFigures
 from eanet.metrics.confusion import most_confused
-from eanet.metrics.evaluation import Evaluation
-from eanet.report.report import Report
+from eanet.report.report import Folds, Report
 
 METRICS_FILE = "metrics.json"
 PAIRS = 20  # of confused classes
@@ -50,23 +50,49 @@ def write_classes(figures: Sequence[ClassFigures], path: Path) -> Path:
     return write_csv(path, ("class", "images", "precision", "recall", "f1"), cells)
 
 
-def write_predictions(evaluation: Evaluation, files: Sequence[Path], path: Path) -> Path:
-    """Write one row per image: file, true and predicted class, and the latter's probability.
+def write_predictions(report: Report, path: Path) -> Path:
+    """Write one row per image: its name, true and predicted class, and the latter's probability.
 
-    With a detector of unknown images, also the distance from the training images.
-
-    Args:
-        evaluation: of the n images.
-        files: the n files.
-        path: the CSV file to write.
+    With a detector of unknown images, also the distance from the training images; with
+    cross-validation, also the fold.
     """
+    evaluation = report.evaluation
     names = evaluation.classes
     columns: dict[str, list[str]] = {
-        "image": [str(file) for file in files],
+        "image": image_names(report.images),
         "true": [names[k] for k in evaluation.labels.tolist()],
         "predicted": [names[k] for k in evaluation.predicted.tolist()],
         "probability": [f"{p:.6f}" for p in evaluation.probabilities.max(axis=1).tolist()],
     }
     if evaluation.distance is not None:
         columns["distance"] = [f"{distance:.4f}" for distance in evaluation.distance.tolist()]
+    if report.folds is not None:
+        columns["fold"] = list(map(str, report.folds.numbers.tolist()))
     return write_csv(path, tuple(columns), zip(*columns.values(), strict=True))
+
+
+def write_label_suspects(report: Report, folds: Folds, path: Path) -> Path:
+    """Write the images whose label is probably wrong, with a suggestion and probabilities."""
+    names = image_names(report.images)
+    rows = (
+        (
+            names[suspect.index],
+            suspect.label,
+            suspect.suggested,
+            f"{suspect.label_probability:.6f}",
+            f"{suspect.suggested_probability:.6f}",
+            folds.numbers[suspect.index],
+        )
+        for suspect in folds.suspects
+    )
+    heads = ("image", "label", "suggested", "label_probability", "suggested_probability", "fold")
+    return write_csv(path, heads, rows)
+
+
+def image_names(images: ImageSet) -> list[str]:
+    """Return the file of each image, or its number if it is from none."""
+    return (
+        [str(i) for i in range(len(images))]
+        if images.files is None
+        else [str(file) for file in images.files]
+    )

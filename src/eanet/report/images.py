@@ -56,6 +56,7 @@ def sheet_images(
     *,
     distances: bool = False,
     largest: int = _LARGEST,
+    given: str = "true",
 ) -> list[SheetImage]:
     """Prepare images for a sheet.
 
@@ -65,12 +66,18 @@ def sheet_images(
         images: with or without file names.
         distances: also say how far they are from the training images.
         largest: side in pixels to which larger images are reduced.
+        given: what to call the class that an image is said to be of.
     """
-    return [_sheet_image(index, evaluation, images, distances, largest) for index in indices]
+    return [_sheet_image(i, evaluation, images, distances, largest, given) for i in indices]
 
 
 def _sheet_image(
-    index: int, evaluation: Evaluation, images: ImageSet, distances: bool, largest: int
+    index: int,
+    evaluation: Evaluation,
+    images: ImageSet,
+    distances: bool,
+    largest: int,
+    given: str,
 ) -> SheetImage:
     probabilities = evaluation.probabilities[index]
     label, best = int(evaluation.labels[index]), int(evaluation.predicted[index])
@@ -81,7 +88,7 @@ def _sheet_image(
     if label != best:
         verdict = f"taken for {answer}"
         share = f"{probabilities[label]:.1%}" if probabilities[label] >= 0.001 else "<0.1%"
-        notes.append(f"true: {shown[true]} {share}")
+        notes.append(f"{given}: {shown[true]} {share}")
     if distances and evaluation.distance is not None:
         notes.append(f"distance {evaluation.distance[index]:.2f}")
     return SheetImage(

@@ -17,14 +17,17 @@ from eanet.pages.page import render_page, subtitle
 from eanet.plots.reliability import plot_reliability
 from eanet.plots.samples import choose_samples, least_certain, most_wrong
 from eanet.plots.svg import inline_svg
+from eanet.report.beside import SUSPECTS
 from eanet.report.confusion import confusion_context
-from eanet.report.images import sheet_images
-from eanet.report.report import Report
+from eanet.report.images import SheetImage, sheet_images
+from eanet.report.report import Folds, Report
 from eanet.report.training import training_context
 from eanet.report.unsure import unsure_context
 
 SECTIONS = {  # the id is also the name of its template
     "result": "Result",
+    "folds": "Folds",
+    "labels": "Labels",
     "mistakes": "Most wrong",
     "confusion": "Confusion",
     "classes": "Classes",
@@ -45,6 +48,8 @@ def write_page(report: Report, path: Path) -> Path:
     sections, wrong = dict(SECTIONS), most_wrong(evaluation.labels, evaluation.probabilities)
     if not len(wrong):
         sections["mistakes"] = "Least certain"
+    if report.folds is None:
+        del sections["folds"], sections["labels"]
     training = None
     if report.training is None:
         del sections["training"]
@@ -58,6 +63,7 @@ def write_page(report: Report, path: Path) -> Path:
         subtitle=_subtitle(report),
         metrics=m,
         warning=note_of_few(int(m["images"]), m["top1_low"], m["top1_high"]),
+        findings=report.findings,
         cards=list(_cards(report)),
         is_perfect=not len(wrong),
         mistakes=sheet_images(
@@ -68,11 +74,18 @@ def write_page(report: Report, path: Path) -> Path:
         classes=sorted(evaluation.by_class, key=lambda c: -1.0 if math.isnan(c.f1) else c.f1),
         calibration=_calibration(report),
         unsure=unsure_context(report),
+        folds=report.folds,
+        suspects=[] if report.folds is None else _suspects(report, report.folds),
         samples=sheet_images(
             choose_samples(evaluation.labels, evaluation.predicted), evaluation, images
         ),
         training=training,
     )
+
+
+def _suspects(report: Report, folds: Folds) -> list[SheetImage]:
+    indices = [suspect.index for suspect in folds.suspects[:SUSPECTS]]
+    return sheet_images(indices, report.evaluation, report.images, given="label")
 
 
 def _subtitle(report: Report) -> str:
@@ -94,8 +107,19 @@ def _cards(report: Report) -> Iterator[dict[str, Any]]:
     averages = f"precision {m['macro_precision']:.1%}, recall {m['macro_recall']:.1%}"
     yield _card("Macro F1", f"{m['macro_f1']:.1%}", f"{averages}; means over the classes")
     yield _card("Calibration error", f"{m['ece']:.1%}", f"ECE; {verdict(m)}")
+    if "views" in m:
+        yield _card("Views of an image", str(m["views"]), _what_views_do(report))
     smoothing = f"label smoothing {m['label_smoothing']:g}" if m["label_smoothing"] else ""
     yield _card("Loss", f"{m['loss']:.3f}", smoothing)
+
+
+def _what_views_do(report: Report) -> str:
+    m = report.metrics
+    if "views_gain" not in m:
+        return "answers are averaged over them"
+    interval = f"{100 * m['views_gain_low']:+.1f} to {100 * m['views_gain_high']:+.1f}"
+    gain = f"top-1 {100 * m['views_gain']:+.1f} points against one (95% interval {interval})"
+    return f"{gain}, {m['views_cost']:.1f} times its time"
 
 
 def _card(

@@ -6,9 +6,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 from eanet.data.imageset import ImageSet
 from eanet.metrics.calibration import Reliability
 from eanet.metrics.evaluation import Evaluation
+from eanet.metrics.folds import FoldAccuracy
+from eanet.metrics.label_suspects import LabelSuspect
 from eanet.models.unknown import DetectorFit
 from eanet.report.unknown import OtherPictures
 from eanet.training.range_test import SEARCH, RangeTest
@@ -48,6 +53,21 @@ class Training:
         return int(max(rows, key=lambda row: (row["val_accuracy"], -row["val_loss"]))["epoch"])
 
 
+@dataclass(frozen=True, eq=False)
+class Folds:
+    """What a report on cross-validation says in addition.
+
+    Attributes:
+        numbers: the fold of each image, (n,); each was answered by the run that had not seen it.
+        accuracies: of each fold.
+        suspects: images whose label is probably wrong, the most probable first.
+    """
+
+    numbers: NDArray[np.int64]
+    accuracies: Sequence[FoldAccuracy]
+    suspects: tuple[LabelSuspect, ...]
+
+
 @dataclass(frozen=True)
 class Report:
     """What a report says, independent of its format, and the files that say it.
@@ -65,6 +85,8 @@ class Report:
         detector: how the model's detector of unknown images was fitted; None if it has none.
         no_detector: why none can be fitted to these data; None if one can.
         others: pictures of things that the model does not know, if some were given.
+        folds: if the images were answered by the runs of a cross-validation.
+        findings: what could make these figures look better or worse than they are.
         files: what was written.
     """
 
@@ -80,6 +102,8 @@ class Report:
     detector: DetectorFit | None = None
     no_detector: str | None = None
     others: OtherPictures | None = None
+    folds: Folds | None = field(default=None, repr=False)
+    findings: tuple[str, ...] = ()
     files: tuple[Path, ...] = ()
 
     @property

@@ -29,6 +29,7 @@ def unsure_context(report: Report) -> dict[str, Any]:
         "rows": answered_above(certainty, correct),
         "detector": report.detector,
         "why_none": report.no_detector,
+        "of_folds": report.folds is not None,
         "others": report.others,
         "distances": None,
         "nearest": [],

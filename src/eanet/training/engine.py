@@ -106,7 +106,8 @@ def training_operations(model: Classifier, images: int, teacher: Teacher | None 
     """Floating-point operations of training on ``images`` images.
 
     A multiply-add counts as two operations, and a backward pass as two forward passes. A teacher
-    has only a forward pass.
+    has only a forward pass, and so has what is frozen from the first layer on.
     """
+    passes = 3 if any(p.requires_grad for p in model.embedding.parameters()) else 1
     taught = 0 if teacher is None else 2.0 * multiply_adds(teacher.model)
-    return (6.0 * multiply_adds(model) + taught) * images
+    return (2.0 * passes * multiply_adds(model) / model.views + taught) * images

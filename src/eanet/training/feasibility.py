@@ -8,6 +8,7 @@ from eanet.config import ResolvedSettings
 from eanet.data.splits import Dataset
 from eanet.errors import WrongArgumentError
 from eanet.models import Classifier
+from eanet.models.views import MIRRORED
 
 
 def check_feasible(
@@ -17,7 +18,8 @@ def check_feasible(
 
     Raises:
         EanetError: batch normalisation of single images, whose statistics are those of no other
-            image; attention among a single token; patience without validation images.
+            image; attention among a single token; patience without validation images;
+            mirrored views of images that the model has not seen mirrored.
     """
     normalizes = any(isinstance(m, nn.BatchNorm1d | nn.BatchNorm2d) for m in model.modules())
     if normalizes and settings.batch_size <= processes:
@@ -30,6 +32,11 @@ def check_feasible(
         raise WrongArgumentError(
             f"image_size={size}: images of {size} x {size} pixels are a single token, with no "
             "other to attend to; use larger ones"
+        )
+    if settings.views in MIRRORED and not settings.flip:
+        raise WrongArgumentError(
+            f"views={settings.views}: mirrored views are of no use to a model that is not trained "
+            "on mirrored images; use --views 5, or --flip"
         )
     if settings.patience is not None and dataset.validation is None:
         raise WrongArgumentError(

@@ -44,7 +44,14 @@ def launch(settings: TrainSettings) -> RunDirectory:
         with fabric.rank_zero_first(local=True):  # the others reuse what the first has unpacked
             (planned, defaults), init = plan_run(inputs, machine)
         start = None if init is None else init.images
-        dataset = load_data(inputs.source, planned, fabric, inputs.settings.given(), start=start)
+        dataset = load_data(
+            inputs.source,
+            planned,
+            fabric,
+            inputs.settings.given(),
+            start=start,
+            teacher=inputs.teacher,
+        )
         show_defaults(defaults)
         teacher = Teacher.of(inputs.teacher, dataset.train.classes)
         model = initial_model(planned, dataset, init)

@@ -53,9 +53,15 @@ def plan(
         init: the trained model that the run begins with.
 
     Raises:
-        EanetError: a model other than that of ``init`` was asked for.
+        EanetError: a model other than that of ``init`` was asked for, or random weights would be
+            frozen.
     """
     filled = fill(settings, defaults)
+    if filled.freeze != "off" and init is None:
+        raise WrongArgumentError(
+            f"freeze={filled.freeze}: random weights would stay random; name trained ones with "
+            "--init"
+        )
     model, size = str(filled.model), filled.image_size or source.natural_size
     named = model
     if init is not None:
@@ -71,6 +77,8 @@ def plan(
             own["patch_size"] = patch_size
         model = format_model_name(name, own)
     run = f"{source.name}-{named.replace(':', '-').replace(',', '-')}"
+    if settings.fold is not None:
+        run += f"-fold-{settings.fold}"
     values = {
         "model": model,
         "image_size": size,

@@ -6,16 +6,19 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import torch
 from lightning_fabric import Fabric
 
 from eanet.config import PlannedSettings, ResolvedSettings, TrainSettings
-from eanet.data.batches import derive_seed
+from eanet.data.batches import derive_seed, in_order
+from eanet.data.imageset import ImageSet
 from eanet.data.record import ImageRecord
 from eanet.data.source import Source, open_source
 from eanet.data.splits import Dataset
 from eanet.device import Machine
 from eanet.models import Classifier, create_model
+from eanet.models.freezing import freeze, refit_statistics
 from eanet.models.registry import parse_model_name
 from eanet.training.defaults import recommend
 from eanet.training.messages import show_dataset
@@ -23,8 +26,11 @@ from eanet.training.plan import Plan, plan
 from eanet.training.pretrained import REGULARIZATION, Pretrained, load_weights
 from eanet.training.run_config import DataRecord, Environment, ModelRecord, RunConfig
 from eanet.training.run_directory import RunDirectory
+from eanet.training.teacher import Teacher
 from eanet.training.tensorboard import check_tensorboard
 from eanet.training.updates import INITIAL_WEIGHTS
+
+STATISTICS_IMAGES, STATISTICS_BATCH = 2000, 128
 
 
 @dataclass(frozen=True)
@@ -50,6 +56,7 @@ def open_inputs(settings: TrainSettings) -> Inputs:
     Raises:
         EanetError: a name or path is wrong, or TensorBoard is missing.
     """
+    settings.check_fold()
     if settings.model is not None:
         parse_model_name(settings.model)
     if settings.tensorboard:
@@ -93,6 +100,7 @@ def load_data(
     *,
     classes: Sequence[str] = (),
     start: ImageRecord | None = None,
+    teacher: Pretrained | None = None,
 ) -> Dataset:
     """Load the data set of a run and print what `show_dataset` says of it.
 
@@ -103,9 +111,12 @@ def load_data(
         decided: as for `show_dataset`.
         classes: as for `Source.load`.
         start: as for `Source.load`.
+        teacher: a trained model to learn from, which may have seen the test images.
     """
     with fabric.rank_zero_first(local=True):  # the others reuse what the first has downloaded
         dataset = source.load(settings, classes=classes, start=start)
+    if teacher is not None:
+        dataset = Teacher.seen(teacher, dataset)
     show_dataset(dataset, decided)
     return dataset
 
@@ -124,9 +135,19 @@ def initial_model(
         preprocessing=dataset.preprocessing,
         **{name: getattr(settings, name) for name in REGULARIZATION if name not in own},
     )
+    model.views = settings.views
     if init is not None:
         load_weights(model, init)
+        if settings.freeze != "off":
+            refit_statistics(model, in_order(_some(dataset.train), STATISTICS_BATCH))
+    freeze(model, settings.freeze)
     return model
+
+
+def _some(images: ImageSet) -> ImageSet:
+    """Return enough images, evenly, to measure the statistics of batch normalisation on."""
+    rows = np.linspace(0, len(images) - 1, min(len(images), STATISTICS_IMAGES))
+    return images.subset(rows.astype(np.int64))
 
 
 def create_run(

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from eanet.data.findings import Finding
+from eanet.data.record import CODES, UNKNOWN
+from eanet.data.splits import Dataset
 from eanet.errors import EanetError
 from eanet.training.pretrained import Pretrained
 
@@ -45,6 +49,23 @@ class Teacher(nn.Module):
     def of(cls, trained: Pretrained | None, classes: Sequence[str]) -> Teacher | None:
         """Return the teacher of a run, if it has one."""
         return None if trained is None else cls(trained, classes)
+
+    @staticmethod
+    def seen(trained: Pretrained, dataset: Dataset) -> Dataset:
+        """Return the data set with a finding if a teacher has seen images that it is tested on."""
+        if trained.images is None:
+            return dataset
+        codes = trained.images.splits_of(dataset.test)
+        seen = int(((codes != UNKNOWN) & (codes < CODES["test"])).sum())
+        if not seen:
+            return dataset
+        finding = Finding(
+            f"the teacher was trained or validated on {seen:,} of the {len(dataset.test):,} test "
+            "images and can pass on what it remembers of them, which inflates the result",
+            "",
+            "take a teacher that has not seen them, or test on other images",
+        )
+        return replace(dataset, findings=(*dataset.findings, finding))
 
     def train(self, mode: bool = True) -> Teacher:
         """Stay in evaluation mode, whatever the mode of the model in training."""

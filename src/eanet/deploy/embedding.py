@@ -1,0 +1,153 @@
+"""Embeddings: what a model makes of images before its last layer, to compare images by."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.progress import MofNCompleteColumn
+
+from eanet.console import ImagesPerSecond, notice, progress_bar
+from eanet.data.find import find_images
+from eanet.deploy.predictor import Vectors, load
+from eanet.errors import EanetError, WrongArgumentError
+from eanet.files import check_writable, replacing, user_path, write_csv
+
+
+@dataclass(frozen=True, eq=False)
+class Embeddings:
+    """Vectors that are near each other for images that look alike to a model.
+
+    Attributes:
+        images: the n images that could be read.
+        vectors: one for each, (n, dim). Their cosine says how alike two images are, from -1 to 1.
+        unreadable: the others.
+    """
+
+    images: tuple[Path, ...]
+    vectors: Vectors = field(repr=False)
+    unreadable: tuple[Path, ...] = ()
+
+    def write(self, path: str | Path) -> tuple[Path, ...]:
+        """Write them to a file, or two.
+
+        Args:
+            path: ``.npy``: for `numpy.load`, with the image of each row in a ``.csv`` beside it; or
+                ``.parquet``: the columns ``image`` and ``embedding``, which needs pyarrow.
+
+        Returns:
+            The files, which replace others of the same name.
+
+        Raises:
+            EanetError: it ends otherwise, pyarrow is missing, or it cannot be written.
+        """
+        place = user_path(path)
+        return _writer(place)(self, place)
+
+
+def embed_files(
+    where: str | Path, images: Sequence[str], listing: Iterable[str] = (), *, device: str = "auto"
+) -> Embeddings:
+    """Embed image files; those that cannot be read are named on standard error and left out.
+
+    Args:
+        where: a run directory, a model file, a bundled model or a Hub id.
+        images: as in `find_images`.
+        listing: as in `find_images`.
+        device: where to compute.
+
+    Raises:
+        EanetError: as in `load_model` and `find_images`, or no image can be read.
+    """
+    predictor = load(where, device, runtime="torch")
+    paths = find_images(images, listing)
+    read: list[Path] = []
+    unreadable: list[Path] = []
+    vectors: list[Vectors] = []
+    with (
+        closing(predictor.embed_files(paths)) as results,
+        progress_bar(MofNCompleteColumn(), ImagesPerSecond()) as bar,
+    ):
+        for path, vector in bar.track(results, len(paths), description="embedding"):
+            if isinstance(vector, EanetError):
+                notice(f"eanet: error: {vector}")
+                unreadable.append(path)
+            else:
+                read.append(path)
+                vectors.append(vector)
+    if not read:
+        raise EanetError(f"none of {len(paths):,} images can be read")
+    return Embeddings(tuple(read), np.stack(vectors), tuple(unreadable))
+
+
+def embed(
+    run: str | Path, images: str | Path | Sequence[str | Path], *, device: str = "auto"
+) -> Embeddings:
+    """Return what a model makes of images before its last layer: one vector each.
+
+    Images that look alike to the model have vectors with a high cosine. `Predictor.embed` takes
+    open files and Pillow images as well.
+
+    Args:
+        run: a run directory, a model file, a bundled model or a Hub id.
+        images: one or several files, folders, archives or patterns.
+        device: where to compute.
+
+    Returns:
+        The vectors with their images, which ``write`` writes as ``.npy`` or ``.parquet``. Images
+        that cannot be read are named on standard error and left out.
+
+    Raises:
+        EanetError: there is no such model or image, or none can be read.
+    """
+    several = [images] if isinstance(images, str | Path) else images
+    return embed_files(run, [str(image) for image in several], device=device)
+
+
+def check_output(path: Path) -> None:
+    """Raise before long work if embeddings cannot be written to ``path``.
+
+    Raises:
+        EanetError: as in `Embeddings.write`.
+    """
+    _writer(path)
+    if path.suffix.lower() == ".parquet":
+        _parquet(path)
+    check_writable(path.parent)
+
+
+def _writer(path: Path) -> Callable[[Embeddings, Path], tuple[Path, ...]]:
+    writers = {".npy": _write_npy, ".parquet": _write_parquet}
+    if path.suffix.lower() not in writers:
+        raise WrongArgumentError(f"{path}: embeddings are written as {' or '.join(writers)}")
+    return writers[path.suffix.lower()]
+
+
+def _write_npy(embeddings: Embeddings, path: Path) -> tuple[Path, ...]:
+    with replacing(path) as partial, partial.open("wb") as file:
+        np.save(file, embeddings.vectors, allow_pickle=False)
+    return path, write_csv(path.with_suffix(".csv"), ["image"], ([i] for i in embeddings.images))
+
+
+def _write_parquet(embeddings: Embeddings, path: Path) -> tuple[Path, ...]:
+    arrow, parquet = _parquet(path)
+    width = embeddings.vectors.shape[1]
+    vectors = arrow.FixedSizeListArray.from_arrays(embeddings.vectors.ravel(), width)
+    table = arrow.table({"image": [str(i) for i in embeddings.images], "embedding": vectors})
+    with replacing(path) as partial:
+        parquet.write_table(table, partial)
+    return (path,)
+
+
+def _parquet(path: Path) -> tuple[Any, Any]:
+    try:
+        return import_module("pyarrow"), import_module("pyarrow.parquet")
+    except ImportError as error:
+        raise EanetError(
+            f"writing {path} needs pyarrow: pip install pyarrow, or write .npy"
+        ) from error

@@ -1,0 +1,98 @@
+"""What cross-validation says of the accuracy, and how sure that is."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from eanet.metrics.intervals import CONFIDENCE, wilson_interval
+
+Correct = NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class FoldAccuracy:
+    """Accuracy of one run on the fold that it has not seen, as fractions.
+
+    Attributes:
+        fold: its number, from 1.
+        images: how many it has.
+        top1: share of correct answers.
+        low: lower end of the 95 % confidence interval over its images.
+        high: upper end.
+    """
+
+    fold: int
+    images: int
+    top1: float
+    low: float
+    high: float
+
+
+def fold_accuracies(correct: Correct, folds: NDArray[np.int64]) -> list[FoldAccuracy]:
+    """Return the accuracy in each fold.
+
+    Args:
+        correct: whether each image's answer is right, (n,).
+        folds: the fold of each, (n,).
+    """
+    rows = []
+    for fold in np.unique(folds).tolist():
+        own = correct[folds == fold]
+        right = int(own.sum())
+        rows.append(
+            FoldAccuracy(fold, len(own), right / len(own), *wilson_interval(right, len(own)))
+        )
+    return rows
+
+
+def cross_validated_interval(
+    correct: Correct, folds: NDArray[np.int64], groups: NDArray[np.int64] | None = None
+) -> tuple[float, float]:
+    """Return a 95 % confidence interval of the accuracy over all folds.
+
+    It is the wider of two. One is over the images: Wilson's interval, for as many images as they
+    are worth if those of a group are right or wrong together. The other is over the folds, whose
+    trainings differ: the t interval with the correction of Nadeau and Bengio (2003), "Inference for
+    the Generalization Error", for runs that share most of their training images. No interval from
+    one cross-validation is exact (Bengio and Grandvalet, 2004).
+
+    Args:
+        correct: whether each image's answer is right, (n,).
+        folds: the fold of each, (n,).
+        groups: which images belong together, (n,); None: each is by itself.
+    """
+    from scipy.stats import t
+
+    share, count = float(correct.mean()), len(np.unique(folds))
+    low, high = _wilson(share, len(correct) / _design_effect(correct, groups))
+    spread = float(np.std([correct[folds == fold].mean() for fold in np.unique(folds)], ddof=1))
+    error = spread * math.sqrt(1 / count + 1 / (count - 1))
+    reach = float(t.ppf(0.5 + CONFIDENCE / 2, count - 1)) * error
+    return min(low, max(share - reach, 0.0)), max(high, min(share + reach, 1.0))
+
+
+def _design_effect(correct: Correct, groups: NDArray[np.int64] | None) -> float:
+    """Return by how much groups raise the variance of the accuracy, 1 or more (Kish, 1965)."""
+    share, images = float(correct.mean()), len(correct)
+    if groups is None or not 0 < share < 1:
+        return 1.0
+    _, members = np.unique(groups, return_inverse=True)
+    surplus = np.bincount(members, weights=correct - share)  # (g,): right answers beyond the share
+    count = len(surplus)
+    variance = count / max(count - 1, 1) * float((surplus**2).sum()) / images**2
+    return max(1.0, variance / (share * (1 - share) / images))
+
+
+def _wilson(share: float, images: float) -> tuple[float, float]:
+    """Return `wilson_interval` for a number of images that need not be whole."""
+    from scipy.stats import norm
+
+    z = float(norm.ppf(0.5 + CONFIDENCE / 2))
+    middle = (share + z**2 / (2 * images)) / (1 + z**2 / images)
+    reach = math.sqrt(share * (1 - share) / images + (z / (2 * images)) ** 2)
+    reach *= z / (1 + z**2 / images)
+    return max(middle - reach, 0.0), min(middle + reach, 1.0)

@@ -1,0 +1,199 @@
+"""Cross-validation: a training for each fold, and one report on what all answer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from eanet.config import MachineSettings, TrainSettings
+from eanet.console import notice
+from eanet.data.folds import NEVER
+from eanet.data.held_out import folds_of, groups_of
+from eanet.data.source import open_source
+from eanet.device import Machine, device_or_other
+from eanet.errors import EanetError, WrongArgumentError
+from eanet.files import check_writable, lock_folder, replacing_together
+from eanet.metrics.evaluation import Evaluation, evaluate_model
+from eanet.metrics.folds import FoldAccuracy, cross_validated_interval, fold_accuracies
+from eanet.metrics.label_suspects import LabelSuspect, find_label_suspects
+from eanet.models import load_model
+from eanet.process import process_counts
+from eanet.report.beside import write_files
+from eanet.report.evaluate import evaluate_trained
+from eanet.report.files import METRICS_FILE
+from eanet.report.page import write_page
+from eanet.report.report import Folds, Report
+from eanet.training.defaults import fill
+from eanet.training.engine import compute_environment
+from eanet.training.launch import launch
+from eanet.training.messages import show_defaults
+from eanet.training.prepare import open_inputs, plan_run
+from eanet.training.resume import resume
+from eanet.training.run_data import load_run_data
+from eanet.training.run_directory import RUN_CONFIG, RunDirectory
+
+# Settings in which the folds may differ from those of the call that continues them.
+_FREE = {*MachineSettings.model_fields, "output", "name", "fold", "tensorboard"}
+
+
+@dataclass(frozen=True)
+class CrossValidation:
+    """What a model trained on most of the images answers on the others, in turn for all of them.
+
+    Attributes:
+        path: the folder, with a run directory for each fold.
+        runs: these directories.
+        metrics: over all images, as those of `eanet.train`; the intervals of ``top1`` and ``top5``
+            are those of `eanet.metrics.folds.cross_validated_interval`, ``top1_sd`` is the standard
+            deviation over the folds.
+        accuracies: of each fold.
+        suspects: images whose label is probably wrong, the most probable first; ``index`` counts
+            the rows of ``predictions.csv``, from 0.
+        files: what was written.
+    """
+
+    path: Path
+    runs: tuple[Path, ...]
+    metrics: Mapping[str, float | int]
+    accuracies: tuple[FoldAccuracy, ...]
+    suspects: tuple[LabelSuspect, ...]
+    files: tuple[Path, ...]
+
+
+def cross_validate(data: str | Path = "digits", folds: int = 5, **settings: Any) -> CrossValidation:
+    """Train once for each fold, judge each run by the images that it has not seen, and report.
+
+    The training images are divided into folds, stratified, with groups (``group``) kept whole;
+    test images of the data set are left out. The answers for all folds together make a report with
+    honest intervals, and name the images whose label is probably wrong. The folder is
+    ``DATA-MODEL-5-folds`` in ``output``, or ``name``; the same call resumes it.
+
+    Args:
+        data: as for `eanet.train`.
+        folds: how many.
+        **settings: as for `eanet.train`.
+
+    Raises:
+        EanetError: anything that the caller can fix, in one line.
+        KeyboardInterrupt: after Ctrl-C; the same call resumes.
+    """
+    asked = TrainSettings.with_recipe(data=str(data), folds=folds, **settings)
+    if asked.folds is None or asked.fold is not None:
+        raise WrongArgumentError("cross-validation trains with every fold: leave out fold")
+    if process_counts()[0] > 1:
+        raise EanetError(
+            "folds are trained by one process: for torchrun, add --fold 1, then 2, ..."
+        )
+    folder, planned = _prepare(asked)
+    folder.mkdir(parents=True, exist_ok=True)
+    paths = [folder / f"fold-{fold}" for fold in range(1, asked.folds + 1)]
+    with lock_folder(folder):
+        for fold, path in enumerate(paths, 1):
+            own = {"fold": fold, "output": folder, "name": path.name}
+            _train(planned.model_copy(update=own), path)
+        with compute_environment(planned):
+            report = _pool(paths)
+        with replacing_together(folder):
+            files = write_files(report, folder)
+            files.append(write_page(report, folder / "report.html"))
+    accuracies, suspects = (
+        ((), ()) if report.folds is None else (report.folds.accuracies, report.folds.suspects)
+    )
+    return CrossValidation(
+        folder, tuple(paths), report.metrics, tuple(accuracies), suspects, tuple(files)
+    )
+
+
+def _prepare(asked: TrainSettings) -> tuple[Path, TrainSettings]:
+    """Return the folder, and the settings of all folds with what was left open recommended."""
+    with compute_environment(asked):
+        inputs = open_inputs(asked.model_copy(update={"fold": 1}))
+        whole = replace(inputs, settings=inputs.settings.model_copy(update={"fold": None}))
+        (planned, defaults), _ = plan_run(whole, Machine.here(asked.device))
+    folder = asked.output / (asked.name or f"{planned.name}-{asked.folds}-folds")
+    inputs.source.check_outside(folder, planned)
+    check_writable(folder)
+    if (folder / RUN_CONFIG).is_file():
+        raise EanetError(f"{folder} is a run directory; choose another --name")
+    show_defaults(defaults)
+    return folder, fill(inputs.settings, defaults)
+
+
+def _train(settings: TrainSettings, path: Path) -> None:
+    """Train the run of a fold, or what is left of it, and evaluate it."""
+    what = f"fold {settings.fold} of {settings.folds}"
+    run = RunDirectory(path)
+    if not (path / RUN_CONFIG).is_file():
+        notice(what)
+        run.remove_unbegun()
+        launch(settings)
+    else:
+        _check_same(settings, run)
+        if (path / METRICS_FILE).is_file():
+            notice(f"{what}: already done")
+            return
+        notice(f"{what}: resuming")
+        resume(path)
+    with compute_environment(settings):
+        evaluate_trained(path)
+
+
+def _check_same(settings: TrainSettings, run: RunDirectory) -> None:
+    """Raise an `EanetError` if a fold was trained with other settings or on other images."""
+    config = run.read_config()
+    earlier = config.settings.model_dump(mode="json", exclude=_FREE)
+    now = settings.model_dump(mode="json", exclude=_FREE)
+    if differing := [f"{k} {earlier[k]}, not {v}" for k, v in now.items() if earlier[k] != v]:
+        raise EanetError(
+            f"{run.path} was trained with {'; '.join(differing)}; choose another --name"
+        )
+    source = open_source(config.resolved.data)
+    run.check_data(load_run_data(run, source, config.resolved), "choose another --name")
+
+
+def _pool(paths: Sequence[Path]) -> Report:
+    """Let each run answer for its fold, and report on the answers for all images."""
+    config = RunDirectory.open(paths[0]).read_config()
+    settings, source = config.resolved, open_source(config.resolved.data)
+    splits = source.load_splits(settings)
+    groups = groups_of(splits, settings)
+    numbers = folds_of(splits, settings, groups)
+    rows = np.flatnonzero(numbers != NEVER)
+    images, numbers = splits.train.subset(rows), numbers[rows]
+    logits = np.empty((len(rows), len(images.classes)), np.float32)
+    for fold, path in enumerate(paths, 1):
+        members = np.flatnonzero(numbers == fold)
+        held_out, record = images.subset(members), RunDirectory(path).read_images()
+        if record is None or not record.holds(held_out, "test"):
+            raise EanetError(
+                f"the images are no longer those that {path} was tested on; choose another --name"
+            )
+        device = device_or_other(config.settings.device)
+        logits[members] = evaluate_model(load_model(path), held_out, device=device).logits
+    evaluation = Evaluation(logits, images.labels, images.classes, settings.label_smoothing)
+    suspects = find_label_suspects(evaluation.probabilities, images.labels, images.classes)
+    accuracies = fold_accuracies(evaluation.in_top(1), numbers)
+    metrics = evaluation.metrics()
+    for k in (1, 5):
+        own_groups = None if groups is None else groups[rows]
+        low, high = cross_validated_interval(evaluation.in_top(k), numbers, own_groups)
+        metrics |= {f"top{k}_low": low, f"top{k}_high": high}
+    metrics |= {
+        "folds": len(paths),
+        "top1_sd": float(np.std([row.top1 for row in accuracies], ddof=1)),
+        "label_suspects": len(suspects),
+    }
+    return Report(
+        model=load_model(paths[0]).config.name,
+        data=source.name,
+        split="out-of-fold",
+        metrics=metrics,
+        images=images,
+        evaluation=evaluation,
+        folds=Folds(numbers, accuracies, suspects),
+        findings=config.data.findings,
+    )

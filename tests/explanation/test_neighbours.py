@@ -1,0 +1,56 @@
+"""The training images that are most like an image to a model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import eanet
+from eanet.data.decode import decode_image
+from eanet.errors import EanetError
+from eanet.explanation.files import explain_files
+from eanet.explanation.neighbours import TrainingImages
+from tests.support.pictures import pixels as drawn
+
+
+def test_an_image_is_nearest_to_itself_and_then_to_those_of_its_colour(
+    trained: eanet.TrainingResult, photos: Path
+) -> None:
+    model = eanet.load_model(trained.path)
+    images = TrainingImages(trained.path, model)
+    config = model.config
+    found = 0
+    for file in sorted((photos / "red").glob("*.png")):
+        pixels = decode_image(file, config.image_size, config.preprocessing)
+        nearest = images.nearest(pixels, 4)
+        assert len(nearest) == 4
+        assert [n.similarity for n in nearest] == sorted(n.similarity for n in nearest)[::-1]
+        if np.array_equal(nearest[0].pixels, pixels):  # a training image
+            found += 1
+            assert nearest[0].similarity == pytest.approx(1, abs=1e-5)
+            assert [n.class_name for n in nearest].count("red") >= 3
+    assert found == 9
+
+
+def test_they_are_drawn_below_the_explanation(
+    trained: eanet.TrainingResult, photos: Path, tmp_path: Path
+) -> None:
+    image = str(photos / "red/00.png")
+    plain, more = (
+        drawn(explain_files(trained.path, [image], output=tmp_path, neighbours=n).pictures[0])
+        for n in (0, 7)
+    )
+    assert more.shape[0] > 1.4 * plain.shape[0], "two rows"
+    assert abs(more.shape[1] - plain.shape[1]) < 20
+
+
+def test_wrong_calls_are_one_line(
+    trained: eanet.TrainingResult, photos: Path, tmp_path: Path
+) -> None:
+    image = photos / "red/00.png"
+    with pytest.raises(EanetError, match="neighbours=13: should be 0 to 12"):
+        eanet.explain(trained.path, image, neighbours=13, output=tmp_path)
+    with pytest.raises(EanetError, match="is not a run directory"):
+        eanet.explain("eanet_tiny_cifar100", image, neighbours=3, output=tmp_path)
