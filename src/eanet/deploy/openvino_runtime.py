@@ -117,11 +117,7 @@ class _Compiled:
         for request, _ in begun:
             request.wait()
             done.append(self._outputs(request))
-        distances = [outputs.distance for outputs in done if outputs.distance is not None]
-        return Outputs(
-            np.concatenate([outputs.logits for outputs in done]),
-            np.concatenate(distances) if distances else None,
-        )
+        return Outputs.joined(done)
 
     def _request(self, pixels: Pixels) -> tuple[InferRequest, Any]:
         """Return a request for these images, and their tensor, which is to live as long."""

@@ -24,6 +24,13 @@ class Outputs(NamedTuple):
     logits: NDArray[np.float32]
     distance: NDArray[np.float32] | None = None
 
+    @classmethod
+    def joined(cls, parts: Sequence[Outputs]) -> Outputs:
+        """Return what was computed of a batch in one or more parts."""
+        distances = [part.distance for part in parts if part.distance is not None]
+        logits = np.concatenate([part.logits for part in parts])
+        return cls(logits, np.concatenate(distances) if distances else None)
+
 
 @dataclass(frozen=True)
 class Prediction:
