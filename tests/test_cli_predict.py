@@ -21,7 +21,8 @@ import eanet
 from eanet.cli import main
 from eanet.console import notice_once
 from eanet.deploy.predictor import Predictor
-from eanet.models import create_model, save_model, weights
+from eanet.model_files import find
+from eanet.models import create_model, save_model
 from eanet.models.unknown import DetectorFit, UnknownDetector
 
 Capture = pytest.CaptureFixture[str]
@@ -32,10 +33,10 @@ BUNDLED = "no model named before the images: using eanet_tiny_cifar100, with 3 c
 @pytest.fixture
 def bundled(trained: eanet.TrainingResult, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The model of a short training in place of the one that comes with the package."""
-    file = tmp_path / "bundled" / f"{weights.DEFAULT_MODEL}.safetensors"
+    file = tmp_path / "bundled" / f"{find.DEFAULT_MODEL}.safetensors"
     file.parent.mkdir()
     shutil.copy(trained.path / "model.safetensors", file)
-    monkeypatch.setattr(weights, "BUNDLED", file.parent)
+    monkeypatch.setattr(find, "BUNDLED", file.parent)
 
 
 @pytest.mark.parametrize(
@@ -157,7 +158,7 @@ def test_images_unlike_those_of_the_training_are_not_sure_unless_a_threshold_is_
     assert told["table"] == f"{image}: not sure ({name} {probability:.1%})\n"
     answer = json.loads(told["json"])
     assert not answer["sure"]
-    assert answer["distance"] == pytest.approx(best.distance, abs=1e-4)
+    assert answer["distance"] == pytest.approx(best.distance, rel=1e-6)
     assert answer["predictions"][0]["class"] == name
     (row,) = csv.DictReader(io.StringIO(told["csv"]))
     assert (row["class"], row["sure"]) == (name, "false")

@@ -17,7 +17,7 @@ ROOMS: tuple[tuple[str, ...], ...] = (
     ("console", "files", "parsing", "private_files", "process"),
     ("settings", "memory", "threads"),
     ("config", "device"),
-    ("ops",),
+    ("ops", "model_files"),
     ("models",),
     ("data", "pages"),
     ("training", "deploy"),
@@ -31,7 +31,7 @@ ROOMS: tuple[tuple[str, ...], ...] = (
 LEVELS = {room: level for level, rooms in enumerate(ROOMS) for room in rooms}
 EXCEPTIONS = {
     # The Hub's interface is methods of the class, and loading builds the class by its name.
-    ("eanet.models.classifier", "eanet.models.weights"),
+    ("eanet.models.classifier", "eanet.models.hub"),
 }
 
 

@@ -17,7 +17,7 @@ import eanet
 from eanet import unfinished
 from eanet.errors import EanetError
 from eanet.files import replacing, replacing_together
-from eanet.models.weights import read_metadata
+from eanet.model_files.weights_file import read_metadata
 
 
 @pytest.fixture(autouse=True)

@@ -21,7 +21,9 @@ from eanet.data.source import open_source
 from eanet.errors import EanetError
 from eanet.files import read_text, replacing
 from eanet.metrics.evaluation import evaluate_model
-from eanet.models import Classifier, load_model, weights
+from eanet.model_files import find
+from eanet.model_files.weights_file import read_metadata
+from eanet.models import Classifier, load_model
 from eanet.training.run_directory import RunDirectory
 
 MOST_BYTES = 1_600_000  # it is part of every checkout and install
@@ -34,7 +36,7 @@ def bundle(run: Path, name: str, *, half: bool = False) -> Path:
     Raises:
         EanetError: there is no such run, or the file is too large or scores differently.
     """
-    file = weights.find_model(run)
+    file = find.find_model(run)
     tensors = load_file(file)
     if half:
         exact = ("normalization.", "detector.")
@@ -42,8 +44,8 @@ def bundle(run: Path, name: str, *, half: bool = False) -> Path:
         tensors |= {k: t.half() for k, t in learned.items() if t.is_floating_point()}
     directory = RunDirectory.open(run)
     metrics = json.loads(read_text(run / "metrics.json"))
-    described = weights.read_metadata(file) | {"training": training(directory, metrics)}
-    path = weights.BUNDLED / f"{name}.safetensors"
+    described = read_metadata(file) | {"training": training(directory, metrics)}
+    path = find.BUNDLED / f"{name}.safetensors"
     with replacing(path) as partial:
         partial.write_bytes(save(tensors, {"format": "pt", "eanet": json.dumps(described)}))
         if (size := partial.stat().st_size) > MOST_BYTES:

@@ -44,6 +44,7 @@ def _known_views(count: int) -> int:
 Views = Annotated[int, AfterValidator(_known_views)]
 
 RUNS = Path("runs")
+RUN_CONFIG = "config.yaml"  # in each run directory
 MOST_FOLDS = 100
 MOST_SIDE = 2048  # of images, in pixels: a file of a few bytes may ask for any model
 

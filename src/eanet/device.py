@@ -1,4 +1,7 @@
-"""What the machine offers: devices, bfloat16, a compiler."""
+"""What the machine offers: devices, bfloat16, a compiler.
+
+PyTorch is imported where it is asked: an exported file needs none, and does not wait for it.
+"""
 
 from __future__ import annotations
 
@@ -16,9 +19,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import mkdtemp
 from typing import Literal, Self
-
-import torch
-from torch.utils._triton import has_triton
 
 from eanet.console import notice_once
 from eanet.errors import EanetError
@@ -38,6 +38,8 @@ def resolve_device(device: str) -> Device:
     Raises:
         EanetError: the device asked for is not available.
     """
+    import torch
+
     available: dict[Device, bool] = {
         "cuda": torch.cuda.is_available(),
         "mps": torch.backends.mps.is_available(),
@@ -82,6 +84,8 @@ def device_or_other(device: str) -> Device:
 
 def has_bf16(device: str) -> bool:
     """Whether the hardware itself computes matrix products in bfloat16."""
+    import torch
+
     if device == "cuda":
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     if device == "mps" or not torch.backends.mkldnn.is_available():
@@ -174,4 +178,6 @@ def has_compiler(device: Device) -> bool:
         return False
     if device == "cpu":  # it looks for no other
         return shutil.which(os.environ.get("CXX", COMPILER)) is not None
+    from torch.utils._triton import has_triton
+
     return device == "cuda" and has_triton()

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 import os
 import time
+from functools import cache
 from threading import Lock
 from typing import NamedTuple
 
@@ -85,6 +86,16 @@ class FreeThreads:
             if self._cpus > 1 and self._load.seconds >= RENEW_SECONDS:
                 self._count = threads_beside(self._load.measure(), self._cpus)
             return self._count
+
+
+def are_cores_free(threads: int) -> bool:
+    """Whether other programs leave as many cores, as of the last second; never waits."""
+    return threads == 1 or _free_threads().count() >= threads
+
+
+@cache
+def _free_threads() -> FreeThreads:
+    return FreeThreads()
 
 
 def resolve_threads(asked: int | None, load: OtherLoad) -> int:

@@ -10,7 +10,7 @@ from PIL import Image, ImageOps
 from eanet.data import decode
 from eanet.data.decode import UnreadableImageError, decode_image
 from eanet.errors import EanetError
-from eanet.models.preprocessing import Preprocessing
+from eanet.model_files.preprocessing import Preprocessing
 
 RED, GREEN = (255, 0, 0), (0, 255, 0)
 

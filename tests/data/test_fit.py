@@ -15,7 +15,7 @@ from eanet.data.decode import decode_image
 from eanet.data.fit import choose_fit
 from eanet.data.source import open_source
 from eanet.data.statistics import ImageStatistics
-from eanet.models.preprocessing import Preprocessing
+from eanet.model_files.preprocessing import Preprocessing
 
 RED, BLUE = (255, 0, 0), (0, 0, 255)
 

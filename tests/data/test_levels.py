@@ -15,7 +15,7 @@ from eanet.data.levels import Depth, used_levels
 from eanet.data.source import open_source
 from eanet.data.splits import SourceSplits
 from eanet.errors import EanetError
-from eanet.models.preprocessing import Preprocessing
+from eanet.model_files.preprocessing import Preprocessing
 
 
 def depth(low: float, high: float, *, is_float: bool = False) -> Depth:

@@ -13,11 +13,11 @@ from PIL import Image
 
 import eanet
 from eanet.cli import main
-from eanet.deploy import exported
-from eanet.deploy.exported import read_exported
 from eanet.deploy.predictor import load
 from eanet.errors import EanetError
 from eanet.metrics.evaluation import evaluate_model
+from eanet.model_files import exported
+from eanet.model_files.exported import read_exported
 from eanet.models import Classifier
 from eanet.models.weights import model_metadata
 
@@ -65,7 +65,7 @@ def test_the_commands_take_it(
     image = str(pictures / "ant" / "0.png")
     assert main(["predict", str(file), image, "--format", "json"]) == 0
     out, err = capsys.readouterr()
-    assert err == "computing with openvino (--runtime torch: with PyTorch)\n" or "predicting" in err
+    assert err.startswith("computing with openvino\n")
     named = {p["class"]: p["probability"] for p in json.loads(out)["predictions"]}
     (expected,) = load(file).predict(image)
     assert list(named) == list(expected.classes)

@@ -16,16 +16,16 @@ import onnx
 import pytest
 import torch
 
-from eanet.deploy import choosing, graphs, signal_stack
+from eanet.deploy import choosing, conversion, graphs, signal_stack
 from eanet.deploy.choosing import FASTER_IN_TORCH, open_runtime
+from eanet.deploy.conversion import make_graph
 from eanet.deploy.export import onnx_file
-from eanet.deploy.graphs import make_graph
 from eanet.deploy.openvino_runtime import OpenVinoRuntime
 from eanet.deploy.predictor import load
 from eanet.deploy.runtime import Runtime, RuntimeName
 from eanet.deploy.torch_runtime import TorchRuntime
 from eanet.errors import EanetError, WrongArgumentError
-from eanet.models import Classifier, create_model
+from eanet.models import Classifier, create_model, load_model
 from eanet.models.unknown import DetectorFit, UnknownDetector
 from eanet.models.weights import model_metadata
 from eanet.threads import FreeThreads
@@ -162,7 +162,7 @@ def count_calls(monkeypatch: pytest.MonkeyPatch, module: Any, name: str) -> list
 def test_a_graph_is_kept_and_made_anew_if_it_is_not_as_it_was_written(
     copy: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    made = count_calls(monkeypatch, choosing, "make_graph")
+    made = count_calls(monkeypatch, conversion, "make_graph")
     first, second = (open_runtime(copy, "openvino")(FIVE).logits for _ in range(2))
     assert len(made) == 1
     np.testing.assert_array_equal(first, second)
@@ -176,7 +176,7 @@ def test_a_graph_is_kept_and_made_anew_if_it_is_not_as_it_was_written(
 
 def test_only_the_newest_graphs_are_kept(copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(graphs, "KEPT", 2)
-    graph = make_graph(choosing.load_model(copy))
+    graph = make_graph(load_model(copy))
     for digest in ("a", "b", "c"):
         graphs.keep_graph(graph, digest)
     assert [graphs.kept_graph(digest) is None for digest in ("a", "b", "c")] == [True, False, False]
@@ -189,7 +189,7 @@ def test_auto_takes_openvino_where_it_is_worth_its_start(
         return open_runtime(copy, images=images).name
 
     assert [name(1), name(4_999), name(5_000)] == ["torch", "torch", "openvino"]
-    assert [name(1), name(1_000), name(None)] == ["torch", "openvino", "openvino"]
+    assert [name(1), name(1_000), name(None)] == ["openvino"] * 3  # its graph is kept
     monkeypatch.setattr(choosing, "FASTER_IN_TORCH", {"vit"})
     assert [name(9_000), name(None)] == ["torch", "openvino"]
     assert {"keras_eanet"} == FASTER_IN_TORCH
@@ -201,7 +201,7 @@ def test_auto_takes_pytorch_where_openvino_cannot(
     def fail(_: object) -> None:
         raise EanetError("OpenVINO cannot convert vit: no rule")
 
-    monkeypatch.setattr(choosing, "make_graph", fail)
+    monkeypatch.setattr(conversion, "make_graph", fail)
     assert load(copy).runtime.name == "torch"
     with pytest.raises(EanetError, match="cannot convert vit: no rule"):
         load(copy, runtime="openvino")

@@ -11,7 +11,8 @@ import pytest
 import eanet
 from eanet import EanetError, create_model, load_model, save_model
 from eanet.cli import main
-from eanet.models import weights
+from eanet.model_files import find
+from eanet.model_files.weights_file import read_metadata
 
 NAME = "eanet_tiny_photos"
 
@@ -19,7 +20,7 @@ NAME = "eanet_tiny_photos"
 @pytest.fixture
 def bundled(trained: eanet.TrainingResult, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """In place of the package's: a folder with the model of a short training."""
-    monkeypatch.setattr(weights, "BUNDLED", tmp_path / "weights")
+    monkeypatch.setattr(find, "BUNDLED", tmp_path / "weights")
     monkeypatch.chdir(tmp_path)
     (tmp_path / "weights").mkdir()
     return shutil.copy(
@@ -28,9 +29,9 @@ def bundled(trained: eanet.TrainingResult, tmp_path: Path, monkeypatch: pytest.M
 
 
 def test_what_comes_with_the_package_is_small_and_says_how_it_was_trained() -> None:
-    for name, file in weights.bundled_models().items():
+    for name, file in find.bundled_models().items():
         assert file.stat().st_size <= 1_600_000
-        training = weights.read_metadata(file)["training"]
+        training = read_metadata(file)["training"]
         assert {"data", "recipe", "epochs", "seed", "date", "top1", "top5"} <= training.keys(), name
 
 
@@ -44,14 +45,14 @@ def test_a_bundled_model_is_called_by_its_name_wherever_a_run_is(
     assert capsys.readouterr().out.startswith(f"{image}: ")
     assert main(["evaluate", NAME, "--data", str(photos)]) == 0
     assert f"wrote runs/{NAME}/photos-all/report.html" in capsys.readouterr().out
-    assert weights.model_digest(NAME) == weights.model_digest(trained.path)
+    assert find.model_digest(NAME) == find.model_digest(trained.path)
 
 
 def test_what_lies_at_a_path_wins_over_a_bundled_model_of_that_name(bundled: Path) -> None:
     save_model(create_model("vit", num_classes=2, depth=1), Path(NAME))
     assert load_model(NAME).config.name == "vit"
     assert load_model(bundled).config.name != "vit"
-    shutil.move(Path(NAME) / weights.WEIGHTS_FILE, "file")
+    shutil.move(Path(NAME) / find.WEIGHTS_FILE, "file")
     shutil.rmtree(NAME)
     shutil.move("file", NAME)
     assert load_model(NAME).config.name == "vit"

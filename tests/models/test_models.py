@@ -8,13 +8,15 @@ import json
 import logging
 from dataclasses import FrozenInstanceError
 
+import huggingface_hub
 import pytest
 import torch
 from safetensors.torch import save_file
 
 from eanet import Classifier, EanetError, create_model, load_model, save_model
-from eanet.models import SelfAttention, models, weights
-from eanet.models.weights import CONFIG_FILE, WEIGHTS_FILE, model_metadata
+from eanet.model_files.find import CONFIG_FILE, WEIGHTS_FILE
+from eanet.models import SelfAttention, models
+from eanet.models.weights import model_metadata
 from tests.support.settings import blocks
 
 NAMES = [entry.name for entry in models()]
@@ -189,7 +191,7 @@ def test_a_model_on_the_hub_is_loaded_by_its_name(tmp_path, monkeypatch):
     asked: list[tuple[str, str]] = []
     level = logging.getLogger("huggingface_hub").level
 
-    signature = inspect.signature(weights.hf_hub_download)
+    signature = inspect.signature(huggingface_hub.hf_hub_download)
 
     def download(repo_id: str, filename: str, **options: object) -> str:
         signature.bind(repo_id, filename, **options)
@@ -199,7 +201,7 @@ def test_a_model_on_the_hub_is_loaded_by_its_name(tmp_path, monkeypatch):
             raise OSError("no connection\nand more lines")
         return str(path.parent / filename)
 
-    monkeypatch.setattr(weights, "hf_hub_download", download)
+    monkeypatch.setattr(huggingface_hub, "hf_hub_download", download)
     monkeypatch.setattr("huggingface_hub.hub_mixin.hf_hub_download", download)
     assert load_model("owner/name").config.name == "vit"
     assert Classifier.from_pretrained("owner/name", revision="main").config.name == "vit"

@@ -11,7 +11,7 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 
 from eanet import EanetError, create_model, load_model, save_model
-from eanet.models.preprocessing import DEFAULT, Preprocessing
+from eanet.model_files.preprocessing import DEFAULT, Preprocessing
 
 PADDED = Preprocessing("pad", (1, 2, 3), (0, 4095))
 MODEL = "eanet_nano:dim=16,depth=1"

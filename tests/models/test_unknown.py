@@ -8,9 +8,10 @@ import torch
 from torch import Tensor
 
 from eanet.errors import EanetError
+from eanet.model_files.find import CONFIG_FILE
 from eanet.models import Classifier, create_model, load_model, save_model
 from eanet.models.unknown import DetectorFit, UnknownDetector
-from eanet.models.weights import CONFIG_FILE, model_metadata
+from eanet.models.weights import model_metadata
 
 FIT = DetectorFit(0.05, 27, 19)
 

@@ -11,6 +11,7 @@ import yaml
 from PIL import Image
 
 import eanet
+from eanet.config import RUN_CONFIG
 from eanet.data.source import open_source
 from eanet.errors import EanetError
 from eanet.metrics.calibration import fit_temperature
@@ -19,7 +20,7 @@ from eanet.models import create_model, load_model, save_model
 from eanet.models.unknown import DetectorFit
 from eanet.report.evaluate import evaluate, evaluate_trained
 from eanet.report.report import Report, Training
-from eanet.training.run_directory import RUN_CONFIG, RunDirectory
+from eanet.training.run_directory import RunDirectory
 from tests.support.reports import Reader
 
 PICTURES = {"confusion.png", "reliability.png", "coverage.png", "samples.png"}

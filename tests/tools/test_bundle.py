@@ -12,14 +12,16 @@ import torch
 import eanet
 from eanet.cli import main
 from eanet.errors import EanetError
-from eanet.models import load_model, weights
+from eanet.model_files import find
+from eanet.model_files.weights_file import read_metadata
+from eanet.models import load_model
 from eanet.report.evaluate import evaluate
 from tools import bundle
 
 
 @pytest.fixture
 def run(trained: eanet.TrainingResult, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setattr(weights, "BUNDLED", tmp_path / "weights")
+    monkeypatch.setattr(find, "BUNDLED", tmp_path / "weights")
     return shutil.copytree(trained.path, tmp_path / "run")
 
 
@@ -29,7 +31,7 @@ def test_a_bundled_model_is_that_of_the_run_and_tells_its_training(
     file = bundle.bundle(run, "photos")
     loaded, own = load_model("photos").state_dict(), load_model(run).state_dict()
     assert all(torch.equal(loaded[name], own[name]) for name in own)
-    training = weights.read_metadata(file)["training"]
+    training = read_metadata(file)["training"]
     assert training["top1"] == trained.metrics["top1"]
     assert (training["data"], training["seed"], training["epochs"]) == ("photos", 0, 2)
     assert training["eanet"] == eanet.__version__
@@ -67,4 +69,4 @@ def test_another_score_or_too_large_a_file_leaves_nothing(
     (run / "metrics.json").write_text(json.dumps(metrics | {"top1": 0.5}))
     with pytest.raises(EanetError, match=r"top1 is 100.0000%, of the run 50.0000%"):
         bundle.bundle(run, "photos")
-    assert list(weights.BUNDLED.iterdir()) == []
+    assert list(find.BUNDLED.iterdir()) == []

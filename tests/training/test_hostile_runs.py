@@ -14,9 +14,10 @@ import pytest
 import torch
 
 from eanet.comparison.runs import PEAK_MEMORY, PREDICTIONS, Predictions, read_peak_memory
+from eanet.config import RUN_CONFIG
 from eanet.errors import EanetError
 from eanet.training.range_test import SEARCH, RangeTest
-from eanet.training.run_directory import CHECKPOINT, HISTORY, RUN_CONFIG, RunDirectory
+from eanet.training.run_directory import CHECKPOINT, HISTORY, RunDirectory
 from eanet.training.state import State
 
 HEAD = "epoch,learning_rate,train_loss,train_accuracy,images_per_second,seconds\n"
@@ -71,7 +72,7 @@ FILES: list[tuple[Callable[[Path], object], str, Any]] = [
     (read_search, SEARCH, "learning_rate,loss\n"),
     (read_search, SEARCH, "learning_rate,loss\n0,1\n"),
     (read_search, SEARCH, "learning_rate,loss\n1,inf\n"),
-    (read_config, RUN_CONFIG, "settings: {5: 6}\nresolved: {}\ndata: {}\n"),
+    (read_config, "settings: {5: 6}\nresolved: {}\ndata: {}\n"),
     (read_config, RUN_CONFIG, CONFIG % ("epochs: [1]", "{}")),
     (read_config, RUN_CONFIG, CONFIG % ("data: {a: b}", "{}")),
     (read_config, RUN_CONFIG, CONFIG % ("name: 5", "{name: x, fingerprint: 5}")),

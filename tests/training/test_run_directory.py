@@ -11,11 +11,11 @@ import torch
 import yaml
 
 from eanet import EanetError
-from eanet.config import TrainSettings
+from eanet.config import RUN_CONFIG, TrainSettings
 from eanet.data.imageset import ImageSet
 from eanet.data.splits import Dataset
 from eanet.training.run_config import DataRecord, Environment, ModelRecord, RunConfig
-from eanet.training.run_directory import CHECKPOINT, RUN_CONFIG, RunDirectory
+from eanet.training.run_directory import CHECKPOINT, RunDirectory
 from tests.support.settings import resolved
 
 

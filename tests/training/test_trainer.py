@@ -16,17 +16,18 @@ import yaml
 from safetensors.torch import load_file
 
 from eanet import Classifier, EanetError
-from eanet.config import TrainSettings
+from eanet.config import RUN_CONFIG, TrainSettings
 from eanet.data.source import open_source
 from eanet.files import lock_folder
 from eanet.metrics.evaluation import evaluate_model
-from eanet.models import ModelConfig, load_model, registry
+from eanet.model_files.config import ModelConfig
+from eanet.models import load_model, registry
 from eanet.models.family import eanet
 from eanet.training import trainer as trainer_module
 from eanet.training import updates as updates_module
 from eanet.training.launch import launch
 from eanet.training.resume import resume
-from eanet.training.run_directory import RUN_CONFIG, RunDirectory
+from eanet.training.run_directory import RunDirectory
 from eanet.training.trainer import Trainer
 from tests.support.processes import start
 

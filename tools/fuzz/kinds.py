@@ -19,7 +19,7 @@ from PIL import Image
 
 import eanet
 from eanet.comparison.runs import PEAK_MEMORY, PREDICTIONS, Run
-from eanet.config import DataSettings, load_recipe
+from eanet.config import RUN_CONFIG, DataSettings, load_recipe
 from eanet.data.datasets.cifar import load_cifar100
 from eanet.data.decode import read_image
 from eanet.data.formats import FORMATS, readable_formats
@@ -31,7 +31,7 @@ from eanet.report.report import Training
 from eanet.report.training import _circumstances
 from eanet.training.range_test import SEARCH
 from eanet.training.resume import resume
-from eanet.training.run_directory import CHECKPOINT, HISTORY, RUN_CONFIG, RunDirectory
+from eanet.training.run_directory import CHECKPOINT, HISTORY, RunDirectory
 from tools.fuzz import mutate
 from tools.fuzz.mutate import BYTES, Mutation
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from eanet.cli.output import stdout
 from eanet.cli.parser import Commands
+from eanet.config import RUN_CONFIG
 from eanet.errors import EanetError
 from eanet.files import read_text, user_path
 
@@ -41,7 +42,6 @@ def run(options: argparse.Namespace) -> None:
     """Run the command."""
     from eanet.models import save_model
     from eanet.models.keras_import import import_keras
-    from eanet.training.run_directory import RUN_CONFIG
 
     stem = options.file.name.removesuffix(".keras").removesuffix(".weights.h5")
     folder = options.output or Path("runs") / stem

@@ -14,7 +14,7 @@ from rich.progress import MofNCompleteColumn
 
 from eanet.cli.output import write_rows
 from eanet.cli.parser import RUN, Commands, add_runtime, add_settings
-from eanet.config import MachineSettings
+from eanet.config import RUN_CONFIG, MachineSettings
 from eanet.console import ImagesPerSecond, notice, progress_bar
 from eanet.errors import EanetError, WrongArgumentError
 from eanet.files import check_writable, user_path
@@ -86,14 +86,13 @@ def add(commands: Commands) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Run the command."""
-    import torch
-
     from eanet.data.find import find_images
-    from eanet.deploy.choosing import open_runtime
+    from eanet.deploy.choosing import FEW, open_runtime
     from eanet.deploy.predictor import Predictor
     from eanet.deploy.sorting import copy_into, originals
     from eanet.device import keep_freed_memory, warn_of_emulation
-    from eanet.models.weights import DEFAULT_MODEL
+    from eanet.model_files.exported import is_exported
+    from eanet.model_files.find import DEFAULT_MODEL
     from eanet.threads import available_cpus
 
     if options.top < 1:
@@ -107,8 +106,9 @@ def run(options: argparse.Namespace) -> int:
     paths = find_images(images, sys.stdin)
     if options.copy_to:
         paths = originals(paths, options.copy_to)
+    where = DEFAULT_MODEL if model is None else model
     runtime = open_runtime(
-        DEFAULT_MODEL if model is None else model,
+        where,
         options.runtime,
         machine.device,
         options.precision,
@@ -116,8 +116,12 @@ def run(options: argparse.Namespace) -> int:
         images=len(paths),
     )
     if runtime.name == "torch":
+        import torch
+
         torch.set_num_threads(machine.threads or available_cpus())
-    elif options.runtime == "auto":
+    elif options.runtime == "auto" and is_exported(where):
+        notice(f"computing with {runtime.name}")
+    elif options.runtime == "auto" and len(paths) >= FEW:
         notice(f"computing with {runtime.name} (--runtime torch: with PyTorch)")
     warn_of_emulation(options.precision, runtime.device)
     if runtime.device == "cpu":
@@ -168,8 +172,7 @@ def _means_images(argument: str) -> bool:
     """Whether `find_images` takes this and it is not a run, whose folder also has pictures."""
     from eanet.data.archive import is_archive
     from eanet.data.layout import is_image, list_images
-    from eanet.models.weights import WEIGHTS_FILE
-    from eanet.training.run_directory import RUN_CONFIG
+    from eanet.model_files.find import WEIGHTS_FILE
 
     path = user_path(argument)
     if argument and path.is_dir():

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, Field
 
-from eanet.config import ResolvedSettings
+from eanet.config import RUN_CONFIG, ResolvedSettings
 from eanet.device import device_or_other
 from eanet.errors import EanetError
 from eanet.files import read_text, write_json
@@ -24,7 +24,7 @@ from eanet.models.operations import multiply_adds
 from eanet.parsing import checked, parse_json
 from eanet.training.run_config import RunConfig
 from eanet.training.run_data import load_run_data, open_run_source
-from eanet.training.run_directory import RUN_CONFIG, RunDirectory
+from eanet.training.run_directory import RunDirectory
 
 PREDICTIONS = "answers.json"
 TOP = (1, 5)

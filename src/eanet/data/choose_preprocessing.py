@@ -12,7 +12,7 @@ from eanet.data.layout import Layout
 from eanet.data.levels import read_depth, used_levels
 from eanet.data.parallel import in_parallel
 from eanet.data.statistics import image_statistics, spread
-from eanet.models.preprocessing import Preprocessing
+from eanet.model_files.preprocessing import Preprocessing
 
 SAMPLE = 1000  # files whose levels are read, spread evenly over all
 

@@ -14,7 +14,7 @@ from eanet.data.formats import missing_plugin, open_image
 from eanet.data.levels import Depth, eight_bits, is_deep, measure_depth
 from eanet.data.turns import PIXELS
 from eanet.errors import EanetError
-from eanet.models.preprocessing import DEFAULT, Preprocessing
+from eanet.model_files.preprocessing import DEFAULT, Preprocessing
 
 LARGE = 89_000_000  # pixels from which Pillow warns
 REDUCED = 8  # times the side of the result: to at least that, a larger JPEG is reduced

@@ -22,7 +22,7 @@ from eanet.data.layout import Listing
 from eanet.data.parallel import in_parallel
 from eanet.data.record import file_key
 from eanet.errors import EanetError
-from eanet.models.preprocessing import Preprocessing
+from eanet.model_files.preprocessing import Preprocessing
 
 # Errors of a drive, a network or the system, and not of a file.
 PASSING = (

@@ -12,7 +12,7 @@ from eanet.config import Fit
 from eanet.data.decode import UnreadableImageError, decode_image
 from eanet.data.parallel import in_parallel
 from eanet.data.statistics import ImageStatistics, spread
-from eanet.models.preprocessing import Preprocessing
+from eanet.model_files.preprocessing import Preprocessing
 
 MOST_HALVED = 0.25  # share of images of which a crop may leave no more than half
 SAMPLE = 100  # files whose colours are averaged

@@ -21,7 +21,7 @@ from eanet.data.levels import describe_levels
 from eanet.data.outliers import find_outliers
 from eanet.data.splits import Originals, SourceSplits
 from eanet.errors import EanetError
-from eanet.models.preprocessing import Preprocessing
+from eanet.model_files.preprocessing import Preprocessing
 
 DEFAULT_SIZE = 64
 

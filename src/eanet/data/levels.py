@@ -56,7 +56,7 @@ def eight_bits(
     Args:
         grey: its values; those that are not finite count as 0.
         depth: what `measure_depth` found.
-        levels: as in `eanet.models.preprocessing.Preprocessing`.
+        levels: as in `eanet.model_files.preprocessing.Preprocessing`.
     """
     low, high = levels or _own_levels(depth)
     result = np.empty(grey.shape, dtype=np.uint8)

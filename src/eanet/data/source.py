@@ -23,7 +23,7 @@ from eanet.data.splits import Dataset, SourceSplits
 from eanet.data.statistics import ImageStatistics, image_statistics
 from eanet.errors import EanetError, WrongArgumentError, unknown_name
 from eanet.files import readable, user_path
-from eanet.models.preprocessing import Preprocessing
+from eanet.model_files.preprocessing import Preprocessing
 
 
 @dataclass(frozen=True)

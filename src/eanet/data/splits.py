@@ -15,7 +15,7 @@ from eanet.data.groups import Groups
 from eanet.data.imageset import ImageSet
 from eanet.data.levels import Depth
 from eanet.data.near_duplicates import near_duplicates
-from eanet.models.preprocessing import DEFAULT, Preprocessing
+from eanet.model_files.preprocessing import DEFAULT, Preprocessing
 
 
 @dataclass(frozen=True)

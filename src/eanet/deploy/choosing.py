@@ -1,37 +1,38 @@
-"""Which library computes a model: the one asked for, or the fastest that is installed and able."""
+"""Which library computes a model: the one asked for, or the fastest that is installed and able.
+
+What needs PyTorch is imported where a model turns out to need it: importing it takes longer than
+classifying many an image.
+"""
 
 from __future__ import annotations
 
 from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
-from typing import get_args
+from typing import TYPE_CHECKING, get_args
 
-from eanet.deploy.exported import ExportedModel, is_exported, read_exported
-from eanet.deploy.graphs import keep_graph, kept_graph, make_graph
-from eanet.deploy.module import RuntimeModule
+from eanet.deploy.graphs import keep_graph, kept_graph
 from eanet.deploy.onnx_runtime import OnnxRuntime
 from eanet.deploy.openvino_library import load_openvino
 from eanet.deploy.openvino_runtime import OpenVinoRuntime, computes_bf16
-from eanet.deploy.runtime import Precision, Runtime, RuntimeName, check_rgb, errors_of
-from eanet.deploy.torch_runtime import TorchRuntime
+from eanet.deploy.runtime import Precision, Runtime, RuntimeName, errors_of
 from eanet.device import resolve_device
 from eanet.errors import EanetError, WrongArgumentError, unknown_name
-from eanet.models import Classifier, load_model
-from eanet.models.metadata import parse_config
-from eanet.models.weights import (
-    find_model,
-    model_digest,
-    model_metadata,
-    read_metadata,
-)
+from eanet.model_files.config import check_rgb
+from eanet.model_files.exported import ExportedModel, is_exported, read_exported
+from eanet.model_files.find import find_model, model_digest
+from eanet.model_files.metadata import parse_config
+from eanet.model_files.weights_file import read_metadata
+
+if TYPE_CHECKING:
+    from openvino import Model
 
 EXTRAS = {"openvino": "openvino", "onnxruntime": "onnx"}  # of the package, by module
 ORDER = ("openvino", "onnxruntime")  # the faster first
 
 # Measured by `python -m benchmarks.runtimes`; docs/performance.md has the figures.
-WORTH_STARTING = 1_000  # images for which OpenVINO earns its start, if it has a graph
-WORTH_CONVERTING = 5_000  # if it has none
+FEW = 1_000  # images for which a start without PyTorch saves more than another device does
+WORTH_CONVERTING = 5_000  # images for which OpenVINO earns the conversion of a model
 FASTER_IN_TORCH = {"keras_eanet"}  # in batches, thanks to the kernels of this package
 
 
@@ -71,24 +72,12 @@ def open_runtime(
     if runtime == "openvino":
         return _in_openvino(where, precision, threads)
     if runtime == "onnxruntime":
-        return _in_onnxruntime(load_model(where), precision, threads)
-    if runtime == "auto" and resolve_device(device) == "cpu" and find_spec("openvino"):
+        return _in_onnxruntime(where, precision, threads)
+    if runtime == "auto" and device in ("auto", "cpu") and find_spec("openvino"):
         with suppress(EanetError):  # that it cannot convert the model
-            if _is_worth_it(where, precision, images):
+            if _is_worth_it(where, device, precision, images):
                 return _in_openvino(where, precision, threads)
-    return TorchRuntime(load_model(where), device, precision)
-
-
-def open_model(
-    where: str | Path, runtime: RuntimeName = "auto", device: str = "auto"
-) -> Classifier | RuntimeModule:
-    """Open a model as a module: PyTorch's own, unless it is exported or another is asked for.
-
-    Arguments and errors as for `open_runtime`, but ``auto`` takes PyTorch where it can.
-    """
-    is_ours = runtime == "auto" and not is_exported(where)
-    opened = open_runtime(where, "torch" if is_ours else runtime, device)
-    return opened.model if isinstance(opened, TorchRuntime) else RuntimeModule(opened)
+    return _in_torch(where, device, precision)
 
 
 def check_installed(runtime: str) -> None:
@@ -99,15 +88,19 @@ def check_installed(runtime: str) -> None:
         )
 
 
-def _is_worth_it(where: str | Path, precision: Precision, images: int | None) -> bool:
+def _is_worth_it(where: str | Path, device: str, precision: Precision, images: int | None) -> bool:
+    """Whether OpenVINO is the better choice than PyTorch."""
     if precision == "bf16" and not computes_bf16():
+        return False
+    is_few = images is not None and images < FEW
+    if not is_few and resolve_device(device) != "cpu":
         return False
     if images is None:  # a program may go on for long
         return True
-    name = str(read_metadata(find_model(where))["name"])
-    if images < WORTH_STARTING or name in FASTER_IN_TORCH:
+    path = find_model(where)
+    if not is_few and read_metadata(path)["name"] in FASTER_IN_TORCH:
         return False
-    return images >= WORTH_CONVERTING or kept_graph(model_digest(where)) is not None
+    return images >= WORTH_CONVERTING or kept_graph(model_digest(path)) is not None
 
 
 def _in_openvino(where: str | Path, precision: Precision, threads: int | None) -> Runtime:
@@ -115,20 +108,31 @@ def _in_openvino(where: str | Path, precision: Precision, threads: int | None) -
     metadata, digest = read_metadata(path), model_digest(path)
     config = parse_config(metadata, str(path))
     check_rgb(config)
-    if (graph := kept_graph(digest)) is None:
-        graph = make_graph(load_model(path))
-        keep_graph(graph, digest)
-        graph = kept_graph(digest) or graph  # whose last bits are those of every later time
+    graph = kept_graph(digest) or _convert(path, digest)
     return OpenVinoRuntime(graph, config, metadata, precision, threads)
 
 
-def _in_onnxruntime(model: Classifier, precision: Precision, threads: int | None) -> Runtime:
-    from eanet.deploy.export.onnx_file import onnx_model
+def _convert(path: Path, digest: str) -> Model:
+    from eanet.deploy.conversion import make_graph
+    from eanet.models import load_model
 
-    check_installed("onnxscript")
-    content = onnx_model(model).SerializeToString()
-    check_rgb(model.config)
-    return OnnxRuntime(content, model.config, model_metadata(model), precision, threads)
+    graph = make_graph(load_model(path))
+    keep_graph(graph, digest)
+    return kept_graph(digest) or graph  # whose last bits are those of every later time
+
+
+def _in_onnxruntime(where: str | Path, precision: Precision, threads: int | None) -> Runtime:
+    from eanet.deploy.conversion import in_runtime
+    from eanet.models import load_model
+
+    return in_runtime(load_model(where), "onnxruntime", precision, threads)
+
+
+def _in_torch(where: str | Path, device: str, precision: Precision) -> Runtime:
+    from eanet.deploy.torch_runtime import TorchRuntime
+    from eanet.models import load_model
+
+    return TorchRuntime(load_model(where), device, precision)
 
 
 def _open_exported(

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import torch
 from torch import Tensor, nn
 
-from eanet.deploy.runtime import Runtime
+from eanet.deploy.choosing import open_runtime
+from eanet.deploy.runtime import Runtime, RuntimeName
+from eanet.deploy.torch_runtime import TorchRuntime
+from eanet.model_files.exported import is_exported
+from eanet.model_files.metadata import mean_colour
+from eanet.models import Classifier
 from eanet.models.embedding import Normalization
-from eanet.models.metadata import mean_colour
 
 
 class RuntimeModule(nn.Module):
@@ -50,3 +56,15 @@ class RuntimeModule(nn.Module):
         pixels = levels.permute(0, 2, 3, 1).contiguous().cpu().numpy()  # (B, H, W, C)
         logits, distance = self.runtime(pixels)
         return torch.from_numpy(logits), None if distance is None else torch.from_numpy(distance)
+
+
+def open_model(
+    where: str | Path, runtime: RuntimeName = "auto", device: str = "auto"
+) -> Classifier | RuntimeModule:
+    """Open a model as a module: PyTorch's own, unless it is exported or another is asked for.
+
+    Arguments and errors as for `open_runtime`, but ``auto`` takes PyTorch where it can.
+    """
+    is_ours = runtime == "auto" and not is_exported(where)
+    opened = open_runtime(where, "torch" if is_ours else runtime, device)
+    return opened.model if isinstance(opened, TorchRuntime) else RuntimeModule(opened)

@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from eanet.deploy.prediction import Outputs
 from eanet.deploy.runtime import Pixels, Precision, errors_of
-from eanet.deploy.threads import are_cores_free
 from eanet.device import Device
 from eanet.errors import WrongArgumentError
-from eanet.models import ModelConfig
-from eanet.threads import available_cpus
+from eanet.model_files.config import ModelConfig
+from eanet.threads import are_cores_free, available_cpus
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession

@@ -19,10 +19,9 @@ from eanet.deploy.openvino_library import load_openvino
 from eanet.deploy.prediction import Outputs
 from eanet.deploy.runtime import Pixels, Precision, errors_of
 from eanet.deploy.signal_stack import signal_stack_kept
-from eanet.deploy.threads import are_cores_free
 from eanet.device import Device
-from eanet.models import ModelConfig
-from eanet.threads import available_cpus
+from eanet.model_files.config import ModelConfig
+from eanet.threads import are_cores_free, available_cpus
 
 if TYPE_CHECKING:
     from openvino import CompiledModel, InferRequest, Model

@@ -7,24 +7,25 @@ from contextlib import closing
 from functools import cached_property, partial
 from itertools import islice
 from pathlib import Path
-from typing import Any, BinaryIO, TypeGuard, TypeVar
+from typing import TYPE_CHECKING, Any, BinaryIO, TypeGuard, TypeVar
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from PIL import Image
 
 from eanet.data.decode import decode_image
 from eanet.data.parallel import in_parallel
 from eanet.deploy.choosing import open_runtime
-from eanet.deploy.exported import is_exported
-from eanet.deploy.module import RuntimeModule
 from eanet.deploy.prediction import Prediction, decide
 from eanet.deploy.runtime import Pixels, Precision, Runtime, RuntimeName
-from eanet.deploy.torch_runtime import TorchRuntime
 from eanet.device import Device
 from eanet.errors import EanetError, WrongArgumentError
-from eanet.models import Classifier, ModelConfig, load_model
+from eanet.model_files.config import ModelConfig
+from eanet.model_files.exported import is_exported
+
+if TYPE_CHECKING:
+    from eanet.deploy.module import RuntimeModule
+    from eanet.models import Classifier
 
 BATCH_SIZE = 16  # per thread: small, so that its data fit in the CPU cache and memory is bounded
 EMBEDDING_BATCH = 64
@@ -59,9 +60,7 @@ class Predictor:
         *,
         where: str | Path = "",
     ) -> None:
-        self.runtime: Runtime = (
-            TorchRuntime(model, device, precision) if isinstance(model, Classifier) else model
-        )
+        self.runtime = model if isinstance(model, Runtime) else _in_torch(model, device, precision)
         self._where = where
 
     @cached_property
@@ -71,6 +70,9 @@ class Predictor:
         Raises:
             EanetError: an exported file, which has none.
         """
+        from eanet.deploy.torch_runtime import TorchRuntime
+        from eanet.models import load_model
+
         if isinstance(self.runtime, TorchRuntime):
             return self.runtime.model
         if is_exported(self._where):
@@ -80,6 +82,8 @@ class Predictor:
     @cached_property
     def module(self) -> Classifier | RuntimeModule:
         """The model as a module of PyTorch; an exported file shows neither layers nor gradients."""
+        from eanet.deploy.module import RuntimeModule
+
         return RuntimeModule(self.runtime) if is_exported(self._where) else self.model
 
     @property
@@ -156,12 +160,14 @@ class Predictor:
     def _decoded(self, path: Path) -> tuple[Path, Pixels | EanetError]:
         return path, self._try_decode(path)
 
-    @torch.inference_mode()
     def _embed(self, images: Sequence[Pixels]) -> Vectors:
         """Embed what `decode` returned, as one batch: (B, dim)."""
+        import torch
+
         device = self.model.head.weight.device
         pixels = torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2).to(device)  # (B, C, H, W)
-        vectors: Vectors = self.model.pooled_features(pixels).float().cpu().numpy()
+        with torch.inference_mode():
+            vectors: Vectors = self.model.pooled_features(pixels).float().cpu().numpy()
         return vectors
 
     def _predict_each(
@@ -243,6 +249,12 @@ def _are_several(images: Any) -> TypeGuard[Iterable[Source]]:
     """Whether this is a collection of images, rather than one of them or something else."""
     is_one = isinstance(images, str | bytes | np.ndarray) or hasattr(images, "read")
     return not is_one and isinstance(images, Iterable)
+
+
+def _in_torch(model: Classifier, device: str, precision: Precision) -> Runtime:
+    from eanet.deploy.torch_runtime import TorchRuntime
+
+    return TorchRuntime(model, device, precision)
 
 
 def _checked(top: int) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,13 +12,14 @@ from numpy.typing import NDArray
 from eanet.deploy.prediction import Outputs
 from eanet.device import Device
 from eanet.errors import EanetError
-from eanet.models import ModelConfig
+from eanet.model_files.config import ModelConfig
 
 RuntimeName = Literal["auto", "torch", "onnxruntime", "openvino"]
 Precision = Literal["fp32", "bf16"]
 Pixels = NDArray[np.uint8]
 
 
+@runtime_checkable
 class Runtime(Protocol):
     """A model, and the library that computes it.
 
@@ -71,9 +72,3 @@ def errors_of(library: str) -> Iterator[None]:
             f"{library} cannot compute the model; if it comes from a file, that may be damaged: "
             f"export it again ({reason})"
         ) from error
-
-
-def check_rgb(config: ModelConfig) -> None:
-    """Raise an `EanetError` if a model takes other images than those that are decoded for it."""
-    if config.in_channels != 3:
-        raise EanetError(f"the model takes {config.in_channels}-channel images, not RGB")

@@ -12,7 +12,7 @@ from typing import TypeVar
 
 import torch
 
-from eanet.threads import FreeThreads
+from eanet.threads import are_cores_free
 
 T = TypeVar("T")
 _LOCK = Lock()
@@ -26,16 +26,6 @@ def compute(function: Callable[[], T]) -> T:
     if are_cores_free(torch.get_num_threads()):
         return function()
     return _one_core().submit(function).result()
-
-
-def are_cores_free(threads: int) -> bool:
-    """Whether other programs leave as many cores, as of the last second; never waits."""
-    return threads == 1 or _free_threads().count() >= threads
-
-
-@cache
-def _free_threads() -> FreeThreads:
-    return FreeThreads()
 
 
 @cache

@@ -9,9 +9,10 @@ from typing import Any
 import torch
 
 from eanet.deploy.prediction import Outputs
-from eanet.deploy.runtime import Pixels, Precision, check_rgb
+from eanet.deploy.runtime import Pixels, Precision
 from eanet.deploy.threads import compute, use_one_core
 from eanet.device import resolve_device
+from eanet.model_files.config import check_rgb
 from eanet.models import Classifier
 from eanet.models.weights import check_head, model_metadata
 from eanet.ops.kernels import build_kernels

@@ -3,7 +3,7 @@
 from eanet.models import family as family  # registers its models
 from eanet.models import keras_example as keras_example  # likewise
 from eanet.models.adapt import adapt_model, adapt_weights
-from eanet.models.classifier import Classifier, ModelConfig
+from eanet.models.classifier import Classifier
 from eanet.models.external_attention import ExternalAttention, ExternalAttention2d
 from eanet.models.registry import ModelEntry, create_model, models
 from eanet.models.self_attention import SelfAttention
@@ -13,7 +13,6 @@ __all__ = [
     "Classifier",
     "ExternalAttention",
     "ExternalAttention2d",
-    "ModelConfig",
     "ModelEntry",
     "SelfAttention",
     "adapt_model",

@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 import torch.nn.functional as F
 from torch import Tensor
 
+from eanet.model_files.preprocessing import Preprocessing
 from eanet.models.classifier import Classifier
-from eanet.models.preprocessing import Preprocessing
 from eanet.models.registry import create_model
 
 POSITION = "embedding.position"

@@ -3,49 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self, cast
 
 from huggingface_hub import ModelCard, ModelHubMixin
 from torch import Tensor, nn
 
+from eanet.model_files.config import ModelConfig
 from eanet.models.attention_maps import AttentionMaps
 from eanet.models.block import Block
 from eanet.models.card import TEMPLATE
 from eanet.models.embedding import Normalization, PatchEmbedding
 from eanet.models.pooling import MeanPooling
-from eanet.models.preprocessing import DEFAULT, Preprocessing
 from eanet.models.tokenizer import ConvTokenizer
 from eanet.models.unknown import UnknownDetector
 from eanet.models.views import views_of
-
-
-@dataclass(frozen=True, kw_only=True)
-class _ModelConfig:
-    name: str
-    image_size: int
-    in_channels: int
-    classes: tuple[str, ...]
-    settings: dict[str, Any] = field(default_factory=dict, hash=False)
-    preprocessing: Preprocessing = DEFAULT
-
-
-class ModelConfig(_ModelConfig):
-    """Everything needed to rebuild a model, except its weights.
-
-    Its fields cannot be set, since the model was built from them. Other attributes can: training
-    loops keep theirs here, as Hugging Face's ``Trainer`` does with ``use_cache``. They are neither
-    saved nor compared. (A frozen dataclass refuses all attributes, a subclass of one its fields.)
-
-    Attributes:
-        name: of the architecture.
-        image_size: side of the square images, in pixels.
-        in_channels: channels of the images.
-        classes: names of the classes, in the order of the logits.
-        settings: those given for the architecture; its defaults apply to the others.
-        preprocessing: how images become pixels of this size, as those that it was trained on did.
-    """
 
 
 class Classifier(
@@ -94,6 +66,7 @@ class Classifier(
         nn.init.zeros_(self.head.bias)
         self.detector: UnknownDetector | None = None  # fitted to a trained model
         self.views = 1
+        self.source: Path | None = None  # the file that it was loaded from
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -179,18 +152,27 @@ class Classifier(
 
     def generate_model_card(self, *args: Any, **fields: Any) -> ModelCard:
         """Return the card that `save_pretrained` writes; ``fields`` are for its template."""
-        return super().generate_model_card(*args, **{"model": self, "repo_id": None, **fields})
+        from eanet.models.hub import exported_file
+
+        has_file = exported_file(self) is not None
+        known = {"model": self, "repo_id": None, "has_exported_file": has_file}
+        return super().generate_model_card(*args, **{**known, **fields})
+
+    def push_to_hub(self, repo_id: str, *, model_card_kwargs: Any = None, **options: Any) -> str:
+        """Upload the model with its card; arguments as for `ModelHubMixin.push_to_hub`."""
+        fields = {"repo_id": repo_id, **(model_card_kwargs or {})}
+        return super().push_to_hub(repo_id, model_card_kwargs=fields, **options)
 
     def _save_pretrained(self, save_directory: Path) -> None:
-        from eanet.models.weights import save_model
+        from eanet.models.hub import save_pretrained
 
-        save_model(self, save_directory)
+        save_pretrained(self, save_directory)
 
     @classmethod
     def from_pretrained(
         cls, pretrained_model_name_or_path: str | Path, **options: Any
     ) -> Classifier:
         """Load a model; ``options`` are those of `load_model` and `hf_hub_download`."""
-        from eanet.models.weights import load_pretrained
+        from eanet.models.hub import load_pretrained
 
         return load_pretrained(pretrained_model_name_or_path, **options)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from torch import nn
 
+from eanet.model_files.config import ModelConfig
 from eanet.models.block import Block
-from eanet.models.classifier import Classifier, ModelConfig
+from eanet.models.classifier import Classifier
 from eanet.models.depthwise import NormalizedDepthwiseConvolution
 from eanet.models.drop_path import stochastic_depth_rates
 from eanet.models.mlp import MLP

@@ -11,8 +11,9 @@ from collections.abc import Sequence
 
 from torch import nn
 
+from eanet.model_files.config import ModelConfig
 from eanet.models.block import Block
-from eanet.models.classifier import Classifier, ModelConfig
+from eanet.models.classifier import Classifier
 from eanet.models.drop_path import stochastic_depth_rates
 from eanet.models.embedding import PatchEmbedding
 from eanet.models.external_attention import ExternalAttention

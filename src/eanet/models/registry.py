@@ -14,9 +14,10 @@ from pydantic import create_model as create_settings
 
 from eanet.config import MOST_SIDE
 from eanet.errors import EanetError, WrongArgumentError, unknown_name
-from eanet.models.classifier import Classifier, ModelConfig
+from eanet.model_files.config import ModelConfig
+from eanet.model_files.preprocessing import DEFAULT, Preprocessing
+from eanet.models.classifier import Classifier
 from eanet.models.embedding import Normalization
-from eanet.models.preprocessing import DEFAULT, Preprocessing
 from eanet.settings import Settings
 
 # A file of a few bytes may ask for any model: bounds far beyond what can be trained.

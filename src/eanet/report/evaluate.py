@@ -6,12 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from eanet.config import DataSettings, LayoutName
+from eanet.config import RUN_CONFIG, DataSettings, LayoutName
 from eanet.console import notice
 from eanet.data.imageset import ImageSet
-from eanet.deploy.choosing import open_model
-from eanet.deploy.exported import is_exported, read_exported
-from eanet.deploy.module import RuntimeModule
+from eanet.deploy.module import RuntimeModule, open_model
 from eanet.deploy.runtime import RuntimeName
 from eanet.device import device_or_other, resolve_device
 from eanet.errors import EanetError, WrongArgumentError
@@ -19,15 +17,17 @@ from eanet.files import check_writable, replacing_together, user_path
 from eanet.metrics.calibration import divide_logits, fit_temperature
 from eanet.metrics.evaluation import Evaluation, evaluate_model, in_classes_of
 from eanet.metrics.unknown import FALSE_REJECTIONS, fit_detector, why_none
+from eanet.model_files.exported import is_exported, read_exported
+from eanet.model_files.find import find_model
+from eanet.model_files.weights_file import read_metadata
 from eanet.models import Classifier, save_model
-from eanet.models.weights import find_model, read_metadata
 from eanet.report.beside import write_files
 from eanet.report.page import write_page
 from eanet.report.report import Report, Training
 from eanet.report.selection import Selection, Split, select_images
 from eanet.report.unknown import look_at
 from eanet.report.views import set_views, views_metrics
-from eanet.training.run_directory import RUN_CONFIG, RunDirectory
+from eanet.training.run_directory import RunDirectory
 
 
 def evaluate(

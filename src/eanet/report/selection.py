@@ -10,7 +10,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from eanet.config import DataSettings
+from eanet.config import RUN_CONFIG, DataSettings
 from eanet.console import notice
 from eanet.data.datasets import named_datasets
 from eanet.data.imageset import ImageSet
@@ -21,11 +21,11 @@ from eanet.deploy.export.images import OwnImages
 from eanet.deploy.module import RuntimeModule
 from eanet.errors import EanetError, unknown_name
 from eanet.files import user_path
+from eanet.model_files.preprocessing import Preprocessing
 from eanet.models import Classifier
-from eanet.models.preprocessing import Preprocessing
 from eanet.models.registry import unnamed_classes
 from eanet.training.run_data import load_run_data, open_run_source
-from eanet.training.run_directory import RUN_CONFIG, RunDirectory
+from eanet.training.run_directory import RunDirectory
 
 Split = Literal["train", "validation", "test"]
 ORDER = ("test", "validation", "train")  # of what is evaluated unless a split is asked for

@@ -11,7 +11,7 @@ from eanet.data.fit import choose_fit
 from eanet.data.registry import Default
 from eanet.data.statistics import ImageStatistics
 from eanet.device import Device
-from eanet.models.weights import DEFAULT_MODEL
+from eanet.model_files.find import DEFAULT_MODEL
 
 PHOTOGRAPH = 48  # pixels of the shorter side; anything smaller is an icon, character or thumbnail
 SIZES: Mapping[Device, int] = {"cpu": 64, "mps": 96, "cuda": 128}

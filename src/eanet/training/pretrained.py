@@ -10,8 +10,8 @@ from typing import Self
 from eanet.console import notice
 from eanet.data.record import ImageRecord
 from eanet.errors import EanetError
+from eanet.model_files.find import find_model, locate_model, model_digest
 from eanet.models import Classifier, adapt_weights, load_model
-from eanet.models.weights import find_model, locate_model, model_digest
 from eanet.training.run_directory import RunDirectory
 
 NAMED = 5

@@ -9,7 +9,7 @@ from eanet.data.record import UNKNOWN
 from eanet.data.source import Source, open_source
 from eanet.data.splits import Dataset
 from eanet.errors import EanetError
-from eanet.models.preprocessing import Preprocessing
+from eanet.model_files.preprocessing import Preprocessing
 from eanet.training.run_directory import RunDirectory
 
 

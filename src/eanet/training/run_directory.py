@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from pydantic import BaseModel
 
-from eanet.config import RUNS
+from eanet.config import RUN_CONFIG, RUNS
 from eanet.data.record import ImageRecord
 from eanet.data.splits import Dataset
 from eanet.errors import EanetError
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from lightning_fabric import Fabric  # seconds to import, which reading a run need not take
 
 HISTORY = "history.csv"
-RUN_CONFIG = "config.yaml"
 CHECKPOINT = "last.ckpt"
 IMAGES = "images.npy"
 START_IMAGES = "start_images.npy"

@@ -23,8 +23,8 @@ from eanet.deploy.export.onnx_file import open_onnx, write_onnx
 from eanet.deploy.export.parity import measure_parity
 from eanet.deploy.export.torch_file import open_torch, write_torch
 from eanet.deploy.predictor import Predictor
+from eanet.model_files.find import model_digest
 from eanet.models import Classifier, load_model
-from eanet.models.weights import model_digest
 from eanet.report.selection import model_images
 
 pytest.importorskip("onnxruntime", reason="needs the extra `onnx`")

@@ -11,10 +11,11 @@ import torch
 
 from eanet.deploy.export.onnx_file import onnx_model
 from eanet.deploy.export.program import Program, outputs, trace
+from eanet.model_files.find import model_digest
 from eanet.models import Classifier, create_model
 from eanet.models.registry import models
 from eanet.models.unknown import DetectorFit, UnknownDetector
-from eanet.models.weights import model_digest, model_metadata
+from eanet.models.weights import model_metadata
 from eanet.version import __version__
 from tests.support.settings import blocks
 

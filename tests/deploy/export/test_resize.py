@@ -14,7 +14,7 @@ from PIL import Image
 from eanet.config import Fit
 from eanet.data.decode import decode_image
 from eanet.deploy.export.resize import Resize
-from eanet.models.preprocessing import DEFAULT, Preprocessing
+from eanet.model_files.preprocessing import DEFAULT, Preprocessing
 
 SIDES = st.integers(1, 90)
 

@@ -16,7 +16,7 @@ from eanet.data.registry import Default, register_dataset
 from eanet.data.splits import SourceSplits
 from eanet.errors import EanetError
 from eanet.files import cache_dir, user_path
-from eanet.models.preprocessing import DEFAULT
+from eanet.model_files.preprocessing import DEFAULT
 
 FILE, FOLDER = "tiny-imagenet-200.zip", "tiny-imagenet-200"
 URL = f"http://cs231n.stanford.edu/{FILE}"

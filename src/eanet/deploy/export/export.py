@@ -11,7 +11,6 @@ from typing import Any, NamedTuple
 from eanet.console import notice
 from eanet.deploy.export.images import OwnImages, originals_of
 from eanet.deploy.export.int8 import AccuracyLoss, write_int8
-from eanet.deploy.export.metadata import KEY
 from eanet.deploy.export.onnx_file import open_onnx, read_properties, write_onnx
 from eanet.deploy.export.parity import Parity, measure_parity
 from eanet.deploy.export.program import Pixels, Probabilities
@@ -20,8 +19,9 @@ from eanet.deploy.export.web import MODEL, write_web
 from eanet.deploy.predictor import Predictor
 from eanet.errors import EanetError, WrongArgumentError, unknown_name
 from eanet.files import check_writable, user_path, write_json
+from eanet.model_files.find import model_digest
+from eanet.model_files.metadata import KEY
 from eanet.models import Classifier, load_model
-from eanet.models.weights import model_digest
 
 FindImages = Callable[[Classifier], OwnImages | None]
 Judge = Callable[[Classifier, Path, OwnImages], AccuracyLoss]

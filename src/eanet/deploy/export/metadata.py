@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import json
 
+from eanet.model_files.metadata import KEY
 from eanet.models import Classifier
 from eanet.models.weights import model_metadata
 from eanet.version import __version__
-
-KEY = "eanet"
 
 
 def file_metadata(model: Classifier, weights_sha256: str | None) -> dict[str, str]:

@@ -14,7 +14,8 @@ from torch import Tensor, nn
 from torch.export import Dim, ExportedProgram
 
 from eanet.deploy.export.resize import Resize
-from eanet.errors import EanetError, WrongArgumentError
+from eanet.errors import WrongArgumentError
+from eanet.model_files.config import check_rgb
 from eanet.models import Classifier
 from eanet.models.weights import check_head
 
@@ -68,8 +69,7 @@ def trace(model: Classifier) -> ExportedProgram:
     if not isinstance(model, Classifier):
         raise WrongArgumentError(f"only a Classifier can be exported: {type(model).__name__}")
     check_head(model)
-    if model.config.in_channels != 3:
-        raise EanetError(f"the model takes {model.config.in_channels}-channel images, not RGB")
+    check_rgb(model.config)
     program = Program(copy.deepcopy(model).cpu().float()).eval().requires_grad_(False)
     sizes = {0: Dim("batch", min=1), 1: Dim("height", min=1), 2: Dim("width", min=1)}
     example = torch.zeros(_EXAMPLE, dtype=torch.uint8)

@@ -14,7 +14,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from eanet.models.preprocessing import DEFAULT, Preprocessing
+from eanet.model_files.preprocessing import DEFAULT, Preprocessing
 
 _HALF = 2**11  # of the 22 bits of a weight
 

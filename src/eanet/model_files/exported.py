@@ -13,12 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from eanet.deploy.export.metadata import KEY
-from eanet.deploy.runtime import check_rgb
 from eanet.errors import EanetError
 from eanet.files import user_path
-from eanet.models import ModelConfig
-from eanet.models.metadata import check_metadata, parse_config
+from eanet.model_files.config import ModelConfig, check_rgb
+from eanet.model_files.find import model_digest
+from eanet.model_files.metadata import KEY, check_metadata, parse_config
 
 if TYPE_CHECKING:
     from onnx import GraphProto, ModelProto
@@ -140,3 +139,17 @@ def _check_harmless(path: Path, message: Any) -> None:
         raise EanetError(f"{path} keeps its weights in another file; export it again in one file")
     if isinstance(message, onnx.NodeProto) and message.op_type in REFUSED:
         raise EanetError(f"{path} has an operator that no export of eanet has: {message.op_type}")
+
+
+def exported_beside(weights: Path) -> Path | None:
+    """Return the ONNX file that was exported from a file of weights, if it lies beside it.
+
+    Raises:
+        EanetError: it was exported from other weights, or as for `read_exported`.
+    """
+    file = weights.with_suffix(SUFFIX)
+    if not file.is_file():
+        return None
+    if read_exported(file).metadata.get("weights_sha256") != model_digest(weights):
+        raise EanetError(f"{file} was exported from other weights; `eanet export` writes it anew")
+    return file

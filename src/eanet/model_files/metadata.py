@@ -10,10 +10,11 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from eanet.errors import EanetError
-from eanet.models.classifier import ModelConfig
-from eanet.models.preprocessing import Preprocessing
+from eanet.model_files.config import ModelConfig
+from eanet.model_files.preprocessing import Preprocessing
 from eanet.parsing import first_error
 
+KEY = "eanet"  # of the entry of a file that has them, as JSON
 LARGEST_SIDE = 4096  # of images, in pixels
 REQUIRED = {"name", "image_size", "in_channels", "classes", "settings"}
 
