@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 import sys
 from pathlib import Path
 
 from eanet.cli.output import print_table, stdout
 from eanet.cli.parser import Commands
 from eanet.config import recipes
-from eanet.errors import unknown_name
+from eanet.errors import EanetError, unknown_name
+from eanet.files import user_path
+
+SOME = 10  # classes that are named
 
 
 def add(commands: Commands) -> None:
@@ -17,14 +21,16 @@ def add(commands: Commands) -> None:
     parser = commands.add(
         "models",
         _models,
-        "list the architectures and the bundled trained models, or the settings of an architecture",
+        "list the architectures and the bundled trained models, or describe one",
         "eanet models",
         "eanet models eanet_tiny",
+        "eanet models runs/photos-eanet_tiny",
     )
     parser.add_argument(
         "name",
         nargs="?",
-        help="ARCHITECTURE or ARCHITECTURE:SETTING=VALUE,..., to list its settings",
+        help="ARCHITECTURE or ARCHITECTURE:SETTING=VALUE,..., to list its settings; or a run "
+        "directory, model file, bundled model or Hub id, to describe that",
     )
     parser = commands.add(
         "recipes",
@@ -37,33 +43,71 @@ def add(commands: Commands) -> None:
 
 
 def _models(options: argparse.Namespace) -> None:
+    from eanet.model_files.find import bundled_models
     from eanet.models import create_model, models
-    from eanet.models.registry import all_settings, format_value, parse_model_name
-    from eanet.models.weights import bundled_models
 
-    if options.name is not None:
-        model, settings = (
-            create_model(options.name),
-            all_settings(*parse_model_name(options.name)),
-        )
-        print_table(("setting", "value"), [(s, format_value(v)) for s, v in settings.items()])
-        size = model.config.image_size
-        stdout().print(
-            f"{model.num_parameters:,} parameters for 100 classes of {size} x {size} colour images"
-        )
+    bundled, architectures = bundled_models(), [model.name for model in models()]
+    if (name := options.name) is not None:
+        if name.partition(":")[0] in architectures:
+            _show_architecture(name)
+        elif name in bundled or "/" in name or user_path(name).exists():
+            _show_trained(name)
+        else:
+            raise unknown_name("model", name, [*architectures, *bundled])
         return
     rows = [(m.name, f"{create_model(m.name).num_parameters:,}", m.summary) for m in models()]
     print_table(("model", "parameters", "what it is"), rows)
     stdout().print("parameters: for 100 classes of 32 x 32 colour images")
-    if bundled := bundled_models():
+    if bundled:
         stdout().print()
         columns = ("bundled model", "architecture", "pixels", "data", "classes", "top-1", "file")
         print_table(columns, [_bundled(name, file) for name, file in bundled.items()])
         stdout().print("top-1: accuracy on the test images of its data")
 
 
+def _show_architecture(name: str) -> None:
+    from eanet.models import create_model
+    from eanet.models.registry import all_settings, format_value, parse_model_name
+
+    model, settings = create_model(name), all_settings(*parse_model_name(name))
+    print_table(("setting", "value"), [(s, format_value(v)) for s, v in settings.items()])
+    size = model.config.image_size
+    stdout().print(
+        f"{model.num_parameters:,} parameters for 100 classes of {size} x {size} colour images"
+    )
+
+
+def _show_trained(where: str) -> None:
+    from eanet.model_files.exported import exported_beside
+    from eanet.model_files.find import find_model
+    from eanet.model_files.weights_file import read_metadata
+    from eanet.models.registry import format_model_name
+    from eanet.report.files import read_metrics
+
+    file = find_model(where)
+    model = read_metadata(file)
+    training = (read_metrics(where) or {}) | model.get("training", {})
+    names = ", ".join(model["classes"][:SOME])
+    try:
+        export = f"none; eanet export {shlex.quote(where)} writes it"
+        exported = str(exported_beside(file) or export)
+    except EanetError as error:
+        exported = str(error)
+    rows = {
+        "architecture": format_model_name(model["name"], model["settings"]),
+        "image size": "{0} x {0}".format(model["image_size"]),
+        "classes": f"{len(model['classes']):,}: {names}{', ...' * (len(model['classes']) > SOME)}",
+        "parameters": f"{model['parameters']:,}" if "parameters" in model else "-",
+        "trained on": training.get("data", "-"),
+        "top-1": f"{training['top1']:.2%}" if "top1" in training else "-",
+        "file": str(file),
+        "ONNX file": exported,
+    }
+    print_table(("", where), rows.items())
+
+
 def _bundled(name: str, file: Path) -> tuple[str, ...]:
-    from eanet.models.weights import read_metadata
+    from eanet.model_files.weights_file import read_metadata
 
     model = read_metadata(file)
     training = model.get("training", {})

@@ -19,8 +19,25 @@ predictor = eanet.load("{{ repo_id or "OWNER/NAME" }}")
 print(predictor.predict("some.jpg", top=3))
 ```
 
+{% if has_exported_file -%}
+Without eanet, in ONNX Runtime, from photographs as they are:
+
+```python
+import numpy as np, onnxruntime
+from huggingface_hub import hf_hub_download
+from PIL import Image, ImageOps
+
+file = hf_hub_download("{{ repo_id or "OWNER/NAME" }}", "model.onnx")
+session = onnxruntime.InferenceSession(file)
+image = ImageOps.exif_transpose(Image.open("some.jpg")).convert("RGB")
+(probabilities,) = session.run(["probabilities"], {"pixels": np.asarray(image)[None]})
+classes = session.get_modelmeta().custom_metadata_map["classes"].split("\\n")
+print(classes[probabilities[0].argmax()], probabilities.max())
+```
+{%- else -%}
 Without eanet: `eanet export {{ repo_id or "OWNER/NAME" }}` writes an ONNX file that takes
 photographs as they are.
+{%- endif %}
 
 ## Classes
 
