@@ -27,7 +27,7 @@ def default_threshold(classes: int) -> float:
 
 def classifying_page(
     package: str,
-    script: str,
+    scripts: Sequence[str],
     *,
     title: str,
     classes: Sequence[str],
@@ -40,17 +40,17 @@ def classifying_page(
     """Make the page.
 
     Args:
-        package: its folder ``templates`` has the script.
-        script: name of a script that defines ``backend``: see ``classifying.js``.
+        package: its folder ``templates`` has the scripts.
+        scripts: names of scripts that define ``backend``: see ``classifying.js``.
         title: of the page.
         classes: names of the classes.
         threshold: probability from which an answer counts as sure.
         detects_unknown: whether answers have a distance from the images of the training.
         privacy: one sentence: where the photographs go.
-        data: what the script needs, as JSON.
-        policy: what the script may load, by directive; ``script-src`` is added to.
+        data: what the scripts need, as JSON.
+        policy: what the scripts may load, by directive; ``script-src`` is added to.
     """
-    code = Markup("\n".join((asset(script, package), asset("classifying.js"))))
+    code = Markup("\n").join((*(asset(name, package) for name in scripts), asset("classifying.js")))
     style = Markup("\n".join((asset("page.css"), asset("classifying.css"))))
     directives = {
         "default-src": "'none'",

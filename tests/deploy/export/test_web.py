@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import http.server
 import json
-import os
 import re
 import shutil
 import subprocess
@@ -24,7 +23,8 @@ from eanet.deploy.export import web
 from eanet.deploy.export.web import write_web
 from eanet.deploy.predictor import Predictor
 from eanet.errors import EanetError
-from tests.conftest import REPOSITORY
+from eanet.explanation.explain import explain_image
+from tests.support.browser_runtime import installed_runtime
 from tests.support.servers import CLASSES, predictor
 
 pytest.importorskip("onnx", reason="needs the extra `onnx`")
@@ -110,11 +110,7 @@ def test_only_a_folder_that_was_exported_is_written_to_again(
 # In a browser
 
 
-def installed_runtime() -> Path | None:
-    places = (os.environ.get("EANET_ONNXRUNTIME_WEB"), REPOSITORY / "node_modules/onnxruntime-web")
-    return next((Path(place) for place in places if place and Path(place).is_dir()), None)
-
-
+FIGURES = r"(\bthe |\(violet\) to |together leave )([\d.]+)(?:%| points)"
 HARNESS = """
 <!DOCTYPE html><iframe src="index.html"></iframe><script>
 const frame = document.querySelector("iframe");
@@ -129,7 +125,12 @@ frame.addEventListener("load", async () => {
     [...answer.querySelectorAll("tr")].map(({ cells: [name, , share] }) =>
       [name.textContent, share.textContent]),
   );
-  await fetch("result", { method: "POST", body: JSON.stringify(answers) });
+  for (const button of page.document.querySelectorAll(".answer button")) button.click();
+  const captions = () => page.document.querySelectorAll(".answer figcaption, .answer .failed");
+  while (captions().length < names.length) await new Promise((done) => setTimeout(done, 50));
+  const explained = [...page.document.querySelectorAll(".answer figure")].map((figure) =>
+    [figure.textContent, figure.querySelector("img")?.naturalWidth]);
+  await fetch("result", { method: "POST", body: JSON.stringify([answers, explained]) });
 });
 </script>
 """
@@ -181,12 +182,29 @@ def test_the_browser_answers_as_the_predictor_does(small_run: Path, tmp_path: Pa
     names = write_pictures(folder)
     (folder / "harness.html").write_text(HARNESS % json.dumps(names))
     with browsing(folder, browser) as results:
-        answers = results.get(timeout=120)
-    expected = Predictor(eanet.load_model(small_run), "cpu").predict([folder / n for n in names])
-    for answer, own in zip(answers, expected, strict=True):  # type: ignore[call-overload]
+        answers, explained = results.get(timeout=120)  # type: ignore[misc]
+    own_predictor = Predictor(eanet.load_model(small_run), "cpu")
+    expected = own_predictor.predict([folder / n for n in names])
+    for answer, own in zip(answers, expected, strict=True):
         found = {name: float(share.rstrip("%")) / 100 for name, share in answer}
         for name, probability in zip(own.classes, own.probabilities, strict=True):
             assert found[name] == pytest.approx(probability, abs=0.01)
+
+    for name, (caption, width) in zip(names, explained, strict=True):
+        explanation = explain_image(own_predictor.model, own_predictor.decode(folder / name))
+        regions = explanation.regions
+        assert width > 600
+        assert f"“{explanation.explained}”" in caption
+        found = {what: float(value) for what, value in re.findall(FIGURES, caption)}
+        assert found == pytest.approx(
+            {
+                "the ": 100 * explanation.probability,
+                "(violet) to ": 100 * regions.losses.max(),
+                "together leave ": 100 * regions.without_strongest,
+            },
+            abs=1,
+        )
+        assert f"The {regions.strongest.sum()} outlined squares" in caption
 
 
 def write_pictures(folder: Path) -> list[str]:

@@ -12,6 +12,7 @@ from eanet.deploy.export.onnx_file import write_onnx
 from eanet.errors import EanetError
 from eanet.files import replacing
 from eanet.models import Classifier
+from eanet.models.tokenizer import patch_size_for
 from eanet.pages.classifying import Page, classifying_page, default_threshold
 
 PAGE, MODEL = "index.html", "model.onnx"
@@ -70,17 +71,25 @@ def write_web(
 
 
 def _page(model: Classifier, script: _File, binary: _File) -> Page:
+    config = model.config
     host = f" {_CDN}/" if script is _SCRIPT else ""
     return classifying_page(
         __package__,
-        "web.js",
-        title=f"Classify photographs with {model.config.name}",
+        ("web.js", "occlusion.js"),
+        title=f"Classify photographs with {config.name}",
         classes=model.classes,
         threshold=default_threshold(len(model.classes)),
         detects_unknown=model.detector is not None,
         privacy="Photographs stay on this device: this page classifies them by itself.",
         data={
             "classes": list(model.classes),
+            "input": {  # for what answers rest on, as `eanet.explanation.occlusion` finds it
+                "size": config.image_size,
+                "fit": config.preprocessing.fit,
+                "fill": config.preprocessing.fill,
+                "side": patch_size_for(config.image_size),
+                "cover": model.normalization.mean.round().int().tolist(),
+            },
             "runtime": {"script": script._asdict(), "binary": binary._asdict()},
         },
         policy={

@@ -19,7 +19,7 @@ def front_page(card: Card, *, explains: bool) -> Page:
     """Make the page on which photographs are classified."""
     page = classifying_page(
         __package__,
-        "server.js",
+        ("server.js",),
         title=f"Classify photographs with {card.name}",
         classes=card.classes,
         threshold=card.threshold,

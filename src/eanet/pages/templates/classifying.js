@@ -1,7 +1,8 @@
 // What computes the answers is `backend`, from the script before this one:
 //   batch            how many files it takes at once
 //   classify(files)  promises, in order, [{predictions: [{class, probability}], distance} or {error}]
-//   explain(file, name)  promises a picture as a Blob; absent if it cannot
+//   explain(file, name, tell)  promises {picture: Blob, caption}, and tells how far it is; without a
+//                    caption, the picture has text of its own; absent if it cannot
 //   ready            promises that it can begin; its progress is text for `say`
 
 const answers = document.getElementById("answers");
@@ -85,6 +86,14 @@ function show({ file, result, card }, { predictions, distance, error }) {
   if (backend.explain) result.append(explainer(file, best.class, card));
 }
 
+// A picture with text that a phone would make too small to read.
+function scrolled(image) {
+  const scroll = make("div", { className: "scroll", tabIndex: 0 }, image);
+  scroll.setAttribute("role", "group");
+  scroll.setAttribute("aria-label", "Explanation");
+  return scroll;
+}
+
 // A button that draws what the answer rests on at the first press, and then shows or hides it.
 function explainer(file, name, card) {
   const titles = { false: "Show what this rests on", true: "Hide what this rests on" };
@@ -96,14 +105,13 @@ function explainer(file, name, card) {
       button.disabled = true;
       button.textContent = "Drawing …";
       try {
-        const picture = make("img", {
+        const tell = (text) => (button.textContent = text);
+        const { picture, caption } = await backend.explain(file, name, tell);
+        const image = make("img", {
           alt: `What the answer “${name}” rests on: the photograph, and over it how much each part matters`,
-          src: URL.createObjectURL(await backend.explain(file, name)),
+          src: URL.createObjectURL(picture),
         });
-        const scroll = make("div", { className: "scroll", tabIndex: 0 }, picture);
-        scroll.setAttribute("role", "group");
-        scroll.setAttribute("aria-label", "Explanation");
-        figure.append(scroll);
+        figure.append(...(caption ? [image, make("figcaption", {}, caption)] : [scrolled(image)]));
         say("The explanation is there.");
       } catch (error) {
         figure.append(make("p", { className: "failed" }, error.message));

@@ -42,6 +42,6 @@ if (data.explains) {
   backend.explain = async (file, name) => {
     const answer = await post(`explain?class=${encodeURIComponent(name)}`, "file", [file]);
     if (!answer.ok) throw await problem(answer);
-    return answer.blob();
+    return { picture: await answer.blob() };
   };
 }
