@@ -94,3 +94,20 @@ def test_wrong_arguments_write_nothing(
     assert code == 2
     assert line.startswith(message)
     assert not (run / "explain").exists()
+
+
+def test_another_library_computes_what_an_answer_rests_on(
+    run: Path, photos: Path, tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    explained = []
+    monkeypatch.setattr(
+        "eanet.explanation.files.plot_explanation",
+        lambda explanation, path, **_: explained.append(explanation) or path,
+    )
+    for runtime in ("torch", "openvino"):
+        options = ["--output", str(tmp_path), "--runtime", runtime]
+        assert main(["explain", str(run), str(photos / "red" / "00.png"), *options]) == 0
+    own, other = explained
+    assert own.maps is not None
+    assert other.maps is None
+    assert other.regions.losses == pytest.approx(own.regions.losses, abs=1e-3)

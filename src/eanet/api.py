@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from eanet.config import DataSettings, MachineSettings, TrainSettings
+from eanet.console import notice
 from eanet.errors import WrongArgumentError, unknown_name
 from eanet.files import user_path
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from eanet.data.splits import Dataset
     from eanet.deploy.export.export import Export
     from eanet.deploy.predictor import Predictor
+    from eanet.deploy.runtime import RuntimeName
     from eanet.deploy.server.settings import AppSettings
     from eanet.training.run_directory import RunDirectory
 
@@ -147,6 +149,7 @@ def explain(
     slots: int = 6,
     neighbours: int = 0,
     device: str = "auto",
+    runtime: RuntimeName = "auto",
 ) -> tuple[Path, ...]:
     """Draw what a model attends to and bases its answers on: one picture per image.
 
@@ -161,6 +164,8 @@ def explain(
         neighbours: number of training images to show, at most 12, that are most like the image to
             the model, of a run whose images are still there.
         device: where to compute.
+        runtime: library to compute with; ``auto``: PyTorch, except for exported files. Others show
+            no attention.
 
     Returns:
         The pictures; images that cannot be read are named on standard error and skipped.
@@ -180,6 +185,7 @@ def explain(
         slots=slots,
         neighbours=neighbours,
         device=device,
+        runtime=runtime,
     ).pictures
 
 
@@ -244,11 +250,16 @@ def serve(run: str | Path, **settings: Any) -> None:
     """
     from eanet.deploy.server import check_installed
     from eanet.deploy.server.settings import ServeSettings
+    from eanet.model_files.exported import is_exported
+    from eanet.model_files.find import find_model
 
     check_installed()
+    chosen = ServeSettings.parse(settings)
+    if not is_exported(run):
+        find_model(run)  # or what is wrong is said now
+    notice(f"loading {run}; the address follows")
     from eanet.deploy.server.run import serve_app
 
-    chosen = ServeSettings.parse(settings)
     serve_app(partial(_make_app, run, chosen), chosen)
 
 
@@ -271,14 +282,22 @@ def create_app(run: str | Path | Predictor, **settings: Any) -> FastAPI:
 
 
 def _make_app(run: str | Path | Predictor, settings: AppSettings) -> FastAPI:
-    from eanet.deploy.predictor import Predictor, load
+    from eanet.deploy.choosing import open_runtime
+    from eanet.deploy.predictor import Predictor
     from eanet.deploy.server.app import create_app
     from eanet.explanation.png import explain_as_png
     from eanet.report.files import read_metrics
 
     if isinstance(run, Predictor):
         return create_app(run, settings, explain=explain_as_png)
-    predictor = load(run, settings.device, settings.precision, settings.runtime)
+    runtime = open_runtime(
+        run,
+        settings.runtime,
+        settings.device,
+        settings.precision,
+        threads=settings.threads_each,
+    )
+    predictor = Predictor(runtime, where=run)
     return create_app(predictor, settings, explain=explain_as_png, metrics=read_metrics(run))
 
 

@@ -6,7 +6,7 @@ import argparse
 import sys
 
 from eanet.cli.output import stdout
-from eanet.cli.parser import RUN, Commands, add_settings
+from eanet.cli.parser import RUN, Commands, add_runtime, add_settings
 from eanet.files import user_path
 
 
@@ -61,6 +61,7 @@ def add(commands: Commands) -> None:
         "RUN is no folder",
     )
     add_settings(command, {"device": RUN["device"]})
+    add_runtime(command, "PyTorch, except for exported files; others show no attention")
 
 
 def run(options: argparse.Namespace) -> int:
@@ -77,6 +78,7 @@ def run(options: argparse.Namespace) -> int:
         slots=options.slots,
         neighbours=options.neighbours,
         device=options.device or "auto",
+        runtime=options.runtime,
     )
     for picture in explained.pictures:
         stdout().print(f"wrote {picture}")

@@ -64,7 +64,7 @@ class Explanation:
         explained: the class that ``regions`` are about.
         probability: of that class.
         regions: what it depends on.
-        maps: of the attention; None if the model has none.
+        maps: of the attention; None if the model has none, or PyTorch does not compute it.
         neighbours: training images that are like it to the model, the nearest first.
     """
 

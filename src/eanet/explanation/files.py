@@ -16,13 +16,14 @@ from eanet.console import notice, progress_bar
 from eanet.data.decode import UnreadableImageError, decode_image
 from eanet.data.find import find_images
 from eanet.data.parallel import in_parallel
-from eanet.deploy.choosing import open_model
+from eanet.deploy.module import open_model
+from eanet.deploy.runtime import RuntimeName
 from eanet.errors import WrongArgumentError
 from eanet.explanation.explain import Explanation, explain_image
 from eanet.explanation.neighbours import TrainingImages
 from eanet.explanation.picture import plot_explanation
 from eanet.files import readable, user_path
-from eanet.models import ModelConfig
+from eanet.model_files.config import ModelConfig
 
 MOST_NEIGHBOURS = 12
 
@@ -46,6 +47,7 @@ def explain_files(
     slots: int = 6,
     neighbours: int = 0,
     device: str = "auto",
+    runtime: RuntimeName = "auto",
 ) -> Explained:
     """Draw one picture per image; unreadable images are reported and skipped.
 
@@ -64,6 +66,7 @@ def explain_files(
         neighbours: number of training images to show that are most like the image to the model, of
             a run whose images are still there.
         device: where to compute.
+        runtime: as in `open_model`.
 
     Raises:
         EanetError: as in `open_model`, `find_images`, `explain_image` and `TrainingImages`, or a
@@ -71,7 +74,7 @@ def explain_files(
     """
     if not 0 <= neighbours <= MOST_NEIGHBOURS:
         raise WrongArgumentError(f"neighbours={neighbours}: should be 0 to {MOST_NEIGHBOURS}")
-    model = open_model(where, device=device)
+    model = open_model(where, runtime, device)
     paths = tuple(find_images(images, listing))
     folder = _default_folder(where) if output is None else user_path(output)
     train = TrainingImages(user_path(where), model) if neighbours else None

@@ -79,7 +79,7 @@ def plot_explanation(explanation: Explanation, path: Path, *, name: str) -> Path
         sheet.write(0, _LARGE + 0.2, f"input of {explanation.model}: {size} x {size} pixels")
         _draw_regions(sheet, explanation)
         if maps is None:
-            note = f"{explanation.model} has no attention, so there is none to show."
+            note = "No attention to show: the model has none, or PyTorch does not compute it."
             sheet.write(0, top_of_alike - 0.05, note, color=MUTED)
         else:
             _draw_units(sheet, explanation.pixels, maps)

@@ -112,3 +112,26 @@ def test_an_application_is_made_of_a_run_with_its_figures(trained: eanet.Trainin
     assert picture_of.content.startswith(b"\x89PNG")
     with pytest.raises(EanetError, match="did you mean 'threshold'"):
         eanet.create_app(eanet.load(trained.path), treshold=0.5)
+
+
+@pytest.mark.parametrize(("workers", "threads", "each"), [(1, 3, 3), (2, 5, 2), (4, 2, 1)])
+def test_workers_share_the_threads(workers: int, threads: int, each: int) -> None:
+    assert ServeSettings(workers=workers, threads=threads).threads_each == each
+
+
+def test_the_first_line_comes_before_the_model_is_loaded_and_its_threads_are_those_asked_for(
+    trained: eanet.TrainingResult,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    asked: list[int | None] = []
+
+    def make(*_: object, threads: int | None, **__: object) -> None:
+        assert capsys.readouterr().err == f"loading {trained.path}; the address follows\n"
+        asked.append(threads)
+        raise EanetError("enough")
+
+    monkeypatch.setattr("eanet.deploy.choosing.open_runtime", make)
+    with pytest.raises(EanetError, match="enough"):
+        eanet.serve(trained.path, port=0, threads=6, workers=2)
+    assert asked == [3]

@@ -20,7 +20,6 @@ from eanet.console import notice, report
 from eanet.deploy.server.connection import Connection
 from eanet.deploy.server.settings import ServeSettings
 from eanet.errors import EanetError
-from eanet.threads import available_cpus
 
 STOP_SECONDS = 30  # in which what is under way may finish
 WORKER_SECONDS = 120  # in which a worker has to import what it needs and to answer its supervisor
@@ -39,17 +38,16 @@ def serve_app(make_app: Callable[[], FastAPI], settings: ServeSettings) -> None:
     Raises:
         EanetError: the address cannot be used.
     """
-    threads = max(1, (settings.threads or available_cpus()) // settings.workers)
     before = torch.get_num_threads()
     with bind(settings.host, settings.port) as listener:
         address = _address(settings.host, listener.getsockname()[1])
-        torch.set_num_threads(threads)
+        torch.set_num_threads(settings.threads_each)
         try:
             app = make_app()  # also if only workers serve: what is wrong is said here, once
             if settings.workers == 1:
                 _serve(app, listener, address)
             else:
-                make = partial(_in_worker, make_app, threads)
+                make = partial(_in_worker, make_app, settings.threads_each)
                 _supervise(make, listener, address, settings.workers)
         finally:
             torch.set_num_threads(before)

@@ -66,6 +66,11 @@ class AppSettings(Limits):
         """Names to answer to."""
         return self.allow_host
 
+    @property
+    def threads_each(self) -> int | None:
+        """Cores that a process computes on; None: as many as there are."""
+        return None
+
 
 class ServeSettings(AppSettings):
     """Where and by how many processes an application is served."""
@@ -81,6 +86,13 @@ class ServeSettings(AppSettings):
     def hosts(self) -> tuple[str, ...]:
         """Names to answer to."""
         return (*self.allow_host, self.host)
+
+    @property
+    def threads_each(self) -> int:
+        """Cores that each worker computes on."""
+        from eanet.threads import available_cpus  # here, so that `eanet --help` need not wait
+
+        return max(1, (self.threads or available_cpus()) // self.workers)
 
 
 class RefusedError(Exception):
