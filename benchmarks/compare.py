@@ -27,7 +27,9 @@ from benchmarks.comparison import (
     BF16,
     EANET,
     FIGURES,
+    ONNX_RUNTIME,
     OPENVINO,
+    RIVALS,
     TRAINING,
     Key,
     fastest_keras,
@@ -42,6 +44,7 @@ from eanet.errors import EanetError
 from eanet.files import replacing, write_json
 
 ROOT = Path(__file__).resolve().parent.parent
+ENVIRONMENTS = ROOT / ".venv-benchmark"
 
 
 @dataclass(frozen=True)
@@ -58,10 +61,10 @@ class Contender:
         return self.name, self.setting
 
 
-def contenders(environments: Path) -> list[Contender]:
-    """List all backends of Keras, also compiled where that helps, OpenVINO and eanet."""
+def keras_contenders(environments: Path) -> list[Contender]:
+    """List all backends of Keras, also compiled where that helps."""
     tensorflow, jax = (str(environments / d / "bin/python") for d in ("tensorflow-cpu", "jax"))
-    keras = [
+    return [
         Contender(
             name,
             f"jit_compile={jit == 'on'}",
@@ -74,14 +77,33 @@ def contenders(environments: Path) -> list[Contender]:
         )
         for jit in jits
     ]
-    openvino = [
+
+
+def runtime_contenders() -> list[Contender]:
+    """List the libraries that predict alone, each with Keras' networks and with eanet's."""
+    return [
         Contender(
-            OPENVINO,
-            precision,
-            (sys.executable, "-m", "benchmarks.keras_openvino", f"--precision={precision}"),
+            name,
+            setting,
+            (
+                *(sys.executable, "-m", f"benchmarks.{module}"),
+                *(f"--runtime={runtime}", f"--precision={precision}"),
+            ),
         )
-        for precision in ("f32", "bf16")
+        for runtime, title, precision in (
+            ("openvino", OPENVINO, "fp32"),
+            ("openvino", OPENVINO, "bf16"),
+            ("onnxruntime", ONNX_RUNTIME, "fp32"),
+        )
+        for module, name, setting in (
+            ("keras_runtimes", title, precision),
+            ("eanet_runtime", EANET, f"{title}, {precision}"),
+        )
     ]
+
+
+def contenders(environments: Path) -> list[Contender]:
+    """List everyone."""
     own = [
         Contender(
             EANET,
@@ -90,7 +112,7 @@ def contenders(environments: Path) -> list[Contender]:
         )
         for precision in ("bf16", "fp32")
     ]
-    return keras + openvino + own
+    return keras_contenders(environments) + runtime_contenders() + own
 
 
 def call(*command: str) -> dict[str, Any]:
@@ -136,7 +158,7 @@ def rounds(
                 failures[f"{', '.join(one.key)} ({network})"] = str(error)
                 taking_part = [c for c in taking_part if c is not one]
         fastest = {fastest_keras(records, network, figure) for figure in FIGURES}
-        taking_part = [c for c in taking_part if c.name in (EANET, OPENVINO) or c.key in fastest]
+        taking_part = [c for c in taking_part if c.name in (EANET, *RIVALS) or c.key in fastest]
     return records
 
 
@@ -144,7 +166,7 @@ def better_settings(records: Sequence[dict[str, Any]]) -> set[Key]:
     """Return the setting with which each backend of Keras trains fastest."""
     best: dict[str, tuple[float, Key]] = {}
     for r in records:
-        if r["name"] not in (EANET, OPENVINO) and TRAINING in r:
+        if r["name"] not in (EANET, *RIVALS) and TRAINING in r:
             who = (r["name"], r["setting"])
             rate = overall(records, r["network"], who, TRAINING)
             best[r["name"]] = max(best.get(r["name"], (0.0, who)), (rate, who))
@@ -158,7 +180,8 @@ def compare(environments: Path, number: int, seconds: float) -> dict[str, Any]:
     failures: dict[str, str] = {}
     records = rounds("eanet", everyone, number, seconds, failures)
     chosen = better_settings(records) | {BF16}
-    chosen_ones = [c for c in everyone if c.key in chosen or c.name == OPENVINO]
+    chosen |= {c.key for c in runtime_contenders()}
+    chosen_ones = [c for c in everyone if c.key in chosen]
     records += rounds("vit", chosen_ones, number, seconds, failures)
     notice("profile of a training step")
     profile = call(sys.executable, "-m", "benchmarks.step_profile")
@@ -184,7 +207,7 @@ def main() -> None:
     parser.add_argument(
         "--environments",
         type=Path,
-        default=ROOT / ".venv-benchmark",
+        default=ENVIRONMENTS,
         help="folder of the environments tensorflow-cpu and jax, as the Makefile makes them",
     )
     parser.add_argument(

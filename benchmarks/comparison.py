@@ -19,7 +19,7 @@ Key = tuple[str, str]  # name and setting of a contender
 
 EANET = "eanet"
 BF16, FP32 = (EANET, "bf16"), (EANET, "fp32")
-OPENVINO = "OpenVINO"  # computes Keras' network, but is none of its backends
+OPENVINO, ONNX_RUNTIME = RIVALS = "OpenVINO", "ONNX Runtime"  # they compute Keras' networks too
 TRAINING, PREDICTION, LATENCY = FIGURES = ("training", "prediction", "latency_ms")
 BATCH, EPOCHS, TRAINING_IMAGES, VALIDATION_IMAGES = 128, 50, 40_000, 10_000
 PASSES = 3  # a backward pass takes twice the matrix products of the forward pass
@@ -70,30 +70,63 @@ def fastest_keras(records: Sequence[Record], network: str, figure: str) -> Key:
     known = {
         key(r): overall(records, network, key(r), figure)
         for r in records
-        if r["network"] == network and r["name"] not in (EANET, OPENVINO) and figure in r
+        if r["network"] == network and r["name"] not in (EANET, *RIVALS) and figure in r
     }
     if not known:
         raise EanetError(f"no backend of Keras could be measured: {network}, {figure}")
     return (min if figure == LATENCY else max)(known, key=lambda who: known[who])
 
 
+def fastest_of(records: Sequence[Record], network: str, figure: str, name: str) -> Key | None:
+    """Return the setting with which a contender has the best figure; None if it has none."""
+    known = [key(r) for r in records if r["network"] == network and figure in r]
+    settings = {who for who in known if who[0] == name}
+    best = min if figure == LATENCY else max
+    return best(settings, key=lambda who: overall(records, network, who, figure), default=None)
+
+
 def against_openvino(records: Sequence[Record], network: str, model: str) -> list[Row]:
     """Return how prediction compares with Keras' network in OpenVINO, if that was measured."""
-    rivals = {key(r) for r in records if r["network"] == network and r["name"] == OPENVINO}
-    if not rivals:
+    ours = fastest_of(records, network, PREDICTION, EANET)
+    other = fastest_of(records, network, PREDICTION, OPENVINO)
+    if ours is None or other is None:
         return []
-    ours = [who for who in (BF16, FP32) if by_round(records, network, who, PREDICTION)]
-    who, other = (
-        max(keys, key=lambda one: overall(records, network, one, PREDICTION))
-        for keys in (ours, rivals)
-    )
     how = (
-        f"{overall(records, network, who, PREDICTION):,.0f} ({who[1]}) against "
+        f"{overall(records, network, ours, PREDICTION):,.0f} ({ours[1]}) against "
         f"{overall(records, network, other, PREDICTION):,.0f} images/s ({other[1]})"
     )
     marks = {"eanet": (1.3, 2.0), "vit": (1.0, 1.3)}[network]
     figure = f"prediction, `{model}`, against Keras' network in OpenVINO"
-    return [Row(figure, ratio(records, network, who, other, PREDICTION), "x", how, *marks)]
+    return [Row(figure, ratio(records, network, ours, other, PREDICTION), "x", how, *marks)]
+
+
+@dataclass(frozen=True)
+class Loss:
+    """A figure in which another contender is ahead: by how many times, median over the rounds."""
+
+    network: str
+    figure: str
+    who: Key
+    ours: Key
+    times: float
+
+
+def losses(records: Sequence[Record]) -> list[Loss]:
+    """Return where eanet's best setting is behind the best setting of another, widest gap first."""
+    found = []
+    others = dict.fromkeys(r["name"] for r in records if r["name"] != EANET)
+    for network in dict.fromkeys(r["network"] for r in records):
+        for figure in FIGURES:
+            ours = fastest_of(records, network, figure, EANET)
+            for name in others:
+                who = fastest_of(records, network, figure, name)
+                if ours is None or who is None:
+                    continue
+                share = ratio(records, network, ours, who, figure)
+                times = share if figure == LATENCY else 1 / share
+                if times > 1:
+                    found.append(Loss(network, figure, who, ours, times))
+    return sorted(found, key=lambda loss: -loss.times)
 
 
 def ratio(records: Sequence[Record], network: str, who: Key, other: Key, figure: str) -> float:

@@ -6,10 +6,26 @@ from collections.abc import Iterator, Mapping, Sequence
 from statistics import median
 from typing import Any
 
-from benchmarks.comparison import EANET, FIGURES, Key, Record, Row, key, mebibytes, peaks, targets
+from benchmarks.comparison import (
+    EANET,
+    FIGURES,
+    LATENCY,
+    RIVALS,
+    Key,
+    Record,
+    Row,
+    key,
+    losses,
+    mebibytes,
+    overall,
+    peaks,
+    targets,
+)
 from eanet.errors import EanetError
 
 BEGIN, END = "<!-- begin: written by make benchmark -->", "<!-- end: written by make benchmark -->"
+MODELS = {"eanet": "keras_eanet", "vit": "keras_vit"}
+NAMES = {"training": "training", "prediction": "batches", "latency_ms": "one image"}
 
 
 def number(value: float) -> str:
@@ -52,7 +68,7 @@ def figure_table(records: Sequence[Record], network: str) -> Iterator[str]:
             r[figure] for r in records if r["network"] == network and key(r) == who and figure in r
         ]
         if not spreads:
-            return "cannot be compiled"
+            return "" if who[0] in (EANET, *RIVALS) else "cannot be compiled"
         middle, low, high = (median(s[part] for s in spreads) for part in ("median", "low", "high"))
         calls = sum(s["n"] for s in spreads)
         return f"{number(middle)} ({number(low)} to {number(high)}; {calls})"
@@ -66,6 +82,24 @@ def figure_table(records: Sequence[Record], network: str) -> Iterator[str]:
         rows.append([f"{name}, {who[1]}", *(cell(who, f) for f in FIGURES), peak, str(len(rounds))])
     head = ("", "training, images/s", "prediction, images/s", "one image, ms", "peak MiB", "rounds")
     return table(head, rows)
+
+
+def loss_lines(records: Sequence[Record]) -> Iterator[str]:
+    """Tabulate every figure in which another contender is ahead of eanet."""
+    lost = losses(records)
+    if not lost:
+        yield "Nowhere, of what was measured."
+        return
+    rows = []
+    for loss in lost:
+        unit = "ms" if loss.figure == LATENCY else "images/s"
+        theirs, ours = (
+            overall(records, loss.network, who, loss.figure) for who in (loss.who, loss.ours)
+        )
+        how = f"{number(theirs)} against {number(ours)} {unit} ({loss.ours[1]})"
+        what = f"`{MODELS[loss.network]}`, {NAMES[loss.figure]}"
+        rows.append((what, ", ".join(loss.who), f"{loss.times:.2f}", how))
+    yield from table(("", "who", "times as fast as eanet", "how"), rows)
 
 
 def profile_table(profile: Mapping[str, Any]) -> Iterator[str]:
@@ -90,8 +124,9 @@ def generated(result: Mapping[str, Any]) -> str:
         lines += ["**A quick run, to see that everything works: not to be quoted.**", ""]
     lines += [f"Left out, since it failed: {who}.\n" for who in result.get("failures", ())]
     lines += [*target_table(targets(records)), ""]
-    for network, name in (("eanet", "keras_eanet"), ("vit", "keras_vit")):
+    for network, name in MODELS.items():
         lines += [f"### `{name}`", "", *figure_table(records, network), ""]
+    lines += ["### Where others are faster", "", *loss_lines(records), ""]
     lines += ["### Where a training step goes", "", *profile_table(result["profile"])]
     return "\n".join(lines)
 

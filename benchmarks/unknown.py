@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from scipy.special import logsumexp, softmax
 from sklearn.metrics import roc_auc_score
 
-from eanet.config import DataSettings
+from eanet.config import RUN_CONFIG, DataSettings
 from eanet.data.decode import read_image
 from eanet.data.find import find_images
 from eanet.data.imageset import ImageSet
@@ -27,7 +27,7 @@ from eanet.data.source import open_source
 from eanet.metrics.evaluation import computed
 from eanet.metrics.unknown import FALSE_REJECTIONS, fit_detector
 from eanet.models import Classifier, load_model
-from eanet.training.run_directory import RUN_CONFIG, RunDirectory
+from eanet.training.run_directory import RunDirectory
 
 NEIGHBOURS = 10
 MOST = 2_000  # pictures of a folder, and training images to look for neighbours in

@@ -175,7 +175,10 @@ def test_the_step_that_is_measured_is_that_of_a_training() -> None:
     assert not torch.equal(after["head.weight"], before["head.weight"])
 
 
-def test_files_and_picture_say_what_is_returned(here: None, tmp_path: Path) -> None:
+def test_files_and_picture_say_what_is_returned(
+    here: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(models_module, "installed_runtimes", lambda: [("openvino", "fp32")])
     result = eanet.benchmark(
         "vit", "keras_eanet", "vit", image_size=8, batch_size=4, output=tmp_path, **TINY
     )
@@ -188,12 +191,19 @@ def test_files_and_picture_say_what_is_returned(here: None, tmp_path: Path) -> N
             assert spread.n >= 3
     assert [file.name for file in result.files] == [
         "benchmark.csv",
+        "runtimes.csv",
         "benchmark.json",
         "benchmark.png",
     ]
     assert read_csv(tmp_path / "benchmark.csv") == [columns(row) for row in result.models]
     content = json.loads((tmp_path / "benchmark.json").read_text())
     assert content["models"] == [asdict(row) for row in result.models]
+    assert [(row.model, row.runtime) for row in result.runtimes] == [
+        ("vit", "openvino"),
+        ("keras_eanet", "openvino"),
+    ]
+    assert read_csv(tmp_path / "runtimes.csv") == [columns(row) for row in result.runtimes]
+    assert content["runtimes"] == [asdict(row) for row in result.runtimes]
     assert content["settings"]["batch_size"] == 4
     assert content["settings"]["precision"] == "fp32"
     assert content["hardware"]["threads"] == 1
@@ -201,11 +211,24 @@ def test_files_and_picture_say_what_is_returned(here: None, tmp_path: Path) -> N
     assert amount(pixels(tmp_path / "benchmark.png"), BLUE) > 3000
 
 
+def test_what_a_library_cannot_compute_is_left_out_and_said(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise EanetError("OpenVINO cannot convert vit: no rule")
+
+    monkeypatch.setattr(models_module, "measure_runtime", fail)
+    settings = BenchmarkSettings.parse(TINY)
+    assert models_module.measure_runtimes("vit", [("openvino", "fp32")], settings) == []
+    assert capsys.readouterr().err == "left out: OpenVINO cannot convert vit: no rule\n"
+
+
 def test_the_command_measures_in_a_process_of_its_own(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     options = [f"--{name.replace('_', '-')}={value}" for name, value in TINY.items()]
     arguments = ["vit", "--image-size=8", "--batch-size=4", f"--output={tmp_path}"]
+    arguments += ["--no-runtimes"]
     assert main(["benchmark", *arguments, *options]) == 0
     out, err = capsys.readouterr()
     head, row, *rest = out.splitlines()
@@ -237,7 +260,10 @@ def killed(*_: object) -> None:
         ("--image-size none", "image_size=none: "),
         ("--tokens --dim 63", "dim=63: should be a multiple of 4"),
         ("--tokens vit", "--tokens takes no model"),
-        ("--tokens --batch-size 2", "--tokens takes no model, --image-size or --batch-size"),
+        (
+            "--tokens --batch-size 2",
+            "takes no model, --image-size, --batch-size or --runtimes",
+        ),
         ("--dim 32", "--dim needs --tokens"),
     ],
 )

@@ -9,6 +9,7 @@ import psutil
 import pytest
 
 from benchmarks import busy
+from benchmarks.compare import Contender
 from tests.support.benchmark_records import spread
 
 
@@ -29,6 +30,14 @@ def test_each_setting_is_measured_in_each_round_alone_and_beside_a_busy_program(
             "threads": 4 - len(programs) if threads is None else threads,
         }
 
+    def call(*command: str) -> dict[str, Any]:
+        assert command[-2:] == ("--network=vit", "--seconds=0.1")
+        return {"prediction": spread(5), "latency_ms": spread(0.5)}
+
+    rival = Contender("OpenVINO", "fp32", (sys.executable,))
+    monkeypatch.setattr(busy, "rivals", lambda _: [rival])
+    monkeypatch.setattr(busy, "call", call)
+    monkeypatch.setattr(busy, "NETWORKS", {"vit": "vit"})
     monkeypatch.setattr(busy, "measure", measure)
     monkeypatch.setattr(busy, "available_cpus", lambda: 4)
     monkeypatch.setattr(sys, "argv", ["busy", "vit", "--rounds=3", "--seconds=0.1", "--programs=2"])
@@ -37,11 +46,13 @@ def test_each_setting_is_measured_in_each_round_alone_and_beside_a_busy_program(
     head, _, *rows = capsys.readouterr().out.splitlines()
     assert head.startswith("|  | busy programs | threads | training, images/s |")
     assert rows == [  # medians of three rounds, each with six settings
-        "| `vit` | 0 | auto (4) | 7 | 14 | 0.143 |",
-        "| `vit` | 0 | 1 | 8 | 16 | 0.125 |",
-        "| `vit` | 0 | 4 | 9 | 18 | 0.111 |",
-        "| `vit` | 2 | auto (2) | 10 | 20 | 0.1 |",
-        "| `vit` | 2 | 1 | 11 | 22 | 0.0909 |",
-        "| `vit` | 2 | 4 | 12 | 24 | 0.0833 |",
+        "| `vit`, threads auto | 0 | 4 | 7 | 14 | 0.143 |",
+        "| `vit`, threads 1 | 0 | 1 | 8 | 16 | 0.125 |",
+        "| `vit`, threads 4 | 0 | 4 | 9 | 18 | 0.111 |",
+        "| Keras' `vit`, OpenVINO, fp32 | 0 |  |  | 5 | 0.5 |",
+        "| `vit`, threads auto | 2 | 2 | 10 | 20 | 0.1 |",
+        "| `vit`, threads 1 | 2 | 1 | 11 | 22 | 0.0909 |",
+        "| `vit`, threads 4 | 2 | 4 | 12 | 24 | 0.0833 |",
+        "| Keras' `vit`, OpenVINO, fp32 | 2 |  |  | 5 | 0.5 |",
     ]
     assert not any("while True: pass" in p.cmdline() for p in psutil.Process().children())

@@ -24,8 +24,8 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     def call(*command: str) -> dict[str, Any]:
         options = dict(c[2:].split("=") for c in command if c.startswith("--"))
         module = command[command.index("-m") + 1]
-        backend, jit = options.get("backend", module.split("_")[-1]), options.get("jit")
-        backend = {"step": "eanet"}.get(backend, backend)
+        backend, jit = options.get("backend") or options.get("runtime", "eanet"), options.get("jit")
+        backend = f"eanet's {backend}" if module.endswith("eanet_runtime") else backend
         made.append(f"{options['network']} {backend} {jit or options['precision']}")
         rate = rates.get(backend, 300.0) + (jit == "on")
         found = {"prediction": spread(2 * rate), "latency_ms": spread(1 / rate)}
@@ -40,11 +40,12 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 def test_after_the_first_round_eanet_meets_only_the_fastest(calls: list[str]) -> None:
     everyone = compare.contenders(Path("environments"))
     records = compare.rounds("eanet", everyone, 3, 1.0, {})
-    fastest = ("tensorflow off", "tensorflow on", "openvino f32", "openvino bf16")
-    again = [f"eanet {c}" for c in (*fastest, "eanet bf16", "eanet fp32")]
-    assert len(calls) == 9 + 2 * 6
-    assert calls[9:15] == calls[15:] == again
-    assert [r["round"] for r in records] == 9 * [1] + 6 * [2] + 6 * [3]
+    runtimes = ("openvino fp32", "openvino bf16", "onnxruntime fp32")
+    both = [name for one in runtimes for name in (one, f"eanet's {one}")]
+    fastest = ("tensorflow off", "tensorflow on", *both, "eanet bf16", "eanet fp32")
+    assert len(calls) == 13 + 2 * 10
+    assert calls[13:23] == calls[23:] == [f"eanet {c}" for c in fastest]
+    assert [r["round"] for r in records] == 13 * [1] + 10 * [2] + 10 * [3]
     assert compare.better_settings(records) == {
         ("TensorFlow", "jit_compile=False"),
         ("JAX", "jit_compile=True"),
@@ -66,7 +67,7 @@ def test_a_keras_that_fails_is_left_out_and_the_others_go_on(
     everyone = compare.contenders(Path("environments"))
     broken = "--backend=torch"
     records = compare.rounds("eanet", everyone, 2, 0.5, failures)
-    assert [r["round"] for r in records] == 8 * [1] + 6 * [2]
+    assert [r["round"] for r in records] == 12 * [1] + 10 * [2]
     assert failures == {"PyTorch, jit_compile=False (eanet)": "it broke"}
     broken = "--precision=fp32"
     with pytest.raises(EanetError, match="it broke"):

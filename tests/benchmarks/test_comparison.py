@@ -9,6 +9,7 @@ from benchmarks.comparison import (
     Row,
     by_round,
     fastest_keras,
+    losses,
     overall,
     peaks,
     ratio,
@@ -85,3 +86,16 @@ def test_openvino_is_compared_where_it_was_measured_and_is_no_backend() -> None:
     assert rows[-1].value == pytest.approx(1000 / 800)
     assert rows[-1].verdict == "**missed**"
     assert fastest_keras([*complete(), *rivals], "eanet", "prediction") == FLOW
+
+
+def test_where_others_are_faster_is_told_for_their_best_setting() -> None:
+    rivals = [record(("OpenVINO", setting), prediction=rate) for setting, rate in RATES.items()]
+    rivals += [record(("ONNX Runtime", "fp32"), prediction=1500, latency_ms=1)]
+    assert losses([*complete(), *rivals[:2]]) == []
+    found = losses([*complete(), *rivals, record(("OpenVINO", "bf16"), 2, prediction=9000)])
+    assert [(loss.figure, loss.who, loss.times) for loss in found] == [
+        ("latency_ms", ("ONNX Runtime", "fp32"), pytest.approx(4)),
+        ("prediction", ("ONNX Runtime", "fp32"), pytest.approx(1.5)),
+    ]
+    own = record(("eanet", "OpenVINO, fp32"), latency_ms=0.5)
+    assert [loss.figure for loss in losses([*complete(), *rivals, own])] == ["prediction"]

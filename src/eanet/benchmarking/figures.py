@@ -57,6 +57,25 @@ class ModelFigures:
 
 
 @dataclass(frozen=True)
+class RuntimeFigures:
+    """Cost of predicting with one library, from decoded images to named classes.
+
+    Attributes:
+        model: name of the model.
+        runtime: name of the library.
+        precision: what it computes in.
+        prediction_images_per_second: in batches.
+        latency_ms: time to predict one image.
+    """
+
+    model: str
+    runtime: str
+    precision: str
+    prediction_images_per_second: Spread
+    latency_ms: Spread
+
+
+@dataclass(frozen=True)
 class TokenFigures:
     """Cost of an attention layer on one sequence.
 

@@ -21,7 +21,7 @@ WARM_UP, LEAST = 2, 3  # untimed calls, and minimum of timed ones
 def durations(
     call: Callable[[], object],
     seconds: float,
-    synchronize: Callable[[], None],
+    synchronize: Callable[[], None] = lambda: None,
     clock: Callable[[], float] = time.perf_counter,
 ) -> list[float]:
     """Return the duration of each call, repeated for ``seconds`` but at least three times.
@@ -29,7 +29,8 @@ def durations(
     Args:
         call: what to measure; first called twice untimed, to compile and fill caches.
         seconds: no call after the third starts later than this.
-        synchronize: waits until the device has finished its work.
+        synchronize: waits until the device has finished its work; nothing on a CPU, where calls
+            block.
         clock: seconds from any starting point.
     """
     for _ in range(WARM_UP):

@@ -13,7 +13,7 @@ import torch
 from lightning_fabric import Fabric
 from torch import Tensor
 
-from eanet.benchmarking.figures import ModelFigures, Spread, write_figures
+from eanet.benchmarking.figures import ModelFigures, RuntimeFigures, Spread, write_figures
 from eanet.benchmarking.measuring import (
     benchmark_metadata,
     durations,
@@ -21,11 +21,13 @@ from eanet.benchmarking.measuring import (
     synchronizer,
 )
 from eanet.benchmarking.plots import plot_benchmark
+from eanet.benchmarking.runtimes import Library, installed_runtimes, measure_runtime
 from eanet.benchmarking.settings import BenchmarkSettings, resolve_benchmark
 from eanet.config import MachineSettings, ResolvedSettings, load_recipe
 from eanet.console import notice
 from eanet.data.batches import take
 from eanet.data.imageset import ImageSet
+from eanet.deploy.runtime import Precision
 from eanet.errors import EanetError
 from eanet.files import check_writable, write_json
 from eanet.memory import peak_memory
@@ -43,9 +45,10 @@ RUN_SETTINGS = {"image_size", "batch_size", *MachineSettings.model_fields}  # of
 
 @dataclass(frozen=True)
 class Benchmark:
-    """Figures of several models, and the files they were written to."""
+    """Figures of several models, also in other libraries, and the files they were written to."""
 
     models: tuple[ModelFigures, ...]
+    runtimes: tuple[RuntimeFigures, ...]
     files: tuple[Path, ...]
 
 
@@ -69,28 +72,36 @@ def benchmark(*names: str, **settings: Any) -> Benchmark:
     for name in names:
         create_model(name, image_size=asked.image_size)
     resolved = resolve_benchmark(asked, single_layers=False)
-    figures = []
+    libraries = list(installed_runtimes()) if resolved.runtimes and resolved.device == "cpu" else []
+    figures, others = [], []
     for name in names:
         compiling = ", compiled first, which takes minutes" if resolved.compile == "on" else ""
         notice(f"measuring {name} on {resolved.device} in {resolved.precision}{compiling}")
         try:
             figures.append(in_own_process(measure_model, name, resolved))
+            if libraries:
+                notice(f"measuring {name} in {', '.join(map(' in '.join, libraries))}")
+                others += in_own_process(measure_runtimes, name, libraries, resolved)
         except BrokenProcessPool as error:
             raise EanetError(
                 f"the process measuring {name} was killed; try a smaller --batch-size"
             ) from error
-    files = () if resolved.output is None else _write(figures, resolved, resolved.output)
-    return Benchmark(tuple(figures), files)
+    files = () if resolved.output is None else _write(figures, others, resolved, resolved.output)
+    return Benchmark(tuple(figures), tuple(others), files)
 
 
 def _write(
-    figures: Sequence[ModelFigures], settings: BenchmarkSettings, output: Path
+    figures: Sequence[ModelFigures],
+    others: Sequence[RuntimeFigures],
+    settings: BenchmarkSettings,
+    output: Path,
 ) -> tuple[Path, ...]:
     metadata = benchmark_metadata(settings, torch.device(settings.device))
-    rows = [asdict(row) for row in figures]
+    rows = {"models": list(map(asdict, figures)), "runtimes": list(map(asdict, others))}
     return (
         write_figures(output / "benchmark.csv", figures),
-        write_json(output / "benchmark.json", {**metadata, "models": rows}),
+        *([write_figures(output / "runtimes.csv", others)] if others else []),
+        write_json(output / "benchmark.json", {**metadata, **rows}),
         plot_benchmark(figures, output / "benchmark.png", note=summarize_metadata(metadata)),
     )
 
@@ -149,6 +160,22 @@ def measure_model(name: str, settings: BenchmarkSettings) -> ModelFigures:
         Spread.of([1000 * s for s in single]),
         memory,
     )
+
+
+def measure_runtimes(
+    name: str, libraries: Sequence[tuple[Library, Precision]], settings: BenchmarkSettings
+) -> list[RuntimeFigures]:
+    """Measure prediction of one model in other libraries than PyTorch, each with a precision."""
+    torch.manual_seed(0)
+    model = create_model(name, image_size=settings.image_size)
+    options = settings.model_dump(include={"batch_size", "seconds", "threads"})
+    figures = []
+    for library, precision in libraries:
+        try:
+            figures.append(measure_runtime(model, library, precision, **options))
+        except EanetError as error:  # such as a network that it cannot convert
+            notice(f"left out: {error}")
+    return figures
 
 
 def training_step(work: Workload) -> Callable[[], object]:

@@ -20,6 +20,9 @@ class BenchmarkSettings(MachineSettings):
     compile: Literal["auto", "on", "off"] = Field(
         "auto", description="auto: models if a compiler is found, layers never"
     )
+    runtimes: bool = Field(
+        True, description="measure prediction in OpenVINO and ONNX Runtime too, where installed"
+    )
     output: Path | None = Field(
         None, description="folder for the figures as CSV and JSON and the picture; unset: none"
     )

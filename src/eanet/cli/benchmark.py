@@ -44,8 +44,10 @@ def run(options: argparse.Namespace) -> None:
 def _tokens(options: argparse.Namespace, settings: dict[str, Any]) -> tuple[Path, ...]:
     from eanet.benchmarking.tokens import benchmark_tokens
 
-    if options.models or settings.keys() & {"image_size", "batch_size"}:
-        raise WrongArgumentError("--tokens takes no model, --image-size or --batch-size")
+    if options.models or settings.keys() & {"image_size", "batch_size", "runtimes"}:
+        raise WrongArgumentError(
+            "--tokens takes no model, --image-size, --batch-size or --runtimes"
+        )
     measured = benchmark_tokens(**settings)
     print_table(
         ("layer", "tokens", "forward, ms", "both passes, ms", "memory, MiB"),
@@ -93,4 +95,19 @@ def _models(options: argparse.Namespace, settings: dict[str, Any]) -> tuple[Path
             for m in measured.models
         ],
     )
+    if measured.runtimes:
+        stdout().print()
+        print_table(
+            ("model", "library", "precision", "prediction, images/s", "one image, ms"),
+            [
+                (
+                    r.model,
+                    r.runtime,
+                    r.precision,
+                    str(r.prediction_images_per_second),
+                    str(r.latency_ms),
+                )
+                for r in measured.runtimes
+            ],
+        )
     return measured.files
