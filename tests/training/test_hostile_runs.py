@@ -72,7 +72,7 @@ FILES: list[tuple[Callable[[Path], object], str, Any]] = [
     (read_search, SEARCH, "learning_rate,loss\n"),
     (read_search, SEARCH, "learning_rate,loss\n0,1\n"),
     (read_search, SEARCH, "learning_rate,loss\n1,inf\n"),
-    (read_config, "settings: {5: 6}\nresolved: {}\ndata: {}\n"),
+    (read_config, RUN_CONFIG, "settings: {5: 6}\nresolved: {}\ndata: {}\n"),
     (read_config, RUN_CONFIG, CONFIG % ("epochs: [1]", "{}")),
     (read_config, RUN_CONFIG, CONFIG % ("data: {a: b}", "{}")),
     (read_config, RUN_CONFIG, CONFIG % ("name: 5", "{name: x, fingerprint: 5}")),

@@ -8,8 +8,8 @@ from typing import Any
 
 from eanet.errors import EanetError, WrongArgumentError
 from eanet.files import user_path
+from eanet.model_files.find import bundled_models
 from eanet.models.registry import parse_model_name
-from eanet.models.weights import bundled_models
 from eanet.training.pretrained import Pretrained
 
 

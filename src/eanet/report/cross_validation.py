@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from eanet.config import MachineSettings, TrainSettings
+from eanet.config import RUN_CONFIG, MachineSettings, TrainSettings
 from eanet.console import notice
 from eanet.data.folds import NEVER
 from eanet.data.held_out import folds_of, groups_of
@@ -34,7 +34,7 @@ from eanet.training.messages import show_defaults
 from eanet.training.prepare import open_inputs, plan_run
 from eanet.training.resume import resume
 from eanet.training.run_data import load_run_data
-from eanet.training.run_directory import RUN_CONFIG, RunDirectory
+from eanet.training.run_directory import RunDirectory
 
 # Settings in which the folds may differ from those of the call that continues them.
 _FREE = {*MachineSettings.model_fields, "output", "name", "fold", "tensorboard"}
