@@ -78,11 +78,21 @@ def test_splits_go_by_the_names_that_folders_may_have(write, tmp_path):
 
 
 @pytest.mark.parametrize(
+    ("text", "name"),
+    [("id,breed\na.jpg,tabby", "breed"), ("Species,file,split\ntabby,a.jpg,train", "Species")],
+)
+def test_the_only_other_column_has_the_classes_and_that_is_said(write, text, name):
+    file = write(text)
+    assert list(images(file)["train"]) == ["tabby"]
+    assert read_list(file).notes == (f"classes in list.csv are in its only other column, {name}",)
+
+
+@pytest.mark.parametrize(
     ("text", "message"),
     [
         ("", "has no column 'path'; its first line is ''"),
         ("a.jpg,cat\nb.jpg,dog", "has no column 'path'; its first line is 'a.jpg,cat', which sh"),
-        ("path,size\na.jpg,3", "has no column 'label'"),
+        ("path,size,date\na.jpg,3,4", "has no column 'label'"),
         ("path,label\na.jpg", "line 2: no label$"),
         ("path,label\n\n ,cat", "line 3: no path$"),
         ("path,label\na.jpg,", "line 2: no label$"),

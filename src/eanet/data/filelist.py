@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from eanet.data.layout import Layout, Listing, visible_folders
 from eanet.data.list_paths import PathRule, as_posix, find_rule
-from eanet.data.list_rows import Row, is_header, read_rows, shown
+from eanet.data.list_rows import Row, is_header, read_rows, shown, unusual_label
 from eanet.data.split_names import SPLITS, split_meant
 from eanet.errors import EanetError, unknown_name
 
@@ -66,6 +66,8 @@ def read_entries(
     """
     rows = list(read_rows(file, group))
     notes = list(_joined(file, rows))
+    if rows and (name := unusual_label(file)) is not None:
+        notes.append(f"classes in {file.name} are in its only other column, {name}")
     rows = [(where, cells) for where, cells in rows if not is_header(cells)]
     for where, cells in rows:
         for name, cell in cells.items():

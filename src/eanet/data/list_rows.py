@@ -43,16 +43,28 @@ def has_labels(file: Path) -> bool:
     Raises:
         EanetError: it cannot be read.
     """
+    return file.name == ANNOTATIONS or {"path", "label"} <= _indices(_header(file)).keys()
+
+
+def unusual_label(file: Path) -> str | None:
+    """Return the name of the column of classes, if it was taken because there is no other.
+
+    Raises:
+        EanetError: it cannot be read.
+    """
     if file.name == ANNOTATIONS:
-        return True
+        return None
+    name = (header := _header(file))[_indices(header)["label"]]
+    return None if _plain(name) in _COLUMNS["label"] else name
+
+
+def _header(file: Path) -> list[str]:
     if file.suffix.lower() == ".parquet":
-        header = _open_parquet(file).schema_arrow.names
-    elif file.suffix.lower() == ".jsonl":
-        header = next((list(content) for _, content in _objects(file)), [])
-    else:
-        with _open_text(file) as text:
-            header = next(csv.reader(text, delimiter=_delimiter(text)), [])
-    return {"path", "label"} <= _indices(header).keys()
+        return list(_open_parquet(file).schema_arrow.names)
+    if file.suffix.lower() == ".jsonl":
+        return next((list(content) for _, content in _objects(file)), [])
+    with _open_text(file) as text:
+        return next(csv.reader(text, delimiter=_delimiter(text)), [])
 
 
 def read_rows(file: Path, group: str | None = None) -> Iterator[Row]:
@@ -178,12 +190,17 @@ def _columns(file: Path, header: Sequence[str], group: str | None) -> dict[str, 
 
 
 def _indices(header: Sequence[str]) -> dict[str, int]:
+    """Return the index of each column that is there; beside a single other, paths have classes."""
     plain = [_plain(name) for name in header]
-    return {
+    found = {
         column: plain.index(next(name for name in names if name in plain))
         for column, names in _COLUMNS.items()
         if set(names) & set(plain)
     }
+    rest = set(range(len(plain))) - set(found.values())
+    if "path" in found and "label" not in found and len(rest) == 1:
+        found["label"] = rest.pop()
+    return {column: found[column] for column in _COLUMNS if column in found}
 
 
 def _plain(name: str) -> str:
