@@ -95,7 +95,7 @@ def test_a_named_data_set_is_looked_at_alike_and_nothing_is_written(
     assert lines[0] == "digits: 1,797 images of 10 classes"
     assert lines[-3:] == [
         "size       8 x 8 pixels",
-        "balance    3 183, 8 174: 1.05 to 1",
+        "balance    1.05 to 1: 183 of '3', 174 of '8'",
         "problems   none",
     ]
     assert list(tmp_path.iterdir()) == []
@@ -107,7 +107,7 @@ def test_classes_of_unequal_sizes_are_told(photos: Path, tmp_path: Path, capsys:
     for file in sorted((root / "red").iterdir())[3:]:
         file.unlink()
     assert main(["datasets", str(root)]) == 0
-    assert "balance    blue 12, red 3: 4 to 1\n" in capsys.readouterr().out
+    assert "balance    4 to 1: 12 of 'blue', 3 of 'red'\n" in capsys.readouterr().out
 
 
 @pytest.mark.filterwarnings("error")

@@ -36,7 +36,10 @@ def test_unequal_classes_are_told_with_what_guessing_reaches(
     told = found(SourceSplits(images(counts)))
     assert bool(told) == is_told
     if is_told:
-        assert "a 20, b 13 training images; always guessing a is right for 60.6%" in told[0]
+        assert (
+            "20 of 'a', 13 of 'b' training images; always guessing 'a' is right for 60.6%"
+            in told[0]
+        )
         assert "--balance loss" in told[0]
 
 

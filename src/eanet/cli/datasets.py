@@ -113,7 +113,8 @@ def _summary(overview: Overview) -> Iterator[tuple[str, str]]:
         yield "size", f"{train.image_size} x {train.image_size} pixels"
     else:
         for name, (low, middle, high) in overview.sizes.items():
-            yield name, f"{low:,} to {high:,} pixels, median {middle:,}"
+            of_all = f"{low:,} to {high:,} pixels, median {middle:,}"
+            yield name, f"{low:,} pixels in all" if low == high else of_all
         modes = Counter(originals.modes).most_common()
         yield "modes", ", ".join(f"{mode} {count:,}" for mode, count in modes)
     counts = train.counts()
@@ -121,8 +122,9 @@ def _summary(overview: Overview) -> Iterator[tuple[str, str]]:
     if counts[large] == counts[small]:
         yield "balance", f"{counts[small]:,} training images of every class"
     else:
-        extremes = f"{train.classes[large]} {counts[large]:,}, {train.classes[small]} "
-        yield "balance", f"{extremes}{counts[small]:,}: {counts[large] / counts[small]:.3g} to 1"
+        ratio = f"{counts[large] / counts[small]:.3g} to 1"  # names may be numbers: in quotes
+        most, least = (f"{counts[i]:,} of {train.classes[i]!r}" for i in (large, small))
+        yield "balance", f"{ratio}: {most}, {least}"
 
 
 def _print_problems(overview: Overview) -> None:

@@ -105,10 +105,10 @@ def unequal_classes(splits: SourceSplits) -> Iterator[Finding]:
     if counts[large] < UNEQUAL * counts[small]:
         return
     share = counts[large] / counts.sum()
+    most, least = (f"{counts[i]:,} of {classes[i]!r}" for i in (large, small))
     yield Finding(
-        f"unequal classes: {classes[large]} {counts[large]:,}, {classes[small]} "
-        f"{counts[small]:,} training images; always guessing {classes[large]} is right for "
-        f"{share:.1%} of them",
+        f"unequal classes: {most}, {least} training images; always guessing {classes[large]!r} is "
+        f"right for {share:.1%} of them",
         "balance",
         "--balance loss or --balance sampling weights all classes alike",
     )
