@@ -6,6 +6,7 @@ import tarfile
 import pytest
 
 from eanet.config import DataSettings
+from eanet.data import published
 from eanet.data.datasets import cifar
 from eanet.data.datasets.cifar import load_cifar10, load_cifar100
 from eanet.errors import EanetError
@@ -19,7 +20,7 @@ def archive(tmp_path):
 
 @pytest.fixture(autouse=True)
 def nothing_is_downloaded(monkeypatch):
-    monkeypatch.setattr(cifar, "download", lambda *_: pytest.fail("downloaded"))
+    monkeypatch.setattr(published, "download", lambda *_: pytest.fail("downloaded"))
 
 
 def load(path):
@@ -118,7 +119,7 @@ def test_what_is_nowhere_is_downloaded_with_its_checksum(archive, tmp_path, monk
         assert sha256.startswith("85cd44d0")
         return pack(destination, "cifar-100-python", members100(), monkeypatch)
 
-    monkeypatch.setattr(cifar, "download", fake)
+    monkeypatch.setattr(published, "download", fake)
     monkeypatch.setenv("EANET_CACHE_DIR", str(tmp_path))
     monkeypatch.delenv("EANET_DATA_DIR", raising=False)
     assert len(load(None).train) == 20

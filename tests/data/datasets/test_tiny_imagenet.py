@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from eanet.config import DataSettings
-from eanet.data.datasets import tiny_imagenet
+from eanet.data import published
 from eanet.data.datasets.tiny_imagenet import load_tiny_imagenet
 from eanet.errors import EanetError
 from tests.support.tiny_imagenet import pack
@@ -16,7 +16,7 @@ from tests.support.tiny_imagenet import pack
 
 @pytest.fixture(autouse=True)
 def nothing_is_downloaded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tiny_imagenet, "download", lambda *_: pytest.fail("downloaded"))
+    monkeypatch.setattr(published, "download", lambda *_: pytest.fail("downloaded"))
 
 
 def test_the_archive_its_folder_and_the_variable_all_find_the_images(
@@ -63,5 +63,5 @@ def test_what_is_nowhere_is_downloaded_with_its_checksum(
         assert sha256.startswith("6198c8ae")
         return pack(destination.parent)
 
-    monkeypatch.setattr(tiny_imagenet, "download", fake)
+    monkeypatch.setattr(published, "download", fake)
     assert len(load_tiny_imagenet(DataSettings(data_dir=tmp_path)).train) == 20

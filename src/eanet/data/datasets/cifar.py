@@ -7,9 +7,8 @@ therefore opened, which their SHA-256 tells.
 from __future__ import annotations
 
 import hashlib
-import os
 import pickle
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -18,40 +17,36 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eanet.config import DataSettings
-from eanet.data.download import download
 from eanet.data.imageset import ImageSet
-from eanet.data.registry import Default, register_dataset
+from eanet.data.published import find_published
+from eanet.data.registry import Default, Loader, register_dataset
 from eanet.data.splits import SourceSplits
 from eanet.data.tar import DAMAGED, open_tar
 from eanet.errors import EanetError
-from eanet.files import cache_dir, user_path
 
-BASE_URL = "https://www.cs.toronto.edu/~kriz/"
 MOST_BYTES = 1 << 28  # of an archive's content; the official ones hold 180 MB
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Archive:
-    """Names, keys and SHA-256 sums of one of the two archives."""
+    """Names, keys and SHA-256 sums of one of the two archives.
 
-    file: str
+    Attributes:
+        member_sha256: of the file of class names, those of training images and that of test images.
+    """
+
+    url: str
     sha256: str
     folder: str
-    train: tuple[str, ...]
-    test: str
-    meta: str
     labels_key: bytes
     names_key: bytes
     member_sha256: dict[str, str]
 
 
 _CIFAR10 = _Archive(
-    file="cifar-10-python.tar.gz",
+    url="https://www.cs.toronto.edu/~kriz/cifar-10-python.tar.gz",
     sha256="6d958be074577803d12ecdefd02955f39262c83c16fe9348329d7fe0b5c001ce",
     folder="cifar-10-batches-py",
-    train=tuple(f"data_batch_{n}" for n in range(1, 6)),
-    test="test_batch",
-    meta="batches.meta",
     labels_key=b"labels",
     names_key=b"label_names",
     member_sha256={
@@ -65,85 +60,66 @@ _CIFAR10 = _Archive(
     },
 )
 _CIFAR100 = _Archive(
-    file="cifar-100-python.tar.gz",
+    url="https://www.cs.toronto.edu/~kriz/cifar-100-python.tar.gz",
     sha256="85cd44d02ba6437773c5bbd22e183051d648de2e7d6b014e1ef29b855ba677a7",
     folder="cifar-100-python",
-    train=("train",),
-    test="test",
-    meta="meta",
     labels_key=b"fine_labels",
     names_key=b"fine_label_names",
     member_sha256={
+        "meta": "a5d4786345c961390f865e93b434dbd5c6904ce880667e0cb888c97d449f28b9",
         "train": "735e79b04f092ca3d2e6d07f368c0a7d70d48c48d28865950cc24454cf45129b",
         "test": "4b67687d9933c4db8f0831104447f15b93774f4f464bd0516f0f0f2ac83b7864",
-        "meta": "a5d4786345c961390f865e93b434dbd5c6904ce880667e0cb888c97d449f28b9",
     },
 )
 
 
-DEFAULTS = (
-    Default("model", "eanet_tiny", "made for images of 32 x 32"),
-    Default("recipe", "cifar", "made for CIFAR"),
-)
+def _register(name: str, *, classes: int, megabytes: int) -> Callable[[Loader], Loader]:
+    return register_dataset(
+        name,
+        f"60,000 photographs, 32 x 32, {classes} classes, {megabytes} MB",
+        image_size=32,
+        defaults=(
+            Default("model", "eanet_tiny", "made for images of 32 x 32"),
+            Default("recipe", "cifar", "made for CIFAR"),
+        ),
+    )
 
 
-@register_dataset(
-    "cifar10",
-    "60,000 photographs, 32 x 32, 10 classes, 163 MB",
-    image_size=32,
-    defaults=DEFAULTS,
-)
+@_register("cifar10", classes=10, megabytes=163)
 def load_cifar10(settings: DataSettings) -> SourceSplits:
     """Load CIFAR-10: 50,000 training and 10,000 test images of 32 x 32 pixels in 10 classes."""
     return _load(_CIFAR10, settings)
 
 
-@register_dataset(
-    "cifar100",
-    "60,000 photographs, 32 x 32, 100 classes, 161 MB",
-    image_size=32,
-    defaults=DEFAULTS,
-)
+@_register("cifar100", classes=100, megabytes=161)
 def load_cifar100(settings: DataSettings) -> SourceSplits:
     """Load CIFAR-100, 100 fine labels: 50,000 training and 10,000 test images of 32 x 32 pixels."""
     return _load(_CIFAR100, settings)
 
 
 def _load(archive: _Archive, settings: DataSettings) -> SourceSplits:
-    path = _locate(archive, settings)
+    names = archive.member_sha256
+    path = find_published(
+        settings, archive.url, archive.sha256, folder=archive.folder, member=next(iter(names))
+    )
     pickles: dict[str, dict[bytes, Any]] = {}
     for name, data in _members(archive, path):
-        if hashlib.sha256(data).hexdigest() != archive.member_sha256[name]:
+        if hashlib.sha256(data).hexdigest() != names[name]:
             raise EanetError(
                 f"{path}: {name} is not the official file, by its SHA-256, and such a file is not "
-                f"opened, since it could run anything; move it away to download {archive.file}"
+                f"opened, since it could run anything; move it away to download {archive.url}"
             )
         pickles[name] = pickle.loads(data, encoding="bytes")
-    if missing := sorted(archive.member_sha256.keys() - pickles.keys()):
+    if missing := sorted(names.keys() - pickles.keys()):
         raise EanetError(
-            f"{path} lacks {', '.join(missing)}: it is not a whole {archive.file}; "
-            "move it away to download the official one"
+            f"{path} lacks {', '.join(missing)}: it is not a whole archive or folder; move it "
+            f"away to download {archive.url}"
         )
-    classes = tuple(name.decode() for name in pickles[archive.meta][archive.names_key])
-    train, test = (
-        _image_set([pickles[name] for name in names], archive, classes)
-        for names in (archive.train, (archive.test,))
+    meta, *train, test = (pickles[name] for name in names)
+    classes = tuple(name.decode() for name in meta[archive.names_key])
+    return SourceSplits(
+        _image_set(train, archive, classes), test=_image_set([test], archive, classes)
     )
-    return SourceSplits(train, test=test)
-
-
-def _locate(archive: _Archive, settings: DataSettings) -> Path:
-    """Return the archive file or the folder extracted from it; download the archive if missing."""
-    own = settings.data_dir or os.environ.get("EANET_DATA_DIR") or cache_dir()
-    base = user_path(own)
-    if base.is_file() or (base / archive.meta).is_file():
-        return base
-    file, folder = base / archive.file, base / archive.folder
-    if file.is_file():
-        return file
-    if folder.is_dir():
-        return folder
-    return download(BASE_URL + archive.file, file, archive.sha256)
 
 
 def _members(archive: _Archive, path: Path) -> Iterator[tuple[str, bytes]]:

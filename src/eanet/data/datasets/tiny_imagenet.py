@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-import os
 from contextlib import nullcontext
 from dataclasses import replace
-from pathlib import Path
 
 from eanet.config import DataSettings
 from eanet.data.archive import is_archive, unpacked
-from eanet.data.download import download
 from eanet.data.folder import open_layout
 from eanet.data.image_files import load_image_files
+from eanet.data.published import find_published
 from eanet.data.registry import Default, register_dataset
 from eanet.data.splits import SourceSplits
 from eanet.errors import EanetError
-from eanet.files import cache_dir, user_path
 from eanet.model_files.preprocessing import DEFAULT
 
-FILE, FOLDER = "tiny-imagenet-200.zip", "tiny-imagenet-200"
-URL = f"http://cs231n.stanford.edu/{FILE}"
+FOLDER = "tiny-imagenet-200"
+URL = f"http://cs231n.stanford.edu/{FOLDER}.zip"
 SHA256 = "6198c8ae015e2b3e007c7841da39ec069199b9aa3bfa943a462022fe5e43c821"
 NAMES = "words.txt"
 SIZE = 64
@@ -40,7 +37,7 @@ def load_tiny_imagenet(settings: DataSettings) -> SourceSplits:
     The labels of its own test images were never published. Classes have the first name that
     WordNet gives them.
     """
-    place = _locate(settings)
+    place = find_published(settings, URL, SHA256, folder=FOLDER, member="wnids.txt")
     with unpacked(place) if is_archive(place) else nullcontext(place) as folder:
         root = folder / FOLDER if (folder / FOLDER).is_dir() else folder
         names = root / NAMES if (root / NAMES).is_file() else None
@@ -52,14 +49,3 @@ def load_tiny_imagenet(settings: DataSettings) -> SourceSplits:
                 raise EanetError(f"{place} is not Tiny ImageNet: it has no labelled train and val")
             labelled = {"train": layout.splits["train"], "test": layout.splits["validation"]}
             return load_image_files(replace(layout, splits=labelled, notes=()), own, DEFAULT)
-
-
-def _locate(settings: DataSettings) -> Path:
-    """Return the archive or the folder extracted from it; download the archive if missing."""
-    base = user_path(settings.data_dir or os.environ.get("EANET_DATA_DIR") or cache_dir())
-    if base.is_file() or (base / "wnids.txt").is_file():
-        return base
-    for place in (base / FILE, base / FOLDER):
-        if place.exists():
-            return place
-    return download(URL, base / FILE, SHA256)
