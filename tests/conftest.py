@@ -55,9 +55,13 @@ def shared_data() -> Path:
 
 @pytest.fixture(scope="session", autouse=True)
 def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """The cache of the person who runs the tests is neither read nor filled."""
+    """The cache of the person who runs the tests is neither read nor filled.
+
+    Workers share one, so that the second need not find out again what the compiler can do.
+    """
     with pytest.MonkeyPatch.context() as patch:
-        cache = tmp_path_factory.mktemp("cache")
+        base = tmp_path_factory.getbasetemp()
+        cache = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "cache"
         patch.setenv("EANET_CACHE_DIR", str(cache))
         patch.setenv("TORCHINDUCTOR_CACHE_DIR", str(cache / "compiled"))
         eanet.build_kernels()  # as every command does where work begins

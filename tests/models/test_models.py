@@ -146,7 +146,11 @@ def test_saved_and_loaded_is_the_same_model(name, tmp_path):
     assert described["normalization"] == {"mean": [1, 2, 3], "std": [4, 5, 6]}
 
 
-@every_model
+# One of each way to build a model.
+BUILDS = {getattr(entry.build, "func", entry.build): entry.name for entry in models()}.values()
+
+
+@pytest.mark.parametrize("name", BUILDS)
 @pytest.mark.slow
 def test_exports_with_any_batch(name):
     model = create_model(name, num_classes=4, image_size=16, **blocks(name, 1)).eval()

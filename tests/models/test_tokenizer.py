@@ -81,37 +81,56 @@ def test_in_evaluation_one_convolution_does_what_it_and_the_norm_do():
     torch.testing.assert_close(ours, theirs, atol=1e-5, rtol=1e-4)
 
 
-def results(call, layer, x, autocast):
-    """What a layer computes in training, all gradients, and what it remembers."""
-    x = x.detach().requires_grad_()
+class Together(torch.nn.ModuleList):
+    """Each layer with an input of its own."""
+
+    def forward(self, xs):
+        return [layer(x) for layer, x in zip(self, xs, strict=True)]
+
+
+def results(call, layers, xs, autocast):
+    """What layers compute in training, all gradients, and what they remember."""
+    xs = [x.detach().requires_grad_() for x in xs]
     with torch.autocast("cpu", torch.bfloat16, enabled=autocast):
-        y = call(x)
-    y.backward(torch.linspace(-1, 1, y.numel(), dtype=y.dtype).view_as(y))
-    return [y, x.grad, *(p.grad for p in layer.parameters()), *layer.buffers()]
+        ys = call(xs)
+    upstream = [torch.linspace(-1, 1, y.numel(), dtype=y.dtype).view_as(y) for y in ys]
+    torch.autograd.backward(ys, upstream)
+    grads = [tensor.grad for tensor in (*xs, *layers.parameters())]
+    return [*ys, *grads, *layers.buffers()]
 
 
 @pytest.mark.slow
 @pytest.mark.skipif(not has_compiler("cpu"), reason="no C++ compiler here")
 @pytest.mark.parametrize(
-    ("make", "side", "dim", "autocast"),
-    [  # every pair of two of these
-        (NormalizedDepthwiseConvolution, 5, 6, True),
-        (NormalizedDepthwiseConvolution, 1, 3, False),
-        (NormalizedDepthwiseConvolution, 4, 1, True),
-        (DepthwiseConvolution, 5, 6, False),
-        (DepthwiseConvolution, 1, 3, True),
-        (DepthwiseConvolution, 4, 1, False),
+    ("autocast", "cases"),
+    [  # every pair of two of kind, size and autocast; those of one row are compiled together
+        (
+            True,
+            [
+                (NormalizedDepthwiseConvolution, 5, 6),
+                (NormalizedDepthwiseConvolution, 4, 1),
+                (DepthwiseConvolution, 1, 3),
+            ],
+        ),
+        (
+            False,
+            [
+                (NormalizedDepthwiseConvolution, 1, 3),
+                (DepthwiseConvolution, 5, 6),
+                (DepthwiseConvolution, 4, 1),
+            ],
+        ),
     ],
 )
-def test_a_compiled_depthwise_convolution_trains_as_otherwise(make, side, dim, autocast):
+def test_compiled_depthwise_convolutions_train_as_otherwise(autocast, cases):
     torch.manual_seed(0)
-    layer = make(dim)
-    for parameter in layer.parameters():
+    layers = Together(make(dim) for make, _, dim in cases)
+    for parameter in layers.parameters():
         torch.nn.init.normal_(parameter)
-    same = copy.deepcopy(layer)
-    x = 2 * torch.randn(3, side**2, dim) + 1
-    ours = results(torch.compile(same, dynamic=False, fullgraph=True), same, x, autocast)
-    theirs = results(layer, layer, x, autocast)
+    same = copy.deepcopy(layers)
+    xs = [2 * torch.randn(3, side**2, dim) + 1 for _, side, dim in cases]
+    ours = results(torch.compile(same, dynamic=False, fullgraph=True), same, xs, autocast)
+    theirs = results(layers, layers, xs, autocast)
     rtol = 0.02 if autocast else 1e-5
     torch.testing.assert_close(ours, theirs, atol=rtol, rtol=rtol)
 

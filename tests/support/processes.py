@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import signal
 import sys
 from collections.abc import Callable, Mapping
 from concurrent.futures import ProcessPoolExecutor
@@ -11,6 +12,8 @@ from pathlib import Path
 from typing import TypeVar
 
 T = TypeVar("T")
+
+STOPPING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT)
 
 CONTEXT = multiprocessing.get_context("forkserver")
 CONTEXT.set_forkserver_preload(
@@ -34,16 +37,8 @@ def start(
     return process
 
 
-def start_together(
-    count: int, call: Callable[..., object], *arguments: object, logs: Path
-) -> multiprocessing.process.BaseProcess:
-    """Start a call in so many processes as ``torchrun`` does; what they say goes below ``logs``."""
-    return start(_launch, count, call, arguments, logs, log=logs.with_suffix(".launcher"))
-
-
-def _launch(
-    count: int, call: Callable[..., object], arguments: tuple[object, ...], logs: Path
-) -> None:
+def run_together(count: int, call: Callable[..., object], *arguments: object, logs: Path) -> None:
+    """Run a call in so many processes as ``torchrun`` does; what they say goes below ``logs``."""
     from torch.distributed.elastic.multiprocessing import DefaultLogsSpecs, Std
     from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
@@ -55,10 +50,15 @@ def _launch(
         rdzv_endpoint="localhost:0",
         max_restarts=0,
         monitor_interval=0.1,
-        start_method="forkserver",
+        start_method="forkserver",  # that of `CONTEXT`, which has imported everything
         logs_specs=DefaultLogsSpecs(str(logs), redirects=Std.ALL),
     )
-    elastic_launch(config, call)(*arguments)
+    handlers = {number: signal.getsignal(number) for number in STOPPING}
+    try:
+        elastic_launch(config, call)(*arguments)
+    finally:  # it leaves its own
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
 
 
 def result_of(call: Callable[..., T], *arguments: object) -> T:

@@ -16,6 +16,7 @@ from eanet.data.imageset import ImageSet
 from eanet.training import updates
 from eanet.training.launch import launch
 from eanet.training.resume import resume
+from tests.support.pictures import blank_pictures
 
 
 def watch_steps(folder: Path, stop_at: int | None = None) -> None:
@@ -54,7 +55,8 @@ def go_on(steps: Path, run: Path) -> None:
 
 
 def command(steps: Path, *arguments: str) -> None:
-    """`eanet`, with `watch_steps`."""
+    """`eanet`, with `watch_steps`, and with blank pictures."""
     watch_steps(steps)
-    if code := main(list(arguments)):
-        sys.exit(code)
+    with blank_pictures():
+        if code := main(list(arguments)):
+            sys.exit(code)

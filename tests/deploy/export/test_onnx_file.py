@@ -8,7 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
 
+from eanet.deploy.export import program as program_module
 from eanet.deploy.export.onnx_file import onnx_model
 from eanet.deploy.export.program import Program, outputs, trace
 from eanet.model_files.find import model_digest
@@ -48,8 +51,25 @@ def compare(session, model: Classifier, pixels: np.ndarray) -> None:
     np.testing.assert_allclose(probabilities, expected.softmax(1).numpy(), atol=1e-5)
 
 
-# Each of the family's mixings, and without convolutions.
+# One of each way to build a model, and each of the family's mixings, and without convolutions.
+NAMES = {getattr(entry.build, "func", entry.build): entry.name for entry in models()}.values()
 VARIANTS = [f"eanet_nano:{mixing}" for mixing in ("mixing=self", "mixing=written", "conv=false")]
+
+
+class OwnSize(nn.Module):
+    """Instead of the resizing, which takes most of the time: images have the model's size."""
+
+    def __init__(self, size: int, _: object) -> None:
+        super().__init__()
+        self.size = size
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        return F.interpolate(pixels.permute(0, 3, 1, 2).float(), (self.size, self.size))
+
+
+@pytest.fixture
+def own_size(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(program_module, "Resize", OwnSize)
 
 
 def make(name: str) -> Classifier:
@@ -65,7 +85,8 @@ def make(name: str) -> Classifier:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", [m.name for m in models()] + VARIANTS)
+@pytest.mark.usefixtures("own_size")
+@pytest.mark.parametrize("name", [*NAMES, *VARIANTS])
 def test_every_model_is_recorded_as_formulas(name: str) -> None:
     """Which every exporter knows, unlike the operators of this package."""
     model = make(name)
@@ -79,6 +100,7 @@ def test_every_model_is_recorded_as_formulas(name: str) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("own_size")
 def test_a_model_that_knows_the_unknown_has_a_third_output() -> None:
     model = make("vit")
     model.detector = UnknownDetector(model.head.in_features, 3, DetectorFit(0.05, 10, 10))
@@ -91,6 +113,7 @@ def test_a_model_that_knows_the_unknown_has_a_third_output() -> None:
     torch.testing.assert_close(distance, expected, atol=1e-3, rtol=1e-4)
 
 
+@pytest.mark.usefixtures("own_size")
 @pytest.mark.parametrize("name", ["keras_eanet", "eanet_nano:mixing=written"])
 def test_what_models_are_made_of_is_the_same_in_onnx(name: str) -> None:
     model = make(name)
