@@ -1,0 +1,31 @@
+"""What is installed: the package and the weights that ship with it, and nothing else."""
+
+from __future__ import annotations
+
+import zipfile
+from pathlib import Path
+
+import pytest
+
+import eanet
+from tests.conftest import REPOSITORY
+
+wheels = pytest.importorskip("tools.wheel", reason="hatchling is not installed")
+
+
+def test_the_wheel_holds_the_package_whole_and_nothing_else(tmp_path: Path) -> None:
+    wheel = wheels.build(tmp_path)
+    assert wheel.name == f"eanet-{eanet.__version__}-py3-none-any.whl"
+    assert wheel.stat().st_size < wheels.MOST_BYTES
+    source = REPOSITORY / "src"
+    package = {
+        str(file.relative_to(source))
+        for file in (source / "eanet").rglob("*")
+        if file.is_file() and "__pycache__" not in file.parts
+    }
+    about = f"eanet-{eanet.__version__}.dist-info"
+    names = ("METADATA", "RECORD", "WHEEL", "entry_points.txt", "licenses/LICENSE")
+    assert wheels.contents(wheel) == package | {f"{about}/{name}" for name in names}
+    assert {path.suffix for path in map(Path, package)} >= {".safetensors", ".cpp", ".yaml"}
+    with zipfile.ZipFile(wheel) as archive:
+        assert b"eanet = eanet.cli:main" in archive.read(f"{about}/entry_points.txt")
