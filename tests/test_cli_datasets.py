@@ -177,3 +177,22 @@ def test_ten_thousand_problems_do_not_flood_the_screen(tmp_path: Path, capsys: C
     assert "and 9,991 more" in out
     assert err.count("\n") == 1
     assert err.endswith("and 9995 more\n")
+
+
+def test_near_duplicates_are_drawn_in_pairs(tmp_path: Path, capsys: Capture) -> None:
+    random, root = np.random.default_rng(0), tmp_path / "own"
+    for name in ("ant", "bee"):
+        (root / name).mkdir(parents=True)
+        for number in range(30):
+            rough = Image.fromarray(random.integers(0, 200, (6, 6, 3), dtype=np.uint8))
+            picture = rough.resize((48, 48), Image.Resampling.BICUBIC)
+            picture.save(root / name / f"{number}.png")
+    brighter = Image.open(root / "ant" / "0.png").point(lambda value: value * 1.2)
+    brighter.save(root / "bee" / "twin.png")
+    assert main(["datasets", str(root), "--output", str(tmp_path / "look")]) == 0
+    out, _ = capsys.readouterr()
+    assert "problems   1 near-duplicates" in out
+    assert f"wrote {tmp_path / 'look/near_duplicates.png'}" in out
+    with Image.open(tmp_path / "look/near_duplicates.png") as sheet:
+        sheet.load()
+        assert sheet.width > 200

@@ -217,3 +217,20 @@ def test_a_wrong_teacher_leaves_no_run_directory(
     with pytest.raises(EanetError, match=r"lacks 2 of these 3 classes, such as blue"):
         launch(quick(photos, output, teacher=other))
     assert not output.exists()
+
+
+def test_a_teacher_that_has_seen_the_test_images_is_named(
+    photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    quick = {"image_size": 16, "epochs": 1, "compile": "off", "threads": 1, "model": MODEL}
+    settings = {"data": str(photos), "output": str(tmp_path), **quick}
+    teacher = launch(TrainSettings.with_recipe(**settings, split_seed=1, name="teacher"))
+    capsys.readouterr()
+    same = launch(TrainSettings.with_recipe(**settings, split_seed=1, teacher=str(teacher.path)))
+    assert "the teacher was trained" not in capsys.readouterr().err
+    assert same.read_config().data.findings == ()
+    other = launch(TrainSettings.with_recipe(**settings, teacher=str(teacher.path)))
+    (finding,) = other.read_config().data.findings
+    assert "the teacher was trained or validated on " in finding
+    assert " of the 6 test images and can pass on what it remembers" in finding
+    assert finding in capsys.readouterr().err
