@@ -1,4 +1,4 @@
-"""Intervals of cross-validation, and labels that are probably wrong."""
+"""Intervals of cross-validation, and labels that are suspected."""
 
 from __future__ import annotations
 

@@ -123,7 +123,7 @@ def test_what_was_interrupted_goes_on(
     assert "\nfold 3 of 3\n" in err
     assert f"top-1  {whole.metrics['top1']:.2%}" in out
     assert "folds  3  (standard deviation " in out
-    assert "are probably wrong  (label_suspects.csv" in out
+    assert "suspected of being wrong  (label_suspects.csv" in out
 
 
 def test_other_settings_or_images_are_refused(

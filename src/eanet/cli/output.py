@@ -55,10 +55,10 @@ def show_metrics(metrics: Mapping[str, float | int], files: Iterable[Path]) -> N
             out.print(f"not sure of {m[name]:.2%} of {images}  (95% interval {interval})")
     if "label_suspects" in m:
         out.print(
-            f"labels {m['label_suspects']:,} are probably wrong  (label_suspects.csv; look at them "
-            "in report.html)"
+            f"labels {m['label_suspects']:,} suspected of being wrong  (label_suspects.csv; look "
+            "at them in report.html)"
         )
-    if few := note_of_few(int(m["images"]), m["top1_low"], m["top1_high"]):
+    if "folds" not in m and (few := note_of_few(int(m["images"]), m["top1_low"], m["top1_high"])):
         out.print(few)
     for file in files:
         out.print(f"wrote {file}")

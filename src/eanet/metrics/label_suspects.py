@@ -1,4 +1,4 @@
-"""Labels that are probably wrong: confident learning.
+"""Labels that are suspected of being wrong: confident learning.
 
 Northcutt, Jiang and Chuang (2021), "Confident Learning: Estimating Uncertainty in Dataset Labels",
 arXiv 1911.00068. Only answers of models that have not been trained on the image tell anything: one
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True)
 class LabelSuspect:
-    """An image whose label is probably wrong.
+    """An image whose label is suspected.
 
     Attributes:
         index: of the image.
@@ -35,7 +35,7 @@ class LabelSuspect:
 def find_label_suspects(
     probabilities: NDArray[np.float32], labels: NDArray[np.int64], classes: tuple[str, ...]
 ) -> tuple[LabelSuspect, ...]:
-    """Return the images whose label is probably wrong, the most probable first.
+    """Return the images whose label is suspected, the most probable first.
 
     An image counts for a class that is at least as probable as it is on average for the images
     labelled so; the bar is therefore low for a class that the model is rarely sure of. Suspects are

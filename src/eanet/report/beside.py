@@ -20,7 +20,7 @@ from eanet.report.files import (
 )
 from eanet.report.report import Folds, Report
 
-SUSPECTS = 48  # images on the sheet of labels that are probably wrong
+SUSPECTS = 48  # images on the sheet of labels that are suspected
 
 
 def write_files(report: Report, folder: Path) -> list[Path]:
@@ -93,7 +93,7 @@ def write_files(report: Report, folder: Path) -> list[Path]:
 
 
 def _write_suspects(report: Report, folds: Folds, folder: Path) -> list[Path]:
-    """Write the labels that are probably wrong as CSV and, if there are any, as a sheet."""
+    """Write the labels that are suspected as CSV and, if there are any, as a sheet."""
     files = [write_label_suspects(report, folds, folder / "label_suspects.csv")]
     if folds.suspects:
         shown = [suspect.index for suspect in folds.suspects[:SUSPECTS]]
@@ -104,7 +104,7 @@ def _write_suspects(report: Report, folds: Folds, folder: Path) -> list[Path]:
                 report.evaluation.probabilities[shown],
                 report.evaluation.classes,
                 folder / "label_suspects.png",
-                title=f"Labels of {report.data} that are probably wrong",
+                title=f"Labels of {report.data} that are suspected of being wrong",
                 given="label",
             )
         )

@@ -51,7 +51,7 @@ class CrossValidation:
             are those of `eanet.metrics.folds.cross_validated_interval`, ``top1_sd`` is the standard
             deviation over the folds.
         accuracies: of each fold.
-        suspects: images whose label is probably wrong, the most probable first; ``index`` counts
+        suspects: images whose label is suspected, the most probable first; ``index`` counts
             the rows of ``predictions.csv``, from 0.
         files: what was written.
     """
@@ -69,7 +69,7 @@ def cross_validate(data: str | Path = "digits", folds: int = 5, **settings: Any)
 
     The training images are divided into folds, stratified, with groups (``group``) kept whole;
     test images of the data set are left out. The answers for all folds together make a report with
-    honest intervals, and name the images whose label is probably wrong. The folder is
+    honest intervals, and name the images whose label is suspected. The folder is
     ``DATA-MODEL-5-folds`` in ``output``, or ``name``; the same call resumes it.
 
     Args:

@@ -72,7 +72,7 @@ def write_predictions(report: Report, path: Path) -> Path:
 
 
 def write_label_suspects(report: Report, folds: Folds, path: Path) -> Path:
-    """Write the images whose label is probably wrong, with a suggestion and probabilities."""
+    """Write the images whose label is suspected, with a suggestion and probabilities."""
     names = image_names(report.images)
     rows = (
         (

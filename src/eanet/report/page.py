@@ -62,7 +62,10 @@ def write_page(report: Report, path: Path) -> Path:
         title=f"{report.model} on {report.data}",
         subtitle=_subtitle(report),
         metrics=m,
-        warning=note_of_few(int(m["images"]), m["top1_low"], m["top1_high"]),
+        # The interval of folds is that of few trainings as well.
+        warning=None
+        if report.folds is not None
+        else note_of_few(int(m["images"]), m["top1_low"], m["top1_high"]),
         findings=report.findings,
         cards=list(_cards(report)),
         is_perfect=not len(wrong),

@@ -60,7 +60,7 @@ class Folds:
     Attributes:
         numbers: the fold of each image, (n,); each was answered by the run that had not seen it.
         accuracies: of each fold.
-        suspects: images whose label is probably wrong, the most probable first.
+        suspects: images whose label is suspected, the most probable first.
     """
 
     numbers: NDArray[np.int64]
