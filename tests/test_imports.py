@@ -13,13 +13,13 @@ SOURCE = Path(__file__).resolve().parent.parent / "src"
 
 # A room imports from itself and from rooms of lower levels, not from others of its own level.
 ROOMS: tuple[tuple[str, ...], ...] = (
-    ("version", "errors", "interruption", "text", "unfinished"),
+    ("version", "errors", "interruption", "notebooks", "tables", "text", "unfinished"),
     ("console", "files", "parsing", "private_files", "process"),
     ("settings", "memory", "threads"),
-    ("config", "device"),
-    ("ops", "model_files"),
+    ("config", "device", "pages"),
+    ("ops", "model_files", "options"),
     ("models",),
-    ("data", "pages"),
+    ("data",),
     ("training", "deploy"),
     ("metrics",),
     ("plots",),

@@ -7,7 +7,6 @@ from eanet.version import __version__ as __version__
 
 if TYPE_CHECKING:
     from eanet.api import (
-        TrainingResult,
         compare,
         create_app,
         explain,
@@ -36,6 +35,7 @@ if TYPE_CHECKING:
     from eanet.ops.kernels import build_kernels
     from eanet.report.cross_validation import CrossValidation, cross_validate
     from eanet.report.evaluate import evaluate
+    from eanet.report.result import TrainingResult
 
 # Where each public name lives. Loaded on first use, so that `eanet --help` need not wait for torch.
 _HOMES = {
@@ -48,7 +48,7 @@ _HOMES = {
     "ExternalAttention2d": "eanet.models",
     "Prediction": "eanet.deploy.prediction",
     "Predictor": "eanet.deploy.predictor",
-    "TrainingResult": "eanet.api",
+    "TrainingResult": "eanet.report.result",
     "benchmark": "eanet.benchmarking.models",
     "benchmark_tokens": "eanet.benchmarking.tokens",
     "build_kernels": "eanet.ops.kernels",

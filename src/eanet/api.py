@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import os
+from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
-from eanet.config import DataSettings, MachineSettings, TrainSettings
+from eanet.config import RUNS, DataSettings, MachineSettings, TrainSettings
 from eanet.console import notice
 from eanet.errors import WrongArgumentError, unknown_name
-from eanet.files import user_path
+from eanet.files import cache_dir, user_path
+from eanet.options import (
+    AppOptions,
+    DataOptions,
+    ResumeOptions,
+    ServeOptions,
+    SharedOptions,
+    TrainOptions,
+)
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -22,39 +30,27 @@ if TYPE_CHECKING:
     from eanet.deploy.predictor import Predictor
     from eanet.deploy.runtime import RuntimeName
     from eanet.deploy.server.settings import AppSettings
+    from eanet.explanation.files import Pictures
+    from eanet.report.result import TrainingResult
     from eanet.training.run_directory import RunDirectory
+
+Run = str | os.PathLike[str]  # also what `train` returns
 
 # What a resumed run may change.
 RESUME_SETTINGS = ("data", "epochs", *MachineSettings.model_fields)
 
 
-@dataclass(frozen=True)
-class TrainingResult:
-    """A finished training.
-
-    Attributes:
-        path: the run directory; `load` takes it.
-        metrics: of the best model on the test images; accuracies are fractions.
-        files: what the evaluation wrote.
-        history: one row per epoch, as in ``history.csv``: ``epoch`` (from 1), ``learning_rate``,
-            ``train_loss``, ``train_accuracy`` and ``train_top5``, the same with ``val_`` if there
-            are validation images, ``images_per_second`` and ``seconds``.
-    """
-
-    path: Path
-    metrics: dict[str, float | int]
-    files: tuple[Path, ...]
-    history: list[dict[str, float]]
-
-
-def train(data: str | Path = "digits", **settings: Any) -> TrainingResult:
+def train(data: Any = "digits", **settings: Unpack[TrainOptions]) -> TrainingResult:
     """Train a classifier, evaluate it on the test images and draw the figures.
 
     PyTorch's random generators and number of threads, warning filters, logging and environment
     variables are afterwards as before: see `eanet.training.engine.compute_environment`.
 
     Args:
-        data: ``digits``, ``cifar10``, ``cifar100``, a folder, a list or an archive of images.
+        data: ``digits``, ``cifar10``, ``cifar100``, a folder, a list or an archive of images. Or in
+            memory: ``(images, labels)``, each an array or a list; a DataFrame with the columns
+            ``path`` and ``label``; a `datasets.Dataset`; a torch ``Dataset`` of pairs; or a
+            dictionary of these by split. They are written beside the runs, for later commands.
         **settings: any field of `eanet.config.TrainSettings`, such as ``model``, ``recipe``,
             ``epochs``, ``batch_size`` or ``seed``. Others are chosen to suit the images or taken
             from the recipe; ``None`` unsets one.
@@ -62,17 +58,30 @@ def train(data: str | Path = "digits", **settings: Any) -> TrainingResult:
     Raises:
         EanetError: anything that the caller can fix, in one line.
         KeyboardInterrupt: after Ctrl-C; the run is saved, and `resume` continues it.
+
+    Examples:
+        >>> import eanet
+        >>> result = eanet.train("digits", model="keras_mlp", epochs=2, name="first")
+        >>> result.path
+        PosixPath('runs/first')
+        >>> 0 <= result.metrics["top1"] <= 1
+        True
+        >>> list(result.history["epoch"])
+        [1, 2]
     """
+    from eanet.data.keeping import KEPT, locate
     from eanet.training.launch import launch
 
-    return _finish(launch(TrainSettings.with_recipe(data=str(data), **settings)))
+    checked = TrainSettings.with_recipe(**settings)
+    located = {"data": locate(data, checked.output / KEPT)}
+    return _finish(launch(checked.model_copy(update=located)))
 
 
-def resume(run: str | Path, **settings: Any) -> TrainingResult:
+def resume(run: Run, **settings: Unpack[ResumeOptions]) -> TrainingResult:
     """Resume an interrupted training with its own settings, or train a finished one for longer.
 
     Args:
-        run: the run directory.
+        run: the run directory, or what `train` returned.
         **settings: ``data``, if the images have moved; ``epochs``, to train for more in all than
             the run was begun with (see `eanet.training.extend.extend`); ``device``, ``precision``,
             ``compile`` or ``threads``, to override the run's own.
@@ -80,6 +89,11 @@ def resume(run: str | Path, **settings: Any) -> TrainingResult:
     Raises:
         EanetError: there is no such run, its images have changed, or a setting must not change.
         KeyboardInterrupt: as in `train`.
+
+    Examples:
+        >>> result = eanet.resume("runs/first", epochs=3)
+        >>> list(result.history["epoch"])
+        [1, 2, 3]
     """
     from eanet.training.resume import resume as resume_run
 
@@ -89,11 +103,15 @@ def resume(run: str | Path, **settings: Any) -> TrainingResult:
         if name not in RESUME_SETTINGS:
             raise unknown_name("setting of a resumed run", name, RESUME_SETTINGS)
     checked = TrainSettings.parse({name: x for name, x in settings.items() if x is not None})
-    return _finish(resume_run(user_path(run), **checked.given()), settings.get("device"))
+    return _finish(resume_run(user_path(os.fspath(run)), **checked.given()), settings.get("device"))
 
 
 def compare(
-    *names: str | Path, seeds: int | None = None, output: str | Path | None = None, **settings: Any
+    *models: Run | Iterable[Run],
+    data: Any = None,
+    seeds: int | None = None,
+    output: str | Path | None = None,
+    **settings: Unpack[SharedOptions],
 ) -> Comparison:
     """Train models under the same conditions and compare them, or compare finished runs.
 
@@ -101,24 +119,38 @@ def compare(
     therefore call this under ``if __name__ == "__main__":``.
 
     Args:
-        *names: names of models, or run directories.
+        *models: names of models, or runs; also as one list.
+        data: as for `train`; ``digits`` unless given.
         seeds: number of runs of each model, with the seeds 0, 1, ...; 3 unless given.
         output: folder for the runs and the comparison; unless given, named after the data and the
             recipe, or after the runs. A comparison with the same settings is resumed.
-        **settings: any field of `eanet.config.TrainSettings` except ``model``, ``seed``, ``init``
-            and ``name``, the same for all runs.
+        **settings: any other field of `eanet.config.TrainSettings` except ``model``, ``seed``,
+            ``init`` and ``name``, the same for all runs.
 
     Raises:
         EanetError: anything that the caller can fix, in one line.
         KeyboardInterrupt: after Ctrl-C; the same call resumes.
+
+    Examples:
+        Finished runs, here of one model with two learning rates; names of models are trained first.
+
+        >>> settings = {"model": "keras_mlp", "epochs": 3, "learning_rate": 0.01}
+        >>> other = eanet.train("digits", name="second", **settings)
+        >>> comparison = eanet.compare("runs/first", other)
+        >>> list(comparison.table["model"])
+        ['first', 'second']
     """
     from eanet.comparison.compare import compare_models
+    from eanet.data.keeping import KEPT, locate
     from eanet.report.evaluate import evaluate_trained
 
-    return compare_models(names, evaluate=evaluate_trained, seeds=seeds, output=output, **settings)
+    located = {} if data is None else {"data": locate(data, RUNS / KEPT)}
+    return compare_models(
+        models, evaluate=evaluate_trained, seeds=seeds, output=output, **located, **settings
+    )
 
 
-def load_dataset(data: str | Path = "digits", **settings: Any) -> Dataset:
+def load_dataset(data: Any = "digits", **settings: Unpack[DataOptions]) -> Dataset:
     """Load the images of a data set, for a loop of one's own.
 
     Args:
@@ -133,15 +165,25 @@ def load_dataset(data: str | Path = "digits", **settings: Any) -> Dataset:
 
     Raises:
         EanetError: there is no such data set or setting, or the images cannot be loaded.
+
+    Examples:
+        >>> data = eanet.load_dataset("digits")
+        >>> data.train
+        ImageSet(1,294 images of 8 x 8 pixels in 10 classes)
+        >>> pixels, label = data.train[0]
+        >>> pixels.shape, data.train.classes[label]
+        ((3, 8, 8), '0')
     """
+    from eanet.data.keeping import KEPT, locate
     from eanet.data.source import open_source
 
-    return open_source(data).load(DataSettings.parse(settings))
+    checked = DataSettings.parse(settings)
+    return open_source(locate(data, cache_dir() / KEPT)).load(checked)
 
 
 def explain(
-    run: str | Path,
-    images: str | Path | Sequence[str | Path],
+    run: Run,
+    images: Any,
     *,
     output: str | Path | None = None,
     class_name: str | None = None,
@@ -150,12 +192,13 @@ def explain(
     neighbours: int = 0,
     device: str = "auto",
     runtime: RuntimeName = "auto",
-) -> tuple[Path, ...]:
+) -> Pictures:
     """Draw what a model attends to and bases its answers on: one picture per image.
 
     Args:
         run: a run directory, a model file, an exported file, a bundled model or a Hub id.
-        images: one or several files, folders, archives or patterns.
+        images: one or several: files, folders, archives, patterns, open files, Pillow images, or
+            arrays (H, W) or (H, W, 3).
         output: folder for the pictures, in which nothing is overwritten; unless given, ``explain``
             in the run directory, or ``./explain`` if ``run`` is not a folder.
         class_name: class to explain; unless given, the most probable class of each image.
@@ -168,17 +211,22 @@ def explain(
             no attention.
 
     Returns:
-        The pictures; images that cannot be read are named on standard error and skipped.
+        The paths of the pictures, which a notebook shows. Files that cannot be read are named on
+        standard error and skipped.
 
     Raises:
         EanetError: there is no such model, image, class or layer.
+
+    Examples:
+        >>> image = eanet.load_dataset("digits").test.images[0]
+        >>> eanet.explain("runs/first", image)
+        (PosixPath('runs/first/explain/image.png'),)
     """
     from eanet.explanation.files import explain_files
 
-    several = [images] if isinstance(images, str | Path) else images
     return explain_files(
-        run,
-        [str(image) for image in several],
+        os.fspath(run),
+        images,
         output=output,
         class_name=class_name,
         layer=layer,
@@ -190,7 +238,7 @@ def explain(
 
 
 def export(
-    run: str | Path,
+    run: Run,
     *,
     format: str = "onnx",  # noqa: A002 (what users expect it to be called)
     int8: bool = False,
@@ -223,18 +271,23 @@ def export(
     Raises:
         EanetError: there is no such model, format or data, the packages for it are missing, or the
             file cannot be written.
+
+    Examples:
+        >>> eanet.export("runs/first", format="torch").path
+        PosixPath('runs/first/model.pt2')
     """
     from eanet.deploy.export.export import export_model
     from eanet.report.quantization import measure_loss
     from eanet.report.selection import model_images
 
+    run = os.fspath(run)
     find = partial(model_images, run, data=data, data_dir=data_dir)
     return export_model(
         run, find, measure_loss, file_format=format, int8=int8, output=output, runtime=runtime
     )
 
 
-def serve(run: str | Path, **settings: Any) -> None:
+def serve(run: Run, **settings: Unpack[ServeOptions]) -> None:
     """Answer with a model over HTTP until Ctrl-C: a page for photographs, and an interface.
 
     Args:
@@ -247,6 +300,9 @@ def serve(run: str | Path, **settings: Any) -> None:
     Raises:
         EanetError: there is no such model or setting, the address cannot be used, or FastAPI or
             uvicorn is missing.
+
+    Examples:
+        >>> eanet.serve("runs/first", port=8000)  # doctest: +SKIP
     """
     from eanet.deploy.server import check_installed
     from eanet.deploy.server.settings import ServeSettings
@@ -254,16 +310,16 @@ def serve(run: str | Path, **settings: Any) -> None:
     from eanet.model_files.find import find_model
 
     check_installed()
-    chosen = ServeSettings.parse(settings)
-    if not is_exported(run):
-        find_model(run)  # or what is wrong is said now
-    notice(f"loading {run}; the address follows")
+    chosen, where = ServeSettings.parse(settings), os.fspath(run)
+    if not is_exported(where):
+        find_model(where)  # or what is wrong is said now
+    notice(f"loading {where}; the address follows")
     from eanet.deploy.server.run import serve_app
 
-    serve_app(partial(_make_app, run, chosen), chosen)
+    serve_app(partial(_make_app, where, chosen), chosen)
 
 
-def create_app(run: str | Path | Predictor, **settings: Any) -> FastAPI:
+def create_app(run: Run | Predictor, **settings: Unpack[AppOptions]) -> FastAPI:
     """Make the application that `serve` serves, to mount it in one of your own.
 
     Args:
@@ -273,12 +329,18 @@ def create_app(run: str | Path | Predictor, **settings: Any) -> FastAPI:
 
     Raises:
         EanetError: there is no such model or setting, or FastAPI is missing.
+
+    Examples:
+        >>> app = eanet.create_app("runs/first")
+        >>> app.title
+        'keras_mlp'
     """
     from eanet.deploy.server import check_installed
     from eanet.deploy.server.settings import AppSettings
 
     check_installed()
-    return _make_app(run, AppSettings.parse(settings))
+    where = os.fspath(run) if isinstance(run, str | os.PathLike) else run
+    return _make_app(where, AppSettings.parse(settings))
 
 
 def _make_app(run: str | Path | Predictor, settings: AppSettings) -> FastAPI:
@@ -306,6 +368,7 @@ def _finish(run: RunDirectory, device: str | int | None = None) -> TrainingResul
     from torch import distributed
 
     from eanet.report.evaluate import evaluate_trained
+    from eanet.report.result import TrainingResult
     from eanet.training.engine import compute_environment
 
     if distributed.is_available() and distributed.is_initialized() and distributed.get_rank() > 0:

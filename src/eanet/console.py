@@ -1,12 +1,20 @@
-"""Messages and progress on standard error, so that standard output holds only results."""
+"""Messages and progress on standard error, so that standard output holds only results.
+
+In a notebook, where results are objects, they are lines of the cell's output.
+"""
 
 from __future__ import annotations
 
 import logging
 import os
+import shlex
+import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
+from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.progress import (
@@ -14,15 +22,23 @@ from rich.progress import (
     Progress,
     ProgressColumn,
     Task,
+    TaskID,
     TimeRemainingColumn,
 )
 from rich.text import Text
 
+from eanet.notebooks import in_notebook, is_watched
 from eanet.text import shown
 
-# Of several processes of one training, only the first prints.
+# Of several processes of one training, only the first prints. A notebook would make a block of its
+# own of each line that rich displays there, and shows standard error as if something were wrong.
 console = Console(
-    stderr=True, highlight=False, emoji=False, quiet=os.environ.get("RANK", "0") != "0"
+    stderr=not in_notebook(),
+    force_jupyter=False,
+    force_terminal=False if in_notebook() else None,  # which kernels pretend to be, for colours
+    highlight=False,
+    emoji=False,
+    quiet=os.environ.get("RANK", "0") != "0",
 )
 
 
@@ -51,6 +67,14 @@ def only_errors(name: str | None) -> Iterator[None]:
         logger.setLevel(level)
 
 
+def how_to_resume(run: Path, threads: int | None = None) -> str:
+    """Return what resumes a run, with another number of threads if there is one."""
+    if in_notebook():
+        return f"eanet.resume({str(run)!r}{'' if threads is None else f', threads={threads}'})"
+    option = "" if threads is None else f" --threads {threads}"
+    return f"eanet train --resume {shlex.quote(str(run))}{option}"
+
+
 @cache
 def notice_once(message: str) -> None:
     """Like `notice`, but print each message only once per process."""
@@ -76,18 +100,69 @@ def short(value: float) -> str:
 def progress_bar(*columns: ProgressColumn | str, show_time_left: bool = True) -> Progress:
     """Create a progress bar on standard error; ``columns`` go between the bar and the time left.
 
-    It disappears when done. Nothing is drawn if standard error is not a terminal.
+    It disappears when done. Nothing is drawn if standard error is neither a terminal nor a notebook
+    that somebody looks at.
     """
-    return Progress(
+    shown = (
         _Description(),
         BarColumn(bar_width=24),
         *columns,
         *([TimeRemainingColumn(compact=True)] if show_time_left else []),
+    )
+    if is_watched():
+        return _NotebookProgress(*shown, auto_refresh=False)
+    return Progress(
+        *shown,
         console=console,
         transient=True,
         redirect_stdout=False,  # results stay on standard output
         disable=not console.is_terminal,
     )
+
+
+class _NotebookProgress(Progress):
+    """A bar in one line of a cell's output, which a carriage return begins anew."""
+
+    WIDTH = 100
+    SECONDS = 0.3  # from one drawing to the next, and before the first
+
+    _drawn_at = 0.0
+    _length = 0
+
+    def start(self) -> None:
+        """Draw nothing yet: much is done at once."""
+        self._drawn_at = time.monotonic()
+
+    def stop(self) -> None:
+        """Remove the line."""
+        if self._length:
+            self._print("")
+
+    def update(self, task_id: TaskID, **changes: Any) -> None:
+        """Change a task and draw it."""
+        super().update(task_id, **changes)
+        self.refresh()
+
+    def advance(self, task_id: TaskID, advance: float = 1) -> None:
+        """Advance a task and draw it."""
+        super().advance(task_id, advance)
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Draw the line, unless it was just drawn."""
+        now = time.monotonic()
+        if now - self._drawn_at < self.SECONDS or not self.tasks:
+            return
+        self._drawn_at = now
+        page = Console(width=self.WIDTH, force_jupyter=False, force_terminal=False)
+        with page.capture() as capture:
+            page.print(self.make_tasks_table(self.tasks[-1:]))
+        self._print(capture.get().split("\n")[0].rstrip())
+
+    def _print(self, line: str) -> None:
+        sys.stdout.write(f"\r{line.ljust(self._length)}" + "\r" * (not line))
+        sys.stdout.flush()
+        self._length = len(line)
 
 
 class _Description(ProgressColumn):

@@ -10,7 +10,13 @@ COMPILER = ("torch._dynamo", "torch._inductor")
 
 
 class EanetError(Exception):
-    """A problem that the user can fix; the message is one line that says what to do."""
+    """A problem that the user can fix; the message is one line that says what to do.
+
+    Examples:
+        >>> eanet.create_model("vti")
+        Traceback (most recent call last):
+        eanet.errors.WrongArgumentError: unknown model 'vti'; did you mean 'vit'?
+    """
 
     exit_code = 1
 

@@ -1,14 +1,16 @@
-"""YAML and JSON from files that strangers may have written: read within bounds, or refused."""
+"""Names as callers give them; YAML and JSON of strangers: read within bounds, or refused."""
 
 from __future__ import annotations
 
 import json
+import os
+from collections.abc import Iterable
 from typing import Any, TypeVar
 
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from eanet.errors import EanetError
+from eanet.errors import EanetError, WrongArgumentError
 
 MOST_DEPTH = 20
 MOST_NODES = 100_000  # more than any run has classes
@@ -18,6 +20,27 @@ MOST_SCALAR = 10_000  # characters; sexagesimal numbers of more would take minut
 LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 M = TypeVar("M", bound=BaseModel)
+
+
+def parse_names(names: Iterable[Any], what: str) -> list[str]:
+    """Return names that were given one by one, as one list, or both, each once.
+
+    Args:
+        names: names and paths, and iterables of them.
+        what: what they are of, such as "a model".
+
+    Raises:
+        EanetError: there is something else among them.
+    """
+    found: dict[str, None] = {}
+    for name in names:
+        if isinstance(name, str | os.PathLike):
+            found[os.fspath(name)] = None
+        elif isinstance(name, Iterable) and not isinstance(name, bytes):
+            found |= dict.fromkeys(parse_names(name, what))
+        else:
+            raise WrongArgumentError(f"{what} is given by its name, not by {type(name).__name__}")
+    return list(found)
 
 
 def parse_yaml(text: str, where: str) -> dict[str, Any]:

@@ -11,11 +11,8 @@ import shutil
 import signal
 import subprocess
 import sys
-import warnings
 from contextlib import suppress
-from typing import Any
 
-import numpy as np
 import pytest
 import torch
 
@@ -26,6 +23,7 @@ from eanet.device import Machine
 from eanet.interruption import stop_requests
 from eanet.training import engine
 from eanet.training.plan import resolve_compile, resolve_precision
+from tests.support.process_state import state_of_process
 from tests.support.processes import result_of
 
 
@@ -88,26 +86,6 @@ def test_a_process_of_ours_is_set_up_for_good():
     with engine.compute_environment(TrainSettings()):  # not in these tests
         engine.configure_process(threads=3)
         assert torch.get_num_threads() == 3
-
-
-def state_of_process() -> dict[str, Any]:
-    """What other code in this process could notice of a training."""
-    loggers = [logging.getLogger(name) for name in ("", *logging.Logger.manager.loggerDict)]
-    return {
-        "random": torch.get_rng_state().tolist(),
-        "numpy": str(np.random.get_state()),
-        "threads": torch.get_num_threads(),
-        "warnings": list(warnings.filters),
-        "levels": {logger.name: logger.level for logger in loggers},
-        # But for the address that PyTorch's compiler hands to the code that it loads, and what
-        # joblib sets when it is imported.
-        "environment": {
-            k: v for k, v in os.environ.items() if not k.startswith(("_TORCHINDUCTOR", "KMP_"))
-        },
-        "signals": [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)],
-        "dtype": torch.get_default_dtype(),
-        "gradients": torch.is_grad_enabled(),
-    }
 
 
 @pytest.mark.parametrize(

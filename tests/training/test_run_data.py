@@ -64,9 +64,9 @@ def test_a_finished_run_trains_for_longer(run: Path, capsys: pytest.CaptureFixtu
     result = eanet.resume(run, epochs=4)
     told = capsys.readouterr().err
     assert "epochs 3 to 4: the learning rate goes on as in a run of 4 epochs, from " in told
-    assert [row["epoch"] for row in result.history] == [1, 2, 3, 4]
-    assert result.history[:2] == first
-    rates = [row["learning_rate"] for row in result.history]
+    assert [row["epoch"] for row in result.epochs] == [1, 2, 3, 4]
+    assert result.epochs[:2] == first
+    rates = [row["learning_rate"] for row in result.epochs]
     assert rates[2] > rates[3] == pytest.approx(0, abs=1e-9)
     config = RunDirectory.open(run).read_config()
     assert config.resolved.epochs == config.settings.epochs == 4
@@ -79,7 +79,7 @@ def test_a_run_that_stopped_early_has_its_patience_again(tmp_path: Path, photos:
     state = RunDirectory.open(run).read_checkpoint()
     state["progress"]["best_accuracy"] = 2.0  # no epoch is better
     RunDirectory.open(run).write_checkpoint(state)
-    assert len(eanet.resume(run, epochs=9).history) == 2, "one more epoch, and not eight"
+    assert len(eanet.resume(run, epochs=9).epochs) == 2, "one more epoch, and not eight"
 
 
 def test_what_cannot_train_for_longer_says_what_to_do(run: Path) -> None:

@@ -56,6 +56,22 @@ class ModelFigures:
     peak_memory_bytes: int
 
 
+def model_rows(models: Sequence[ModelFigures]) -> list[dict[str, str]]:
+    """Return one row per model: text by column heading."""
+    return [
+        {
+            "model": m.model,
+            "parameters": f"{m.parameters:,}",
+            "multiply-adds": short(m.multiply_adds),
+            "training, images/s": str(m.training_images_per_second),
+            "prediction, images/s": str(m.prediction_images_per_second),
+            "one image, ms": str(m.latency_ms),
+            "peak memory, MiB": short(m.peak_memory_bytes / 2**20),
+        }
+        for m in models
+    ]
+
+
 @dataclass(frozen=True)
 class RuntimeFigures:
     """Cost of predicting with one library, from decoded images to named classes.
@@ -92,6 +108,34 @@ class TokenFigures:
     forward_ms: Spread
     training_ms: Spread
     memory_bytes: int
+
+
+def runtime_rows(runtimes: Sequence[RuntimeFigures]) -> list[dict[str, str]]:
+    """Return one row per model and library: text by column heading."""
+    return [
+        {
+            "model": r.model,
+            "library": r.runtime,
+            "precision": r.precision,
+            "prediction, images/s": str(r.prediction_images_per_second),
+            "one image, ms": str(r.latency_ms),
+        }
+        for r in runtimes
+    ]
+
+
+def token_rows(points: Sequence[TokenFigures]) -> list[dict[str, str]]:
+    """Return one row per layer and number of tokens: text by column heading."""
+    return [
+        {
+            "layer": p.layer,
+            "tokens": f"{p.tokens:,}",
+            "forward, ms": str(p.forward_ms),
+            "both passes, ms": str(p.training_ms),
+            "memory, MiB": short(p.memory_bytes / 2**20),
+        }
+        for p in points
+    ]
 
 
 def write_figures(path: Path, rows: Sequence[Any]) -> Path:

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple, Unpack
 
 import numpy as np
 import torch
 from lightning_fabric import Fabric
 from torch import Tensor
 
-from eanet.benchmarking.figures import ModelFigures, RuntimeFigures, Spread, write_figures
+from eanet.benchmarking.figures import (
+    ModelFigures,
+    RuntimeFigures,
+    Spread,
+    model_rows,
+    runtime_rows,
+    write_figures,
+)
 from eanet.benchmarking.measuring import (
     benchmark_metadata,
     durations,
@@ -24,7 +31,7 @@ from eanet.benchmarking.plots import plot_benchmark
 from eanet.benchmarking.runtimes import Library, installed_runtimes, measure_runtime
 from eanet.benchmarking.settings import BenchmarkSettings, resolve_benchmark
 from eanet.config import MachineSettings, ResolvedSettings, load_recipe
-from eanet.console import notice
+from eanet.console import notice, short
 from eanet.data.batches import take
 from eanet.data.imageset import ImageSet
 from eanet.deploy.runtime import Precision
@@ -34,6 +41,9 @@ from eanet.memory import peak_memory
 from eanet.models import Classifier, create_model, models
 from eanet.models.operations import multiply_adds
 from eanet.models.registry import parse_model_name
+from eanet.options import BenchmarkOptions
+from eanet.pages.notebook import show
+from eanet.parsing import parse_names
 from eanet.process import in_own_process
 from eanet.training.engine import configure_process, create_fabric
 from eanet.training.optimizer import set_step
@@ -43,7 +53,7 @@ MEASURED_RECIPE = "keras_example"  # its augmentation, dropout and optimiser
 RUN_SETTINGS = {"image_size", "batch_size", *MachineSettings.model_fields}  # of `TrainSettings`
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Benchmark:
     """Figures of several models, also in other libraries, and the files they were written to."""
 
@@ -51,30 +61,49 @@ class Benchmark:
     runtimes: tuple[RuntimeFigures, ...]
     files: tuple[Path, ...]
 
+    def __repr__(self) -> str:
+        speeds = (
+            f"{m.model} trains {short(m.training_images_per_second.median)} images/s"
+            for m in self.models
+        )
+        return f"Benchmark({', '.join(speeds)})"
 
-def benchmark(*names: str, **settings: Any) -> Benchmark:
+    def _repr_html_(self) -> str:
+        note = "medians, with the 5th and 95th percentile"
+        tables = {"Models": model_rows(self.models)}
+        if self.runtimes:
+            tables["Libraries"] = runtime_rows(self.runtimes)
+        return show("Benchmark", tables=tables, notes=[note])
+
+
+def benchmark(*names: str | Iterable[str], **settings: Unpack[BenchmarkOptions]) -> Benchmark:
     """Measure models, one at a time, each in its own process.
 
     Each process imports the program's main module again, so scripts must call this under
     ``if __name__ == "__main__":``.
 
     Args:
-        *names: names of the models; all known models by default.
+        *names: names of the models, also as one list; all known models by default.
         **settings: any field of `BenchmarkSettings` except ``dim``.
 
     Raises:
         EanetError: an unknown model, an invalid setting, or too little memory.
+
+    Examples:
+        >>> measured = eanet.benchmark(["keras_mlp", "vit"], seconds=0.1, compile="off")
+        >>> [figures.parameters for figures in measured.models]
+        [91300, 225444]
     """
-    names = tuple(dict.fromkeys(names)) or tuple(entry.name for entry in models())
+    chosen = parse_names(names, "a model") or [entry.name for entry in models()]
     asked = BenchmarkSettings.parse(settings)
     if asked.output is not None:
         check_writable(asked.output)
-    for name in names:
+    for name in chosen:
         create_model(name, image_size=asked.image_size)
     resolved = resolve_benchmark(asked, single_layers=False)
     libraries = list(installed_runtimes()) if resolved.runtimes and resolved.device == "cpu" else []
     figures, others = [], []
-    for name in names:
+    for name in chosen:
         compiling = ", compiled first, which takes minutes" if resolved.compile == "on" else ""
         notice(f"measuring {name} on {resolved.device} in {resolved.precision}{compiling}")
         try:

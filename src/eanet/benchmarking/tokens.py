@@ -8,12 +8,12 @@ from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, cast
+from typing import Unpack, cast
 
 import torch
 from torch import Tensor, nn
 
-from eanet.benchmarking.figures import Spread, TokenFigures, write_figures
+from eanet.benchmarking.figures import Spread, TokenFigures, token_rows, write_figures
 from eanet.benchmarking.measuring import (
     benchmark_metadata,
     durations,
@@ -28,6 +28,8 @@ from eanet.errors import EanetError
 from eanet.files import check_writable, write_json
 from eanet.memory import peak_memory, reset_peak_memory
 from eanet.models import ExternalAttention, SelfAttention
+from eanet.options import BenchmarkOptions
+from eanet.pages.notebook import show
 from eanet.process import in_own_process
 from eanet.training.engine import configure_process, create_fabric
 
@@ -41,7 +43,7 @@ LAYERS: dict[str, Callable[[int], nn.Module]] = {
 LONGEST = 20.0  # seconds for one forward and backward pass
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class TokenBenchmark:
     """Time and memory by number of tokens.
 
@@ -57,8 +59,17 @@ class TokenBenchmark:
     summary: str
     files: tuple[Path, ...]
 
+    def __repr__(self) -> str:
+        return f"TokenBenchmark({len(self.points)} points; {self.summary})"
 
-def benchmark_tokens(tokens: Sequence[int] = TOKENS, **settings: Any) -> TokenBenchmark:
+    def _repr_html_(self) -> str:
+        table = {"Layers": token_rows(self.points)}
+        return show("Benchmark of layers", lead=self.summary, tables=table, notes=self.skipped)
+
+
+def benchmark_tokens(
+    tokens: Sequence[int] = TOKENS, **settings: Unpack[BenchmarkOptions]
+) -> TokenBenchmark:
     """Measure one layer of each kind, of equal width, on single sequences of growing length.
 
     Every point is measured in its own process, so scripts must call this under
@@ -71,6 +82,11 @@ def benchmark_tokens(tokens: Sequence[int] = TOKENS, **settings: Any) -> TokenBe
 
     Raises:
         EanetError: an invalid setting, or not even the shortest sequence could be measured.
+
+    Examples:
+        >>> measured = eanet.benchmark_tokens((16, 32), seconds=0.1)
+        >>> {point.layer for point in measured.points} == {"external attention", "self-attention"}
+        True
     """
     resolved = resolve_benchmark(BenchmarkSettings.parse(settings), single_layers=True)
     if resolved.output is not None:

@@ -9,7 +9,6 @@ from typing import Any
 from eanet.benchmarking.settings import BenchmarkSettings
 from eanet.cli.output import print_table, stdout
 from eanet.cli.parser import Commands, add_settings, given
-from eanet.console import short
 from eanet.errors import WrongArgumentError
 
 
@@ -42,6 +41,7 @@ def run(options: argparse.Namespace) -> None:
 
 
 def _tokens(options: argparse.Namespace, settings: dict[str, Any]) -> tuple[Path, ...]:
+    from eanet.benchmarking.figures import token_rows
     from eanet.benchmarking.tokens import benchmark_tokens
 
     if options.models or settings.keys() & {"image_size", "batch_size", "runtimes"}:
@@ -49,65 +49,23 @@ def _tokens(options: argparse.Namespace, settings: dict[str, Any]) -> tuple[Path
             "--tokens takes no model, --image-size, --batch-size or --runtimes"
         )
     measured = benchmark_tokens(**settings)
-    print_table(
-        ("layer", "tokens", "forward, ms", "both passes, ms", "memory, MiB"),
-        [
-            (
-                p.layer,
-                f"{p.tokens:,}",
-                str(p.forward_ms),
-                str(p.training_ms),
-                short(p.memory_bytes / 2**20),
-            )
-            for p in measured.points
-        ],
-    )
+    rows = token_rows(measured.points)
+    print_table(list(rows[0]), [list(row.values()) for row in rows])
     stdout().print(measured.summary)
     return measured.files
 
 
 def _models(options: argparse.Namespace, settings: dict[str, Any]) -> tuple[Path, ...]:
+    from eanet.benchmarking.figures import model_rows, runtime_rows
     from eanet.benchmarking.models import benchmark
 
     if "dim" in settings:
         raise WrongArgumentError("--dim needs --tokens")
     measured = benchmark(*options.models, **settings)
-    print_table(
-        (
-            "model",
-            "parameters",
-            "multiply-adds",
-            "training, images/s",
-            "prediction, images/s",
-            "one image, ms",
-            "peak memory, MiB",
-        ),
-        [
-            (
-                m.model,
-                f"{m.parameters:,}",
-                short(m.multiply_adds),
-                str(m.training_images_per_second),
-                str(m.prediction_images_per_second),
-                str(m.latency_ms),
-                short(m.peak_memory_bytes / 2**20),
-            )
-            for m in measured.models
-        ],
-    )
+    rows = model_rows(measured.models)
+    print_table(list(rows[0]), [list(row.values()) for row in rows])
     if measured.runtimes:
         stdout().print()
-        print_table(
-            ("model", "library", "precision", "prediction, images/s", "one image, ms"),
-            [
-                (
-                    r.model,
-                    r.runtime,
-                    r.precision,
-                    str(r.prediction_images_per_second),
-                    str(r.latency_ms),
-                )
-                for r in measured.runtimes
-            ],
-        )
+        rows = runtime_rows(measured.runtimes)
+        print_table(list(rows[0]), [list(row.values()) for row in rows])
     return measured.files

@@ -54,12 +54,13 @@ def add(commands: Commands) -> None:
 def run(options: argparse.Namespace) -> int:
     """Run the command."""
     from eanet.api import compare
+    from eanet.comparison.table import rows
 
     settings = given(options, TrainSettings)
     output = settings.pop("output", None)
     comparison = compare(*options.models, seeds=options.seeds, output=output, **settings)
     out = stdout()
-    _print_models(comparison.table, out.width)
+    _print_models(rows(comparison.entries), out.width)
     for text in (comparison.conclusion, comparison.caption, *comparison.notes):
         out.print()
         out.print(text)

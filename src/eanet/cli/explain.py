@@ -82,4 +82,4 @@ def run(options: argparse.Namespace) -> int:
     )
     for picture in explained.pictures:
         stdout().print(f"wrote {picture}")
-    return 0 if len(explained.pictures) == len(explained.images) else 1
+    return 0 if len(explained.pictures) == explained.images else 1

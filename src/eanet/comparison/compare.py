@@ -2,27 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from eanet.comparison.entrants import open_entrant
 from eanet.comparison.entries import Entry, group_by_model, group_by_settings
 from eanet.comparison.page import write_markdown, write_page
-from eanet.comparison.plots import has_curves, plot_parameters, plot_progress
+from eanet.comparison.plots import BY_EPOCH, has_curves, plot_parameters, plot_progress
 from eanet.comparison.runs import Run, is_run
-from eanet.comparison.table import Rows, rows, write_models, write_runs
+from eanet.comparison.table import figures, rows, write_models, write_runs
 from eanet.comparison.training import CONDITIONS, Evaluate, train_all
 from eanet.comparison.words import caption, conclusion, notes
 from eanet.errors import EanetError, WrongArgumentError
 from eanet.files import user_path
 from eanet.models.registry import models as known_models
+from eanet.pages.notebook import show
+from eanet.parsing import parse_names
+from eanet.plots.svg import inline_svg
+from eanet.tables import as_table
 
 SEEDS = 3
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Comparison:
     """Several models, each with its runs, and the files they were written to.
 
@@ -30,6 +35,11 @@ class Comparison:
         path: the folder.
         entries: the models, in the order given.
         files: the tables, pictures and page.
+
+    Examples:
+        >>> comparison = eanet.compare("runs/first")
+        >>> comparison.conclusion
+        'There is only one model, so nothing is compared.'
     """
 
     path: Path
@@ -37,9 +47,31 @@ class Comparison:
     files: tuple[Path, ...]
 
     @property
-    def table(self) -> Rows:
-        """One row per model: text by column heading."""
-        return rows(self.entries)
+    def table(self) -> Any:
+        """One row per model, as a DataFrame, or without pandas as a dictionary of columns.
+
+        Figures are numbers as in ``comparison.csv``: accuracies and differences are fractions,
+        ``difference`` is that from the first model, from ``difference_low`` to ``difference_high``.
+        """
+        return as_table(figures(self.entries))
+
+    def __repr__(self) -> str:
+        names = ", ".join(entry.name for entry in self.entries)
+        return f"Comparison({self.path}, of {names}: {self.conclusion})"
+
+    def _repr_html_(self) -> str:
+        charts = []
+        if has_curves(self.entries):
+            draw = partial(plot_progress, self.entries, panels=[BY_EPOCH])
+            charts = [inline_svg(draw, "Validation accuracy by epoch")]
+        pages = [f"everything in {file}" for file in self.files if file.suffix == ".html"]
+        return show(
+            f"Comparison {self.path}",
+            lead=self.conclusion,
+            tables={"Models": rows(self.entries)},
+            charts=charts,
+            notes=[*self.notes, self.caption, *pages],
+        )
 
     @property
     def conclusion(self) -> str:
@@ -58,7 +90,7 @@ class Comparison:
 
 
 def compare_models(
-    names: Sequence[str | Path],
+    names: Iterable[Any],
     /,
     *,
     evaluate: Evaluate,
@@ -70,7 +102,7 @@ def compare_models(
 
     Args:
         names: names of architectures, which begin with random weights, and trained models (bundled,
-            or files), which are fine-tuned; or run directories.
+            or files), which are fine-tuned; or run directories; also as lists.
         evaluate: evaluates a finished run on its test images and writes its report; a function of a
             module, since it is called in the process of the run.
         seeds: number of runs per model, with the seeds 0, 1, ...; 3 by default.
@@ -82,7 +114,7 @@ def compare_models(
         EanetError: anything that the caller can fix, in one line.
         KeyboardInterrupt: after Ctrl-C; the same call resumes where it stopped.
     """
-    unique = list(dict.fromkeys(str(name) for name in names))
+    unique = parse_names(names, "a model or run")
     folder = None if output is None else user_path(output)
     runs = [name for name in unique if _is_run(name)]
     if not unique:

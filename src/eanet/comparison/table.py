@@ -16,6 +16,12 @@ NONE = "-"
 COSTS = ("parameters", "multiply-adds", "training time", "memory, MiB", "images/s")
 SCORES = ("top-1, %", "top-5, %", "difference", "p")
 
+FIGURES = (
+    "model", "seeds", "failed", "parameters", "multiply_adds", "training_seconds",
+    "peak_memory_bytes", "training_images_per_second", "top1", "top1_sd", "top5", "top5_sd",
+    "difference", "difference_low", "difference_high", "p", "pairs",
+)  # fmt: skip
+
 Rows = list[dict[str, str]]
 
 
@@ -67,12 +73,13 @@ def markdown(table: Rows) -> str:
 
 def write_models(entries: Sequence[Entry], path: Path) -> Path:
     """Write the figures of the table as CSV, one row per model, accuracies as fractions."""
-    heads = (
-        "model", "seeds", "failed", "parameters", "multiply_adds", "training_seconds",
-        "peak_memory_bytes", "training_images_per_second", "top1", "top1_sd", "top5", "top5_sd",
-        "difference", "difference_low", "difference_high", "p", "pairs",
-    )  # fmt: skip
-    return write_csv(path, heads, (_figures(entry) for entry in entries))
+    return write_csv(path, FIGURES, (_figures(entry) for entry in entries))
+
+
+def figures(entries: Sequence[Entry]) -> dict[str, list[Any]]:
+    """Return what `write_models` writes as columns; accuracies and differences are fractions."""
+    columns = zip(*(_figures(entry) for entry in entries), strict=True)
+    return {name: list(values) for name, values in zip(FIGURES, columns, strict=True)}
 
 
 def _figures(entry: Entry) -> list[Any]:

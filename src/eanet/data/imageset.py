@@ -14,12 +14,14 @@ from numpy.typing import ArrayLike, NDArray
 from PIL import Image
 
 from eanet.errors import EanetError
+from eanet.pages.images import SheetImage
+from eanet.pages.notebook import MOST_IMAGES, show
 
 CHUNK_BYTES = 1 << 24
 IN_MEMORY_BYTES = 1 << 30
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class ImageSet:
     """Labelled images, in memory or memory-mapped.
 
@@ -61,6 +63,37 @@ class ImageSet:
                 f"labels must lie in 0..{len(self.classes) - 1}, "
                 f"not {self.labels.min()}..{self.labels.max()}"
             )
+
+    def __repr__(self) -> str:
+        return f"ImageSet({self.summary})"
+
+    def _repr_html_(self) -> str:
+        return show(f"ImageSet: {self.summary}", sheets={"some of them": self.sheet()})
+
+    @property
+    def summary(self) -> str:
+        """How many there are, how large, and of how many classes."""
+        size, count = self.image_size, len(self.classes)
+        return f"{len(self):,} images of {size} x {size} pixels in {count:,} classes"
+
+    def sheet(self, most: int = MOST_IMAGES) -> list[SheetImage]:
+        """Return some images with their classes, as evenly as possible of all classes."""
+        order = np.argsort(self.labels, kind="stable")
+        rows = order[np.linspace(0, len(order) - 1, min(most, len(order))).astype(int)]
+        images = []
+        for row in rows.tolist():
+            name = f"image {row}" if self.files is None else self.files[row].name
+            true = self.classes[int(self.labels[row])]
+            images.append(
+                SheetImage.of(
+                    np.asarray(self.images[row]),
+                    name=name,
+                    kind="other",
+                    answer=true,
+                    description=f"{name}: {true}",
+                )
+            )
+        return images
 
     def __len__(self) -> int:
         return len(self.images)

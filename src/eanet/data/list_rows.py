@@ -43,7 +43,7 @@ def has_labels(file: Path) -> bool:
     Raises:
         EanetError: it cannot be read.
     """
-    return file.name == ANNOTATIONS or {"path", "label"} <= _indices(_header(file)).keys()
+    return file.name == ANNOTATIONS or {"path", "label"} <= named_columns(_header(file)).keys()
 
 
 def unusual_label(file: Path) -> str | None:
@@ -54,7 +54,7 @@ def unusual_label(file: Path) -> str | None:
     """
     if file.name == ANNOTATIONS:
         return None
-    name = (header := _header(file))[_indices(header)["label"]]
+    name = (header := _header(file))[named_columns(header)["label"]]
     return None if _plain(name) in _COLUMNS["label"] else name
 
 
@@ -178,7 +178,7 @@ def _read_parquet(file: Path, group: str | None) -> Iterator[Row]:
 
 def _columns(file: Path, header: Sequence[str], group: str | None) -> dict[str, int]:
     """Return the index of each relevant column, keyed as in ``_COLUMNS``, and of ``group``."""
-    columns = _indices(header)
+    columns = named_columns(header)
     if missing := [name for name in ("path", "label") if name not in columns]:
         raise EanetError(
             f"{file} has no column {missing[0]!r}; its first line is {shown(','.join(header))}, "
@@ -189,7 +189,7 @@ def _columns(file: Path, header: Sequence[str], group: str | None) -> dict[str, 
     return columns
 
 
-def _indices(header: Sequence[str]) -> dict[str, int]:
+def named_columns(header: Sequence[str]) -> dict[str, int]:
     """Return the index of each column that is there; beside a single other, paths have classes."""
     plain = [_plain(name) for name in header]
     found = {

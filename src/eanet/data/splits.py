@@ -16,6 +16,7 @@ from eanet.data.imageset import ImageSet
 from eanet.data.levels import Depth
 from eanet.data.near_duplicates import near_duplicates
 from eanet.model_files.preprocessing import DEFAULT, Preprocessing
+from eanet.pages.notebook import show
 
 
 @dataclass(frozen=True)
@@ -92,7 +93,7 @@ class SourceSplits:
         return replace(self, **resized)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Dataset:
     """The images of one run.
 
@@ -115,3 +116,32 @@ class Dataset:
     mirrorable: bool = True
     preprocessing: Preprocessing = DEFAULT
     findings: tuple[Finding, ...] = ()
+
+    @property
+    def sets(self) -> dict[str, ImageSet]:
+        """The image sets by split, without validation images if there are none."""
+        sets = {"train": self.train, "validation": self.validation, "test": self.test}
+        return {name: images for name, images in sets.items() if images is not None}
+
+    def __repr__(self) -> str:
+        return f"Dataset({self._summary})"
+
+    def _repr_html_(self) -> str:
+        counts = {split: images.counts() for split, images in self.sets.items()}
+        table = [
+            {"class": name, **{split: f"{count[label]:,}" for split, count in counts.items()}}
+            for label, name in enumerate(self.train.classes)
+        ]
+        return show(
+            f"Dataset {self._summary}",
+            tables={"images by class": table},
+            sheets={"some of the training images": self.train.sheet()},
+            notes=(*self.notes, *map(str, self.findings)),
+        )
+
+    @property
+    def _summary(self) -> str:
+        parts = [f"{len(images):,} {split}" for split, images in self.sets.items()]
+        size, count = self.train.image_size, len(self.train.classes)
+        images = f"{', '.join(parts)} images of {size} x {size} pixels"
+        return f"{self.name}: {images} in {count:,} classes"

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eanet.errors import NonFiniteOutputError
+from eanet.pages.notebook import show
 
 
 class Outputs(NamedTuple):
@@ -32,7 +33,7 @@ class Outputs(NamedTuple):
         return cls(logits, np.concatenate(distances) if distances else None)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Prediction:
     """The most probable classes of an image, best first.
 
@@ -41,6 +42,13 @@ class Prediction:
         probabilities: of these classes, as if the image were of one of the model's classes.
         distance: from the images that the model was trained on, in units of the threshold that was
             chosen on validation images; None if the model does not measure it.
+
+    Examples:
+        >>> prediction = eanet.Prediction(("bee", "ant"), (0.9, 0.1), distance=1.2)
+        >>> prediction
+        Prediction(bee 90.0%, ant 10.0%, unknown: distance 1.20)
+        >>> prediction.top1, prediction.is_unknown, prediction.above(0.95).top1
+        ('bee', True, None)
     """
 
     classes: tuple[str, ...]
@@ -59,6 +67,24 @@ class Prediction:
         False if the model does not measure it.
         """
         return self.distance is not None and self.distance > 1
+
+    def __repr__(self) -> str:
+        return f"Prediction({', '.join([*self.answers, *self.remarks])})"
+
+    def _repr_html_(self) -> str:
+        bars = zip(self.classes, self.probabilities, strict=True)
+        return show(self.top1 or "not sure", bars=bars, notes=self.remarks)
+
+    @property
+    def answers(self) -> list[str]:
+        """The classes with their probabilities, best first."""
+        pairs = zip(self.classes, self.probabilities, strict=True)
+        return [f"{name} {probability:.1%}" for name, probability in pairs]
+
+    @property
+    def remarks(self) -> list[str]:
+        """That the image is unlike those that the model was trained on, if it is."""
+        return [f"unknown: distance {self.distance:.2f}"] if self.is_unknown else []
 
     def above(self, threshold: float) -> Prediction:
         """Keep only the classes at least as probable as ``threshold``, possibly none."""

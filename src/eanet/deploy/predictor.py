@@ -6,22 +6,26 @@ from collections.abc import Generator, Iterable, Iterator, Sequence, Sized
 from contextlib import closing
 from functools import cached_property, partial
 from itertools import islice
+from os import PathLike, fspath
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, TypeGuard, TypeVar
+from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from eanet.data.arrays import as_picture, each_image
 from eanet.data.decode import decode_image
 from eanet.data.parallel import in_parallel
 from eanet.deploy.choosing import open_runtime
 from eanet.deploy.prediction import Prediction, decide
+from eanet.deploy.predictions import Predictions
 from eanet.deploy.runtime import Pixels, Precision, Runtime, RuntimeName
 from eanet.device import Device
-from eanet.errors import EanetError, WrongArgumentError
+from eanet.errors import MOST_NAMES, EanetError, WrongArgumentError
 from eanet.model_files.config import ModelConfig
 from eanet.model_files.exported import is_exported
+from eanet.pages.notebook import MOST_IMAGES, show
 
 if TYPE_CHECKING:
     from eanet.deploy.module import RuntimeModule
@@ -31,7 +35,7 @@ BATCH_SIZE = 16  # per thread: small, so that its data fit in the CPU cache and 
 EMBEDDING_BATCH = 64
 T = TypeVar("T")
 Vectors = NDArray[np.float32]
-Source = str | Path | BinaryIO | Image.Image
+Source = str | PathLike[str] | BinaryIO | Image.Image | NDArray[Any]
 
 
 class Predictor:
@@ -50,6 +54,13 @@ class Predictor:
 
     Raises:
         EanetError: the model does not take RGB images, or its head does not fit its classes.
+
+    Examples:
+        A model of one's own; `load` makes one of a run or a file.
+
+        >>> model = eanet.create_model("eanet_nano", classes=["ant", "bee"], image_size=32)
+        >>> eanet.Predictor(model, device="cpu").classes
+        ('ant', 'bee')
     """
 
     def __init__(
@@ -62,6 +73,27 @@ class Predictor:
     ) -> None:
         self.runtime = model if isinstance(model, Runtime) else _in_torch(model, device, precision)
         self._where = where
+
+    def __repr__(self) -> str:
+        config, where = self.config, f"{self.device} in {self.precision}"
+        images = f"{config.image_size} x {config.image_size} pixels"
+        return (
+            f"Predictor({config.name}: {len(self.classes):,} classes, {images}, "
+            f"{self.runtime.name} on {where})"
+        )
+
+    def _repr_html_(self) -> str:
+        config = self.config
+        facts = {
+            "classes": f"{len(self.classes):,}: {', '.join(self.classes[:MOST_NAMES])}"
+            + ", ..." * (len(self.classes) > MOST_NAMES),
+            "images": f"{config.image_size} x {config.image_size} pixels "
+            f"({config.preprocessing.fit})",
+            "computed by": f"{self.runtime.name} on {self.device} in {self.precision}",
+        }
+        if str(self._where):
+            facts["from"] = str(self._where)
+        return show(f"Predictor {config.name}", facts=facts)
 
     @cached_property
     def model(self) -> Classifier:
@@ -106,25 +138,30 @@ class Predictor:
         """The names of the classes, in the order of the model's logits."""
         return self.config.classes
 
-    def predict(self, images: Source | Iterable[Source], top: int = 5) -> list[Prediction]:
-        """Classify images.
+    def predict(self, images: Source | Iterable[Source], top: int = 5) -> Predictions:
+        """Classify images; a notebook shows the answers with their images.
 
         Args:
-            images: one or several paths, open files or Pillow images, of any size and mode.
+            images: one or several paths, open files, Pillow images or arrays (H, W) or (H, W, 3) of
+                0 to 255, or of floats of 0 to 1, of any size and mode; or a batch of arrays.
             top: how many classes to return per image.
 
         Raises:
             EanetError: one of them is no image or cannot be read, or ``top`` is below 1.
         """
-        if not _are_several(images):
-            return self.classify([self.decode(images)], _checked(top))
-        predictions = []
-        with closing(self._predict_each(images, _checked(top))) as results:
-            for _, result in results:
+        each, top = each_image(images), _checked(top)
+        if isinstance(each, list) and len(each) == 1:  # which all threads share
+            return Predictions(self.classify([self.decode(each[0])], top), each, self.config)
+        predictions: list[Prediction] = []
+        first: list[Source] = []
+        with closing(self._predict_each(each, top)) as results:
+            for image, result in results:
                 if isinstance(result, EanetError):
                     raise result
                 predictions.append(result)
-        return predictions
+                if len(first) < MOST_IMAGES:
+                    first.append(image)
+        return Predictions(predictions, first, self.config)
 
     def predict_files(
         self, paths: Iterable[Path], top: int = 5
@@ -144,8 +181,7 @@ class Predictor:
             EanetError: one of them is no image or cannot be read; or the model is an exported file,
                 which does not tell.
         """
-        sources = images if _are_several(images) else [images]
-        vectors = [self._embed([self.decode(image)])[0] for image in sources]
+        vectors = [self._embed([self.decode(image)])[0] for image in each_image(images)]
         return np.stack(vectors) if vectors else np.empty((0, self.model.head.in_features), "f4")
 
     def embed_files(self, paths: Iterable[Path]) -> Generator[tuple[Path, Vectors | EanetError]]:
@@ -202,19 +238,13 @@ class Predictor:
         ]
 
     def decode(self, image: Any) -> Pixels:
-        """Return what the model sees of a path, open file or Pillow image: pixels (S, S, 3).
+        """Return what the model sees of a path, open file, Pillow image or array: (S, S, 3).
 
         Raises:
             EanetError: it is no image or cannot be read.
         """
-        if isinstance(image, str):
-            image = Path(image)
-        if not isinstance(image, Path | Image.Image) and not hasattr(image, "read"):
-            raise WrongArgumentError(
-                f"an image is a path, an open file or a Pillow image, not {type(image).__name__}"
-            )
         config = self.config
-        return decode_image(image, config.image_size, config.preprocessing)
+        return decode_image(as_picture(image), config.image_size, config.preprocessing)
 
     def _try_decode(self, image: str | Path | Pixels) -> Pixels | EanetError:
         if isinstance(image, np.ndarray):
@@ -245,12 +275,6 @@ class Predictor:
         return decide(outputs, self.classes, top)
 
 
-def _are_several(images: Any) -> TypeGuard[Iterable[Source]]:
-    """Whether this is a collection of images, rather than one of them or something else."""
-    is_one = isinstance(images, str | bytes | np.ndarray) or hasattr(images, "read")
-    return not is_one and isinstance(images, Iterable)
-
-
 def _in_torch(model: Classifier, device: str, precision: Precision) -> Runtime:
     from eanet.deploy.torch_runtime import TorchRuntime
 
@@ -270,7 +294,7 @@ def _batches(items: Iterable[T], size: int) -> Iterator[list[T]]:
 
 
 def load(
-    where: str | Path,
+    where: str | PathLike[str],
     device: str = "auto",
     precision: Precision = "fp32",
     runtime: RuntimeName = "auto",
@@ -278,7 +302,8 @@ def load(
     """Load a trained model, ready to classify images.
 
     Args:
-        where: a run directory, a model file, an exported ONNX file, a bundled model or a Hub id.
+        where: a run directory or what `train` returned, a model file, an exported ONNX file, a
+            bundled model or a Hub id.
         device: where to compute.
         precision: ``fp32`` or ``bf16``; see `Predictor`.
         runtime: the library to compute with: ``torch``, ``onnxruntime``, ``openvino`` or ``auto``,
@@ -288,5 +313,15 @@ def load(
     Raises:
         EanetError: there is no such model, or it does not take RGB images; or there is no such
             device or library.
+
+    Examples:
+        >>> predictor = eanet.load("eanet_tiny_cifar100", runtime="torch", device="cpu")
+        >>> predictor
+        Predictor(eanet_tiny: 100 classes, 32 x 32 pixels, torch on cpu in fp32)
+        >>> from PIL import Image
+        >>> (prediction,) = predictor.predict(Image.new("RGB", (640, 480)), top=3)
+        >>> len(prediction.classes)
+        3
     """
+    where = fspath(where)
     return Predictor(open_runtime(where, runtime, device, precision), where=where)

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from rich.progress import MofNCompleteColumn
 
 from eanet.console import notice, progress_bar
+from eanet.data.arrays import as_picture, each_image
 from eanet.data.decode import UnreadableImageError, decode_image
 from eanet.data.find import find_images
 from eanet.data.parallel import in_parallel
@@ -24,21 +26,35 @@ from eanet.explanation.neighbours import TrainingImages
 from eanet.explanation.picture import plot_explanation
 from eanet.files import readable, user_path
 from eanet.model_files.config import ModelConfig
+from eanet.pages.notebook import show
 
+IN_MEMORY = Path("image")  # how an image without a file is called
 MOST_NEIGHBOURS = 12
+
+Pixels = NDArray[np.uint8]
+
+
+class Pictures(tuple[Path, ...]):
+    """Files of pictures, which a notebook shows."""
+
+    __slots__ = ()
+
+    def _repr_html_(self) -> str:
+        count = f"{len(self):,} picture{'s' * (len(self) != 1)}"
+        return show(f"{count} of what answers rest on", pictures=self)
 
 
 @dataclass(frozen=True)
 class Explained:
-    """Images, and the pictures of those that could be read."""
+    """How many images there were, and the pictures of those that could be read."""
 
-    images: tuple[Path, ...]
-    pictures: tuple[Path, ...]
+    images: int
+    pictures: Pictures
 
 
 def explain_files(
     where: str | Path,
-    images: Sequence[str],
+    images: Any,
     listing: Iterable[str] = (),
     *,
     output: str | Path | None = None,
@@ -56,7 +72,7 @@ def explain_files(
 
     Args:
         where: a run directory, a model file, an exported file, a bundled model or a Hub id.
-        images: as in `find_images`.
+        images: one or several: paths, as in `find_images`, open files, Pillow images or arrays.
         listing: as in `find_images`.
         output: folder for the pictures; unless given, ``explain`` in the run directory, or
             ``./explain`` if ``where`` is no folder.
@@ -75,39 +91,52 @@ def explain_files(
     if not 0 <= neighbours <= MOST_NEIGHBOURS:
         raise WrongArgumentError(f"neighbours={neighbours}: should be 0 to {MOST_NEIGHBOURS}")
     model = open_model(where, runtime, device)
-    paths = tuple(find_images(images, listing))
+    found = list(_images(images, listing, model.config))
     folder = _default_folder(where) if output is None else user_path(output)
     train = TrainingImages(user_path(where), model) if neighbours else None
 
-    def explain(pixels: NDArray[np.uint8]) -> Explanation:
+    def explain(pixels: Pixels) -> Explanation:
         found = explain_image(model, pixels, class_name=class_name, layer=layer, slots=slots)
         return (
             found if train is None else replace(found, neighbours=train.nearest(pixels, neighbours))
         )
 
-    return Explained(paths, _draw(explain, model.config, paths, folder))
+    return Explained(len(found), Pictures(_draw(explain, model.config, found, folder)))
+
+
+def _images(images: Any, listing: Iterable[str], config: ModelConfig) -> Iterator[Path | Pixels]:
+    """Yield files, and what the model sees of other images, of which one may occur twice."""
+    for image in each_image(images):
+        if isinstance(image, str | os.PathLike):
+            yield from find_images([os.fspath(image)], listing)
+        else:
+            yield decode_image(as_picture(image), config.image_size, config.preprocessing)
 
 
 def _draw(
-    explain: Callable[[NDArray[np.uint8]], Explanation],
+    explain: Callable[[Pixels], Explanation],
     config: ModelConfig,
-    images: Sequence[Path],
+    images: Sequence[Path | Pixels],
     folder: Path,
-) -> tuple[Path, ...]:
-    parents = [os.path.abspath(image.parent) for image in images]  # noqa: PTH100 (resolves "..")
-    common = os.path.commonpath(parents) if parents else ""
+) -> list[Path]:
+    files = [image if isinstance(image, Path) else None for image in images]
+    parents = [os.path.abspath(file.parent) if file else "" for file in files]  # noqa: PTH100
+    named = list(filter(None, parents))  # absolute, without ".."
+    common = os.path.commonpath(named) if named else ""
     decoded = in_parallel(partial(_decode, config=config), images)
     pictures = []
     with progress_bar(MofNCompleteColumn()) as bar:
         task = bar.add_task("explaining", total=len(images))
-        for image, parent, pixels in zip(images, parents, decoded, strict=True):
+        for file, parent, pixels in zip(files, parents, decoded, strict=True):
             if isinstance(pixels, UnreadableImageError):
                 notice(f"eanet: error: {pixels}")
             else:
-                path = _free(folder / os.path.relpath(parent, common), image.stem)
-                pictures.append(plot_explanation(explain(pixels), path, name=readable(image.name)))
+                name = file or IN_MEMORY
+                place = folder / os.path.relpath(parent, common) if parent else folder
+                path = _free(place, name.stem)
+                pictures.append(plot_explanation(explain(pixels), path, name=readable(name.name)))
             bar.advance(task)
-    return tuple(pictures)
+    return pictures
 
 
 def _default_folder(where: str | Path) -> Path:
@@ -116,7 +145,9 @@ def _default_folder(where: str | Path) -> Path:
     return path / "explain" if path.is_dir() else Path("explain")
 
 
-def _decode(image: Path, config: ModelConfig) -> NDArray[np.uint8] | UnreadableImageError:
+def _decode(image: Path | Pixels, config: ModelConfig) -> Pixels | UnreadableImageError:
+    if not isinstance(image, Path):
+        return image
     try:
         return decode_image(image, config.image_size, config.preprocessing)
     except UnreadableImageError as error:

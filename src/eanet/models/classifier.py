@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Self, cast
 
-from huggingface_hub import ModelCard, ModelHubMixin
 from torch import Tensor, nn
 
 from eanet.model_files.config import ModelConfig
+from eanet.model_files.hub_library import ModelCard, ModelHubMixin
 from eanet.models.attention_maps import AttentionMaps
 from eanet.models.block import Block
 from eanet.models.card import TEMPLATE
@@ -42,6 +42,15 @@ class Classifier(
         detector: of images that are unlike all it was trained on; None if there is none.
         views: in evaluation, the number of views of each image to average logits over: one of
             `eanet.models.views.VIEWS`.
+
+    Examples:
+        `eanet.create_model` and `eanet.load_model` make one.
+
+        >>> import torch
+        >>> model = eanet.create_model("eanet_nano", num_classes=3, image_size=32).eval()
+        >>> pixels = torch.zeros(2, 3, 32, 32, dtype=torch.uint8)
+        >>> model(pixels).shape, model.forward_features(pixels).shape[0]
+        (torch.Size([2, 3]), 2)
     """
 
     def __init__(

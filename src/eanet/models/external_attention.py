@@ -48,6 +48,14 @@ class ExternalAttention(nn.Module):
 
     Raises:
         ValueError: the heads do not divide the inner width, or the input is not ``(B, N, dim)``.
+
+    Examples:
+        >>> import torch
+        >>> attention = eanet.ExternalAttention(dim=96, heads=8, slots=64)
+        >>> attention(torch.randn(2, 256, 96)).shape
+        torch.Size([2, 256, 96])
+        >>> attention.attention(torch.randn(2, 256, 96)).shape  # (B, N, h, S)
+        torch.Size([2, 256, 8, 64])
     """
 
     def __init__(
@@ -200,7 +208,14 @@ class ExternalAttention(nn.Module):
 
 
 class ExternalAttention2d(ExternalAttention):
-    """`ExternalAttention` for feature maps: ``(B, C, H, W)`` in and out, with ``dim`` = C."""
+    """`ExternalAttention` for feature maps: ``(B, C, H, W)`` in and out, with ``dim`` = C.
+
+    Examples:
+        >>> import torch
+        >>> attention = eanet.ExternalAttention2d(dim=96)
+        >>> attention(torch.randn(2, 96, 16, 16)).shape
+        torch.Size([2, 96, 16, 16])
+    """
 
     def forward(
         self, x: Tensor, attn_mask: Tensor | None = None, is_causal: bool = False

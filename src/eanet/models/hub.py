@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from huggingface_hub import hf_hub_download
 
 from eanet.console import notice_once
 from eanet.errors import EanetError, unknown_name
 from eanet.files import replacing, replacing_together
 from eanet.model_files.exported import exported_beside
 from eanet.model_files.find import WEIGHTS_FILE, find_model
+from eanet.model_files.hub_library import hf_hub_download
 from eanet.models.adapt import adapt_model
 from eanet.models.classifier import Classifier
 from eanet.models.weights import load_model, model_metadata, save_model

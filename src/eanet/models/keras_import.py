@@ -52,6 +52,10 @@ def import_keras(
     Raises:
         EanetError: h5py is not installed, the file cannot be read or holds another network, or
             the number of names or the image size is wrong.
+
+    Examples:
+        >>> model = eanet.import_keras("eanet.weights.h5")  # doctest: +SKIP
+        >>> eanet.save_model(model, "runs/from-keras")  # doctest: +SKIP
     """
     path = Path(path)
     layers, built_for = _read(path)

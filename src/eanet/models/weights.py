@@ -52,6 +52,11 @@ def save_model(model: Classifier, directory: str | Path) -> Path:
 
     Raises:
         EanetError: `load_model` could not load what would be written, or it cannot be written.
+
+    Examples:
+        >>> model = eanet.create_model("eanet_nano", classes=["ant", "bee"])
+        >>> eanet.save_model(model, "my-model")
+        PosixPath('my-model/model.safetensors')
     """
     model = getattr(model, "_orig_mod", model)  # what `torch.compile` wraps
     if not isinstance(model, Classifier):
@@ -100,6 +105,13 @@ def load_model(where: str | Path, **changes: Any) -> Classifier:
 
     Raises:
         EanetError: there is no model, or it was not written by this project.
+
+    Examples:
+        With a new head, to be fine-tuned:
+
+        >>> model = eanet.load_model("eanet_tiny_cifar100", classes=["ant", "bee"], image_size=64)
+        >>> model.classes, model.config.image_size
+        (('ant', 'bee'), 64)
     """
     model = _load(find_model(where))
     return adapt_model(model, **changes) if changes else model
@@ -121,7 +133,8 @@ def _load(path: Path) -> Classifier:
             ) from error
         if not fits:
             raise EanetError(f"the weights in {path} do not fit {metadata['name']}")
-        model = _build(metadata)
+        with torch.random.fork_rng(devices=[]):  # initial values, which are replaced
+            model = _build(metadata)
         try:
             model.load_state_dict({name: file.get_tensor(name) for name, _ in shapes})
         except (RuntimeError, SafetensorError) as error:

@@ -76,6 +76,10 @@ def build_kernels() -> bool:
 
     Raises:
         EanetError: ``EANET_KERNELS`` is neither ``on`` nor ``off``.
+
+    Examples:
+        >>> eanet.build_kernels() in (True, False)
+        True
     """
     global _library, _failure
     if _library is None and not _is_off() and _failure is None:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from eanet.files import replacing
+from eanet.pages.images import TINY
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -47,7 +48,6 @@ _STYLE = {
     "svg.fonttype": "none",  # text stays text
 }
 _FONT = "DejaVu Sans"  # comes with matplotlib
-TINY = 32  # pixels: up to this side, images keep their square pixels; larger ones are smoothed
 # For class names in Chinese, Japanese or Korean, which that font lacks.
 _FALLBACK_FONTS = (
     "Noto Sans CJK JP",

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from eanet.data.imageset import ImageSet
 from eanet.metrics.evaluation import Evaluation
-from eanet.report.images import SheetImage, sheet_images
+from eanet.pages.images import SheetImage
+from eanet.report.images import sheet_images
 
 MOST = 240  # images of a page behind its cells, some 3 kB each
 MOST_OF_CELL = 12

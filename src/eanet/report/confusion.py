@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,9 +12,9 @@ from PIL import Image
 from eanet.data.imageset import ImageSet
 from eanet.metrics.confusion import most_confused, row_shares
 from eanet.metrics.evaluation import Evaluation
+from eanet.pages.images import data_uri
 from eanet.plots.names import cut_names
 from eanet.report.cells import MOST, MOST_OF_CELL, Cell, CellImages, cell_images
-from eanet.report.images import data_uri
 
 # Largest number of classes: cell side, digit size. Above that, a picture without names.
 _CELLS = {8: ("4rem", "1rem"), 25: ("2.6rem", ".9rem"), 120: ("1.15rem", ".62rem")}
@@ -53,8 +53,26 @@ def confusion_context(evaluation: Evaluation, images: ImageSet) -> dict[str, Any
     if not sizes:
         return context | {"picture": _draw_pixels(matrix)}
     cell_size, digit_size = sizes[0]
+    return context | {
+        "rows": _rows(matrix, classes, cells),
+        "cell_size": cell_size,
+        "digit_size": digit_size,
+        "is_dense": len(sizes) == 1,
+    }
+
+
+def matrix_context(evaluation: Evaluation) -> dict[str, Any]:
+    """Return what a notebook shows of the matrix."""
+    matrix, classes = evaluation.confusion(), evaluation.classes
+    shown = cut_names(classes, lambda text: len(text) <= _LETTERS)
+    return {"classes": classes, "shown": shown, "rows": _rows(matrix, classes, {})}
+
+
+def _rows(
+    matrix: NDArray[np.int64], classes: Sequence[str], cells: Mapping[Cell, CellImages]
+) -> list[dict[str, Any]]:
     depths = np.sqrt(row_shares(matrix))
-    rows = [
+    return [
         {
             "name": name,
             "images": int(matrix[row].sum()),
@@ -65,12 +83,6 @@ def confusion_context(evaluation: Evaluation, images: ImageSet) -> dict[str, Any
         }
         for row, name in enumerate(classes)
     ]
-    return context | {
-        "rows": rows,
-        "cell_size": cell_size,
-        "digit_size": digit_size,
-        "is_dense": len(sizes) == 1,
-    }
 
 
 def _cell(count: int, depth: float, is_right: bool, opens: str | None) -> dict[str, Any]:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from eanet.config import RUN_CONFIG, DataSettings, LayoutName
 from eanet.console import notice
 from eanet.data.imageset import ImageSet
+from eanet.data.keeping import KEPT, locate
 from eanet.deploy.module import RuntimeModule, open_model
 from eanet.deploy.runtime import RuntimeName
 from eanet.device import device_or_other, resolve_device
@@ -31,9 +34,9 @@ from eanet.training.run_directory import RunDirectory
 
 
 def evaluate(
-    where: str | Path,
+    where: str | os.PathLike[str],
     *,
-    data: str | Path | None = None,
+    data: Any = None,
     split: Split | None = None,
     layout: LayoutName | None = None,
     names: str | Path | None = None,
@@ -49,9 +52,10 @@ def evaluate(
     """Evaluate a model; write ``report.html``, and figures and pictures as separate files.
 
     Args:
-        where: a run directory, a model file, an exported file, a bundled model or a Hub id.
-        data: a data set's name, a folder, a list or an archive; by default, what the model was
-            trained on.
+        where: a run directory or what `train` returned, a model file, an exported file, a bundled
+            model or a Hub id.
+        data: a data set's name, a folder, a list, an archive or data in memory, as for `train`; by
+            default, what the model was trained on.
         split: which of its images; by default the test images or, if data other than the run's
             have none, the validation images, or else all.
         layout: how a folder is read; as for the run by default.
@@ -78,10 +82,21 @@ def evaluate(
     Raises:
         EanetError: no such model or data, they do not match, the run's images have changed, or
             there are no validation images apart from those of the report.
+
+    Examples:
+        >>> report = eanet.evaluate("runs/first")
+        >>> low, high = report.metrics["top1_low"], report.metrics["top1_high"]
+        >>> 0 <= low <= report.metrics["top1"] <= high <= 1
+        True
+        >>> sorted(report.predictions)[-2:]
+        ['probability', 'true']
     """
     if false_rejections is not None and not 0 < false_rejections <= 0.5:
         raise WrongArgumentError("false_rejections takes a share above 0, at most 0.5")
     reading = {"layout": layout, "names": names, "data_dir": data_dir}
+    where = os.fspath(where)
+    if data is not None:
+        data = locate(data, _base(user_path(where)) / KEPT)
     subject = _open(where, data, split, reading, output, device, runtime)
     if unknown is not None and subject.model.detector is None and false_rejections is None:
         false_rejections = FALSE_REJECTIONS

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from math import isfinite
 from pathlib import Path
 
-from eanet.data.imageset import ImageSet
 from eanet.files import user_path, write_csv, write_json
 from eanet.metrics.classes import ClassFigures
 from eanet.metrics.confusion import most_confused
+from eanet.report.predictions import image_names, prediction_columns
 from eanet.report.report import Folds, Report
 
 METRICS_FILE = "metrics.json"
@@ -51,23 +51,12 @@ def write_classes(figures: Sequence[ClassFigures], path: Path) -> Path:
 
 
 def write_predictions(report: Report, path: Path) -> Path:
-    """Write one row per image: its name, true and predicted class, and the latter's probability.
-
-    With a detector of unknown images, also the distance from the training images; with
-    cross-validation, also the fold.
-    """
-    evaluation = report.evaluation
-    names = evaluation.classes
-    columns: dict[str, list[str]] = {
-        "image": image_names(report.images),
-        "true": [names[k] for k in evaluation.labels.tolist()],
-        "predicted": [names[k] for k in evaluation.predicted.tolist()],
-        "probability": [f"{p:.6f}" for p in evaluation.probabilities.max(axis=1).tolist()],
-    }
-    if evaluation.distance is not None:
-        columns["distance"] = [f"{distance:.4f}" for distance in evaluation.distance.tolist()]
-    if report.folds is not None:
-        columns["fold"] = list(map(str, report.folds.numbers.tolist()))
+    """Write `prediction_columns` as one row per image."""
+    folds = None if report.folds is None else report.folds.numbers
+    columns = prediction_columns(report.evaluation, report.images, folds)
+    for name, digits in (("probability", 6), ("distance", 4)):
+        if name in columns:
+            columns[name] = [f"{value:.{digits}f}" for value in columns[name]]
     return write_csv(path, tuple(columns), zip(*columns.values(), strict=True))
 
 
@@ -87,12 +76,3 @@ def write_label_suspects(report: Report, folds: Folds, path: Path) -> Path:
     )
     heads = ("image", "label", "suggested", "label_probability", "suggested_probability", "fold")
     return write_csv(path, heads, rows)
-
-
-def image_names(images: ImageSet) -> list[str]:
-    """Return the file of each image, or its number if it is from none."""
-    return (
-        [str(i) for i in range(len(images))]
-        if images.files is None
-        else [str(file) for file in images.files]
-    )

@@ -2,51 +2,20 @@
 
 from __future__ import annotations
 
-import base64
-import io
 from collections.abc import Iterable
-from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from eanet.data.imageset import ImageSet
 from eanet.deploy.prediction import Prediction
 from eanet.metrics.evaluation import Evaluation
+from eanet.pages.images import LARGEST, SheetImage
 from eanet.plots.names import cut_names
-from eanet.plots.style import TINY
 
 _LETTERS = 24  # of a class
-_LARGEST = 160  # side in pixels of the largest embedded image
-
-
-@dataclass(frozen=True)
-class SheetImage:
-    """An image with what a model says of it.
-
-    Attributes:
-        source: the pixels, as a data URI.
-        is_sharp: whether its pixels stay squares when it is enlarged.
-        name: of its file with its folder, or its number.
-        kind: ``right``, ``wrong``, or ``other`` for a picture of none of the classes.
-        answer: the most probable class.
-        confidence: its probability.
-        note: what else there is to say, or nothing.
-        description: all of it in one line, for a screen reader.
-    """
-
-    source: str
-    is_sharp: bool
-    name: str
-    kind: str
-    answer: str
-    confidence: float
-    note: str
-    description: str
 
 
 def sheet_images(
@@ -55,7 +24,7 @@ def sheet_images(
     images: ImageSet,
     *,
     distances: bool = False,
-    largest: int = _LARGEST,
+    largest: int = LARGEST,
     given: str = "true",
 ) -> list[SheetImage]:
     """Prepare images for a sheet.
@@ -91,8 +60,9 @@ def _sheet_image(
         notes.append(f"{given}: {shown[true]} {share}")
     if distances and evaluation.distance is not None:
         notes.append(f"distance {evaluation.distance[index]:.2f}")
-    return SheetImage(
-        **_pixels(images.images[index], largest),
+    return SheetImage.of(
+        images.images[index],
+        largest=largest,
         name=name,
         kind="right" if label == best else "wrong",
         answer=shown[answer],
@@ -112,8 +82,8 @@ def other_image(pixels: NDArray[np.uint8], file: Path, prediction: Prediction) -
     """
     name, distance = short_name(file), f"distance {prediction.distance:.2f}"
     verdict = "rejected" if prediction.is_unknown else f"taken for {prediction.classes[0]}"
-    return SheetImage(
-        **_pixels(pixels),
+    return SheetImage.of(
+        pixels,
         name=name,
         kind="other" if prediction.is_unknown else "wrong",
         answer=prediction.classes[0],
@@ -131,23 +101,3 @@ def _shown(classes: tuple[str, ...]) -> dict[str, str]:
 def short_name(file: Path) -> str:
     """Return a file's name with its folder, which is often the class."""
     return str(Path(*file.parts[-2:]))
-
-
-def _pixels(pixels: NDArray[np.uint8], largest: int = _LARGEST) -> dict[str, Any]:
-    return {"source": _thumbnail(pixels, largest), "is_sharp": len(pixels) <= TINY}
-
-
-def _thumbnail(pixels: NDArray[np.uint8], largest: int) -> str:
-    """Encode an image (H, H, 3) as a data URI: lossless if small, else a reduced JPEG."""
-    image = Image.fromarray(pixels)
-    if len(pixels) <= TINY:
-        return data_uri(image, "png")
-    image.thumbnail((largest, largest))
-    return data_uri(image, "jpeg")
-
-
-def data_uri(image: Image.Image, kind: str) -> str:
-    """Encode an image as a data URI."""
-    buffer = io.BytesIO()
-    image.save(buffer, kind, optimize=True)
-    return f"data:image/{kind};base64,{base64.b64encode(buffer.getvalue()).decode('ascii')}"

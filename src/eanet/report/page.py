@@ -13,13 +13,14 @@ from typing import Any
 from eanet.metrics.calibration import BINS, verdict
 from eanet.metrics.evaluation import MANY_CLASSES
 from eanet.metrics.intervals import note_of_few
+from eanet.pages.images import SheetImage
 from eanet.pages.page import render_page, subtitle
 from eanet.plots.reliability import plot_reliability
 from eanet.plots.samples import choose_samples, least_certain, most_wrong
 from eanet.plots.svg import inline_svg
 from eanet.report.beside import SUSPECTS
 from eanet.report.confusion import confusion_context
-from eanet.report.images import SheetImage, sheet_images
+from eanet.report.images import sheet_images
 from eanet.report.report import Folds, Report
 from eanet.report.training import training_context
 from eanet.report.unsure import unsure_context

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,13 +14,22 @@ from eanet.data.imageset import ImageSet
 from eanet.metrics.calibration import Reliability
 from eanet.metrics.evaluation import Evaluation
 from eanet.metrics.folds import FoldAccuracy
+from eanet.metrics.intervals import note_of_few
 from eanet.metrics.label_suspects import LabelSuspect
 from eanet.models.unknown import DetectorFit
+from eanet.pages.notebook import show
+from eanet.plots.samples import least_certain, most_wrong
+from eanet.report.confusion import matrix_context
+from eanet.report.figures import accuracy_figures, in_words
+from eanet.report.images import sheet_images
+from eanet.report.predictions import prediction_columns
 from eanet.report.unknown import OtherPictures
+from eanet.tables import as_table
 from eanet.training.range_test import SEARCH, RangeTest
 from eanet.training.run_config import RunConfig
 from eanet.training.run_directory import RunDirectory
 
+MOST_CLASSES = 25  # of which a notebook shows the confusion matrix
 DRAWN = ("train_loss", "train_accuracy")  # columns of every history
 
 
@@ -47,10 +57,15 @@ class Training:
     @property
     def best_epoch(self) -> int | None:
         """Epoch whose weights were kept: highest validation accuracy, then lowest loss."""
-        rows = [row for row in self.history if {"val_accuracy", "val_loss"} <= row.keys()]
-        if not rows:
-            return None
-        return int(max(rows, key=lambda row: (row["val_accuracy"], -row["val_loss"]))["epoch"])
+        return best_epoch(self.history)
+
+
+def best_epoch(history: Sequence[Mapping[str, float]]) -> int | None:
+    """Return the epoch of highest validation accuracy, then lowest loss; None: no validation."""
+    rows = [row for row in history if {"val_accuracy", "val_loss"} <= row.keys()]
+    if not rows:
+        return None
+    return int(max(rows, key=lambda row: (row["val_accuracy"], -row["val_loss"]))["epoch"])
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,7 +83,7 @@ class Folds:
     suspects: tuple[LabelSuspect, ...]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Report:
     """What a report says, independent of its format, and the files that say it.
 
@@ -94,17 +109,53 @@ class Report:
     data: str
     split: str
     metrics: Mapping[str, float | int]
-    images: ImageSet = field(repr=False)
-    evaluation: Evaluation = field(repr=False)
-    training: Training | None = field(default=None, repr=False)
-    before: Evaluation | None = field(default=None, repr=False)
+    images: ImageSet
+    evaluation: Evaluation
+    training: Training | None = None
+    before: Evaluation | None = None
     can_calibrate: bool = False
     detector: DetectorFit | None = None
     no_detector: str | None = None
     others: OtherPictures | None = None
-    folds: Folds | None = field(default=None, repr=False)
+    folds: Folds | None = None
     findings: tuple[str, ...] = ()
     files: tuple[Path, ...] = ()
+
+    @property
+    def predictions(self) -> Any:
+        """One row per image, as a DataFrame, or without pandas as a dictionary of columns.
+
+        The columns are ``image`` (its file, or its number), ``true``, ``predicted``,
+        ``probability`` and, if there are any, ``distance`` and ``fold``.
+        """
+        folds = None if self.folds is None else self.folds.numbers
+        return as_table(prediction_columns(self.evaluation, self.images, folds))
+
+    def __repr__(self) -> str:
+        return f"Report({self._subject}: {in_words(self.metrics)})"
+
+    def _repr_html_(self) -> str:
+        evaluation, m = self.evaluation, self.metrics
+        wrong = most_wrong(evaluation.labels, evaluation.probabilities)
+        rows = wrong if len(wrong) else least_certain(evaluation.probabilities)
+        few = note_of_few(int(m["images"]), m["top1_low"], m["top1_high"])
+        pages = [f"everything in {file}" for file in self.files if file.suffix == ".html"]
+        return show(
+            self._subject,
+            figures=accuracy_figures(m),
+            matrix=matrix_context(evaluation) if len(evaluation.classes) <= MOST_CLASSES else None,
+            sheets={
+                "most wrong" if len(wrong) else "least certain": sheet_images(
+                    rows, evaluation, self.images
+                )
+            },
+            notes=[*([few] if few else []), *pages],
+        )
+
+    @property
+    def _subject(self) -> str:
+        split = "" if self.split == "all" else f", {self.split} images"
+        return f"{self.model} on {self.data}{split}"
 
     @property
     def reliability_before(self) -> Reliability | None:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import shlex
 import time
 from pathlib import Path
 
-from eanet.console import notice
+from eanet.console import how_to_resume, notice
+from eanet.notebooks import in_notebook
 from eanet.threads import OtherLoad, available_cpus, threads_beside
 
 WINDOW_SECONDS = 15.0
@@ -62,8 +62,6 @@ class ContentionMonitor:
             what += f", which slows this training down ({slower})"
         else:
             what = f"{better} CPUs are free now, and this training uses {self.threads}"
-        notice(
-            f"{what}; to go on with {better}: Ctrl-C, then eanet train --resume "
-            f"{shlex.quote(str(self.run))} --threads {better}"
-        )
+        stop = "interrupt it" if in_notebook() else "Ctrl-C"
+        notice(f"{what}; to go on with {better}: {stop}, then {how_to_resume(self.run, better)}")
         self._said = True

@@ -70,7 +70,8 @@ def launch(settings: TrainSettings) -> RunDirectory:
         run = create_run(inputs, resolved, dataset, init, fabric)
         if search is not None and fabric.is_global_zero:
             search.write(run.path / SEARCH)
-        notice(f"writing to {run.path}")
+        beside = f", a new run beside {resolved.name}" if run.path.name != resolved.name else ""
+        notice(f"writing to {run.path}{beside}")
         with run.locked(fabric):
             Trainer(resolved, dataset, run, fabric, model, began, teacher).fit()
     return run

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 import time
 from collections.abc import Callable
 from contextlib import nullcontext
@@ -13,7 +12,7 @@ from lightning_fabric import Fabric
 from torch import Tensor, distributed
 
 from eanet.config import ResolvedSettings
-from eanet.console import notice
+from eanet.console import how_to_resume, notice
 from eanet.data.splits import Dataset
 from eanet.errors import EanetError
 from eanet.interruption import StopRequest, stop_requests
@@ -166,6 +165,7 @@ class Trainer:
             len(self.batches),
             self.batches.batch_size,
             enabled=self.fabric.is_global_zero,
+            history=tuple(self.state.history),
         )
         with stop_requests() as stop, display, self._events or nullcontext():
             if self.state.finished is None:
@@ -287,6 +287,5 @@ class Trainer:
         except EanetError as error:  # for example a full disk; the last good state stays
             notice(f"interrupted, and not saved: {error}")
         else:
-            path = shlex.quote(str(self.run.path))
-            notice(f"interrupted and saved; resume with: eanet train --resume {path}")
+            notice(f"interrupted and saved; resume with: {how_to_resume(self.run.path)}")
         raise KeyboardInterrupt("reported")

@@ -1,0 +1,119 @@
+"""What a person may have in place of an image file: a Pillow image, an array, a tensor."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, BinaryIO, cast
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from eanet.errors import WrongArgumentError
+from eanet.files import user_path
+
+CHANNELS = {1: "L", 3: "RGB", 4: "RGBA"}
+
+
+def each_image(images: Any) -> Iterable[Any]:
+    """Return one image, or several, or a batch of them, as one after the other."""
+    is_one = isinstance(images, str | bytes | os.PathLike | Image.Image) or hasattr(images, "read")
+    if is_one or (is_array(images) and len(images.shape) < 4):
+        return [images]
+    return images if isinstance(images, Iterable) else [images]
+
+
+def as_picture(image: Any) -> Path | BinaryIO | Image.Image:
+    """Return a path, an open file or a Pillow image, which a file is decoded from.
+
+    Raises:
+        EanetError: it is nothing that stands for an image.
+    """
+    if isinstance(image, str | os.PathLike):
+        return user_path(os.fspath(image))
+    if is_array(image):
+        return to_image(image)
+    if isinstance(image, Image.Image) or hasattr(image, "read"):
+        return cast(BinaryIO | Image.Image, image)
+    raise WrongArgumentError(
+        f"an image is a path, an open file, a Pillow image or an array, not {type(image).__name__}"
+    )
+
+
+def is_array(value: object) -> bool:
+    """Return whether a value is an array or a tensor, of whichever library."""
+    return hasattr(value, "__array__") and hasattr(value, "shape")
+
+
+def as_array(value: Any) -> NDArray[Any]:
+    """Return an array, a tensor or anything like them as a NumPy array."""
+    return np.asarray(value.detach().cpu() if hasattr(value, "detach") else value)
+
+
+def to_image(value: Any) -> Image.Image:
+    """Return an array or a tensor as an image.
+
+    Args:
+        value: (H, W), (H, W, C) or (C, H, W), with 1, 3 or 4 channels; where both fit, arrays have
+            the channels last and tensors first. Integers from 0 to 255; floats from 0 to 255 or, if
+            none is above 1, from 0 to 1. Grey images may have more levels.
+
+    Raises:
+        EanetError: it has another shape, or other values.
+    """
+    array = as_array(value)
+    if array.dtype.kind not in "buif":
+        raise WrongArgumentError(f"an image has numbers, not {array.dtype}")
+    if array.ndim == 3:
+        array = _channels_last(array, is_tensor=hasattr(value, "detach"))
+    if (array.ndim != 2 and not (array.ndim == 3 and array.shape[2] in CHANNELS)) or not array.size:
+        raise WrongArgumentError(
+            f"an image is an array (H, W), (H, W, 3) or (3, H, W), not {np.shape(value)}"
+        )
+    if array.ndim == 3 and array.shape[2] == 1:
+        array = array[..., 0]  # (H, W)
+    return _deep(array) if array.ndim == 2 and _is_deep(array) else _shallow(array)
+
+
+def is_unit(image: Any) -> bool | None:
+    """Return whether an array of floats lies within 0 to 1; None: black, or no floats."""
+    array = as_array(image)
+    if array.dtype.kind != "f" or not array.size or not array.max():
+        return None
+    return bool(array.max() <= 1)
+
+
+def _channels_last(array: NDArray[Any], *, is_tensor: bool) -> NDArray[Any]:
+    first, last = (array.shape[axis] in CHANNELS for axis in (0, 2))
+    if first and (is_tensor or not last):
+        return array.transpose(1, 2, 0)  # (H, W, C)
+    return array
+
+
+def _is_deep(grey: NDArray[Any]) -> bool:
+    """Return whether a grey image has values that 8 bits do not hold, whatever they stand for."""
+    return bool(grey.dtype.kind == "f" or grey.min() < 0 or grey.max() > 255)
+
+
+def _deep(grey: NDArray[Any]) -> Image.Image:
+    """Return a grey image with its own values, (H, W), which the set's levels bring to 8 bits."""
+    if grey.dtype.kind in "ui" and grey.min() >= 0 and grey.max() < 1 << 16:
+        return Image.fromarray(grey.astype(np.uint16))
+    return Image.fromarray(grey.astype(np.float32))
+
+
+def _shallow(array: NDArray[Any]) -> Image.Image:
+    """Return an image of 8 bits of an array (H, W) or (H, W, C) with values that fit them."""
+    if array.dtype == bool:
+        array = array * np.uint8(255)
+    if array.dtype.kind == "f" and array.max() <= 1:
+        array = array * 255
+    low, high = array.min(), array.max()
+    if not (low >= 0 and high <= 255):  # NaN is neither
+        raise WrongArgumentError(
+            f"the values of a colour image go from {low:.4g} to {high:.4g}: give them as they are "
+            "in the file, 0 to 255 or 0 to 1; the model normalises by itself"
+        )
+    return Image.fromarray(np.ascontiguousarray(np.rint(array), dtype=np.uint8))

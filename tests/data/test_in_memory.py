@@ -1,0 +1,207 @@
+"""Data in memory become files that a list names, and with that a source like any other."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch.utils.data import Dataset, Subset, TensorDataset
+
+import eanet
+from eanet import EanetError
+from eanet.config import DataSettings
+from eanet.data.keeping import locate
+from eanet.data.source import open_source
+from eanet.data.splits import SourceSplits
+
+COUNT, SIDE = 12, 8
+PIXELS = np.random.default_rng(0).integers(0, 256, (COUNT, SIDE, SIDE, 3), dtype=np.uint8)
+LABELS = np.arange(COUNT) % 3
+TENSOR = torch.from_numpy(PIXELS).permute(0, 3, 1, 2)  # (n, 3, H, W)
+NAMES = ["ant", "bee", "cat"]
+
+
+def kept(data: Any, folder: Path) -> SourceSplits:
+    settings = DataSettings(image_size=SIDE, fit="squash")
+    return open_source(locate(data, folder)).load_splits(settings)
+
+
+def in_order(splits: SourceSplits) -> list[tuple[int, bytes]]:
+    """Each image with its label, whatever order the list is read in."""
+    train = splits.train
+    return sorted(zip(train.labels.tolist(), (i.tobytes() for i in train.images), strict=True))
+
+
+EXPECTED = sorted(zip(LABELS.tolist(), (i.tobytes() for i in PIXELS), strict=True))
+
+
+class Torch(Dataset[Any]):
+    """A map-style data set, as those of torchvision are."""
+
+    classes = NAMES
+
+    def __init__(self, image: Any) -> None:
+        self.image = image
+
+    def __len__(self) -> int:
+        return COUNT
+
+    def __getitem__(self, index: int) -> tuple[Any, Any]:
+        return self.image(PIXELS[index]), LABELS[index]
+
+
+def channels_first(pixels: np.ndarray) -> torch.Tensor:
+    return torch.from_numpy(pixels).permute(2, 0, 1) / 255
+
+
+@pytest.mark.parametrize(
+    ("data", "classes"),
+    [
+        ((PIXELS, LABELS), ("0", "1", "2")),
+        ((PIXELS, LABELS[:, None]), ("0", "1", "2")),  # as Keras loads them
+        ((PIXELS, np.eye(3)[LABELS]), ("0", "1", "2")),
+        ((PIXELS / np.float32(255), LABELS.tolist()), ("0", "1", "2")),
+        ((PIXELS.astype(float), LABELS.astype(float)), ("0", "1", "2")),
+        ((torch.from_numpy(PIXELS), torch.from_numpy(LABELS)), ("0", "1", "2")),
+        ((list(PIXELS), [NAMES[k] for k in LABELS]), ("ant", "bee", "cat")),
+        (([*map(Image.fromarray, PIXELS)], np.array(NAMES)[LABELS]), ("ant", "bee", "cat")),
+        ([*zip(PIXELS, np.array(NAMES)[LABELS], strict=True)], ("ant", "bee", "cat")),
+        (Torch(Image.fromarray), ("ant", "bee", "cat")),
+        (Torch(channels_first), ("ant", "bee", "cat")),
+        (Subset(Torch(channels_first), range(COUNT)), ("ant", "bee", "cat")),
+        (TensorDataset(TENSOR, torch.from_numpy(LABELS)), ("0", "1", "2")),
+    ],
+)  # fmt: skip
+def test_images_and_labels_come_back_as_they_were(
+    data: Any, classes: tuple[str, ...], tmp_path: Path
+) -> None:
+    splits = kept(data, tmp_path)
+    assert splits.train.classes == classes
+    assert in_order(splits) == EXPECTED
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        {"train": (PIXELS[:6], LABELS[:6]), "test": (PIXELS[6:], LABELS[6:])},
+        ((PIXELS[:6], LABELS[:6]), (PIXELS[6:], LABELS[6:])),  # as Keras loads them
+    ],
+    ids=["dictionary", "pairs"],
+)
+def test_splits_stay_splits(data: Any, tmp_path: Path) -> None:
+    splits = kept(data, tmp_path)
+    assert splits.test is not None
+    assert [len(splits.train), splits.validation, len(splits.test)] == [6, None, 6]
+
+
+def test_a_dataset_of_our_own_is_taken_with_its_splits(photos: Path, tmp_path: Path) -> None:
+    loaded = eanet.load_dataset(photos, image_size=SIDE)
+    again = open_source(locate(loaded, tmp_path)).load(DataSettings(image_size=SIDE))
+    for split, images in loaded.sets.items():
+        assert again.sets[split].classes == images.classes
+        assert np.array_equal(again.sets[split].images, images.images), split
+
+
+def test_a_table_of_paths_copies_no_image_and_keeps_its_splits_and_groups(
+    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pandas = pytest.importorskip("pandas")
+    monkeypatch.chdir(photos.parent)
+    files = sorted(path.relative_to(photos.parent) for path in photos.glob("*/*.png"))
+    table = pandas.DataFrame(
+        {
+            "filename": map(str, files),
+            "Class": [file.parent.name for file in files],
+            "split": ["test" if file.stem < "03" else "train" for file in files],
+            "animal": [f"{file.parent.name} {int(file.stem) // 2}" for file in files],
+        }
+    )
+    place = Path(locate(table, tmp_path))
+    assert [file.name for file in place.parent.iterdir()] == ["images.csv"]
+    splits = open_source(place).load_splits(DataSettings(image_size=SIDE, group="animal"))
+    assert splits.train.classes == ("blue", "green", "red")
+    assert splits.test is not None
+    assert (len(splits.train), len(splits.test)) == (27, 9)
+    assert splits.groups is not None
+    assert set(splits.train.files or ()) <= set(photos.glob("*/*.png"))
+
+
+def test_a_hugging_face_dataset_keeps_its_files_its_names_and_its_own(tmp_path: Path) -> None:
+    datasets = pytest.importorskip("datasets")
+    features = datasets.Features(
+        {
+            "image": datasets.Image(),
+            "labels": datasets.ClassLabel(names=NAMES),
+            "patient": datasets.Value("int64"),
+        }
+    )
+    columns = {
+        "image": [*map(Image.fromarray, PIXELS)],
+        "labels": LABELS.tolist(),
+        "patient": (LABELS // 2).tolist(),
+    }
+    data = datasets.Dataset.from_dict(columns, features=features)
+    both = datasets.DatasetDict({"train": data, "validation": data.select(range(3))})
+    splits = kept(both, tmp_path)
+    assert splits.train.classes == tuple(NAMES)
+    assert in_order(splits) == EXPECTED
+    assert splits.validation is not None
+    assert len(splits.validation) == 3
+    assert "patient" in Path(locate(both, tmp_path)).read_text().splitlines()[0]
+
+
+def test_equal_data_are_kept_once_and_others_beside_them(tmp_path: Path) -> None:
+    first = locate((PIXELS, LABELS), tmp_path)
+    assert locate((PIXELS.copy(), LABELS.tolist()), tmp_path) == first
+    assert locate((PIXELS, LABELS[::-1]), tmp_path) != first
+    assert len(list(tmp_path.iterdir())) == 2
+
+
+def test_deep_images_keep_their_values(tmp_path: Path) -> None:
+    deep = PIXELS[..., 0].astype(np.uint16) * 16  # 12 bits
+    splits = kept((deep, LABELS), tmp_path)
+    assert splits.preprocessing.levels == (0, 4095)
+
+
+def test_names_and_paths_are_left_as_they_are(tmp_path: Path) -> None:
+    assert locate("digits", tmp_path) == "digits"
+    assert locate(tmp_path / "photos", tmp_path) == str(tmp_path / "photos")
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (5, "data are the name of a data set, a path, .* not int"),
+        (None, "not NoneType"),
+        (PIXELS, "not ndarray"),
+        ({}, "there are no data"),
+        ((PIXELS, 3), r"not \(ndarray, int\)"),
+        (("digits", "mnist"), r"not \(str, str\)"),
+        ((PIXELS, LABELS[:5]), "12 images and 5 labels"),
+        ([PIXELS, LABELS], r"yields pairs \(image, label\), not ndarray"),
+        ((PIXELS, [*LABELS[:-1], None]), r"the label of image 11 \(train\) is missing"),
+        ((PIXELS, np.where(LABELS == 2, np.nan, LABELS)), "the label of image 2 .* is missing"),
+        ((PIXELS, np.ones((COUNT, 3))), "give a number, a name or a row with a single 1"),
+        (([object()] * COUNT, LABELS), "an image is a path, a Pillow image or an array"),
+        ((PIXELS[..., :2], LABELS), r"an image is an array \(H, W\)"),
+        (((PIXELS - 120.0) / 60, LABELS), "the model normalises by itself"),
+        ((np.full((COUNT, SIDE, SIDE, 3), np.nan), LABELS), "go from nan"),
+        (([PIXELS[0] / 255, PIXELS[1] * 1.0], [0, 1]), "images 0 and 1 are of floats"),
+        ({"train": (PIXELS, LABELS), "other": (PIXELS, LABELS)}, "unknown split 'other'"),
+        (Subset(Torch(lambda _: "missing.png"), range(COUNT)), "missing.png"),
+    ],
+)
+def test_anything_else_is_answered_in_one_line(data: Any, message: str, tmp_path: Path) -> None:
+    with pytest.raises(EanetError, match=message) as caught:
+        kept(data, tmp_path)
+    assert "\n" not in str(caught.value)
+
+
+def test_what_could_not_be_read_leaves_nothing_behind(tmp_path: Path) -> None:
+    with pytest.raises(EanetError):
+        locate(([*PIXELS[:5], object()], LABELS[:6]), tmp_path)
+    assert not list(tmp_path.iterdir())
