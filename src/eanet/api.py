@@ -169,7 +169,7 @@ def load_dataset(data: Any = "digits", **settings: Unpack[DataOptions]) -> Datas
     Examples:
         >>> data = eanet.load_dataset("digits")
         >>> data.train
-        ImageSet(1,294 images of 8 x 8 pixels in 10 classes)
+        ImageSet(1,293 images of 8 x 8 pixels in 10 classes)
         >>> pixels, label = data.train[0]
         >>> pixels.shape, data.train.classes[label]
         ((3, 8, 8), '0')
@@ -333,7 +333,7 @@ def create_app(run: Run | Predictor, **settings: Unpack[AppOptions]) -> FastAPI:
     Examples:
         >>> app = eanet.create_app("runs/first")
         >>> app.title
-        'keras_mlp'
+        'eanet: keras_mlp'
     """
     from eanet.deploy.server import check_installed
     from eanet.deploy.server.settings import AppSettings

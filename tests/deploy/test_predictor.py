@@ -65,9 +65,9 @@ def test_an_image_is_the_same_from_wherever_it_comes(
     assert predictor.predict([source(image)]) == expected  # type: ignore[list-item]
 
 
-@pytest.mark.parametrize("thing", [np.zeros((16, 16, 3), np.uint8), b"\x89PNG", None, 3])
+@pytest.mark.parametrize("thing", [object(), b"\x89PNG", None, 3])
 def test_what_is_no_image_is_refused_by_its_type(predictor: Predictor, thing: object) -> None:
-    message = f"a path, an open file or a Pillow image, not {type(thing).__name__}$"
+    message = f"a path, an open file, a Pillow image or an array, not {type(thing).__name__}$"
     with pytest.raises(WrongArgumentError, match=message):
         predictor.predict(thing)  # type: ignore[arg-type]
     with pytest.raises(WrongArgumentError, match=message):

@@ -84,7 +84,7 @@ def benchmark_tokens(
         EanetError: an invalid setting, or not even the shortest sequence could be measured.
 
     Examples:
-        >>> measured = eanet.benchmark_tokens((16, 32), seconds=0.1)
+        >>> measured = eanet.benchmark_tokens((16,), seconds=0.05)
         >>> {point.layer for point in measured.points} == {"external attention", "self-attention"}
         True
     """

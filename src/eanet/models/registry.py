@@ -162,8 +162,8 @@ def create_model(
         >>> model = eanet.create_model("keras_eanet", num_classes=100, image_size=32)
         >>> model.num_parameters
         361380
-        >>> eanet.create_model("eanet_tiny:mixing=self,depth=4").config.settings
-        {'mixing': 'self', 'depth': 4}
+        >>> eanet.create_model("eanet_tiny:depth=4").config.settings
+        {'depth': 4}
     """
     if not isinstance(image_size, Integral):
         raise WrongArgumentError(f"image_size={image_size}: images are square, one number will do")

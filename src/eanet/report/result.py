@@ -49,7 +49,8 @@ class TrainingResult:
         ``train_loss``, ``train_accuracy`` and ``train_top5``, the same with ``val_`` if there are
         validation images, ``images_per_second`` and ``seconds``.
         """
-        return as_table(columns_of(self.epochs))
+        columns = columns_of(self.epochs)
+        return as_table({n: [*map(int, v)] if n == "epoch" else v for n, v in columns.items()})
 
     def __fspath__(self) -> str:
         return os.fspath(self.path)
