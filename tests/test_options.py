@@ -15,11 +15,15 @@ from eanet.comparison.settings import PER_RUN
 from eanet.config import DataSettings, MachineSettings, TrainSettings
 from eanet.deploy.server.settings import AppSettings, ServeSettings
 
+FOLDS = ("folds", "fold")
 RESUME = ("data", "epochs", *MachineSettings.model_fields)
 CASES = {
     "MachineOptions": (MachineSettings, ()),
+    "ImageOptions": (DataSettings, FOLDS),
     "DataOptions": (DataSettings, ()),
+    "CommonOptions": (TrainSettings, ("data", *PER_RUN, *FOLDS)),
     "SharedOptions": (TrainSettings, ("data", *PER_RUN)),
+    "FoldOptions": (TrainSettings, ("data", *FOLDS)),
     "TrainOptions": (TrainSettings, ("data",)),
     "ResumeOptions": (TrainSettings, tuple(TrainSettings.model_fields.keys() - set(RESUME))),
     "BenchmarkOptions": (BenchmarkSettings, ()),
@@ -60,6 +64,7 @@ def test_keywords_and_settings_have_the_same_names_and_types(name: str) -> None:
         (eanet.train, "TrainOptions"),
         (eanet.resume, "ResumeOptions"),
         (eanet.compare, "SharedOptions"),
+        (eanet.cross_validate, "FoldOptions"),
         (eanet.load_dataset, "DataOptions"),
         (eanet.benchmark, "BenchmarkOptions"),
         (eanet.benchmark_tokens, "BenchmarkOptions"),

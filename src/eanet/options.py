@@ -20,8 +20,8 @@ class MachineOptions(TypedDict, total=False):
     threads: int | None
 
 
-class DataOptions(TypedDict, total=False):
-    """Those of `eanet.config.DataSettings`."""
+class ImageOptions(TypedDict, total=False):
+    """Those of `eanet.config.DataSettings`, without folds."""
 
     validation_fraction: float
     validation_split: Literal["stratified", "last"]
@@ -35,8 +35,15 @@ class DataOptions(TypedDict, total=False):
     split_seed: int
 
 
-class SharedOptions(MachineOptions, DataOptions, total=False):
-    """Those of `eanet.config.TrainSettings` that all runs of a comparison share."""
+class DataOptions(ImageOptions, total=False):
+    """Those of `eanet.config.DataSettings`."""
+
+    folds: int | None
+    fold: int | None
+
+
+class CommonOptions(MachineOptions, ImageOptions, total=False):
+    """Those of `eanet.config.TrainSettings` that every training has."""
 
     flip: bool | None
     translate: float
@@ -66,6 +73,8 @@ class SharedOptions(MachineOptions, DataOptions, total=False):
     dropout: float
     drop_path: float
     balance: Literal["off", "sampling", "loss"]
+    freeze: Literal["off", "trunk", "all-but-memories"]
+    views: int
     clip_norm: float | None
     ema: float | None
     patience: int | None
@@ -74,14 +83,22 @@ class SharedOptions(MachineOptions, DataOptions, total=False):
     tensorboard: bool
 
 
-class TrainOptions(SharedOptions, total=False):
-    """Those of `eanet.config.TrainSettings`, without ``data``."""
+class SharedOptions(CommonOptions, DataOptions, total=False):
+    """Those of `eanet.config.TrainSettings` that all runs of a comparison share."""
+
+
+class FoldOptions(CommonOptions, total=False):
+    """Those of `eanet.config.TrainSettings` that all folds share, without ``data``."""
 
     model: str | None
     init: str | Path | None
     seed: int
     output: str | Path
     name: str | None
+
+
+class TrainOptions(FoldOptions, DataOptions, total=False):
+    """Those of `eanet.config.TrainSettings`, without ``data``."""
 
 
 class ResumeOptions(MachineOptions, total=False):
@@ -98,6 +115,7 @@ class BenchmarkOptions(MachineOptions, total=False):
     batch_size: int
     dim: int
     seconds: float
+    runtimes: bool
     output: str | Path | None
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -27,6 +28,13 @@ class Embeddings:
         images: the n images that could be read.
         vectors: one for each, (n, dim). Their cosine says how alike two images are, from -1 to 1.
         unreadable: the others.
+
+    Examples:
+        >>> from PIL import Image
+        >>> Image.new("RGB", (64, 64)).save("black.png")
+        >>> found = eanet.embed("eanet_tiny_cifar100", "black.png")
+        >>> found.write("black.npy")
+        (PosixPath('black.npy'), PosixPath('black.csv'))
     """
 
     images: tuple[Path, ...]
@@ -86,7 +94,7 @@ def embed_files(
 
 
 def embed(
-    run: str | Path, images: str | Path | Sequence[str | Path], *, device: str = "auto"
+    run: str | os.PathLike[str], images: str | Path | Sequence[str | Path], *, device: str = "auto"
 ) -> Embeddings:
     """Return what a model makes of images before its last layer: one vector each.
 
@@ -104,9 +112,15 @@ def embed(
 
     Raises:
         EanetError: there is no such model or image, or none can be read.
+
+    Examples:
+        >>> from PIL import Image
+        >>> Image.new("RGB", (64, 64), "red").save("red.png")
+        >>> eanet.embed("eanet_tiny_cifar100", "red.png").vectors.shape
+        (1, 96)
     """
     several = [images] if isinstance(images, str | Path) else images
-    return embed_files(run, [str(image) for image in several], device=device)
+    return embed_files(os.fspath(run), [str(image) for image in several], device=device)
 
 
 def check_output(path: Path) -> None:

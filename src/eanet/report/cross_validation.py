@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 import numpy as np
 
@@ -13,6 +13,7 @@ from eanet.config import RUN_CONFIG, MachineSettings, TrainSettings
 from eanet.console import notice
 from eanet.data.folds import NEVER
 from eanet.data.held_out import folds_of, groups_of
+from eanet.data.keeping import KEPT, locate
 from eanet.data.source import open_source
 from eanet.device import Machine, device_or_other
 from eanet.errors import EanetError, WrongArgumentError
@@ -21,9 +22,12 @@ from eanet.metrics.evaluation import Evaluation, evaluate_model
 from eanet.metrics.folds import FoldAccuracy, cross_validated_interval, fold_accuracies
 from eanet.metrics.label_suspects import LabelSuspect, find_label_suspects
 from eanet.models import load_model
+from eanet.options import FoldOptions
+from eanet.pages.notebook import show
 from eanet.process import process_counts
 from eanet.report.beside import write_files
 from eanet.report.evaluate import evaluate_trained
+from eanet.report.figures import accuracy_figures, in_words
 from eanet.report.files import METRICS_FILE
 from eanet.report.page import write_page
 from eanet.report.report import Folds, Report
@@ -40,7 +44,7 @@ from eanet.training.run_directory import RunDirectory
 _FREE = {*MachineSettings.model_fields, "output", "name", "fold", "tensorboard"}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class CrossValidation:
     """What a model trained on most of the images answers on the others, in turn for all of them.
 
@@ -54,6 +58,13 @@ class CrossValidation:
         suspects: images whose label is suspected, the most probable first; ``index`` counts
             the rows of ``predictions.csv``, from 0.
         files: what was written.
+
+    Examples:
+        >>> whole = eanet.cross_validate("digits", folds=2, model="keras_mlp", epochs=1)
+        >>> whole.path
+        PosixPath('runs/digits-keras_mlp-2-folds')
+        >>> len(whole.runs)
+        2
     """
 
     path: Path
@@ -63,8 +74,27 @@ class CrossValidation:
     suspects: tuple[LabelSuspect, ...]
     files: tuple[Path, ...]
 
+    def __repr__(self) -> str:
+        return f"CrossValidation({self.path}, {len(self.runs)} folds: {in_words(self.metrics)})"
 
-def cross_validate(data: str | Path = "digits", folds: int = 5, **settings: Any) -> CrossValidation:
+    def _repr_html_(self) -> str:
+        table = [
+            {"fold": f"{number}", "images": f"{fold.images:,}", "top-1": f"{fold.top1:.1%}"}
+            for number, fold in enumerate(self.accuracies, 1)
+        ]
+        count = len(self.suspects)
+        pages = [f"everything in {file}" for file in self.files if file.suffix == ".html"]
+        return show(
+            f"Cross-validation {self.path}",
+            figures=accuracy_figures(self.metrics),
+            tables={"Folds": table},
+            notes=[f"labels that are probably wrong: {count:,}", *pages],
+        )
+
+
+def cross_validate(
+    data: Any = "digits", folds: int = 5, **settings: Unpack[FoldOptions]
+) -> CrossValidation:
     """Train once for each fold, judge each run by the images that it has not seen, and report.
 
     The training images are divided into folds, stratified, with groups (``group``) kept whole;
@@ -80,8 +110,14 @@ def cross_validate(data: str | Path = "digits", folds: int = 5, **settings: Any)
     Raises:
         EanetError: anything that the caller can fix, in one line.
         KeyboardInterrupt: after Ctrl-C; the same call resumes.
+
+    Examples:
+        >>> whole = eanet.cross_validate("digits", folds=2, model="keras_mlp", epochs=1)
+        >>> len(whole.accuracies)
+        2
     """
-    asked = TrainSettings.with_recipe(data=str(data), folds=folds, **settings)
+    asked = TrainSettings.with_recipe(folds=folds, **settings)
+    asked = asked.model_copy(update={"data": locate(data, asked.output / KEPT)})
     if asked.folds is None or asked.fold is not None:
         raise WrongArgumentError("cross-validation trains with every fold: leave out fold")
     if process_counts()[0] > 1:
