@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 import eanet
-from eanet.benchmarking.figures import ModelFigures, Spread
+from eanet.benchmarking.figures import ModelFigures, RuntimeFigures, Spread
 from eanet.benchmarking.models import Benchmark
 from eanet.comparison.compare import Comparison
 from eanet.data.imageset import ImageSet
@@ -43,11 +43,12 @@ def shown(trained: TrainingResult, photos: Path, tmp_path_factory: Any) -> dict[
         slots=1,
     )
     spread = ModelFigures(HOSTILE, 10, 20, SPREAD, SPREAD, SPREAD, 2**20)
+    library = RuntimeFigures(HOSTILE, "openvino", "fp32", SPREAD, SPREAD)
     return {
         "TrainingResult": replace(trained, path=Path(HOSTILE)),
         "Report": make_report((HOSTILE, "bee", "cat")),
         "Comparison": Comparison(Path("runs"), tuple(make_entries([0.8, 0.7])), ()),
-        "Benchmark": Benchmark((spread,), ()),
+        "Benchmark": Benchmark((spread,), (library,), ()),
         "Predictor": predictor,
         "Prediction": Prediction((HOSTILE, "bee"), (0.75, 0.25), 1.5),
         "Predictions": predictor.predict([*sorted(photos.glob("red/*.png"))]),
