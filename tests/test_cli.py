@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import io
 import os
 import shlex
 import shutil
@@ -267,7 +268,7 @@ def test_an_unexpected_error_of_a_file_names_it(
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
-@pytest.mark.parametrize("arguments", ["recipes default", "models"])
+@pytest.mark.parametrize("arguments", ["recipes default", "recipes"])
 def test_an_output_that_is_full_is_one_line(arguments: str) -> None:
     with Path("/dev/full").open("wb") as full:
         result = python("-m eanet", *arguments.split(), stdout=full)
@@ -285,18 +286,16 @@ def test_a_closed_output_is_no_error() -> None:
     assert (result.returncode, result.stderr) == (0, b"")
 
 
-def test_names_that_the_output_cannot_show_are_escaped(tmp_path: Path, photos: Path) -> None:
+def test_names_that_the_output_cannot_show_are_escaped(
+    tmp_path: Path, photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     folder = tmp_path / "p"
     shutil.copytree(photos / "red", folder / "日本")
     shutil.copytree(photos / "blue", folder / "blue")
-    result = subprocess.run(
-        [sys.executable, "-m", "eanet", "datasets", str(folder)],
-        capture_output=True,
-        check=False,
-        env={**os.environ, "PYTHONIOENCODING": "latin-1"},
-    )
-    assert result.returncode == 0
-    assert rb"\u65e5\u672c" in result.stdout
+    limited = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(limited, "latin-1"))
+    assert main(["datasets", str(folder)]) == 0
+    assert rb"\u65e5\u672c" in limited.getvalue()
 
 
 def test_a_reader_that_goes_away_before_all_files_are_written_is_told_apart(
@@ -314,7 +313,9 @@ def test_a_reader_that_goes_away_before_all_files_are_written_is_told_apart(
     assert (done.returncode, done.stderr) == (141, b"")
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["recipes", "default"], ["models"], ["predict"]])
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["recipes", "default"], ["recipes"], ["predict"]]
+)
 def test_a_reader_that_goes_away_is_no_error(
     arguments: list[str], trained: eanet.TrainingResult, photos: Path
 ) -> None:

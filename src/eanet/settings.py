@@ -17,8 +17,9 @@ from eanet.files import user_path
 class Settings(BaseModel):
     """Checked and frozen settings; an unknown name is an error, never ignored."""
 
+    # Validators are built when first needed: not by `eanet --help`, where they take a tenth.
     model_config = ConfigDict(
-        frozen=True, extra="forbid", validate_default=True, allow_inf_nan=False
+        defer_build=True, frozen=True, extra="forbid", validate_default=True, allow_inf_nan=False
     )
 
     @field_validator("*")

@@ -30,15 +30,15 @@ from eanet.benchmarking.tokens import (
 from eanet.cli import main
 from eanet.console import short
 from eanet.errors import EanetError
-from eanet.memory import peak_memory, reset_peak_memory
+from eanet.memory import peak_memory
 from eanet.models.operations import multiply_adds
 from eanet.process import in_own_process
 from eanet.training.optimizer import set_step
 from eanet.training.updates import Updates
+from tests.support.peaks import CPU, hold_again_and_again
 from tests.support.pictures import BLUE, ORANGE, amount, pixels
 
 TINY = {"compile": "off", "threads": 1, "precision": "fp32", "device": "cpu", "seconds": 0.05}
-CPU = torch.device("cpu")
 
 
 @pytest.fixture
@@ -98,14 +98,6 @@ def test_slow_calls_are_timed_three_times_at_least() -> None:
 def test_a_spread_is_median_percentiles_and_number() -> None:
     assert Spread.of(list(range(101))) == Spread(50.0, 5.0, 95.0, 101)
     assert Spread.of([4.0, 1.0, 2.0]).median == 2.0
-
-
-def hold_again_and_again(size: int) -> tuple[int, int]:
-    """The peak before and after holding so many bytes, four times."""
-    before = reset_peak_memory(CPU)
-    for _ in range(4):
-        torch.ones(size, dtype=torch.uint8)
-    return before, peak_memory(CPU)
 
 
 def test_a_process_of_its_own_has_a_peak_of_its_own_of_what_was_held_at_once() -> None:

@@ -62,7 +62,7 @@ def plot_confusion(
     )
     with picture(path, side, side, dpi=150 if small else 110) as figure:
         axes = figure.add_axes((0, 0, 1, 1))
-        axes.imshow(colours, interpolation="nearest" if size <= _NAMES else "auto")
+        axes.imshow(colours, interpolation="nearest" if size <= _NAMES else None)
         axes.spines[:].set_visible(False)
         axes.set_xlabel("predicted class", labelpad=10)
         axes.set_ylabel("true class", labelpad=10)
