@@ -97,13 +97,13 @@ def _show_trained(where: str) -> None:
         "architecture": format_model_name(model["name"], model["settings"]),
         "image size": "{0} x {0}".format(model["image_size"]),
         "classes": f"{len(model['classes']):,}: {names}{', ...' * (len(model['classes']) > SOME)}",
-        "parameters": f"{model['parameters']:,}" if "parameters" in model else "-",
-        "trained on": training.get("data", "-"),
-        "top-1": f"{training['top1']:.2%}" if "top1" in training else "-",
+        "parameters": f"{model['parameters']:,}" if "parameters" in model else None,
+        "trained on": training.get("data"),
+        "top-1": f"{training['top1']:.2%}" if "top1" in training else None,
         "file": str(file),
         "ONNX file": exported,
     }
-    print_table(("", where), rows.items())
+    print_table(("", where), [(name, value) for name, value in rows.items() if value])
 
 
 def _bundled(name: str, file: Path) -> tuple[str, ...]:

@@ -117,7 +117,12 @@ def test_a_model_that_knows_the_unknown_has_a_third_output() -> None:
 @pytest.mark.parametrize("name", ["keras_eanet", "eanet_nano:mixing=written"])
 def test_what_models_are_made_of_is_the_same_in_onnx(name: str) -> None:
     model = make(name)
-    compare(open_session(onnx_model(model).SerializeToString()), model, noise(3, 16, 16))
+    proto = onnx_model(model)
+    compare(open_session(proto.SerializeToString()), model, noise(3, 16, 16))
+    constants = {tensor.name for tensor in proto.graph.initializer}
+    products = [set(node.input) for node in proto.graph.node if node.op_type == "MatMul"]
+    assert any(factors & constants for factors in products)
+    assert not any(factors <= constants for factors in products), "computed in each call"
 
 
 @pytest.mark.parametrize("batch", [1, 2, 7])

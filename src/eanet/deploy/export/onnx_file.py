@@ -17,8 +17,10 @@ from eanet.version import __version__
 
 if TYPE_CHECKING:
     from onnx import ModelProto
+    from onnxscript import ir
 
 OPSET = 18  # the oldest that the exporter writes without converting: most programs know it
+MOST_VALUES = 1 << 24  # of a constant that is computed when a file is written
 
 
 def write_onnx(model: Classifier, path: Path, weights_sha256: str | None = None) -> Path:
@@ -56,6 +58,7 @@ def onnx_model(model: Classifier, weights_sha256: str | None = None) -> ModelPro
         )
     if exported is None:  # as its type allows
         raise EanetError("PyTorch's exporter returned nothing")
+    _fold_constants(exported.model)
     proto = exported.model_proto
     _name_by_module(proto)
     proto.producer_name, proto.producer_version = "eanet", __version__
@@ -98,6 +101,19 @@ def check_packages() -> None:
         import onnxscript  # noqa: F401
     except ImportError as error:
         raise EanetError(f'ONNX needs {error.name}: pip install "eanet[onnx]"') from error
+
+
+def _fold_constants(model: ir.Model) -> None:
+    """Compute what depends on weights alone, such as the product of two, now and not in each call.
+
+    PyTorch's exporter does so for small ones. Quantisation needs it of all: it rounds the weights
+    that images are multiplied by, not those that these are made of.
+    """
+    from onnxscript import optimizer
+
+    most = {"input_size_limit": MOST_VALUES, "output_size_limit": MOST_VALUES}
+    optimizer.fold_constants(model, **most)
+    optimizer.remove_unused_nodes(model)
 
 
 def _name_by_module(proto: ModelProto) -> None:

@@ -7,6 +7,7 @@ const DRAWS = 16; // random choices of as many squares
 const AT_ONCE = 16; // images in a batch
 const PANEL = 336; // side of a picture in pixels
 const GAP = 16;
+const TINY = 32; // side up to which an image keeps its square pixels
 const COLOURS = ["440154", "482878", "3e4989", "31688e", "26828e", "1f9e89", "35b779", "6ece58", "b5de2b", "fde725"]
   .map((text) => [0, 2, 4].map((at) => parseInt(text.slice(at, at + 2), 16))); // viridis, evenly spaced
 
@@ -135,7 +136,8 @@ function draw(pixels, { grid, losses, strongest }) {
   const context = canvas.getContext("2d");
   const small = new OffscreenCanvas(size, size);
   const pen = small.getContext("2d");
-  context.imageSmoothingEnabled = size >= PANEL / 2; // else its pixels are to be seen
+  context.imageSmoothingEnabled = size > TINY;
+  context.imageSmoothingQuality = "high";
   for (const [left, colour] of [[0, (x) => x], [PANEL + GAP, pale]]) {
     const image = pen.createImageData(size, size);
     for (let at = 0; at < size * size; at++) {
