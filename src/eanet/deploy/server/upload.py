@@ -7,6 +7,7 @@ from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from typing import NamedTuple
 
+from python_multipart.exceptions import FormParserError
 from starlette.datastructures import UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import Request
@@ -102,6 +103,8 @@ async def _parse(
             reason = f"Send files alone: {field!r} is the only field of the form, with file names."
             raise RefusedError(422, reason) from error
         raise RefusedError(422, f"The form is malformed: {error.message}") from error
+    except FormParserError as error:  # which Starlette passes on before 1.8
+        raise RefusedError(422, f"The form is malformed: {error}") from error
     files = []
     for name, part in parts.multi_items():
         if name != field or not isinstance(part, UploadFile):
