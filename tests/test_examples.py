@@ -57,4 +57,5 @@ def test_an_example_is_kept_with_light_outputs_and_no_path_of_a_machine(name: st
     for place in ("/home/", "/root/", "/tmp/", "/Users/"):
         assert place not in text
     cells = read(name).cells
+    assert any(cell.outputs for cell in cells if cell.cell_type == "code")
     assert not [o for c in cells for o in c.get("outputs", []) if o.output_type == "error"]
