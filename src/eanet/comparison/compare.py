@@ -21,7 +21,7 @@ from eanet.files import user_path
 from eanet.models.registry import models as known_models
 from eanet.pages.notebook import show
 from eanet.parsing import parse_names
-from eanet.plots.svg import inline_svg
+from eanet.plots.svg import svg_image
 from eanet.tables import as_table
 
 SEEDS = 3
@@ -63,7 +63,7 @@ class Comparison:
         charts = []
         if has_curves(self.entries):
             draw = partial(plot_progress, self.entries, panels=[BY_EPOCH])
-            charts = [inline_svg(draw, "Validation accuracy by epoch")]
+            charts = [svg_image(draw, "Validation accuracy by epoch")]
         pages = [f"everything in {file}" for file in self.files if file.suffix == ".html"]
         return show(
             f"Comparison {self.path}",

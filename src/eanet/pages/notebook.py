@@ -45,7 +45,7 @@ def show(
         lead: its most important sentence.
         figures: shown large.
         facts: values by name.
-        charts: what `eanet.plots.svg.inline_svg` returns.
+        charts: what `eanet.plots.svg.svg_image` returns.
         tables: rows, as mappings from the same headings, by the name of the table.
         matrix: a confusion matrix, with ``classes``, ``shown`` and ``rows``.
         bars: names and fractions.

@@ -12,7 +12,7 @@ from typing import Any
 
 from eanet.pages.notebook import Figure, show
 from eanet.plots.curves import ACCURACY, LOSS, plot_curves
-from eanet.plots.svg import inline_svg
+from eanet.plots.svg import svg_image
 from eanet.report.figures import accuracy_figures, in_words
 from eanet.report.report import best_epoch
 from eanet.tables import as_table, columns_of
@@ -68,7 +68,7 @@ class TrainingResult:
         best = best_epoch(self.epochs)
         draw = partial(plot_curves, self.epochs, best_epoch=best)
         charts = [
-            inline_svg(partial(draw, panels=[panel]), f"{panel.name} by epoch")
+            svg_image(partial(draw, panels=[panel]), f"{panel.name} by epoch")
             for panel in (LOSS, ACCURACY)
             if self.epochs
         ]
