@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -178,3 +179,13 @@ def test_a_program_of_pytorch_is_not_opened(tmp_path: Path) -> None:
     (tmp_path / "model.pt2").write_bytes(b"anything")
     with pytest.raises(EanetError, match="loading it could execute code"):
         load(tmp_path / "model.pt2")
+
+
+def test_who_evaluates_the_file_of_a_run_is_told_that_it_may_have_seen_the_images(
+    small_run: Path, pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = shutil.copytree(small_run, tmp_path / "run")
+    (run / "config.yaml").touch()
+    eanet.evaluate(run / "model.onnx", data=pictures, split="train", output=tmp_path / "report")
+    told = f"{run / 'model.onnx'} does not know its training images; name {run} to leave them out\n"
+    assert told in capsys.readouterr().err

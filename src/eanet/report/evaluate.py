@@ -146,6 +146,8 @@ def _open(
     path = user_path(where)
     output = None if output is None else user_path(output)
     check_writable(_base(path) if output is None else output)
+    if path.is_file() and (path.parent / RUN_CONFIG).is_file():
+        notice(f"{path} does not know its training images; name {path.parent} to leave them out")
     run = RunDirectory.open(path) if (path / RUN_CONFIG).is_file() else None
     config = run.read_config() if run is not None else None
     settings = config.resolved if config is not None else None
