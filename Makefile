@@ -53,4 +53,4 @@ benchmark: install .venv-benchmark/tensorflow-cpu/installed .venv-benchmark/jax/
 	touch $@
 
 clean:
-	rm -rf site $(VENV) .venv-benchmark .venv-versions .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage*
+	rm -rf site .cache $(VENV) .venv-benchmark .venv-versions .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage*
