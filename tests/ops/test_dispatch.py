@@ -33,7 +33,7 @@ def test_each_transform_is_noticed():
     jvp(look, (x,), (x,))
     with forward_ad.dual_level():
         look(x)
-    with pytest.warns(DeprecationWarning, match="jit"):
+    with pytest.warns((DeprecationWarning, FutureWarning), match="jit"):
         torch.jit.trace(look, x, check_trace=False)
     with FakeTensorMode() as fake:
         look(fake.from_tensor(x))
