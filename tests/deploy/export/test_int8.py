@@ -9,14 +9,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 from PIL import Image
 
 import eanet
 from eanet.cli import main
 from eanet.deploy.export import int8
 from eanet.deploy.export.onnx_file import read_properties
-from eanet.models import create_model
 
 onnx = pytest.importorskip("onnx", reason="needs the extra `onnx`")
 
@@ -70,18 +68,6 @@ def test_products_are_in_8_bits_and_what_they_cost_is_told(
     assert f"8 bits: top-1 on {figures['images']} " in out
     assert f"lost {100 * figures['lost']:.2f} points (95% interval " in out
     assert f"{figures['speedup']:.2f} times as fast" in out
-
-
-def test_memories_are_not_in_8_bits() -> None:
-    """OpenVINO cannot compile two quantised products in a row, one with a memory."""
-    torch.manual_seed(0)
-    sizes = {"num_transformer_blocks": 1, "embedding_dim": 8, "mlp_dim": 8, "num_heads": 2}
-    model = create_model("keras_eanet", classes=("a", "b"), image_size=4, **sizes)
-    memories = {name for name, _ in model.named_parameters() if "_memory." in name}
-    assert memories
-    nodes = [onnx.helper.make_node("MatMul", ["x", f"model.{name}"], ["y"]) for name in memories]
-    assert all(map(int8._stays, nodes))
-    assert not int8._stays(onnx.helper.make_node("MatMul", ["x", "model.head.weight"], ["y"]))
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ from eanet.files import replacing
 from eanet.models import Classifier
 
 if TYPE_CHECKING:
-    from onnx import ModelProto, NodeProto
+    from onnx import ModelProto
 
 CALIBRATION = 256  # images
 _BATCH, _TURNS = 32, 9
@@ -53,7 +53,7 @@ def write_int8(model: Classifier, path: Path, weights_sha256: str, train: ImageS
 
     Weights have 7 bits: with 8, processors without VNNI overflow (x86 before 2019 and many later
     ones), and `eanet_tiny_cifar100` loses 12 points there instead of less than one. What resizes
-    and normalises stays as it is, and so do the memories and everything that takes little time.
+    and normalises stays as it is, and so does everything that takes little time.
 
     Args:
         model: a classifier of RGB images.
@@ -91,18 +91,10 @@ def _quantize(plain: ModelProto, path: Path, pixels: Pixels) -> None:
             activation_type=QuantType.QUInt8,
             weight_type=QuantType.QInt8,
             op_types_to_quantize=["Conv", "MatMul", "Gemm"],
-            nodes_to_exclude=[node.name for node in plain.graph.node if _stays(node)],
+            nodes_to_exclude=[
+                node.name for node in plain.graph.node if node.name.startswith("resize/")
+            ],
         )
-
-
-def _stays(node: NodeProto) -> bool:
-    """Return whether a node is left in float32.
-
-    What resizes is, and what multiplies with a memory, of which a row may have 8 numbers: 8 bits
-    gain nothing there, and OpenVINO cannot compile two such products in a row.
-    """
-    reads_memory = any("_memory." in name for name in node.input)
-    return node.name.startswith("resize/") or reads_memory
 
 
 class _Batches:
