@@ -274,9 +274,11 @@ def test_a_report_of_many_classes_shows_no_matrix() -> None:
     assert "matrix" in {v for _, name, v in Reader(few._repr_html_()).attributes if name == "class"}
 
 
-def test_nothing_of_notebooks_is_imported_without_one() -> None:
+def test_a_test_is_no_notebook(monkeypatch: pytest.MonkeyPatch) -> None:
     from eanet import notebooks
 
+    for name in ("IPython", "ipykernel"):  # not even imported, as another test may have
+        monkeypatch.delitem(sys.modules, name, raising=False)
     assert not notebooks.in_notebook()
     assert not notebooks.is_watched()
     assert "ipykernel" not in sys.modules

@@ -85,4 +85,4 @@ def test_a_training_validates_with_the_views_that_it_saves(photos: Path, tmp_pat
     )
     assert eanet.load_model(result.path).views == 5
     report = eanet.evaluate(result.path, split="validation", output=tmp_path / "validation")
-    assert report.metrics["top1"] == pytest.approx(result.history[0]["val_accuracy"])
+    assert report.metrics["top1"] == pytest.approx(result.epochs[0]["val_accuracy"])

@@ -258,7 +258,8 @@ def test_a_killed_run_that_is_resumed_ends_with_the_same_bits(tmp_path):
         time.sleep(draw(0, took))
         killed.kill()
         killed.join()
-        assert epochs <= len(run.read_history()) < 6, "it was killed too early or too late"
+        # One less than seen, if it was killed between an epoch's row and its checkpoint before.
+        assert epochs - 1 <= len(run.read_history()) < 6, "it was killed too early or too late"
         killed = start(resume, run.path, log=log)
     killed.join(240)
     assert killed.exitcode == 0, log.read_text()
