@@ -10,7 +10,10 @@ nbformat = pytest.importorskip("nbformat")
 nbclient = pytest.importorskip("nbclient")
 
 EXAMPLES = Path(__file__).resolve().parent.parent / "examples"
-SMALL = "{'image_size': 16, 'epochs': 1, 'compile': 'off', 'threads': 1}"
+SMALL = (
+    "{'model': 'vit:depth=1,dim=16,heads=2', 'image_size': 16, 'epochs': 1, 'compile': 'off', "
+    "'threads': 1}"
+)
 KERAS = "dataset, num_epochs, num_transformer_blocks, embedding_dim = 'digits', 1, 1, 16"
 PARAMETERS = {
     "keras_example": KERAS,
