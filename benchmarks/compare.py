@@ -121,7 +121,10 @@ def call(*command: str) -> dict[str, Any]:
     Raises:
         EanetError: it failed.
     """
-    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
+    except OSError as error:
+        raise EanetError(f"cannot start {command[0]} ({error.strerror}): make benchmark") from error
     if done.returncode:
         last = (done.stderr.strip() or "no message").splitlines()[-1]
         raise EanetError(f"{' '.join(command)} failed ({done.returncode}): {last}")
