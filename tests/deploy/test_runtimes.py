@@ -23,7 +23,7 @@ from eanet.deploy.export import onnx_file
 from eanet.deploy.openvino_runtime import OpenVinoRuntime
 from eanet.deploy.predictor import load
 from eanet.deploy.runtime import Runtime, RuntimeName
-from eanet.deploy.torch_runtime import TorchRuntime
+from eanet.deploy.torch_runtime import CHUNK, TorchRuntime
 from eanet.errors import EanetError, WrongArgumentError
 from eanet.models import Classifier, create_model, load_model
 from eanet.models.unknown import DetectorFit, UnknownDetector
@@ -101,6 +101,13 @@ def test_no_gelu_is_left_that_openvino_would_compute_in_a_convolution(small: Cla
     """A depthwise convolution that computes GELU as well takes six times as long."""
     graph = make_graph(small)
     assert "Gelu" not in {operation.get_type_name() for operation in graph.get_ops()}
+
+
+def test_many_images_are_answered_in_order_by_pytorch(small: Classifier) -> None:
+    many = np.random.default_rng(1).integers(256, size=(2 * CHUNK + 3, 8, 8, 3), dtype=np.uint8)
+    runtime = TorchRuntime(small, "cpu")
+    each = np.concatenate([runtime(many[i : i + 1]).logits for i in range(len(many))])
+    np.testing.assert_allclose(runtime(many).logits, each, atol=1e-5)
 
 
 def test_distances_from_the_training_images_are_computed_too() -> None:

@@ -6,7 +6,7 @@ import argparse
 import sys
 
 from eanet.cli.output import stdout
-from eanet.cli.parser import RUN, Commands, add_settings
+from eanet.cli.parser import RUN, Commands, add_images, add_model, add_settings
 from eanet.files import user_path
 
 
@@ -19,15 +19,8 @@ def add(commands: Commands) -> None:
         "eanet embed runs/photos-eanet_tiny holiday/",
         "eanet embed eanet_tiny_cifar100 holiday/ --output holiday.parquet",
     )
-    command.add_argument(
-        "model", metavar="RUN", help="run directory, model file, bundled model or Hub id"
-    )
-    command.add_argument(
-        "images",
-        nargs="+",
-        metavar="IMAGE",
-        help="files, folders, archives, patterns; - for a list on stdin",
-    )
+    add_model(command, exported=False)
+    add_images(command)
     command.add_argument(
         "--output",
         type=user_path,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from eanet.cli.output import show_metrics
-from eanet.cli.parser import RUN, Commands, add_runtime, add_settings
+from eanet.cli.parser import RUN, Commands, add_model, add_runtime, add_settings
 from eanet.files import user_path
 
 
@@ -21,11 +21,7 @@ def add(commands: Commands) -> None:
         "eanet evaluate runs/photos-eanet_tiny --unknown other/pictures",
         "eanet evaluate runs/photos-eanet_tiny --views 10 --split validation --output views",
     )
-    command.add_argument(
-        "model",
-        metavar="RUN",
-        help="run directory, model file, exported file (.onnx), bundled model or Hub id",
-    )
+    add_model(command)
     command.add_argument(
         "--data",
         help="name of a data set, folder, list or archive, of all classes or some; images that the "

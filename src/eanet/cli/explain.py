@@ -6,7 +6,7 @@ import argparse
 import sys
 
 from eanet.cli.output import stdout
-from eanet.cli.parser import RUN, Commands, add_runtime, add_settings
+from eanet.cli.parser import RUN, Commands, add_images, add_model, add_runtime, add_settings
 from eanet.files import user_path
 
 
@@ -20,17 +20,8 @@ def add(commands: Commands) -> None:
         "eanet explain runs/photos-eanet_tiny holiday/ --class ants --output why",
         "eanet explain runs/photos-eanet_tiny bee.jpg --neighbours 6",
     )
-    command.add_argument(
-        "model",
-        metavar="RUN",
-        help="run directory, model file, exported file (.onnx), bundled model or Hub id",
-    )
-    command.add_argument(
-        "images",
-        nargs="+",
-        metavar="IMAGE",
-        help="files, folders, archives, patterns; - for a list on stdin",
-    )
+    add_model(command)
+    add_images(command)
     command.add_argument(
         "--class",
         dest="class_name",

@@ -6,7 +6,7 @@ import argparse
 import shlex
 
 from eanet.cli.output import stdout
-from eanet.cli.parser import RUN, Commands, add_settings
+from eanet.cli.parser import RUN, Commands, add_model, add_settings
 from eanet.files import user_path
 
 FASTER = 1.05  # times as fast; less may be chance
@@ -23,9 +23,7 @@ def add(commands: Commands) -> None:
         "eanet export runs/photos-eanet_tiny --format torch",
         "eanet export runs/photos-eanet_tiny --format web",
     )
-    command.add_argument(
-        "model", metavar="RUN", help="run directory, model file, bundled model or Hub id"
-    )
+    add_model(command, exported=False)
     command.add_argument(
         "--format",
         default="onnx",

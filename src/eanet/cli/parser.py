@@ -143,6 +143,24 @@ def add_settings(parser: Any, fields: dict[str, FieldInfo], *, defaults: bool = 
             parser.add_argument(*option, metavar=metavar, help=text)
 
 
+def add_model(parser: argparse.ArgumentParser, *, exported: bool = True) -> None:
+    """Add the argument that names a model, which may be an exported file."""
+    file = "exported file (.onnx), " if exported else ""
+    parser.add_argument(
+        "model", metavar="RUN", help=f"run directory, model file, {file}bundled model or Hub id"
+    )
+
+
+def add_images(parser: argparse.ArgumentParser) -> None:
+    """Add the argument that names images, as `eanet.data.find.find_images` takes them."""
+    parser.add_argument(
+        "images",
+        nargs="+",
+        metavar="IMAGE",
+        help="files, folders, archives, patterns; - for a list on stdin",
+    )
+
+
 def add_runtime(parser: argparse.ArgumentParser, auto: str) -> None:
     """Add the option that chooses a library to compute a model with, and say what auto takes."""
     parser.add_argument(

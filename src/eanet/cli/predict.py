@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, TypeVar
 from rich.progress import MofNCompleteColumn
 
 from eanet.cli.output import write_rows
-from eanet.cli.parser import RUN, Commands, add_runtime, add_settings
+from eanet.cli.parser import RUN, Commands, add_images, add_runtime, add_settings
 from eanet.config import RUN_CONFIG, MachineSettings
 from eanet.console import ImagesPerSecond, notice, progress_bar
 from eanet.errors import EanetError, WrongArgumentError
@@ -47,12 +47,7 @@ def add(commands: Commands) -> None:
         "or Hub id; "
         "omitted: the bundled model of the 100 classes of cifar100",
     )
-    command.add_argument(
-        "images",
-        nargs="+",
-        metavar="IMAGE",
-        help="files, folders, archives, patterns; - for a list on stdin",
-    )
+    add_images(command)
     command.add_argument("--top", type=int, default=5, help="classes to name (default: 5)")
     command.add_argument(
         "--threshold",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from eanet.cli.parser import Commands, add_settings, given
+from eanet.cli.parser import Commands, add_model, add_settings, given
 from eanet.deploy.server.settings import ServeSettings
 
 _SEVERAL = ("allow_host", "allow_origin")
@@ -19,11 +19,7 @@ def add(commands: Commands) -> None:
         "eanet serve runs/photos-eanet_tiny",
         "eanet serve runs/photos-eanet_tiny --host 0.0.0.0 --port 80 --workers 4",
     )
-    command.add_argument(
-        "model",
-        metavar="RUN",
-        help="run directory, model file, exported file (.onnx), bundled model or Hub id",
-    )
+    add_model(command)
     fields = ServeSettings.model_fields
     one = ("host", "port", "workers", "threads", "threshold", "device", "precision", "runtime")
     add_settings(command, {name: fields[name] for name in one}, defaults=True)
