@@ -326,3 +326,10 @@ def test_a_reader_that_goes_away_is_no_error(
     result = python("-m eanet", *arguments, stdout=writer)
     os.close(writer)
     assert (result.returncode, result.stderr) == (0, b"")
+
+
+def test_a_number_that_is_no_choice_is_one_line(capsys):
+    assert main(["evaluate", "eanet_tiny_cifar100", "--views", "3"]) == 2
+    _, err = capsys.readouterr()
+    assert err.startswith("eanet: error: unknown --views '3'; known: ")
+    assert err.count("\n") == 1

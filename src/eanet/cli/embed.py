@@ -42,7 +42,7 @@ def run(options: argparse.Namespace) -> int:
     )
     files = embeddings.write(options.output)
     count, width = embeddings.vectors.shape
-    stdout().print(f"{count:,} images, {width} numbers each")
+    stdout().print(f"{count:,} image{'s' * (count != 1)}, {width} numbers each")
     for file in files:
         stdout().print(f"wrote {file}")
     return 1 if embeddings.unreadable else 0

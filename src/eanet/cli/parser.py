@@ -56,7 +56,9 @@ class Parser(argparse.ArgumentParser):
     def _check_value(self, action: argparse.Action, value: Any) -> None:
         if action.choices is not None and value not in action.choices:
             kind = action.option_strings[0] if action.option_strings else "command"
-            raise argparse.ArgumentError(None, str(unknown_name(kind, value, action.choices)))
+            raise argparse.ArgumentError(
+                None, str(unknown_name(kind, str(value), list(map(str, action.choices))))
+            )
 
     def _parse_optional(self, arg_string: str) -> Any:
         return None if isinstance(arg_string, _Literal) else super()._parse_optional(arg_string)
