@@ -4,7 +4,8 @@
 
 Processes run one at a time. The first round measures every contender; later rounds measure eanet
 and the settings of Keras that were fastest at something, in turns, so that other load on a shared
-machine affects both. Writes docs/performance.json and the generated part of docs/performance.md.
+machine affects both. Rewrites the generated part of a page and the JSON file beside it. bfloat16 is
+measured where the processor computes in it.
 """
 
 from __future__ import annotations
@@ -24,7 +25,6 @@ from typing import Any
 import torch
 
 from benchmarks.comparison import (
-    BF16,
     EANET,
     FIGURES,
     ONNX_RUNTIME,
@@ -32,6 +32,7 @@ from benchmarks.comparison import (
     RIVALS,
     TRAINING,
     Key,
+    as_trained,
     fastest_keras,
     overall,
     targets,
@@ -40,11 +41,13 @@ from benchmarks.eanet_step import settings
 from benchmarks.performance_page import generated, replace_generated, target_table
 from eanet.benchmarking.measuring import benchmark_metadata
 from eanet.console import notice
+from eanet.device import has_bf16
 from eanet.errors import EanetError
 from eanet.files import replacing, write_json
 
 ROOT = Path(__file__).resolve().parent.parent
 ENVIRONMENTS = ROOT / ".venv-benchmark"
+PAGE = ROOT / "docs" / "performance.md"
 
 
 @dataclass(frozen=True)
@@ -79,7 +82,7 @@ def keras_contenders(environments: Path) -> list[Contender]:
     ]
 
 
-def runtime_contenders() -> list[Contender]:
+def runtime_contenders(precisions: Sequence[str]) -> list[Contender]:
     """List the libraries that predict alone, each with Keras' networks and with eanet's."""
     return [
         Contender(
@@ -91,8 +94,7 @@ def runtime_contenders() -> list[Contender]:
             ),
         )
         for runtime, title, precision in (
-            ("openvino", OPENVINO, "fp32"),
-            ("openvino", OPENVINO, "bf16"),
+            *(("openvino", OPENVINO, precision) for precision in precisions),
             ("onnxruntime", ONNX_RUNTIME, "fp32"),
         )
         for module, name, setting in (
@@ -102,7 +104,7 @@ def runtime_contenders() -> list[Contender]:
     ]
 
 
-def contenders(environments: Path) -> list[Contender]:
+def contenders(environments: Path, precisions: Sequence[str]) -> list[Contender]:
     """List everyone."""
     own = [
         Contender(
@@ -110,9 +112,9 @@ def contenders(environments: Path) -> list[Contender]:
             precision,
             (sys.executable, "-m", "benchmarks.eanet_step", f"--precision={precision}"),
         )
-        for precision in ("bf16", "fp32")
+        for precision in precisions
     ]
-    return keras_contenders(environments) + runtime_contenders() + own
+    return keras_contenders(environments) + runtime_contenders(precisions) + own
 
 
 def call(*command: str) -> dict[str, Any]:
@@ -179,11 +181,12 @@ def better_settings(records: Sequence[dict[str, Any]]) -> set[Key]:
 def compare(environments: Path, number: int, seconds: float) -> dict[str, Any]:
     """Measure everything."""
     begun = time.monotonic()
-    everyone = contenders(environments)
+    precisions = ("bf16", "fp32") if has_bf16("cpu") else ("fp32",)
+    everyone = contenders(environments, precisions)
     failures: dict[str, str] = {}
     records = rounds("eanet", everyone, number, seconds, failures)
-    chosen = better_settings(records) | {BF16}
-    chosen |= {c.key for c in runtime_contenders()}
+    chosen = better_settings(records) | {as_trained(records)}
+    chosen |= {c.key for c in runtime_contenders(precisions)}
     chosen_ones = [c for c in everyone if c.key in chosen]
     records += rounds("vit", chosen_ones, number, seconds, failures)
     notice("profile of a training step")
@@ -192,7 +195,7 @@ def compare(environments: Path, number: int, seconds: float) -> dict[str, Any]:
     for record in records:
         versions |= record.pop("versions")
     return {
-        "about": benchmark_metadata(settings("bf16", seconds), torch.device("cpu")),
+        "about": benchmark_metadata(settings(precisions[0], seconds), torch.device("cpu")),
         "versions": versions,
         "seconds": seconds,
         "minutes": (time.monotonic() - begun) / 60,
@@ -213,18 +216,16 @@ def main() -> None:
         default=ENVIRONMENTS,
         help="folder of the environments tensorflow-cpu and jax, as the Makefile makes them",
     )
-    parser.add_argument(
-        "--output", type=Path, default=ROOT / "docs", help="performance.md's folder"
-    )
+    parser.add_argument("--page", type=Path, default=PAGE, help="that has the two marker lines")
     arguments = parser.parse_args()
-    page = arguments.output / "performance.md"
+    page = arguments.page
     replace_generated(page.read_text("utf-8"), "")  # fails now rather than after the run
     number, seconds = (1, 0.5) if arguments.quick else (arguments.rounds, arguments.seconds)
     with tempfile.TemporaryDirectory() as cache:  # so that eanet compiles anew
         os.environ["TORCHINDUCTOR_CACHE_DIR"] = cache
         result = compare(arguments.environments.resolve(), number, seconds)
     result |= {"quick": arguments.quick, "rounds": number}
-    write_json(arguments.output / "performance.json", result)
+    write_json(page.with_suffix(".json"), result)
     with replacing(page) as partial:
         text = page.read_text("utf-8")  # read again: it may have been edited meanwhile
         partial.write_text(replace_generated(text, generated(result)), "utf-8")

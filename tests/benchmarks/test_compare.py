@@ -38,11 +38,11 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 def test_after_the_first_round_eanet_meets_only_the_fastest(calls: list[str]) -> None:
-    everyone = compare.contenders(Path("environments"))
+    everyone = compare.contenders(Path("environments"), ("fp32", "bf16"))
     records = compare.rounds("eanet", everyone, 3, 1.0, {})
     runtimes = ("openvino fp32", "openvino bf16", "onnxruntime fp32")
     both = [name for one in runtimes for name in (one, f"eanet's {one}")]
-    fastest = ("tensorflow off", "tensorflow on", *both, "eanet bf16", "eanet fp32")
+    fastest = ("tensorflow off", "tensorflow on", *both, "eanet fp32", "eanet bf16")
     assert len(calls) == 13 + 2 * 10
     assert calls[13:23] == calls[23:] == [f"eanet {c}" for c in fastest]
     assert [r["round"] for r in records] == 13 * [1] + 10 * [2] + 10 * [3]
@@ -51,6 +51,12 @@ def test_after_the_first_round_eanet_meets_only_the_fastest(calls: list[str]) ->
         ("JAX", "jit_compile=True"),
         ("PyTorch", "jit_compile=False"),
     }
+
+
+def test_a_processor_without_bfloat16_is_not_asked_for_it() -> None:
+    everyone = compare.contenders(Path("environments"), ("fp32",))
+    assert len(everyone) == 13 - 3
+    assert not any("bf16" in part for one in everyone for part in (one.setting, *one.command))
 
 
 def test_a_keras_that_fails_is_left_out_and_the_others_go_on(
@@ -64,7 +70,7 @@ def test_a_keras_that_fails_is_left_out_and_the_others_go_on(
         return answer(*command)
 
     monkeypatch.setattr(compare, "call", call)
-    everyone = compare.contenders(Path("environments"))
+    everyone = compare.contenders(Path("environments"), ("fp32", "bf16"))
     broken = "--backend=torch"
     records = compare.rounds("eanet", everyone, 2, 0.5, failures)
     assert [r["round"] for r in records] == 12 * [1] + 10 * [2]

@@ -6,6 +6,7 @@ import pytest
 
 from benchmarks.comparison import (
     BF16,
+    FP32,
     Row,
     by_round,
     fastest_keras,
@@ -77,6 +78,15 @@ def test_every_target_is_reckoned_from_the_records() -> None:
             120 / 40,
         ]
     )
+
+
+def test_where_bfloat16_was_not_measured_float32_is_reckoned() -> None:
+    float32 = [r for r in complete() if (r["name"], r["setting"]) == FP32]
+    others = [r for r in complete() if r["name"] != "eanet"]
+    rows = targets([*others, *float32, *(r | {"network": "vit"} for r in float32)])
+    assert [rows[0].value, rows[5].value] == pytest.approx([120 / 40, 120 / 40])
+    assert rows[1].figure == "training, share of the rate of fp32 matrix products"
+    assert len(rows) == len(targets(complete())) - 1
 
 
 def test_openvino_is_compared_where_it_was_measured_and_is_no_backend() -> None:
