@@ -23,9 +23,10 @@ from tests.support.benchmark_records import complete, record
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 
 
-def test_the_page_shows_what_the_last_run_measured_and_nothing_else() -> None:
-    page = (DOCS / "performance.md").read_text("utf-8")
-    result = json.loads((DOCS / "performance.json").read_text("utf-8"))
+@pytest.mark.parametrize("name", ["performance", "performance-float32"])
+def test_the_page_shows_what_the_last_run_measured_and_nothing_else(name: str) -> None:
+    page = (DOCS / f"{name}.md").read_text("utf-8")
+    result = json.loads((DOCS / f"{name}.json").read_text("utf-8"))
     assert replace_generated(page, generated(result)) == page
 
 
