@@ -1,4 +1,4 @@
-"""The pages of the documentation that are written from the code: a hook of MkDocs.
+"""The pages of the documentation that are written from the code, and code in tables: MkDocs' hooks.
 
 So no setting, command, model or public name is missing there, or described otherwise than it is.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import inspect
+import re
 from collections.abc import Iterable, Iterator
 from html import escape
 
@@ -27,6 +28,20 @@ GROUPS = {
     "Layers": ("ExternalAttention", "ExternalAttention2d", "build_kernels"),
 }
 
+# What these return and is got from them alone: it has no public name.
+RETURNED = (
+    "eanet.report.report.Report",
+    "eanet.deploy.predictions.Predictions",
+    "eanet.explanation.files.Pictures",
+    "eanet.data.splits.Dataset",
+    "eanet.data.imageset.ImageSet",
+    "eanet.deploy.export.export.Export",
+    "eanet.deploy.export.parity.Parity",
+    "eanet.deploy.export.int8.AccuracyLoss",
+    "eanet.benchmarking.models.Benchmark",
+    "eanet.benchmarking.tokens.TokenBenchmark",
+)
+
 SECTIONS = {
     "TrainSettings": "The run",
     "DataSettings": "The images",
@@ -35,6 +50,11 @@ SECTIONS = {
     "AugmentSettings": "Augmentation",
     "MachineSettings": "The machine",
 }
+
+_TABLE_CELL = re.compile(r"<td\b.*?</td>", re.DOTALL)
+_CODE = re.compile(r"(?<=<code>)[^<]+(?=</code>)")
+_BREAKS = re.compile(r"(?<=[A-Za-z_\"')][.,(=/])(?=[\w\"'(])")
+_HYPHENATED = re.compile(r"[^\s<>]*-[^\s<>]*")
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
@@ -52,6 +72,16 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     return files
 
 
+def on_page_content(html: str, **_: object) -> str:
+    """Let code in tables be broken at points, commas, brackets and ``=``, and not at hyphens."""
+
+    def in_code(code: re.Match[str]) -> str:
+        with_breaks = _BREAKS.sub("<wbr>", code[0])
+        return _HYPHENATED.sub(r'<span class="whole">\g<0></span>', with_breaks)
+
+    return _TABLE_CELL.sub(lambda cell: _CODE.sub(in_code, cell[0]), html)
+
+
 def python_page() -> Iterator[str]:
     """Every public name, with its docstring."""
     yield "# Python\n"
@@ -62,6 +92,10 @@ def python_page() -> Iterator[str]:
         yield f"## {title}\n"
         for name in names:
             yield f"::: {eanet._HOMES[name]}.{name}\n    options:\n      heading_level: 3\n"
+    yield "## What functions return\n"
+    yield "What is not named above, with what it offers.\n"
+    for path in RETURNED:
+        yield f"::: {path}\n    options:\n      heading_level: 3\n      show_signature: false\n"
 
 
 def commands_page() -> Iterator[str]:

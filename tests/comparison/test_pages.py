@@ -192,6 +192,14 @@ def test_the_caption_names_the_test_that_was_used() -> None:
     assert "not corrected for their number" in caption(make_entries([0.8, 0.7, 0.6]))
 
 
+def test_the_caption_explains_memory_only_where_the_table_has_it() -> None:
+    entries = [Entry("vit", (make_run(),))]
+    assert "images/s is that of the median epoch; memory is the peak" in caption(entries)
+    unmeasured = [Entry("vit", (replace(make_run(), peak_memory=None),))]
+    assert "memory, MiB" not in rows(unmeasured)[0]
+    assert caption(unmeasured).endswith("images/s is that of the median epoch.")
+
+
 def test_figures_are_written_as_csv_for_models_and_runs(tmp_path: Path) -> None:
     entries = make_entries([0.8, 0.6], 2)
     entries[1] = replace(entries[1], failures=(Failure("vit:depth=2", 2, "it diverged"),))

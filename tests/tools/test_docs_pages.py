@@ -1,5 +1,7 @@
 """The pages of the documentation that are written from the code name everything there is."""
 
+from inspect import isfunction
+
 import pytest
 
 import eanet
@@ -19,7 +21,32 @@ def test_every_setting_has_its_line_and_default() -> None:
 def test_every_public_name_is_documented_once() -> None:
     text = "\n".join(pages.python_page())
     documented = [line.rpartition(".")[2] for line in text.splitlines() if line.startswith("::: ")]
-    assert sorted(documented) == sorted(eanet.__all__)
+    returned = [path.rpartition(".")[2] for path in pages.RETURNED]
+    assert sorted(documented) == sorted([*eanet.__all__, *returned])
+
+
+def test_what_a_public_function_returns_is_documented() -> None:
+    text = "\n".join(pages.python_page())
+    functions = [f for f in (getattr(eanet, name) for name in eanet.__all__) if isfunction(f)]
+    functions.append(eanet.Predictor.predict)
+    foreign = {"None", "bool", "FastAPI", "Path"}
+    for returned in {function.__annotations__["return"] for function in functions} - foreign:
+        assert f".{returned}\n" in text
+
+
+@pytest.mark.parametrize(
+    ("html", "expected"),
+    [
+        ("<td><code>--ema 1e-3</code></td>",
+         '<td><code><span class="whole">--ema</span> <span class="whole">1e-3</span></code></td>'),
+        ("<td>a-b <code>predictor.model(x)</code></td>",
+         "<td>a-b <code>predictor.<wbr>model(<wbr>x)</code></td>"),
+        ("<td><code>learning_rate</code></td>", "<td><code>learning_rate</code></td>"),
+        ("<p><code>--ema</code></p>", "<p><code>--ema</code></p>"),
+    ],
+)  # fmt: skip
+def test_words_of_code_in_tables_stay_whole(html: str, expected: str) -> None:
+    assert pages.on_page_content(html, page=None) == expected
 
 
 def test_every_command_shows_its_help() -> None:

@@ -91,11 +91,13 @@ def caption(entries: Sequence[Entry]) -> str:
             "The tests are not corrected for their number: of 20 between equals, one finds a "
             "difference."
         )
-    text.append(
-        "Training time includes validation and compiling; images/s is that of the median epoch; "
-        "memory is the peak of the process that trains, or of its tensors on a GPU."
-    )
-    return " ".join(text)
+    costs = [
+        "Training time includes validation and compiling",
+        "images/s is that of the median epoch",
+    ]
+    if any(entry.peak_memory is not None for entry in entries):
+        costs.append("memory is the peak of the process that trains, or of its tensors on a GPU")
+    return " ".join([*text, f"{'; '.join(costs)}."])
 
 
 def notes(entries: Sequence[Entry]) -> list[str]:
