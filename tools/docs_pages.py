@@ -93,9 +93,13 @@ def python_page() -> Iterator[str]:
         for name in names:
             yield f"::: {eanet._HOMES[name]}.{name}\n    options:\n      heading_level: 3\n"
     yield "## What functions return\n"
-    yield "What is not named above, with what it offers.\n"
+    yield (
+        "And is not named above: `evaluate` returns a `Report`, `predict` `Predictions`, `explain` "
+        "`Pictures`, `load_dataset` a `Dataset` of `ImageSet`s, `export` an `Export`.\n"
+    )
     for path in RETURNED:
-        yield f"::: {path}\n    options:\n      heading_level: 3\n      show_signature: false\n"
+        unsigned = "      separate_signature: false\n      show_signature: false\n"
+        yield f"::: {path}\n    options:\n      heading_level: 3\n{unsigned}"
 
 
 def commands_page() -> Iterator[str]:
