@@ -28,6 +28,7 @@ from benchmarks.compare import (
     Contender,
     call,
     keras_contenders,
+    own_precisions,
     runtime_contenders,
 )
 from benchmarks.comparison import RIVALS
@@ -81,7 +82,7 @@ def measure_rival(rival: Contender, network: str, seconds: float) -> dict[str, A
 
 def rivals(environments: Path) -> list[Contender]:
     """List TensorFlow, if there is an environment with it, and the libraries that predict alone."""
-    everyone = keras_contenders(environments) + runtime_contenders()
+    everyone = keras_contenders(environments) + runtime_contenders(own_precisions())
     wanted = [c for c in everyone if c.name in ("TensorFlow", *RIVALS)]
     found = [c for c in wanted if Path(c.command[0]).is_file()]
     if len(found) < len(wanted):

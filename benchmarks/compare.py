@@ -82,6 +82,11 @@ def keras_contenders(environments: Path) -> list[Contender]:
     ]
 
 
+def own_precisions() -> tuple[str, ...]:
+    """Name those in which this processor computes, what `eanet train` takes first."""
+    return ("bf16", "fp32") if has_bf16("cpu") else ("fp32",)
+
+
 def runtime_contenders(precisions: Sequence[str]) -> list[Contender]:
     """List the libraries that predict alone, each with Keras' networks and with eanet's."""
     return [
@@ -181,7 +186,7 @@ def better_settings(records: Sequence[dict[str, Any]]) -> set[Key]:
 def compare(environments: Path, number: int, seconds: float) -> dict[str, Any]:
     """Measure everything."""
     begun = time.monotonic()
-    precisions = ("bf16", "fp32") if has_bf16("cpu") else ("fp32",)
+    precisions = own_precisions()
     everyone = contenders(environments, precisions)
     failures: dict[str, str] = {}
     records = rounds("eanet", everyone, number, seconds, failures)

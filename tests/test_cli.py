@@ -134,6 +134,7 @@ def test_a_printed_recipe_can_be_given_back_as_a_file(
         ("", "the following arguments are required: COMMAND; see eanet --help"),
         ("trian", "unknown command 'trian'; did you mean 'train'?; see eanet --help"),
         ("train --epoch=3", "unknown option '--epoch'; did you mean '--epochs'?; see eanet train"),
+        ("train --class-weight=1", "unknown option '--class-weight'; here it is '--balance'"),
         ("train digits more", "one argument too many: 'more'; see eanet train --help"),
         ("train --device cude", "unknown --device 'cude'; did you mean 'cuda'?"),
         ("train --model kers_eanet", "unknown model 'kers_eanet'; did you mean 'keras_eanet'?"),

@@ -67,7 +67,7 @@ def test_a_first_look_counts_measures_and_names_what_is_wrong(
         "height     16 to 40 pixels, median 16",
         "modes      RGB 36, L 1",
         "balance    12 training images of every class",
-        "problems   1 unreadable, 1 unlike the others, 12 duplicates",
+        "problems   1 unreadable, 1 unlike the others, 12 duplicates, no near-duplicates",
         "  train/red/bad.jpg: unreadable: not an image",
         "  val/red/gray.png: unlike the others: a single colour",
         *copies,
@@ -107,7 +107,9 @@ def test_classes_of_unequal_sizes_are_told(photos: Path, tmp_path: Path, capsys:
     for file in sorted((root / "red").iterdir())[3:]:
         file.unlink()
     assert main(["datasets", str(root)]) == 0
-    assert "balance    4 to 1: 12 of 'blue', 3 of 'red'\n" in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert "balance    4 to 1: 12 of 'blue', 3 of 'red'\n" in out
+    assert ", no near-duplicates\n" in out
 
 
 @pytest.mark.filterwarnings("error")

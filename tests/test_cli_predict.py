@@ -24,6 +24,7 @@ from eanet.deploy.predictor import Predictor
 from eanet.model_files import find
 from eanet.models import create_model, save_model
 from eanet.models.unknown import DetectorFit, UnknownDetector
+from tests.support.screen import Screen
 
 Capture = pytest.CaptureFixture[str]
 
@@ -141,7 +142,7 @@ def test_below_the_threshold_an_answer_is_not_sure_in_every_format(
     assert rows == [{"image": str(image), "class": "", "probability": "", "sure": "false"}]
 
 
-def test_images_unlike_those_of_the_training_are_not_sure_unless_a_threshold_is_given(
+def test_images_unlike_those_of_the_training_are_not_sure_unless_the_threshold_is_0(
     photos: Path, tmp_path: Path, capsys: Capture
 ) -> None:
     image = photos / "red" / "00.png"
@@ -166,8 +167,11 @@ def test_images_unlike_those_of_the_training_are_not_sure_unless_a_threshold_is_
     assert main(arguments) == 0
     assert [folder.name for folder in (tmp_path / "out").iterdir()] == ["not sure"]
     capsys.readouterr()
-    assert main([*arguments[:3], "--threshold", "0", "--top", "1"]) == 0
-    assert capsys.readouterr().out == f"{image}: {name} {probability:.1%}\n"
+    for threshold in ("0", "0.01"):
+        assert main([*arguments[:3], "--threshold", threshold, "--top", "1"]) == 0
+        told[threshold] = capsys.readouterr().out
+    assert told["0"] == f"{image}: {name} {probability:.1%}\n"
+    assert told["0.01"] == told["table"]
 
 
 def test_images_are_copied_into_the_folders_of_their_classes(
@@ -231,7 +235,7 @@ def test_progress_is_shown_unless_the_answers_scroll_by(
     capsys: Capture,
     answers_are_on_the_screen: bool,
 ) -> None:
-    terminal = Console(file=io.StringIO(), force_terminal=True, width=120)
+    terminal = Console(file=Screen(), force_terminal=True, width=120)
     monkeypatch.setattr("eanet.console.console", terminal)
     monkeypatch.setattr(sys.stdout, "isatty", lambda: answers_are_on_the_screen)
     assert main(["predict", str(trained.path), str(photos)]) == 0

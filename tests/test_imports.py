@@ -13,7 +13,8 @@ SOURCE = Path(__file__).resolve().parent.parent / "src"
 
 # A room imports from itself and from rooms of lower levels, not from others of its own level.
 ROOMS: tuple[tuple[str, ...], ...] = (
-    ("version", "errors", "interruption", "notebooks", "tables", "text", "unfinished"),
+    ("version", "elsewhere", "interruption", "notebooks", "tables", "text", "unfinished"),
+    ("errors",),
     ("console", "files", "parsing", "private_files", "process"),
     ("settings", "memory", "threads"),
     ("config", "device", "pages"),

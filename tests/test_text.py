@@ -16,6 +16,7 @@ from eanet.cli.output import print_table, stdout, write_rows
 from eanet.console import notice, progress_bar, report
 from eanet.files import write_csv
 from eanet.text import cell, shown
+from tests.support.screen import Screen
 
 HOSTILE = "a\x1b]0;TITLE\x07\x1b[2J\x9b31m\u202egpj.exe\r\n\u2028\x7f"
 HARMLESS = r"a\x1b]0;TITLE\x07\x1b[2J\x9b31m\u202egpj.exe\x0d\x0a\u2028\x7f"
@@ -73,10 +74,17 @@ def test_every_place_that_prints_shows_control_characters(
     assert (tmp_path / "x.csv").read_text() == f"name\n{HARMLESS}\n'=1+1\n"
 
 
-def test_a_progress_bar_shows_control_characters(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_progress_bar_is_for_terminals_and_shows_control_characters(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     screen = io.StringIO()
     terminal = Console(file=screen, force_terminal=True, width=200, color_system=None)
     monkeypatch.setattr(console, "console", terminal)
+    with progress_bar() as bar:  # a file, whatever FORCE_COLOR says
+        bar.add_task(HOSTILE, total=1)
+    assert screen.getvalue() == ""
+    screen = Screen()
+    monkeypatch.setattr(terminal, "file", screen)
     with progress_bar() as bar:
         bar.add_task(HOSTILE, total=1)
     assert HARMLESS in screen.getvalue()

@@ -35,6 +35,17 @@ Levels = Annotated[tuple[float, float], BeforeValidator(_two_numbers), AfterVali
 LayoutName = Literal["auto", "classes", "splits", "parents"]
 
 
+def _no_share(value: Any) -> Any:
+    """Refuse a number, which is what Keras calls a validation split."""
+    if str(value).replace(".", "", 1).isdigit():
+        message = "should be 'stratified' or 'last'; the share is validation_fraction"
+        raise PydanticCustomError("share", message)
+    return value
+
+
+HowToSplit = Annotated[Literal["stratified", "last"], BeforeValidator(_no_share)]
+
+
 def _known_views(count: int) -> int:
     if count not in (1, 2, 5, 10):
         raise PydanticCustomError("views", "should be 1, 2, 5 or 10")
@@ -72,7 +83,7 @@ class ValidationSettings(Settings):
     validation_fraction: float = Field(
         0.1, ge=0, lt=1, description="of training images to hold out, if there are no others"
     )
-    validation_split: Literal["stratified", "last"] = Field(
+    validation_split: HowToSplit = Field(
         "stratified", description="hold out a share of each class, or the last images"
     )
 

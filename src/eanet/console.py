@@ -116,7 +116,7 @@ def progress_bar(*columns: ProgressColumn | str, show_time_left: bool = True) ->
         console=console,
         transient=True,
         redirect_stdout=False,  # results stay on standard output
-        disable=not console.is_terminal,
+        disable=not console.file.isatty(),  # kernels tell their processes to act as in a terminal
     )
 
 

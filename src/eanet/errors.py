@@ -5,6 +5,8 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
+from eanet.elsewhere import name_here
+
 MOST_NAMES = 20  # that an error lists
 COMPILER = ("torch._dynamo", "torch._inductor")
 
@@ -57,7 +59,7 @@ def nearest(name: str, known: Iterable[str]) -> str | None:
 
 
 def unknown_name(kind: str, name: str, known: Iterable[str]) -> WrongArgumentError:
-    """Make the error for an unknown name, with the nearest valid one, or else with all.
+    """Make the error for an unknown name, with the one that is meant or nearest, or else with all.
 
     Args:
         kind: what the name refers to, such as ``"model"``.
@@ -65,6 +67,8 @@ def unknown_name(kind: str, name: str, known: Iterable[str]) -> WrongArgumentErr
         known: all valid names.
     """
     names = sorted(known)
+    if here := name_here(name, names):
+        return WrongArgumentError(f"unknown {kind} {name!r}; here it is {here!r}")
     if near := nearest(name, names):
         return WrongArgumentError(f"unknown {kind} {name!r}; did you mean {near!r}?")
     others = len(names) - MOST_NAMES

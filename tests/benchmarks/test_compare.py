@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks import compare, keras_step
+from benchmarks import busy, compare, keras_step
 from benchmarks.step_profile import REST, by_kind
 from eanet.benchmarking.figures import Spread
 from eanet.errors import EanetError
@@ -57,6 +57,13 @@ def test_a_processor_without_bfloat16_is_not_asked_for_it() -> None:
     everyone = compare.contenders(Path("environments"), ("fp32",))
     assert len(everyone) == 13 - 3
     assert not any("bf16" in part for one in everyone for part in (one.setting, *one.command))
+
+
+def test_beside_a_busy_program_those_are_measured_whose_environment_is_there(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert {one.name for one in busy.rivals(tmp_path)} == {"OpenVINO", "ONNX Runtime"}
+    assert "TensorFlow is left out" in capsys.readouterr().err
 
 
 def test_a_keras_that_fails_is_left_out_and_the_others_go_on(

@@ -15,6 +15,7 @@ from eanet.data import download as module
 from eanet.data.download import download
 from eanet.errors import EanetError
 from eanet.files import lock_folder
+from tests.support.screen import Screen
 
 CONTENT = np.random.default_rng(0).bytes(300_000)
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
@@ -79,7 +80,7 @@ def test_a_file_arrives_whole_and_nothing_else_is_left(server, target):
 
 
 def test_a_terminal_shows_the_size_and_the_name(server, target, monkeypatch):
-    terminal = Console(file=io.StringIO(), force_terminal=True, width=120, highlight=False)
+    terminal = Console(file=Screen(), force_terminal=True, width=120, highlight=False)
     monkeypatch.setattr("eanet.console.console", terminal)
     download(server.url, target, SHA256)
     shown = terminal.file.getvalue()

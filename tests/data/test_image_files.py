@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import errno
-import io
 import warnings
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from eanet.data.decode import decode_image, read_image
 from eanet.data.layout import list_images
 from eanet.data.source import open_source
 from eanet.errors import EanetError
+from tests.support.screen import Screen
 
 OPTIONS = DataSettings(image_size=4)
 
@@ -239,7 +239,7 @@ def test_the_images_are_those_of_decode_image_in_the_order_of_the_files(root):
 
 
 def test_a_terminal_shows_how_many_images_a_second(root, monkeypatch):
-    terminal = Console(file=io.StringIO(), force_terminal=True, width=120)
+    terminal = Console(file=Screen(), force_terminal=True, width=120)
     monkeypatch.setattr("eanet.console.console", terminal)
     fill(root / "cats", root / "dogs")
     open_source(root).load_splits(OPTIONS)

@@ -74,6 +74,17 @@ def test_what_is_no_image_is_refused_by_its_type(predictor: Predictor, thing: ob
         predictor.predict([thing])  # type: ignore[list-item]
 
 
+def test_an_array_that_may_be_one_image_or_several_is_refused(predictor: Predictor) -> None:
+    grey = np.random.default_rng(0).integers(0, 256, (3, 8, 8), dtype=np.uint8)
+    with pytest.raises(WrongArgumentError, match=r"\(3, 8, 8\) is one image .* or list\(images\)$"):
+        predictor.predict(grey)
+    assert len(predictor.predict(list(grey))) == 3
+    channels_last = predictor.predict(grey.transpose(1, 2, 0))
+    assert channels_last == predictor.predict(torch.from_numpy(grey))
+    with pytest.raises(WrongArgumentError, match="several are a list of them"):
+        predictor.predict(np.zeros((8, 8, 8)))
+
+
 def test_an_unreadable_image_is_an_error(predictor: Predictor, image: Path, tmp_path: Path) -> None:
     with pytest.raises(EanetError, match=r"cannot read image \S+none.png: No such file"):
         predictor.predict([image, tmp_path / "none.png"])

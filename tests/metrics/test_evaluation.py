@@ -43,6 +43,14 @@ def test_accuracies_are_fractions_and_five_best_of_three_are_all() -> None:
     assert evaluation().top(2) == 3 / 4
 
 
+def test_of_the_right_answers_those_that_are_rejected_are_counted() -> None:
+    distance = np.array([2.0, 0.5, 0.5, 1.5], dtype=np.float32)  # the first and third are right
+    found = Evaluation(LOGITS, LABELS, ("ant", "bee", "cat"), 0.0, distance).metrics()
+    assert (found["false_rejections"], found["right_rejected"]) == (2 / 4, 1 / 2)
+    assert (found["right_rejected_low"], found["right_rejected_high"]) == wilson_interval(1, 2)
+    assert found["accepted_top1"] == 1 / 2
+
+
 def test_metrics_agree_with_those_counted_by_hand() -> None:
     found = evaluation(0.1).metrics()
     assert (found["images"], found["classes"], found["label_smoothing"]) == (4, 3, 0.1)

@@ -7,7 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from eanet.metrics.intervals import difference_interval, note_of_few, wilson_interval
+from eanet.metrics.intervals import (
+    difference_interval,
+    note_of_few,
+    note_of_guess,
+    wilson_interval,
+)
 
 
 @pytest.mark.parametrize(
@@ -30,6 +35,12 @@ def test_the_interval_is_that_of_wilson(correct: int, images: int, low: float, h
 def test_the_interval_of_all_or_none_ends_there(images: int) -> None:
     assert wilson_interval(0, images)[0] == 0
     assert wilson_interval(images, images)[1] == 1
+
+
+def test_what_is_not_shown_to_beat_guessing_is_said() -> None:
+    assert note_of_guess({"top1": 0.95, "top1_low": 0.9, "majority_baseline": 0.89}) == ""
+    note = note_of_guess({"top1": 0.95, "top1_low": 0.9, "majority_baseline": 0.9})
+    assert note == "; top-1 is not shown to be better"
 
 
 def test_people_are_told_of_few_images_alone() -> None:

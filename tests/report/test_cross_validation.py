@@ -126,6 +126,22 @@ def test_what_was_interrupted_goes_on(
     assert "suspected of being wrong  (label_suspects.csv" in out
 
 
+def test_an_interruption_names_the_fold_and_what_goes_on(
+    folder: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("eanet.report.cross_validation._train", stop)
+    with pytest.raises(KeyboardInterrupt):
+        eanet.cross_validate(folder, folds=3, output=tmp_path, **SETTINGS)
+    last = capsys.readouterr().err.splitlines()[-1]
+    assert last == "stopped at fold 1 of 3; the same command resumes it"
+
+
 def test_other_settings_or_images_are_refused(
     whole: CrossValidation, folder: Path, tmp_path: Path
 ) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from eanet.metrics.intervals import wilson_interval
 from eanet.report.files import write_classes, write_metrics, write_predictions
 from tests.support.reports import make_report
 
@@ -31,8 +32,10 @@ def test_classes_are_a_row_each_in_their_order(tmp_path: Path) -> None:
     report = make_report(['a "b", c', "bee", "cat", "dog"], 3, wrong=0)
     rows = read_csv(write_classes(report.evaluation.by_class, tmp_path / "c.csv"))
     assert [row["class"] for row in rows] == ['a "b", c', "bee", "cat", "dog"]
-    assert list(rows[0].values())[1:] == ["1", "1.0", "1.0", "1.0"]
-    assert list(rows[3].values())[1:] == ["0", "0.0", "", ""]
+    assert list(rows[0].values())[1:-2] == ["1", "1.0", "1.0", "1.0"]
+    assert list(rows[3].values())[1:] == ["0", "0.0", "", "", "", ""]
+    interval = float(rows[0]["recall_low"]), float(rows[0]["recall_high"])
+    assert interval == wilson_interval(1, 1)
 
 
 def test_predictions_are_a_row_an_image_under_its_own_name(tmp_path: Path) -> None:

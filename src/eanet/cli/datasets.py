@@ -128,6 +128,8 @@ def _summary(overview: Overview) -> Iterator[tuple[str, str]]:
 
 
 def _print_problems(overview: Overview) -> None:
+    from eanet.data.near_duplicates import can_be_searched
+
     problems = list(overview.problems())
     originals, findings = overview.splits.originals, len(overview.splits.findings)
     unreadable, outliers = (
@@ -136,14 +138,16 @@ def _print_problems(overview: Overview) -> None:
     near = len(overview.near_duplicates)
     copies = len(problems) - findings - unreadable - outliers - near
     kinds = [
-        (findings, "of the whole set"),
+        (findings, "about the whole set"),
         (unreadable, "unreadable"),
         (outliers, "unlike the others"),
         (copies, "duplicates"),
         (near, "near-duplicates"),
     ]
-    summary = ", ".join(f"{count:,} {what}" for count, what in kinds if count)
-    stdout().print(f"problems   {summary or 'none'}")
+    said = [f"{count:,} {what}" for count, what in kinds if count] or ["none"]
+    if not near and originals and can_be_searched(list(overview.splits.sets.values())):
+        said.append("no near-duplicates")
+    stdout().print(f"problems   {', '.join(said)}")
     for image, problem in problems[:SHOWN]:
         stdout().print(f"  {image}: {problem}")
     if len(problems) > SHOWN:

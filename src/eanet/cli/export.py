@@ -89,5 +89,9 @@ def run(options: argparse.Namespace) -> None:
             f"{'' if is_faster else 'not faster here: '}{speedup:.2f} times as fast as without "
             "--int8 here, in ONNX Runtime, in batches of 32"
         )
+    path = shlex.quote(str(result.path))
     if options.format == "onnx":
-        out.print(f"next: eanet predict {shlex.quote(str(result.path))} some.jpg")
+        out.print(f"next: eanet predict {path} some.jpg")
+    elif options.format == "web":
+        away = "" if options.runtime else "; without a network, it needs --runtime FOLDER"
+        out.print(f"next: python -m http.server -d {path}, then http://localhost:8000{away}")

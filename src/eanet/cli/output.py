@@ -18,7 +18,7 @@ def show_metrics(metrics: Mapping[str, float | int], files: Iterable[Path]) -> N
     """Print the scores of a model and the files written."""
     from eanet.metrics.calibration import verdict
     from eanet.metrics.evaluation import MANY_CLASSES
-    from eanet.metrics.intervals import note_of_few
+    from eanet.metrics.intervals import note_of_few, note_of_guess
 
     out, m = stdout(), metrics
     smoothing = m["label_smoothing"]
@@ -31,7 +31,8 @@ def show_metrics(metrics: Mapping[str, float | int], files: Iterable[Path]) -> N
     if "folds" in m:
         spread = f"standard deviation {100 * m['top1_sd']:.1f} points"
         out.print(f"folds  {m['folds']}  ({spread}; each answered by a model that has not seen it)")
-    out.print(f"guess  {m['majority_baseline']:.2%}  (always the largest class of these images)")
+    guess = f"always the largest class of these images{note_of_guess(m)}"
+    out.print(f"guess  {m['majority_baseline']:.2%}  ({guess})")
     averages = f"precision {m['macro_precision']:.2%}, recall {m['macro_recall']:.2%}"
     out.print(f"F1     {m['macro_f1']:.2%}  ({averages}; means over the classes)")
     out.print(f"ECE    {m['ece']:.2%}  (expected calibration error; {verdict(m)})")
@@ -52,7 +53,9 @@ def show_metrics(metrics: Mapping[str, float | int], files: Iterable[Path]) -> N
     ):
         if name in m:
             interval = f"{m[f'{name}_low']:.2%} to {m[f'{name}_high']:.2%}"
-            out.print(f"not sure of {m[name]:.2%} of {images}  (95% interval {interval})")
+            right = name == "false_rejections" and m.get("right_rejected")
+            cost = f"; of {right:.2%} of the right answers" if right else ""
+            out.print(f"not sure of {m[name]:.2%} of {images}  (95% interval {interval}{cost})")
     if "label_suspects" in m:
         out.print(
             f"labels {m['label_suspects']:,} suspected of being wrong  (label_suspects.csv; look "

@@ -7,7 +7,7 @@ import inspect
 import sys
 import types
 import typing
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any, Literal, NoReturn
 
@@ -21,6 +21,7 @@ from eanet.config import (
     TrainSettings,
     ValidationSettings,
 )
+from eanet.elsewhere import name_here
 from eanet.errors import nearest, unknown_name
 from eanet.settings import Settings
 from eanet.text import shown
@@ -84,13 +85,16 @@ class Parser(argparse.ArgumentParser):
             self._is_within = False
         for text in unknown:
             if text.startswith("-") and not isinstance(text, _Literal):
-                name = text.split("=")[0]
-                near = nearest(name, self._option_string_actions)
-                self.error(
-                    f"unknown option {name!r}" + (f"; did you mean {near!r}?" if near else "")
-                )
+                self.error(_unknown_option(text.split("=")[0], self._option_string_actions))
             self.error(f"one argument too many: {text!r}")
         return options, unknown
+
+
+def _unknown_option(name: str, known: Collection[str]) -> str:
+    if here := name_here(name, known):
+        return f"unknown option {name!r}; here it is {here!r}"
+    near = nearest(name, known)
+    return f"unknown option {name!r}" + (f"; did you mean {near!r}?" if near else "")
 
 
 class Commands:

@@ -53,8 +53,9 @@ def add(commands: Commands) -> None:
         "--threshold",
         type=float,
         metavar="P",
-        help="omit classes below this probability; with none left, the answer is: not sure; unset: "
-        "not sure of images that are unlike those the model was trained on, if it measures that",
+        help="omit classes below this probability; with none left, the answer is: not sure. Images "
+        "unlike those that the model was trained on are not sure either, if it measures that; 0 "
+        "answers all",
     )
     command.add_argument(
         "--format",
@@ -140,7 +141,7 @@ def run(options: argparse.Namespace) -> int:
             is_sure = not result.is_unknown
             if options.threshold is not None:
                 result = result.above(options.threshold)
-                is_sure = result.top1 is not None
+                is_sure = result.top1 is not None and (is_sure or options.threshold == 0)
             write(path, result, is_sure)
             if options.copy_to:
                 name = result.top1 if is_sure and result.top1 is not None else NOT_SURE

@@ -18,11 +18,24 @@ CHANNELS = {1: "L", 3: "RGB", 4: "RGBA"}
 
 
 def each_image(images: Any) -> Iterable[Any]:
-    """Return one image, or several, or a batch of them, as one after the other."""
+    """Return one image, or several, or a batch of them, as one after the other.
+
+    Raises:
+        EanetError: it may as well be one image as several grey ones.
+    """
     is_one = isinstance(images, str | bytes | os.PathLike | Image.Image) or hasattr(images, "read")
     if is_one or (is_array(images) and len(images.shape) < 4):
+        if isinstance(images, np.ndarray) and _is_ambiguous(images.shape):
+            raise WrongArgumentError(
+                f"an array {images.shape} is one image with its channels first, or several grey "
+                "ones: give image.transpose(1, 2, 0), or list(images)"
+            )
         return [images]
     return images if isinstance(images, Iterable) else [images]
+
+
+def _is_ambiguous(shape: tuple[int, ...]) -> bool:
+    return len(shape) == 3 and shape[0] in CHANNELS and shape[2] not in CHANNELS
 
 
 def as_picture(image: Any) -> Path | BinaryIO | Image.Image:
@@ -70,7 +83,8 @@ def to_image(value: Any) -> Image.Image:
         array = _channels_last(array, is_tensor=hasattr(value, "detach"))
     if (array.ndim != 2 and not (array.ndim == 3 and array.shape[2] in CHANNELS)) or not array.size:
         raise WrongArgumentError(
-            f"an image is an array (H, W), (H, W, 3) or (3, H, W), not {np.shape(value)}"
+            f"an image is an array (H, W), (H, W, 3) or (3, H, W), not {np.shape(value)}; several "
+            "are a list of them"
         )
     if array.ndim == 3 and array.shape[2] == 1:
         array = array[..., 0]  # (H, W)

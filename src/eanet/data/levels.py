@@ -14,6 +14,7 @@ from eanet.data.formats import open_image
 from eanet.data.turns import PIXELS
 
 BITS = (8, 10, 12, 14, 16)  # of cameras and scanners, which write all but the first as 16
+DARK = 64.0  # of 255: floats that all lie below are of another scale, such as 0 to 16
 CHUNK = 1 << 20  # pixels converted at a time, which bounds the memory
 ENOUGH = 1 << 16  # pixels from which the central range of a large image is taken
 
@@ -78,17 +79,18 @@ def _own_levels(depth: Depth) -> tuple[float, float]:
 def used_levels(depths: Iterable[Depth]) -> tuple[float, float] | None:
     """Return the range that the images of a set use: 0 to a number of bits where that fits.
 
-    Floats within 0..1 or -1..1 use these; what fits nothing, its own range. None: none is deep.
+    Floats within 0..1 or -1..1 use these; those from 0 to far less than 255, and what fits
+    nothing, their own range. None: none is deep.
     """
     found = list(depths)
     if not found:
         return None
     low, high = min(depth.low for depth in found), max(depth.high for depth in found)
-    if all(depth.is_float for depth in found) and high <= 1:
-        if low >= 0:
-            return 0.0, 1.0
-        if low >= -1:
-            return -1.0, 1.0
+    if all(depth.is_float for depth in found):
+        if high <= 1 and low >= -1:
+            return (0.0, 1.0) if low >= 0 else (-1.0, 1.0)
+        if low >= 0 and 0 < high < DARK:
+            return 0.0, high
     if low >= 0:
         for bits in BITS:
             if high < 2**bits:

@@ -33,6 +33,14 @@ ROUNDING = 1e-4  # of squared distances
 Vectors = NDArray[np.float32]
 
 
+def can_be_searched(sets: Sequence[ImageSet]) -> bool:
+    """Return whether near-duplicates are looked for: in 2 to `MOST_IMAGES` images.
+
+    Not in images of less than 16 pixels, of which many look alike.
+    """
+    return 2 <= sum(map(len, sets)) <= MOST_IMAGES and sets[0].image_size >= THUMBNAIL
+
+
 def near_duplicates(sets: Sequence[ImageSet]) -> NDArray[np.int64]:
     """Return pairs of images that are nearly the same, (m, 2); each copy with the first alone.
 
@@ -40,12 +48,11 @@ def near_duplicates(sets: Sequence[ImageSet]) -> NDArray[np.int64]:
         sets: images of one size; they are counted through.
 
     Returns:
-        The smaller number of each pair first, in order. None are looked for among more than
-        `MOST_IMAGES` images, nor in images of less than 16 pixels, of which many look alike.
+        The smaller number of each pair first, in order; none if they cannot be searched.
     """
-    total = sum(map(len, sets))
-    if not 2 <= total <= MOST_IMAGES or sets[0].image_size < THUMBNAIL:
+    if not can_be_searched(sets):
         return np.empty((0, 2), np.int64)
+    total = sum(map(len, sets))
     grey = np.concatenate([_thumbnails(images, THUMBNAIL) for images in sets])  # (n, s, s)
     flat = grey.reshape(total, -1)  # (n, s * s)
     vectors, contrast = _normalized(flat)

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from eanet.metrics.intervals import wilson_interval
+
 
 @dataclass(frozen=True)
 class ClassFigures:
@@ -19,6 +21,8 @@ class ClassFigures:
         precision: fraction of the predictions of this class that are correct; 0 if there are none.
         recall: fraction of the images of this class that are found; NaN if there are none.
         f1: harmonic mean of the two; NaN if there are no images of the class.
+        recall_low: lower end of the 95 % interval of the recall; NaN if there are no images.
+        recall_high: upper end.
     """
 
     name: str
@@ -26,12 +30,14 @@ class ClassFigures:
     precision: float
     recall: float
     f1: float
+    recall_low: float
+    recall_high: float
 
 
 def class_figures(
     labels: NDArray[np.int64], predicted: NDArray[np.int64], classes: Sequence[str]
 ) -> list[ClassFigures]:
-    """Compute precision, recall and F1 of each class.
+    """Compute precision, recall with its interval, and F1 of each class.
 
     Args:
         labels: (n,) true classes.
@@ -44,8 +50,14 @@ def class_figures(
         labels, predicted, labels=range(len(classes)), zero_division=0
     )
     recall[support == 0] = f1[support == 0] = np.nan
-    columns = (support.astype(int).tolist(), precision.tolist(), recall.tolist(), f1.tolist())
-    return [ClassFigures(*row) for row in zip(classes, *columns, strict=True)]
+    found = np.bincount(labels[labels == predicted], minlength=len(classes))  # (K,)
+    intervals = [
+        wilson_interval(int(right), int(images)) if images else (np.nan, np.nan)
+        for right, images in zip(found, support, strict=True)
+    ]
+    low, high = zip(*intervals, strict=True)
+    figures = (support.astype(int).tolist(), precision.tolist(), recall.tolist(), f1.tolist())
+    return [ClassFigures(*row) for row in zip(classes, *figures, low, high, strict=True)]
 
 
 def macro_averages(figures: Sequence[ClassFigures]) -> tuple[float, float, float]:

@@ -109,8 +109,9 @@ class Evaluation:
 
         Accuracies, precision, recall, calibration error and rejections are fractions; ``_low`` and
         ``_high`` are the ends of 95 % confidence intervals. With a detector of unknown images,
-        ``false_rejections`` is the share of these images that it takes for unknown ones, and
-        ``accepted_top1`` the accuracy on the others. ``confidence`` is the mean probability of the
+        ``false_rejections`` is the share of these images that it takes for unknown ones,
+        ``right_rejected`` the share of the right answers, and ``accepted_top1`` the accuracy on the
+        others. ``confidence`` is the mean probability of the
         answers, ``majority_baseline`` the accuracy of always guessing the largest class.
         """
         images = len(self.labels)
@@ -138,10 +139,14 @@ class Evaluation:
         """Return what the detector makes of these images of known classes, if there is one."""
         if self.distance is None:
             return {}
-        accepted, images = self.distance <= 1, len(self.labels)
-        metrics = share_with_interval("false_rejections", images - int(accepted.sum()), images)
-        if right := (self.predicted == self.labels)[accepted].tolist():
-            metrics |= share_with_interval("accepted_top1", sum(right), len(right))
+        accepted, right = self.distance <= 1, self.predicted == self.labels  # each (n,)
+        metrics = share_with_interval("false_rejections", int((~accepted).sum()), len(right))
+        for name, part, of in (
+            ("accepted_top1", right, accepted),
+            ("right_rejected", ~accepted, right),
+        ):
+            if of.any():
+                metrics |= share_with_interval(name, int(part[of].sum()), int(of.sum()))
         return metrics
 
 

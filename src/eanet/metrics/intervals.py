@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
 import numpy as np
 from numpy.typing import NDArray
@@ -68,3 +69,13 @@ def note_of_few(images: int, low: float, high: float) -> str | None:
         return None
     few = f"{images:,} images are few" if images > 1 else "1 image is few"
     return f"{few}: on others like them, expect a top-1 anywhere from {low:.0%} to {high:.0%}"
+
+
+def note_of_guess(metrics: Mapping[str, float | int]) -> str:
+    """Return a remark if the top-1 is not shown to be above that of always guessing, else "".
+
+    Args:
+        metrics: of an evaluation, with ``top1_low`` and ``majority_baseline``.
+    """
+    is_better = metrics["top1_low"] > metrics["majority_baseline"]
+    return "" if is_better else "; top-1 is not shown to be better"

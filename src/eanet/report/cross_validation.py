@@ -130,7 +130,11 @@ def cross_validate(
     with lock_folder(folder):
         for fold, path in enumerate(paths, 1):
             own = {"fold": fold, "output": folder, "name": path.name}
-            _train(planned.model_copy(update=own), path)
+            try:
+                _train(planned.model_copy(update=own), path)
+            except KeyboardInterrupt:
+                notice(f"stopped at fold {fold} of {asked.folds}; the same command resumes it")
+                raise
         with compute_environment(planned):
             report = _pool(paths)
         with replacing_together(folder):

@@ -117,6 +117,8 @@ def evaluate_trained(run: str | Path, *, device: str | None = None) -> Report:
     """
     subject = _open(run, None, None, {}, None, device)
     reason = why_none(subject.selection.train, subject.selection.validation, FALSE_REJECTIONS)
+    if reason is not None:
+        notice(f"the model will answer whatever an image shows: {reason}")
     return _report(subject, false_rejections=FALSE_REJECTIONS if reason is None else None)
 
 

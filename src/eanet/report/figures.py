@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from eanet.metrics.evaluation import MANY_CLASSES
+from eanet.metrics.intervals import note_of_guess
 from eanet.pages.notebook import Figure
 
 
@@ -23,4 +24,4 @@ def accuracy_figures(metrics: Mapping[str, float | int]) -> Iterator[Figure]:
         note = f"95% interval {low:.1%} to {high:.1%} {images}"
         yield Figure(f"Top-{k} accuracy", f"{metrics[f'top{k}']:.1%}", note, (low, high))
     guess = f"{metrics['majority_baseline']:.1%}"
-    yield Figure("Always guessing", guess, "the largest class")
+    yield Figure("Always guessing", guess, f"the largest class{note_of_guess(metrics)}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import astuple
 from math import isfinite
 from pathlib import Path
 
@@ -45,9 +46,9 @@ def read_metrics(where: str | Path) -> dict[str, float] | None:
 
 def write_classes(figures: Sequence[ClassFigures], path: Path) -> Path:
     """Write one row per class, in order; undefined figures are empty cells."""
-    rows = ((row.name, row.support, row.precision, row.recall, row.f1) for row in figures)
-    cells = (["" if value != value else value for value in row] for row in rows)
-    return write_csv(path, ("class", "images", "precision", "recall", "f1"), cells)
+    cells = (["" if value != value else value for value in astuple(row)] for row in figures)
+    heads = ("class", "images", "precision", "recall", "f1", "recall_low", "recall_high")
+    return write_csv(path, heads, cells)
 
 
 def write_predictions(report: Report, path: Path) -> Path:

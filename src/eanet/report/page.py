@@ -12,7 +12,7 @@ from typing import Any
 
 from eanet.metrics.calibration import BINS, verdict
 from eanet.metrics.evaluation import MANY_CLASSES
-from eanet.metrics.intervals import note_of_few
+from eanet.metrics.intervals import note_of_few, note_of_guess
 from eanet.pages.images import SheetImage
 from eanet.pages.page import render_page, subtitle
 from eanet.plots.reliability import plot_reliability
@@ -107,7 +107,8 @@ def _cards(report: Report) -> Iterator[dict[str, Any]]:
         note = f"95% interval {low:.1%} to {high:.1%}"
         yield _card(f"Top-{k} accuracy", f"{m[f'top{k}']:.2%}", note, (low, high))
     name, share = report.evaluation.largest_class
-    yield _card("Always guessing", f"{share:.2%}", f"{name}, the largest class of these images")
+    guess = f"{name}, the largest class of these images{note_of_guess(m)}"
+    yield _card("Always guessing", f"{share:.2%}", guess)
     averages = f"precision {m['macro_precision']:.1%}, recall {m['macro_recall']:.1%}"
     yield _card("Macro F1", f"{m['macro_f1']:.1%}", f"{averages}; means over the classes")
     yield _card("Calibration error", f"{m['ece']:.1%}", f"ECE; {verdict(m)}")

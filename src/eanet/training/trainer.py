@@ -285,7 +285,8 @@ class Trainer:
         try:
             self._save()
         except EanetError as error:  # for example a full disk; the last good state stays
-            notice(f"interrupted, and not saved: {error}")
+            message = f"interrupted, and not saved: {error}"
         else:
-            notice(f"interrupted and saved; resume with: {how_to_resume(self.run.path)}")
-        raise KeyboardInterrupt("reported")
+            message = f"interrupted and saved; resume with: {how_to_resume(self.run.path)}"
+        notice(message)
+        raise KeyboardInterrupt(message)
