@@ -256,8 +256,8 @@ def export(
     Args:
         run: a run directory, a model file, a bundled model or a Hub id.
         format: ``onnx``: for ONNX Runtime, OpenVINO and others; ``web``: a folder with a page that
-            classifies photographs in the browser; both need ``eanet[onnx]``. ``torch``: for
-            `torch.export.load`.
+            classifies photographs in the browser; both need the packages onnx and
+            onnxscript. ``torch``: for `torch.export.load`.
         int8: for ``onnx``: compute in 8 bits, with ranges found on training images. The accuracy
             that this costs is measured on the validation images, else on the test images.
         output: the file or folder; unless given, ``model.onnx``, ``model.pt2`` or ``web`` in the

@@ -219,8 +219,7 @@ def test_a_missing_library_is_named_with_the_command_that_installs_it(
     runtime: RuntimeName, copy: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(choosing, "find_spec", lambda _: None)
-    extra = {"openvino": "openvino", "onnxruntime": "onnx"}[runtime]
-    with pytest.raises(EanetError, match=rf"{runtime} is missing: pip install 'eanet\[{extra}\]'"):
+    with pytest.raises(EanetError, match=rf"{runtime} is missing: pip install {runtime}$"):
         open_runtime(copy, runtime)
     assert open_runtime(copy, images=10**6).name == "torch"
 

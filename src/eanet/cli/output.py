@@ -54,7 +54,7 @@ def show_metrics(metrics: Mapping[str, float | int], files: Iterable[Path]) -> N
         if name in m:
             interval = f"{m[f'{name}_low']:.2%} to {m[f'{name}_high']:.2%}"
             right = name == "false_rejections" and m.get("right_rejected")
-            cost = f"; of {right:.2%} of the right answers" if right else ""
+            cost = f"; {right:.2%} of the right answers" if right else ""
             out.print(f"not sure of {m[name]:.2%} of {images}  (95% interval {interval}{cost})")
     if "label_suspects" in m:
         out.print(

@@ -27,7 +27,7 @@ from eanet.model_files.weights_file import read_metadata
 if TYPE_CHECKING:
     from openvino import Model
 
-EXTRAS = {"openvino": "openvino", "onnxruntime": "onnx"}  # of the package, by module
+PACKAGES = ("openvino", "onnxruntime")
 ORDER = ("openvino", "onnxruntime")  # the faster first
 
 # Measured by `python -m benchmarks.runtimes`; docs/performance.md has the figures.
@@ -63,7 +63,7 @@ def open_runtime(
     """
     if runtime not in get_args(RuntimeName):
         raise unknown_name("runtime", runtime, get_args(RuntimeName))
-    if runtime in EXTRAS:
+    if runtime in PACKAGES:
         check_installed(runtime)
         if device not in ("auto", "cpu"):
             raise WrongArgumentError(f"{runtime} computes on the CPU here, not on {device}")
@@ -83,9 +83,7 @@ def open_runtime(
 def check_installed(runtime: str) -> None:
     """Raise an `EanetError` if the package of a runtime is missing."""
     if find_spec(runtime) is None:
-        raise EanetError(
-            f"the package {runtime} is missing: pip install 'eanet[{EXTRAS[runtime]}]'"
-        )
+        raise EanetError(f"the package {runtime} is missing: pip install {runtime}")
 
 
 def _is_worth_it(where: str | Path, device: str, precision: Precision, images: int | None) -> bool:

@@ -64,7 +64,7 @@ def read_exported(where: str | Path) -> ExportedModel:
     try:
         import onnx
     except ImportError:
-        raise EanetError(f"reading {path} needs more packages: pip install 'eanet[onnx]'") from None
+        raise EanetError(f"reading {path} needs more packages: pip install onnx") from None
     try:
         with path.open("rb") as file:
             content = file.read(LARGEST + 1)

@@ -97,7 +97,7 @@ def test_what_is_wrong_is_one_line_before_anything_is_served(
         "port=70000: should be less than or equal to 65535",
     )
     monkeypatch.setitem(server._NEEDED, "no_such_module", "FastAPI")
-    assert refused("serve", tmp_path) == (1, "serving needs FastAPI: pip install 'eanet[serve]'")
+    assert refused("serve", tmp_path) == (1, "serving needs FastAPI: pip install fastapi")
 
 
 def test_an_application_is_made_of_a_run_with_its_figures(trained: eanet.TrainingResult) -> None:

@@ -100,7 +100,8 @@ def check_packages() -> None:
         import onnxruntime  # noqa: F401
         import onnxscript  # noqa: F401
     except ImportError as error:
-        raise EanetError(f'ONNX needs {error.name}: pip install "eanet[onnx]"') from error
+        message = f"ONNX needs {error.name}: pip install onnx onnxscript onnxruntime"
+        raise EanetError(message) from error
 
 
 def _fold_constants(model: ir.Model) -> None:

@@ -13,4 +13,5 @@ def check_installed() -> None:
     """Raise an `EanetError` if what serving needs is not installed."""
     missing = [name for module, name in _NEEDED.items() if find_spec(module) is None]
     if missing:
-        raise EanetError(f"serving needs {', '.join(missing)}: pip install 'eanet[serve]'")
+        packages = " ".join(missing).lower()
+        raise EanetError(f"serving needs {', '.join(missing)}: pip install {packages}")
