@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 import eanet
@@ -133,7 +134,10 @@ def test_an_image_may_be_anything_that_holds_one(trained: TrainingResult, photos
     array = np.asarray(picture)
     predictor = eanet.load(trained, runtime="torch")
     expected = predictor.predict(file)
-    for image in (str(file), picture, array, array / np.float32(255), array.transpose(2, 0, 1)):
+    first = torch.from_numpy(
+        array.transpose(2, 0, 1).copy()
+    )  # channels first, as tensors have them
+    for image in (str(file), picture, array, array / np.float32(255), first):
         assert predictor.predict(image) == expected
     # Batches are computed in another order, which changes the last bits.
     for images in ([file, array], np.stack([array, array])):

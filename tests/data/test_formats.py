@@ -31,6 +31,8 @@ def asked_anew() -> Iterator[None]:
 def test_every_kind_of_image_is_found_and_read(extension: str, tmp_path: Path) -> None:
     path = tmp_path / f"x{extension}"
     image = Image.new("1" if extension == ".pbm" else "RGB", (8, 8), "white")
+    if extension == ".qoi" and "QOI" not in Image.SAVE:
+        pytest.skip("this Pillow reads QOI but does not write it")
     image.save(path, "JPEG" if extension == ".jpe" else None)
     assert decode_image(path, 4).min() > 240
 

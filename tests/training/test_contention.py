@@ -49,7 +49,7 @@ def test_a_program_that_starts_is_named_with_its_cost_and_what_to_do(machine, ca
     assert not capsys.readouterr().err  # it may be gone in a moment
     machine.train(one, 5, 5.0)
     assert capsys.readouterr().err == (
-        "other programs keep 1.0 of 2 CPUs busy, which slows this training down (26 images/s "
+        "other programs keep 1.0 CPUs busy, which slows this training down (26 images/s "
         "instead of 256); to go on with 1: Ctrl-C, then eanet train --resume 'runs/my run' "
         "--threads 1\n"
     )

@@ -149,13 +149,19 @@ def _outline(metadata: Mapping[str, Any]) -> Classifier:
         return _build(metadata)
 
 
+# What initial values are made with, also truncated ones.
+IN_PLACE = tuple(
+    getattr(Tensor, f"{name}_") for name in ("normal", "uniform", "erfinv", "mul", "add", "clamp")
+)
+
+
 class _NothingDrawn(TorchFunctionMode):
     """Leaves initial weights as they are; for those on ``meta``, PyTorch imports its compiler."""
 
     def __torch_function__(
         self, function: Any, types: Any, args: Any = (), kwargs: Any = None
     ) -> Any:
-        if function in (Tensor.normal_, Tensor.uniform_):
+        if function in IN_PLACE:
             return args[0]
         return function(*args, **(kwargs or {}))
 

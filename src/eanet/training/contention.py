@@ -56,7 +56,7 @@ class ContentionMonitor:
         if better > self.threads and not self.automatic:
             return
         if better < self.threads:
-            what = f"other programs keep {load:.1f} of {self.cpus} CPUs busy"
+            what = f"other programs keep {load:.1f} CPUs busy"
             slower = f"{rate:,.0f} images/s"
             slower += f" instead of {self._fastest:,.0f}" if self._fastest > 1.1 * rate else ""
             what += f", which slows this training down ({slower})"
