@@ -83,7 +83,7 @@ def keras_contenders(environments: Path) -> list[Contender]:
 
 
 def own_precisions() -> tuple[str, ...]:
-    """Name those in which this processor computes, what `eanet train` takes first."""
+    """List the precisions in which this processor computes, the one of `eanet train` first."""
     return ("bf16", "fp32") if has_bf16("cpu") else ("fp32",)
 
 
@@ -183,6 +183,15 @@ def better_settings(records: Sequence[dict[str, Any]]) -> set[Key]:
     return {who for _, who in best.values()}
 
 
+def for_the_second_network(
+    everyone: Sequence[Contender], records: Sequence[dict[str, Any]]
+) -> list[Contender]:
+    """List who measures `keras_vit`: each backend's better setting, the runtimes, eanet's own."""
+    chosen = better_settings(records) | {as_trained(records)}
+    chosen |= {c.key for c in runtime_contenders(own_precisions())}
+    return [c for c in everyone if c.key in chosen]
+
+
 def compare(environments: Path, number: int, seconds: float) -> dict[str, Any]:
     """Measure everything."""
     begun = time.monotonic()
@@ -190,10 +199,8 @@ def compare(environments: Path, number: int, seconds: float) -> dict[str, Any]:
     everyone = contenders(environments, precisions)
     failures: dict[str, str] = {}
     records = rounds("eanet", everyone, number, seconds, failures)
-    chosen = better_settings(records) | {as_trained(records)}
-    chosen |= {c.key for c in runtime_contenders(precisions)}
-    chosen_ones = [c for c in everyone if c.key in chosen]
-    records += rounds("vit", chosen_ones, number, seconds, failures)
+    chosen = for_the_second_network(everyone, records)
+    records += rounds("vit", chosen, number, seconds, failures)
     notice("profile of a training step")
     profile = call(sys.executable, "-m", "benchmarks.step_profile")
     versions: dict[str, str] = {}

@@ -59,6 +59,23 @@ def test_a_processor_without_bfloat16_is_not_asked_for_it() -> None:
     assert not any("bf16" in part for one in everyone for part in (one.setting, *one.command))
 
 
+@pytest.mark.usefixtures("calls")
+@pytest.mark.parametrize("has_bf16", [True, False])
+def test_the_second_network_is_measured_with_what_trains(
+    has_bf16: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(compare, "has_bf16", lambda _: has_bf16)
+    everyone = compare.contenders(Path("environments"), compare.own_precisions())
+    records = compare.rounds("eanet", everyone, 1, 1.0, {})
+    names = [one.key for one in compare.for_the_second_network(everyone, records)]
+    assert [setting for name, setting in names if name == "eanet" and "," not in setting] == [
+        "bf16" if has_bf16 else "fp32"
+    ]
+    assert ("TensorFlow", "jit_compile=False") in names
+    assert ("TensorFlow", "jit_compile=True") not in names
+    assert ("OpenVINO", "fp32") in names
+
+
 def test_beside_a_busy_program_those_are_measured_whose_environment_is_there(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -79,6 +79,7 @@ def test_an_array_that_may_be_one_image_or_several_is_refused(predictor: Predict
     with pytest.raises(WrongArgumentError, match=r"\(3, 8, 8\) is one image .* or list\(images\)$"):
         predictor.predict(grey)
     assert len(predictor.predict(list(grey))) == 3
+    assert predictor.predict(grey[:1]) == predictor.predict(grey[0])  # the same, read either way
     channels_last = predictor.predict(grey.transpose(1, 2, 0))
     assert channels_last == predictor.predict(torch.from_numpy(grey))
     with pytest.raises(WrongArgumentError, match="several are a list of them"):

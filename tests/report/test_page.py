@@ -110,6 +110,16 @@ def test_a_file_name_that_is_no_text_is_shown_as_far_as_it_is(
     assert "red/caf?.png" in page.text
 
 
+def test_a_recall_has_its_interval_below_it(
+    read: Callable[[Report], tuple[str, Reader]],
+) -> None:
+    report = make_report(["ant", "bee"], 40, wrong=0)
+    row = report.evaluation.by_class[0]
+    assert (row.support, row.recall) == (20, 1.0)
+    assert "100.0% 84\N{EN DASH}100%" in " ".join(read(report)[1].text.split())
+    assert (row.recall_low, row.recall_high) == (pytest.approx(0.84, abs=0.005), 1.0)
+
+
 def test_the_figures_are_those_of_the_metrics(
     read: Callable[[Report], tuple[str, Reader]],
 ) -> None:
@@ -303,6 +313,7 @@ def test_what_is_not_answered_is_told(read: Callable[[Report], tuple[str, Reader
         "1,234 training images",
         "321 validation images",
         f"it is {known / 200:.1%} (95% interval",
+        f"and of the right answers {metrics['right_rejected']:.1%} (95% interval",
         "Of 3 pictures in things, 66.7% (95% interval",
         f"{metrics['unknown_auroc']:.1%} (AUROC",
         "distance 0.90",

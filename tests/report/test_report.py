@@ -279,10 +279,14 @@ def noise(tmp_path: Path) -> Path:
 
 
 def test_a_trained_run_learns_what_it_does_not_know_if_there_are_enough_images(
-    run: Path, noise: Path, monkeypatch: pytest.MonkeyPatch
+    run: Path,
+    noise: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     before = (run / "model.safetensors").read_bytes()
     report = evaluate_trained(run)
+    assert "the model will answer whatever an image shows: " in capsys.readouterr().err
     assert (run / "model.safetensors").read_bytes() == before, "3 validation images are too few"
     assert report.detector is None
     monkeypatch.setattr("eanet.report.evaluate.FALSE_REJECTIONS", 0.25)

@@ -35,7 +35,7 @@ def each_image(images: Any) -> Iterable[Any]:
 
 
 def _is_ambiguous(shape: tuple[int, ...]) -> bool:
-    return len(shape) == 3 and shape[0] in CHANNELS and shape[2] not in CHANNELS
+    return len(shape) == 3 and shape[0] > 1 and shape[0] in CHANNELS and shape[2] not in CHANNELS
 
 
 def as_picture(image: Any) -> Path | BinaryIO | Image.Image:

@@ -111,8 +111,8 @@ class Evaluation:
         ``_high`` are the ends of 95 % confidence intervals. With a detector of unknown images,
         ``false_rejections`` is the share of these images that it takes for unknown ones,
         ``right_rejected`` the share of the right answers, and ``accepted_top1`` the accuracy on the
-        others. ``confidence`` is the mean probability of the
-        answers, ``majority_baseline`` the accuracy of always guessing the largest class.
+        others. ``confidence`` is the mean probability of the answers, ``majority_baseline`` the
+        accuracy of always guessing the largest class.
         """
         images = len(self.labels)
         metrics: dict[str, float | int] = {

@@ -19,6 +19,7 @@ import pytest
 from PIL import Image
 
 import eanet
+from eanet.cli import main
 from eanet.deploy.export import web
 from eanet.deploy.export.web import write_web
 from eanet.deploy.predictor import Predictor
@@ -91,11 +92,16 @@ def test_another_package_is_one_line(tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("quick")
 def test_only_a_folder_that_was_exported_is_written_to_again(
-    small_run: Path, tmp_path: Path, refused: Callable[..., tuple[int, str]]
+    small_run: Path,
+    tmp_path: Path,
+    refused: Callable[..., tuple[int, str]],
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     folder = tmp_path / "page"
-    for _ in range(2):
-        assert eanet.export(small_run, format="web", output=folder).path == folder
+    assert eanet.export(small_run, format="web", output=folder).path == folder
+    assert main(["export", str(small_run), "--format", "web", "--output", str(folder)]) == 0
+    said = capsys.readouterr().out.splitlines()[-1]
+    assert said.startswith(f"next: python -m http.server -d {folder}, then http://localhost:8000;")
     own = tmp_path / "own"
     own.mkdir()
     (own / "index.html").write_text("mine")
