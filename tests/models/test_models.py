@@ -232,6 +232,7 @@ def test_images_of_another_shape_are_refused():
         ({"name": "vit", "normalization": ((0,), (1,))}, "3 means"),
         ({"name": "vit", "image_size": (32, 32)}, "images are square, one number will do"),
         ({"name": "vit", "classes": "cat"}, "classes='cat': a list of names"),
+        ({"name": "vit", "classes": 5}, "classes=5: a list of names; num_classes is"),
     ],
 )
 def test_wrong_arguments_are_named(options, message):

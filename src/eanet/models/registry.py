@@ -169,6 +169,8 @@ def create_model(
         raise WrongArgumentError(f"image_size={image_size}: images are square, one number will do")
     if isinstance(classes, str):
         raise WrongArgumentError(f"classes={classes!r}: a list of names is needed, not one text")
+    if isinstance(classes, Integral):
+        raise WrongArgumentError(f"classes={classes}: a list of names; num_classes is their number")
     name, own = parse_model_name(name)
     settings = own | parse_settings(name, settings)
     if classes is None:
