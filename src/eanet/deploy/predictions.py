@@ -17,7 +17,9 @@ from eanet.pages.notebook import MOST_IMAGES, show
 
 
 class Predictions(list[Prediction]):
-    """A list of predictions.
+    """A list of `Prediction`, one for each image, in the order of the images.
+
+    A notebook shows the first images, each with its answer and probability.
 
     Args:
         predictions: one for each image.

@@ -35,7 +35,10 @@ Pixels = NDArray[np.uint8]
 
 
 class Pictures(tuple[Path, ...]):
-    """Files of pictures, which a notebook shows."""
+    """The paths of the pictures (PNG), one for each image that could be read, in their order.
+
+    A notebook shows the pictures themselves.
+    """
 
     __slots__ = ()
 
