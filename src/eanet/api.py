@@ -47,10 +47,11 @@ def train(data: Any = "digits", **settings: Unpack[TrainOptions]) -> TrainingRes
     variables are afterwards as before: see `eanet.training.engine.compute_environment`.
 
     Args:
-        data: ``digits``, ``cifar10``, ``cifar100``, a folder, a list or an archive of images. Or in
-            memory: ``(images, labels)``, each an array or a list; a DataFrame with the columns
-            ``path`` and ``label``; a `datasets.Dataset`; a torch ``Dataset`` of pairs; or a
-            dictionary of these by split. They are written beside the runs, for later commands.
+        data: ``digits``, ``cifar10``, ``cifar100``, ``tiny-imagenet``, a folder, a list or an
+            archive of images. Or in memory: ``(images, labels)``, each an array or a list; a
+            DataFrame with the columns ``path`` and ``label``; a `datasets.Dataset`; a torch
+            ``Dataset`` of pairs; or a dictionary of these by split. They are written beside the
+            runs, for later commands.
         **settings: any field of `eanet.config.TrainSettings`, such as ``model``, ``recipe``,
             ``epochs``, ``batch_size`` or ``seed``. Others are chosen to suit the images or taken
             from the recipe; ``None`` unsets one.
@@ -256,13 +257,13 @@ def export(
     Args:
         run: a run directory, a model file, a bundled model or a Hub id.
         format: ``onnx``: for ONNX Runtime, OpenVINO and others; ``web``: a folder with a page that
-            classifies photographs in the browser; both need the packages onnx and
-            onnxscript. ``torch``: for `torch.export.load`.
+            classifies photographs in the browser; both need the packages onnx,
+            onnxscript and onnxruntime. ``torch``: for `torch.export.load`.
         int8: for ``onnx``: compute in 8 bits, with ranges found on training images. The accuracy
             that this costs is measured on the validation images, else on the test images.
-        output: the file or folder; unless given, ``model.onnx``, ``model.pt2`` or ``web`` in the
-            run directory, or named after the model: beside its file, else in the current folder.
-            Only what `export` has written is replaced.
+        output: the file or folder; unless given, ``model.onnx``, ``model-int8.onnx``, ``model.pt2``
+            or ``web`` in the run directory, or named after the model: beside its file, else in the
+            current folder. Only what `export` has written is replaced.
         runtime: for ``web``: an unpacked npm package onnxruntime-web, to be copied into the folder;
             unless given, the page loads it from cdn.jsdelivr.net.
         data: a data set's name, a folder, a list or an archive, in place of the run's own.

@@ -119,7 +119,8 @@ class DataSettings(ValidationSettings):
     )
     data_dir: Path | None = Field(
         None,
-        description="where CIFAR is, or is downloaded to; unset: $EANET_DATA_DIR, or the cache",
+        description="where CIFAR and Tiny ImageNet are, or are downloaded to; unset: "
+        "$EANET_DATA_DIR, or the cache",
     )
     group: str | None = Field(
         None,
@@ -134,7 +135,8 @@ class DataSettings(ValidationSettings):
         ge=2,
         le=MOST_FOLDS,
         description="cross-validation: train this many times, each time with another part of the "
-        "training images held out as the test; reports on all, and on labels that may be wrong",
+        "training images held out as the test; reports on all, and on labels that may be wrong. "
+        "With --fold: how many there are",
     )
     fold: int | None = Field(
         None, ge=1, description="train with this one of the folds held out alone, from 1"
@@ -291,7 +293,8 @@ class TrainSettings(MachineSettings, Recipe, DataSettings):
     init: str | Path | None = Field(
         None,
         description="begin with the weights of a trained model: run directory, model file, "
-        "bundled model or Hub id; none: random; unset: what suits the images; with --model: random",
+        "bundled model or Hub id; none: random; unset: what suits the images; "
+        "with --model, or a --recipe other than finetune: random",
     )
     teacher: str | Path | None = Field(
         None,

@@ -284,7 +284,7 @@ def test_ants_and_bees(shared_data):
     odd, split = data.notes
     assert odd == (
         "2 images unlike the others, worth a look: "
-        "train/ants/662541407_ff8db781e7.jpg (420 x 123 pixels, cropped to the central square), "
+        "train/ants/662541407_ff8db781e7.jpg (420 x 123 pixels, over 3 times as long as wide), "
         "train/ants/imageNotFound.gif (GIF, where nearly all are JPEG)"
     )
     assert split.startswith("no test images: 20 % of the training images (49) set aside")

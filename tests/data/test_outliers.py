@@ -16,7 +16,7 @@ USUAL = Original(400, 300, "JPEG", "RGB", animated=False, blank=False)
     ("changes", "said"),
     [
         ({"format": "GIF"}, "GIF, where nearly all are JPEG"),
-        ({"width": 1300}, "1,300 x 300 pixels, cropped to the central square"),
+        ({"width": 1300}, "1,300 x 300 pixels, over 3 times as long as wide"),
         (
             {"width": 80, "height": 60},
             "80 x 60 pixels, where the shorter side is usually about 300",

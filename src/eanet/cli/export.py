@@ -40,8 +40,8 @@ def add(commands: Commands) -> None:
         "--output",
         type=user_path,
         metavar="PATH",
-        help="file or folder to write; unset: model.onnx or web in the run directory, or named "
-        "after the model; only what was exported before is replaced",
+        help="file or folder to write; unset: model.onnx, model-int8.onnx, model.pt2 or web in "
+        "the run directory, or named after the model; only what was exported before is replaced",
     )
     command.add_argument(
         "--runtime",

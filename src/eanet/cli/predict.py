@@ -69,7 +69,8 @@ def add(commands: Commands) -> None:
         metavar="FOLDER",
         help=f"copy each image into FOLDER/CLASS, or FOLDER/{NOT_SURE}",
     )
-    add_settings(command, {name: RUN[name] for name in OPTIONS})
+    add_settings(command, {"device": RUN["device"]})
+    command.add_argument("--threads", metavar="N", help="unset: one for each CPU that may be used")
     command.add_argument(
         "--precision",
         choices=["fp32", "bf16"],

@@ -73,7 +73,7 @@ def read_image(
 
     A JPEG is decoded in full, as by other programs. At a half to an eighth of its size, as its
     format allows, it takes half the time, but grey levels differ by up to 7 and probabilities by up
-    to 0.06, even if that is still 5 times the size of the result. That is done only beyond 89
+    to 0.11, even if that is still 5 times the size of the result. That is done only beyond 89
     million pixels.
 
     The EXIF orientation is applied, transparency is composited on white unless nothing would be

@@ -47,7 +47,7 @@ def _rules(originals: Sequence[Original]) -> Iterator[Rule]:
     yield formats != usual, lambda image: f"{image.format}, where nearly all are {usual}"
     yield (
         longer > ELONGATED * shorter,
-        lambda image: f"{_size(image)}, cropped to the central square",
+        lambda image: f"{_size(image)}, over {ELONGATED} times as long as wide",
     )
     yield (
         shorter < SMALL * median,

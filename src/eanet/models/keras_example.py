@@ -106,8 +106,8 @@ def keras_vit(
 ) -> Classifier:
     """Self-attention as in the Keras example: 4 heads, each as wide as the tokens (64).
 
-    Settings are those of `keras_eanet`, and ``key_dim``: width of a head, ``embedding_dim`` unless
-    given. As in the example, nothing is dropped of the attention's result.
+    Settings are those of `keras_eanet` that it has, and ``key_dim``: width of a head,
+    ``embedding_dim`` unless given. As in the example, nothing is dropped of the attention's result.
     """
     attentions = [
         SelfAttention(
@@ -187,7 +187,7 @@ def keras_mlp(
 ) -> Classifier:
     """The Keras example without attention: patches meet only in the final average.
 
-    Settings are those of `keras_eanet`.
+    Settings are those of `keras_eanet` that it has.
     """
     return _transformer(
         config,
