@@ -92,6 +92,15 @@ def test_strings_are_read_as_what_the_setting_wants() -> None:
     assert settings.data == "photos"
 
 
+def test_on_and_off_may_be_booleans_as_yaml_reads_them(tmp_path: Path) -> None:
+    recipe = tmp_path / "own.yaml"
+    recipe.write_text("balance: off\nfreeze: no\nflip: off\n")
+    read = load_recipe(str(recipe))
+    assert (read.balance, read.freeze, read.flip) == ("off", "off", False)
+    given = TrainSettings.with_recipe(freeze=False, compile=True, flip=True)
+    assert (given.freeze, given.compile, given.flip) == ("off", "on", True)
+
+
 @pytest.mark.parametrize(
     ("given", "message"),
     [
@@ -110,7 +119,8 @@ def test_strings_are_read_as_what_the_setting_wants() -> None:
         ({"minutes": 0}, "^minutes=0: should be greater than 0$"),
         ({"minutes": 2, "epochs": 3}, "^epochs and minutes both say when to stop: leave one out$"),
         ({"device": "tpu"}, "^device=tpu: should be 'auto', 'cpu', 'cuda' or 'mps'$"),
-        ({"compile": False}, "^compile=False: should be 'auto', 'on' or 'off'$"),
+        ({"compile": 0}, "^compile=0: should be 'auto', 'on' or 'off'$"),
+        ({"balance": True}, "^balance=True: should be 'off', 'sampling' or 'loss'$"),
     ],
 )
 def test_a_wrong_setting_is_one_line_that_says_what_is_expected(

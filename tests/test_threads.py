@@ -164,6 +164,18 @@ def test_all_kinds_of_work_count_and_waiting_does_not(monkeypatch: pytest.Monkey
     assert threads._read(children=True).everybody == 11.75
 
 
+@pytest.mark.parametrize(
+    ("bound", "seconds"), [([1], 10.0), ([0, 1], 11.0), ([0, 2], 11.0), ([5], 11.0)]
+)
+def test_where_clocks_are_fewer_than_cpus_all_count(
+    bound: list[int], seconds: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clocks = [SimpleNamespace(user=1.0), SimpleNamespace(user=10.0)]
+    monkeypatch.setattr(psutil, "cpu_times", lambda percpu: clocks)
+    monkeypatch.setattr(psutil.Process, "cpu_affinity", lambda _: bound, raising=False)
+    assert threads._read(children=False).everybody == seconds
+
+
 def test_a_child_at_work_is_not_somebody_else() -> None:
     with subprocess.Popen([sys.executable, "-c", "while True: pass"]) as child:
         before = threads._read(children=True)

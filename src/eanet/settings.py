@@ -64,12 +64,14 @@ class Settings(BaseModel):
 def _plain(value: Any, field: FieldInfo) -> Any:
     """``None`` for "none" where allowed; booleans as text, so that none is taken for a number.
 
+    That text is "on" or "off", which YAML reads as booleans, where a setting has these as choices.
     Paths become text where a setting takes a name or a path.
     """
     annotation = field.annotation
     if isinstance(value, Path) and Path not in (annotation, *get_args(annotation)):
         return str(value)
     if isinstance(value, bool):
-        return str(value).lower()
+        switch = "on" if value else "off"
+        return switch if switch in get_args(annotation) else str(value).lower()
     unsets = value == "none" and type(None) in get_args(annotation)
     return None if unsets else value

@@ -125,8 +125,10 @@ def _read(*, children: bool) -> _Reading:
     """Read the clocks of all CPUs that this process may run on."""
     process = psutil.Process()
     clocks = psutil.cpu_times(percpu=True)
-    if hasattr(process, "cpu_affinity"):  # not on macOS
-        clocks = [clocks[cpu] for cpu in process.cpu_affinity()]
+    cpus = process.cpu_affinity() if hasattr(process, "cpu_affinity") else []  # not on macOS
+    # Clocks have no numbers: if some are missing, as in LXC, whose they are is not known.
+    if cpus and max(cpus) < len(clocks):
+        clocks = [clocks[cpu] for cpu in cpus]
     # Steal is what the host of a virtual machine took; guest is part of user. Programs that were
     # told to be nice count too: between sessions or containers Linux ignores that.
     parts = ("user", "nice", "system", "irq", "softirq", "steal")

@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from eanet.config import DataSettings
-from eanet.data.class_names import in_order
+from eanet.data.class_names import in_order, settle_names
 from eanet.data.folder import open_layout
 from eanet.data.image_files import load_image_files
+from eanet.data.layout import Layout, Listing
 from eanet.data.names_file import read_names
 from eanet.errors import EanetError
 from tests.data.test_split_folders import fill, read
@@ -30,6 +31,36 @@ def test_one_name_in_two_unicode_forms_is_one_class(tmp_path: Path) -> None:
     found, notes = read(tmp_path)
     assert found["train"] == {composed: 4, "tea": 2}
     assert notes == f"'{composed}' is written in two Unicode forms: read as one class"
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "alike"),
+    [
+        ("Cat", "cat", True),
+        ("hot dog", "hot_dog", True),
+        ("hot-dog", "hotdog ", True),
+        ("01", "1.0", True),
+        ("4006381333931", "4006381333931.0", True),
+        ("4006381333931", "4006381399999", False),
+        ("20230101", "20230102", False),
+        ("1" * 5000 + "1", "1" * 5000 + "2", False),
+        ("-1", "1", False),
+        ("A+", "A", False),
+        ("A-", "A", False),
+        ("C#", "C++", False),
+        ("कु", "का", False),
+        ("कु", "क", False),
+    ],
+)
+def test_names_are_one_if_they_differ_in_spelling_alone(one: str, other: str, alike: bool) -> None:
+    def listing(name: str) -> Listing:
+        return Listing(Path(), {name: [Path("x.png")]}, [])
+
+    layout = Layout(Path(), {"train": listing(one), "test": listing(other)}, ())
+    settled = settle_names(layout, None)
+    assert list(settled.splits["test"].images) == [one if alike else other]
+    both = Layout(Path(), {"train": Listing(Path(), {one: [], other: []}, [])}, ())
+    assert len(settle_names(both, None).findings) == alike
 
 
 def test_case_and_spaces_that_differ_between_splits_are_the_same_class(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from eanet.data.imageset import ImageSet
 from eanet.errors import EanetError
 from eanet.metrics import unknown
 from eanet.metrics.evaluation import evaluate_model
-from eanet.metrics.unknown import fit_detector, why_none
+from eanet.metrics.unknown import NoDetectorError, fit_detector, why_none
 from eanet.models import Classifier, create_model
 
 CLASSES = ("dark", "light")
@@ -78,4 +78,10 @@ def test_too_few_images_are_one_line(model: Classifier) -> None:
     assert "there are 0" in str(why_none(train, None, 0.05))
     one = train.subset(np.flatnonzero(train.labels == 0))
     assert "no training images of light" in str(why_none(one, pictures(19, 1), 0.05))
+    alone = train.subset(range(2))
+    assert "one training image of each class" in str(why_none(alone, pictures(19, 1), 0.05))
+    assert why_none(train.subset(range(3)), pictures(19, 1), 0.05) is None
+    for images, reason in ((alone, "one training image"), (alone.subset([0, 1, 0]), "all alike")):
+        with pytest.raises(NoDetectorError, match=reason):
+            fit_detector(model, images, pictures(19, 1))
     assert model.detector is None

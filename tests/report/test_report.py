@@ -4,7 +4,9 @@ import csv
 import json
 import shutil
 from pathlib import Path
+from unittest.mock import Mock
 
+import numpy as np
 import pytest
 import torch
 import yaml
@@ -290,6 +292,10 @@ def test_a_trained_run_learns_what_it_does_not_know_if_there_are_enough_images(
     assert (run / "model.safetensors").read_bytes() == before, "3 validation images are too few"
     assert report.detector is None
     monkeypatch.setattr("eanet.report.evaluate.FALSE_REJECTIONS", 0.25)
+    with monkeypatch.context() as patch:
+        patch.setattr(np.linalg, "cholesky", Mock(side_effect=np.linalg.LinAlgError))
+        assert evaluate_trained(run).detector is None
+    assert "whatever an image shows: to the model, the training" in capsys.readouterr().err
     report = evaluate_trained(run)
     assert report.detector == DetectorFit(0.25, 27, 3)
     assert json.loads((run / "metrics.json").read_text())["false_rejections"] <= 1

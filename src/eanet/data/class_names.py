@@ -6,6 +6,7 @@ import re
 import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from decimal import Decimal
 from pathlib import Path
 
 from eanet.data.findings import Finding
@@ -14,6 +15,7 @@ from eanet.data.names_file import find_names, read_names
 from eanet.errors import EanetError
 
 _NUMBER = re.compile(r"[+-]?\d+(\.\d+)?")
+_SEPARATORS = re.compile(r"[\s_]+|(?<=\w)-(?=\w)")  # the grade A- ends with a sign
 
 
 def settle_names(layout: Layout, names: Path | None, known: Sequence[str] = ()) -> Layout:
@@ -91,7 +93,7 @@ def _renamed(listing: Listing, table: Mapping[str, str]) -> Listing:
 
 def _matched(listing: Listing, known: Sequence[str], split: str, notes: list[str]) -> Listing:
     """Take a class that is unknown but for case or spaces for the one that is meant."""
-    by_key: dict[str, list[str]] = {}
+    by_key: dict[str | Decimal, list[str]] = {}
     for name in known:
         by_key.setdefault(_key(name), []).append(name)
     images: dict[str, list[Path]] = {}
@@ -106,7 +108,7 @@ def _matched(listing: Listing, known: Sequence[str], split: str, notes: list[str
 
 
 def _near_misses(names: Sequence[str]) -> Iterator[Finding]:
-    groups: dict[str, list[str]] = {}
+    groups: dict[str | Decimal, list[str]] = {}
     for name in names:
         groups.setdefault(_key(name), []).append(name)
     for group in groups.values():
@@ -116,10 +118,11 @@ def _near_misses(names: Sequence[str]) -> Iterator[Finding]:
             yield Finding(text, "", "if they are one, give both one name")
 
 
-def _key(name: str) -> str:
+def _key(name: str) -> str | Decimal:
+    """Return what names have in common that differ in case, separators or a number's zeros."""
     if _NUMBER.fullmatch(name):
-        return f"{float(name):g}"
-    return "".join(letter for letter in name.casefold() if letter.isalnum()) or name
+        return Decimal(name)  # as written, of any number of digits
+    return _SEPARATORS.sub("", name.casefold()) or name
 
 
 def check_known(layout: Layout, known: Sequence[str]) -> None:

@@ -18,7 +18,6 @@ USUAL = (
 )
 MOST_BYTES = 1 << 24
 _CODE = re.compile(r"\d+|n\d{8}")
-_WORDNET = re.compile(r"n\d{8}")
 
 
 def find_names(folder: Path, classes: Sequence[str]) -> Path | None:

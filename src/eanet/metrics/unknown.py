@@ -21,7 +21,15 @@ from eanet.ops.kernels import build_kernels
 
 FALSE_REJECTIONS = 0.05
 """Share of images of the known classes that a detector may take for unknown ones."""
+ALL_ALIKE = (
+    "to the model, the training images of each class are all alike, so that no distance from them "
+    "is a large one"
+)
 MOST_IMAGES = 10_000  # to fit a detector on, and of other pictures: more change nothing that shows
+
+
+class NoDetectorError(EanetError):
+    """No detector can be fitted to these images, or to what the model makes of them."""
 
 
 def why_none(train: ImageSet | None, validation: ImageSet | None, share: float) -> str | None:
@@ -40,6 +48,10 @@ def why_none(train: ImageSet | None, validation: ImageSet | None, share: float) 
     if train is None or not (counts := train.counts()).all():
         lacking = "all classes" if train is None else train.classes[int(counts.argmin())]
         return f"there are no training images of {lacking} to measure the distance from"
+    if counts.max() == 1:
+        return (
+            "there is one training image of each class, so that no distance from it is a large one"
+        )
     return None
 
 
@@ -67,12 +79,12 @@ def fit_detector(
         device: where to compute.
 
     Raises:
-        EanetError: there are too few images.
+        NoDetectorError: there are too few images, or those of each class are all alike.
     """
     from sklearn.covariance import LedoitWolf
 
     if reason := why_none(train, validation, false_rejections):
-        raise EanetError(reason)
+        raise NoDetectorError(reason)
     train = _evenly(train)
     if device == "cpu":
         build_kernels()
@@ -87,7 +99,10 @@ def fit_detector(
     x, labels = features.astype(np.float64), train.labels
     means = np.stack([x[labels == k].mean(axis=0) for k in range(len(train.classes))])  # (K, dim)
     covariance = LedoitWolf(assume_centered=True).fit(x - means[labels])
-    whitening = np.linalg.cholesky(covariance.precision_)  # (dim, dim)
+    try:
+        whitening = np.linalg.cholesky(covariance.precision_)  # (dim, dim)
+    except np.linalg.LinAlgError as error:
+        raise NoDetectorError(ALL_ALIKE) from error
     fit = DetectorFit(false_rejections, len(train), len(validation))
     detector = UnknownDetector(x.shape[1], len(means), fit)
     detector.whitening.copy_(torch.from_numpy(whitening))

@@ -19,7 +19,7 @@ from eanet.errors import EanetError, WrongArgumentError
 from eanet.files import check_writable, replacing_together, user_path
 from eanet.metrics.calibration import divide_logits, fit_temperature
 from eanet.metrics.evaluation import Evaluation, evaluate_model, in_classes_of
-from eanet.metrics.unknown import FALSE_REJECTIONS, fit_detector, why_none
+from eanet.metrics.unknown import FALSE_REJECTIONS, NoDetectorError, fit_detector, why_none
 from eanet.model_files.exported import is_exported, read_exported
 from eanet.model_files.find import find_model
 from eanet.model_files.weights_file import read_metadata
@@ -113,13 +113,17 @@ def evaluate(
 def evaluate_trained(run: str | Path, *, device: str | None = None) -> Report:
     """Evaluate a run whose training is over, as `evaluate` does.
 
-    Its model gets a detector of unknown images first, if there are enough validation images.
+    Its model gets a detector of unknown images first, if one can be fitted.
     """
     subject = _open(run, None, None, {}, None, device)
     reason = why_none(subject.selection.train, subject.selection.validation, FALSE_REJECTIONS)
-    if reason is not None:
-        notice(f"the model will answer whatever an image shows: {reason}")
-    return _report(subject, false_rejections=FALSE_REJECTIONS if reason is None else None)
+    if reason is None:
+        try:
+            return _report(subject, false_rejections=FALSE_REJECTIONS)
+        except NoDetectorError as error:
+            reason = str(error)
+    notice(f"the model will answer whatever an image shows: {reason}")
+    return _report(subject)
 
 
 @dataclass(frozen=True)
