@@ -130,6 +130,58 @@ def test_a_table_of_paths_copies_no_image_and_keeps_its_splits_and_groups(
     assert set(splits.train.files or ()) <= set(photos.glob("*/*.png"))
 
 
+@pytest.mark.parametrize(
+    ("values", "dtype"),
+    [
+        (["p1", "p1", None, None], "object"),
+        (["p1", "p1", float("nan"), float("nan")], "object"),
+        ([1.0, 1.0, float("nan"), None], "float64"),
+        (["p1", "p1", None, None], "string"),
+        ([1, 1, None, None], "Int64"),
+        (["2026-01-01", "2026-01-01", None, None], "datetime64[ns]"),
+        (["p1", "p1", None, None], "category"),
+    ],
+)
+def test_an_image_without_a_group_is_a_group_of_its_own(
+    values: list[Any], dtype: str, photos: Path, tmp_path: Path
+) -> None:
+    pandas = pytest.importorskip("pandas")
+    files = [photos / kind / f"{number:02}.png" for kind in ("red", "blue") for number in (0, 1)]
+    table = pandas.DataFrame(
+        {
+            "path": map(str, files),
+            "label": ["red", "red", "blue", "blue"],
+            "patient": pandas.Series(values, dtype=dtype),
+        }
+    )
+    settings = DataSettings(image_size=SIDE, group="patient")
+    splits = open_source(locate(table, tmp_path)).load_splits(settings)
+    assert splits.groups is not None
+    number = dict(zip(splits.train.files or (), splits.groups.tolist(), strict=True))
+    assert number[files[0]] == number[files[1]]
+    assert len(set(number.values())) == 3
+
+
+@pytest.mark.parametrize(
+    ("values", "dtype"),
+    [
+        (["x", None], "string"),
+        ([1, None], "Int64"),
+        ([1, None], "float64"),
+        (["x", None], "object"),
+        (["2026-01-01", None], "datetime64[ns]"),
+        (["x", None], "category"),
+    ],
+)
+def test_a_missing_label_of_a_table_is_one_line(
+    values: list[Any], dtype: str, tmp_path: Path
+) -> None:
+    pandas = pytest.importorskip("pandas")
+    table = pandas.DataFrame({"path": ["a", "b"], "label": pandas.Series(values, dtype=dtype)})
+    with pytest.raises(EanetError, match=r"^the label of image 1 is missing$"):
+        locate(table, tmp_path)
+
+
 def test_a_hugging_face_dataset_keeps_its_files_its_names_and_its_own(tmp_path: Path) -> None:
     datasets = pytest.importorskip("datasets")
     features = datasets.Features(
@@ -137,12 +189,14 @@ def test_a_hugging_face_dataset_keeps_its_files_its_names_and_its_own(tmp_path: 
             "image": datasets.Image(),
             "labels": datasets.ClassLabel(names=NAMES),
             "patient": datasets.Value("int64"),
+            "film": datasets.Value("string"),
         }
     )
     columns = {
         "image": [*map(Image.fromarray, PIXELS)],
         "labels": LABELS.tolist(),
         "patient": (LABELS // 2).tolist(),
+        "film": ["one"] * 5 + [None] * (COUNT - 5),
     }
     data = datasets.Dataset.from_dict(columns, features=features)
     both = datasets.DatasetDict({"train": data, "validation": data.select(range(3))})
@@ -152,6 +206,9 @@ def test_a_hugging_face_dataset_keeps_its_files_its_names_and_its_own(tmp_path: 
     assert splits.validation is not None
     assert len(splits.validation) == 3
     assert "patient" in Path(locate(both, tmp_path)).read_text().splitlines()[0]
+    settings = DataSettings(image_size=SIDE, group="film")
+    groups = open_source(locate(both, tmp_path)).load_splits(settings).groups
+    assert len(np.unique(groups)) == 1 + COUNT - 5
 
 
 def test_equal_data_are_kept_once_and_others_beside_them(tmp_path: Path) -> None:

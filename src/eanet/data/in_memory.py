@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -148,7 +149,7 @@ def _of_table(table: Any) -> Rows:
         Row(
             image,
             name_of(place, label[place]),
-            {name: str(cells[place]) for name, cells in columns.items() if name not in OWN},
+            {name: _cell(cells[place]) for name, cells in columns.items() if name not in OWN},
         )
         for place, image in enumerate(path)
     )
@@ -173,7 +174,7 @@ def _of_hugging_face(data: Any, split: str) -> Rows:
     own = (label, "split", *OWN)
     plain = [name for name, kind in kinds.items() if kind == "Value" and name not in own]
     rows = (
-        Row(row[image], name_of(place, row[label]), {name: str(row[name]) for name in plain})
+        Row(row[image], name_of(place, row[label]), {name: _cell(row[name]) for name in plain})
         for place, row in enumerate(files)
     )
     name = getattr(getattr(data, "info", None), "dataset_name", None) or ""
@@ -193,16 +194,32 @@ def _naming(classes: Sequence[str], split: str) -> Callable[[int, Any], str]:
             if not 0 <= value < len(classes):
                 raise EanetError(f"{where} is {value}, but there are {len(classes)} classes")
             value = classes[value]
-        if value is None or value != value or not str(value).strip():
+        if _is_missing(value) or not str(value).strip():
             raise EanetError(f"{where} is missing")
         return str(value)
 
     return name_of
 
 
+def _cell(value: Any) -> str:
+    """Return what a list says for the value of another column: nothing if it is missing."""
+    return "" if _is_missing(value) else str(value)
+
+
+def _is_missing(value: Any) -> bool:
+    """Whether there is no value: None, NaN or NaT, which differ from themselves, or pandas' NA."""
+    pandas = sys.modules.get("pandas")  # takes long to import
+    if value is None or (pandas is not None and value is pandas.NA):
+        return True
+    differs = value != value  # an array if the value is one
+    return isinstance(differs, bool | np.bool_) and bool(differs)
+
+
 def _single(label: Any, where: str) -> Any:
     """Return what a label says; of a row with a 1 among zeros, its place."""
-    if isinstance(label, str | int | None):
+    if _is_missing(label):
+        return None
+    if isinstance(label, str | int):
         return label
     array = as_array(label)
     if array.size == 1:
