@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -66,8 +67,27 @@ def write_list(root: Path) -> Path:
     return root / "list.csv"
 
 
-def test_a_column_of_a_list_names_the_groups(tmp_path: Path) -> None:
-    source = open_source(write_list(tmp_path))
+def in_train(root: Path) -> None:
+    (root / "train").mkdir()
+    for file in list(root.glob("*.*")):
+        file.rename(root / "train" / file.name)
+
+
+def beside_train(root: Path) -> None:
+    in_train(root)
+    (root / "train" / "list.csv").rename(root / "list.csv")
+
+
+@pytest.mark.parametrize("moved", [None, in_train, beside_train])
+@pytest.mark.parametrize("place", ["list.csv", "."])
+def test_a_column_of_a_list_names_the_groups(
+    tmp_path: Path, place: str, moved: Callable[[Path], None] | None
+) -> None:
+    write_list(tmp_path)
+    if moved is not None:
+        moved(tmp_path)
+    file = next(tmp_path.rglob("list.csv"))
+    source = open_source(file if place == "list.csv" else tmp_path)
     data = source.load(DataSettings(image_size=8, group="patient"))
     patients = [
         {(int(file.stem) // 4, int(file.stem) % 2) for file in images.files}

@@ -60,7 +60,7 @@ def open_layout(
 def _find_layout(path: Path, settings: DataSettings, known: Sequence[str]) -> Layout:
     if is_list(path):
         return read_list(path, settings.group)
-    return read_folder(_inner(path, known), settings.layout)
+    return read_folder(_inner(path, known), settings.layout, settings.group)
 
 
 def _inner(folder: Path, known: Sequence[str]) -> Path:
@@ -83,14 +83,19 @@ def _only_images(folders: Sequence[Path]) -> Sequence[Path]:
     return hold_images if len(hold_images) == 1 and hold_images[0] in hold_splits else folders
 
 
-def read_folder(root: Path, reading: LayoutName = "auto") -> Layout:
+def read_folder(root: Path, reading: LayoutName = "auto", group: str | None = None) -> Layout:
     """Read a folder of class folders, with or without folders of splits around them, or of lists.
+
+    Args:
+        root: the folder.
+        reading: as ``layout`` of `DataSettings`.
+        group: name of the column, if a list has it, with what images belong together by.
 
     Raises:
         EanetError: there are no class folders and no list, or no ``train`` beside other splits.
         OSError: a folder cannot be read.
     """
-    lists = find_lists(root)
+    lists = find_lists(root, group=group)
     places = find_splits(root, reading, lists.splits)
     if places.are_split:
         return _read_splits(root, places, lists, reading)
@@ -111,7 +116,7 @@ def _read_splits(root: Path, places: Places, lists: Lists, reading: LayoutName) 
     if not _is_sorted(places.splits["train"]) and lists and not find_lists(places.splits["train"]):
         return lists.read(places.splits)
     for split, place in places.splits.items():
-        own = find_lists(place, split)
+        own = find_lists(place, split, lists.group)
         if _is_sorted(place) or not (own or split in lists.splits):
             listing = _read_classes(place, reading)
         else:

@@ -21,11 +21,13 @@ class Lists:
         folder: the folder.
         files: those with a column of classes, by the split that their names mean; ``None``: none.
         others: those without.
+        group: as for `read_list`.
     """
 
     folder: Path
     files: Mapping[str | None, tuple[Path, ...]]
     others: tuple[Path, ...]
+    group: str | None = None
 
     def __bool__(self) -> bool:
         return bool(self.files)
@@ -42,7 +44,8 @@ class Lists:
             EanetError: there are several, or it cannot be read.
         """
         file = self._only(split if split in self.files else None)
-        entries, notes = read_entries(file, lambda _: split, [place, *visible_folders(place)])
+        beside = [place, *visible_folders(place)]
+        entries, notes = read_entries(file, lambda _: split, beside, self.group)
         return to_listings(file, entries).get(split, Listing(file, {}, [])), notes
 
     def read(self, places: Mapping[str, Path] | None = None) -> Layout:
@@ -70,7 +73,7 @@ class Lists:
                     return meant
                 return next((inside[p] for p in path.parents if p in inside), "train")
 
-            entries, said = read_entries(file, split_of, beside)
+            entries, said = read_entries(file, split_of, beside, self.group)
             for split, listing in to_listings(file, entries).items():
                 if split in splits:
                     raise EanetError(
@@ -100,12 +103,13 @@ class Lists:
         return first
 
 
-def find_lists(folder: Path, split: str | None = None) -> Lists:
+def find_lists(folder: Path, split: str | None = None, group: str | None = None) -> Lists:
     """Return the lists that lie in a folder.
 
     Args:
         folder: the folder.
         split: of the images in it; None: the names of the lists say.
+        group: as for `read_list`.
 
     Raises:
         OSError: the folder cannot be read.
@@ -118,7 +122,7 @@ def find_lists(folder: Path, split: str | None = None) -> Lists:
             files[meant] = (*files.get(meant, ()), file)
         else:
             others.append(file)
-    return Lists(folder, files, tuple(others))
+    return Lists(folder, files, tuple(others), group)
 
 
 def _may_have_labels(file: Path) -> bool:
