@@ -16,11 +16,13 @@ from PIL import Image
 
 import eanet
 from eanet.comparison import training as module
-from eanet.comparison.runs import PREDICTIONS, Run, read_peak_memory, write_peak_memory
+from eanet.comparison.runs import PREDICTIONS, Predictions, Run, read_peak_memory, write_peak_memory
 from eanet.comparison.table import figures, rows
+from eanet.data.record import CODES
 from eanet.device import Machine
 from eanet.errors import EanetError, NonFiniteOutputError, WrongArgumentError
 from eanet.files import lock_folder
+from eanet.model_files.find import model_digest
 from eanet.training.run_directory import RunDirectory
 from tests.support.pictures import blank_pictures
 
@@ -106,7 +108,8 @@ def test_the_same_command_trains_what_is_missing_alone(
     lost, half = folder / "vit-depth=1-dim=8-seed0", folder / "vit-depth=1-dim=16-seed1"
     shutil.rmtree(lost)
     lost.mkdir()  # killed before it had written a thing
-    (lost / ".partial-config.yaml").touch()
+    for leftover in (".partial-config.yaml", "images.npy", "start_images.npy"):
+        (lost / leftover).touch()
     (half / PREDICTIONS).unlink()  # killed before it was judged
     again = eanet.compare(SMALL, SMALLER, seeds=2, output=folder, **QUICK)
     assert here == [lost.name, half.name]
@@ -318,7 +321,7 @@ def test_trained_models_are_fine_tuned_beside_random_ones(
     start = eanet.create_model(f"{SMALL},heads=2", classes=["0", "1", "2"], image_size=8)
     trained = eanet.save_model(start, tmp_path / "start")
     found = eanet.compare(trained, SMALLER, seeds=1, output=tmp_path / "c", **QUICK)
-    assert names(found) == ["model-seed0", "vit-depth=1-dim=8-seed0"]
+    assert names(found) == [f"model-{model_digest(trained)[:8]}-seed0", "vit-depth=1-dim=8-seed0"]
     assert [entry.name for entry in found.entries] == [str(trained), SMALLER]
     tuned, random = (RunDirectory(entry.runs[0].path).read_config() for entry in found.entries)
     assert tuned.resolved.init == str(trained)
@@ -330,6 +333,55 @@ def test_trained_models_are_fine_tuned_beside_random_ones(
     assert "fine-tune" not in capsys.readouterr().err
     again = eanet.compare(trained, SMALLER, seeds=1, output=tmp_path / "c", **QUICK)
     assert figures(again.entries) == figures(found.entries)
+
+
+def test_trained_models_of_one_file_name_have_a_run_each(
+    made: eanet.Comparison, tmp_path: Path, here: list[str]
+) -> None:
+    first, second = (run.path / "model.safetensors" for run in made.entries[0].runs)
+    found = eanet.compare(first, second, seeds=1, output=tmp_path / "c", **QUICK)
+    assert len(set(names(found))) == 2
+    assert here == names(found)
+
+
+def test_all_runs_are_tested_on_what_no_trained_model_has_seen(tmp_path: Path) -> None:
+    earlier = eanet.train("digits", output=tmp_path, model=SMALL, split_seed=7, **QUICK)
+    other = eanet.train("digits", output=tmp_path, model=SMALL, split_seed=8, **QUICK)
+    trained = [result.path / "model.safetensors" for result in (earlier, other)]
+    found = eanet.compare(*trained, SMALLER, seeds=1, output=tmp_path / "c", **QUICK)
+    runs = [RunDirectory(entry.runs[0].path) for entry in found.entries]
+    assert len({run.read_config().data.fingerprint for run in runs}) == 1
+    test = eanet.load_dataset("digits", image_size=8).test
+    for run in runs:
+        judged = run.read_images().splits_of(test) == CODES["test"]
+        for result in (earlier, other):
+            seen = RunDirectory(result.path).read_images().splits_of(test)
+            assert not np.any(judged & (seen == CODES["train"]))
+    assert found.entries[2].difference is not None
+
+
+def test_answers_are_those_of_the_model_that_is_there(
+    made: eanet.Comparison, tmp_path: Path
+) -> None:
+    folder = shutil.copytree(made.path, tmp_path / "copy")
+    run = folder / "vit-depth=1-dim=8-seed0"
+    assert Predictions.read(run) is not None
+    (run / "model.safetensors").write_bytes(
+        (folder / "vit-depth=1-dim=8-seed1" / "model.safetensors").read_bytes()
+    )
+    assert Predictions.read(run) is None
+    right = Predictions.read(folder / "vit-depth=1-dim=8-seed1")
+    assert right is not None
+    assert np.array_equal(Run.read(run).predictions.correct[1], right.correct[1])
+
+
+def test_a_run_that_was_trained_for_longer_is_none_of_the_comparison_any_more(
+    made: eanet.Comparison, tmp_path: Path
+) -> None:
+    folder = shutil.copytree(made.path, tmp_path / "copy")
+    eanet.resume(folder / "vit-depth=1-dim=8-seed0", epochs=2)
+    with pytest.raises(EanetError, match=r"dim=8-seed0 has 2 epochs by now, and the others 1; "):
+        eanet.compare(SMALL, SMALLER, seeds=2, output=folder, **QUICK)
 
 
 def test_sizes_that_differ_are_asked_for(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import pytest
 from eanet.config import DataSettings
 from eanet.data.held_out import complete_splits
 from eanet.data.imageset import ImageSet
-from eanet.data.record import CODES, ImageRecord, file_key, image_keys
+from eanet.data.record import CODES, ImageRecord, file_key, image_keys, joined
 from eanet.data.splits import SourceSplits
 from eanet.errors import EanetError
 
@@ -38,8 +38,9 @@ def test_an_image_is_known_by_its_content_and_the_split_nearest_to_training(
     record(train=range(4), validation=range(3, 6), test=range(5, 8)).write(tmp_path / "i.npy")
     found = ImageRecord.read(tmp_path / "i.npy")
     assert found.splits_of(numbered(range(10))).tolist() == [0, 0, 0, 0, 1, 1, 2, 2, -1, -1]
-    joined = found.joined(record(train=range(7, 9)))
-    assert joined.splits_of(numbered(range(6, 10))).tolist() == [2, 0, 0, -1]
+    both = joined(found, None, record(train=range(7, 9)))
+    assert both is not None
+    assert both.splits_of(numbered(range(6, 10))).tolist() == [2, 0, 0, -1]
     assert (tmp_path / "i.npy").stat().st_size == 128 + 8 * 10, "8 bytes an image"
 
 

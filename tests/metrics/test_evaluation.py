@@ -43,6 +43,12 @@ def test_accuracies_are_fractions_and_five_best_of_three_are_all() -> None:
     assert evaluation().top(2) == 3 / 4
 
 
+def test_of_equal_logits_the_first_is_the_answer_in_every_figure() -> None:
+    found = Evaluation(np.zeros((6, 10), np.float32), np.arange(6), tuple("abcdefghij"), 0.0)
+    assert np.array_equal(found.in_top(1), found.predicted == found.labels)
+    assert found.in_top(5).tolist() == [True] * 5 + [False]
+
+
 def test_of_the_right_answers_those_that_are_rejected_are_counted() -> None:
     distance = np.array([2.0, 0.5, 0.5, 1.5], dtype=np.float32)  # the first and third are right
     found = Evaluation(LOGITS, LABELS, ("ant", "bee", "cat"), 0.0, distance).metrics()

@@ -10,6 +10,7 @@ import torch
 
 from eanet import create_model
 from eanet.config import Recipe
+from eanet.training.messages import show_settings
 from eanet.training.muon import Muon
 from eanet.training.optimizer import create_optimizer, learning_rate, parameter_groups, set_step
 from tests.support.settings import resolved
@@ -97,3 +98,12 @@ def test_epsilon_stands_where_the_recipe_puts_it(epsilon_hat):
         else:  # PyTorch: m_hat / (sqrt(v_hat) + epsilon)
             expected -= 0.5 * (m / correction1) / ((v / correction2) ** 0.5 + 1e-3)
         assert model.weight.item() == pytest.approx(expected, rel=1e-6)
+
+
+@pytest.mark.parametrize(("epochs", "is_said"), [(2, True), (3, True), (4, False)])
+def test_a_rate_that_never_reaches_what_was_asked_for_is_said(
+    epochs: int, is_said: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings = resolved(epochs=epochs, learning_rate=0.2, warmup_epochs=3)
+    show_settings(settings, create_model("vit", num_classes=2, image_size=4, depth=1), "as asked")
+    assert ("is below 0.2 throughout; --warmup-epochs" in capsys.readouterr().err) == is_said

@@ -222,6 +222,11 @@ def test_a_run_without_a_state_begins_with_the_same_file_or_not_at_all(
     after = load_file(run.path / "model.safetensors")
     assert all(torch.equal(before[name], after[name]) for name in before)
     (run.path / CHECKPOINT).unlink()
+    rows = (run.path / "history.csv").read_text().splitlines(keepends=True)
+    (run.path / "history.csv").write_text("".join([*rows, rows[-1]]))  # two epochs
+    with pytest.raises(EanetError, match=r"has no last\.ckpt to go on from: begin a new run"):
+        resume(run.path)
+    (run.path / "history.csv").write_text("".join(rows))
     save_model(create_model(MODEL, classes=CLASSES, image_size=16), tmp_path)
     (tmp_path / "model.safetensors").replace(first)
     with pytest.raises(EanetError, match=r"is no longer the model that \S+ began with"):

@@ -34,9 +34,11 @@ class Entrant:
 
     @property
     def file_name(self) -> str:
-        """Its name as a part of a file name."""
-        name = self.name if self.trained is None else Path(self.name).name
-        return name.removesuffix(".safetensors").replace(":", "-").replace(",", "-")
+        """Its name as a part of a file name, with the weights: every run calls its model alike."""
+        if self.trained is None:
+            return self.name.replace(":", "-").replace(",", "-")
+        name = Path(self.name).name.removesuffix(".safetensors")
+        return f"{name}-{self.trained.digest[:8]}"
 
 
 def open_entrant(name: str) -> Entrant:

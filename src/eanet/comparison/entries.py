@@ -76,11 +76,12 @@ def group_by_model(
     """Group runs into one entry per trained model.
 
     Raises:
-        EanetError: all runs of all models have failed.
+        EanetError: all runs of all models have failed, or they were tested on different images.
     """
     grouped: dict[str, list[Run]] = {model: [] for model in models}
     for run in runs:
         grouped[run.model].append(run)
+    _check_tested_alike([run for own in grouped.values() for run in own])
     if not any(grouped.values()):
         raise EanetError(f"every run failed; the first: {failures[0].reason}")
     return _with_differences(
@@ -95,12 +96,7 @@ def group_by_settings(runs: Sequence[Run]) -> list[Entry]:
     Raises:
         EanetError: the runs were tested on different images.
     """
-    for run in runs[1:]:
-        if run.predictions.test_images != runs[0].predictions.test_images:
-            raise EanetError(
-                f"{runs[0].path} and {run.path} were tested on different images; only runs on the "
-                "same data, split and image size can be compared"
-            )
+    _check_tested_alike(runs)
     grouped: list[list[Run]] = []
     for run in runs:
         for group in grouped:
@@ -116,6 +112,15 @@ def group_by_settings(runs: Sequence[Run]) -> list[Entry]:
         Entry(group[0].model if count[group[0].model] == 1 else paths[group[0].path], tuple(group))
         for group in grouped
     )
+
+
+def _check_tested_alike(runs: Sequence[Run]) -> None:
+    for run in runs[1:]:
+        if run.predictions.test_images != runs[0].predictions.test_images:
+            raise EanetError(
+                f"{runs[0].path} and {run.path} were tested on different images; only runs on the "
+                "same data, split and image size can be compared"
+            )
 
 
 def shortest_names(paths: Sequence[Path]) -> dict[Path, str]:

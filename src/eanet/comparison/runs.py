@@ -8,7 +8,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +18,7 @@ from eanet.device import device_or_other
 from eanet.errors import EanetError
 from eanet.files import read_text, write_json
 from eanet.metrics.evaluation import Evaluation, evaluate_model
+from eanet.model_files.find import model_digest
 from eanet.models import load_model
 from eanet.models.operations import multiply_adds
 from eanet.parsing import checked, parse_json
@@ -33,6 +33,7 @@ TOP = (1, 5)
 class _Record(BaseModel):
     """The contents of the file."""
 
+    model: str = ""  # what earlier versions did not write
     test_images: str
     parameters: int
     multiply_adds: int
@@ -70,11 +71,13 @@ class Predictions:
 
     @classmethod
     def read(cls, run: Path) -> Predictions | None:
-        """Read the predictions from a run directory; None if it has none."""
+        """Read the predictions from a run directory; None if it has none of today's model."""
         if not (run / PREDICTIONS).is_file():
             return None
         path = run / PREDICTIONS
         record = checked(_Record, parse_json(read_text(path), str(path)), str(path))
+        if record.model != model_digest(run):
+            return None
         try:
             correct = {k: _unpack(getattr(record, f"top{k}"), record.images) for k in TOP}
         except ValueError as error:
@@ -84,6 +87,7 @@ class Predictions:
     def write(self, run: Path) -> None:
         """Write the predictions to the run directory."""
         content = {
+            "model": model_digest(run),
             "test_images": self.test_images,
             "parameters": self.parameters,
             "multiply_adds": self.multiply_adds,
@@ -132,10 +136,10 @@ class Run:
             EanetError: there is no run, it is not finished, or its images have changed since.
         """
         run = RunDirectory.open(path)
-        config, history = run.read_config(), run.read_history("seconds", "images_per_second")
-        if not (_is_finished(run, config.resolved, history) and (path / "metrics.json").is_file()):
+        if not (is_finished(run) and (path / "metrics.json").is_file()):
             command = f"eanet train --resume {shlex.quote(str(path))}"
             raise EanetError(f"{path} is not finished; resume with: {command}")
+        config, history = run.read_config(), run.read_history("seconds", "images_per_second")
         predictions = Predictions.read(path) or _evaluate(run)
         return cls(path, config, history, predictions, read_peak_memory(path), entrant)
 
@@ -175,9 +179,11 @@ def is_run(path: Path) -> bool:
     return (path / RUN_CONFIG).is_file()
 
 
-def _is_finished(run: RunDirectory, settings: ResolvedSettings, history: Sequence[Any]) -> bool:
+def is_finished(run: RunDirectory) -> bool:
+    """Whether a run has trained for as long as it was to."""
+    settings = run.read_config().resolved
     if settings.minutes is None and settings.patience is None:
-        return len(history) >= settings.epochs
+        return len(run.read_history()) >= settings.epochs
     state = run.read_checkpoint()  # may be deleted to save space once the run is finished
     return state is None or state.get("progress", {}).get("finished") is not False
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, replace
@@ -13,11 +14,12 @@ import yaml
 from pydantic import BaseModel
 
 from eanet.comparison.entrants import Entrant
-from eanet.comparison.runs import Predictions, Run, is_run, write_peak_memory
+from eanet.comparison.runs import Predictions, Run, is_finished, is_run, write_peak_memory
 from eanet.comparison.settings import PER_RUN
 from eanet.config import PlannedSettings, TrainSettings
 from eanet.console import notice
 from eanet.data.imageset import ImageSet
+from eanet.data.record import ImageRecord, joined
 from eanet.data.splits import Dataset
 from eanet.device import Machine
 from eanet.errors import EanetError, WrongArgumentError, error_line
@@ -116,9 +118,13 @@ def train_all(
         folder = output or Path("runs") / f"compare-{source.name}-{Path(str(settings.recipe)).stem}"
         source.check_outside(folder, settings)
         check_writable(folder)
-        settings = _agree(folder, replace(inputs, settings=settings), entrants, machine, load)
+        # What one of the trained models has seen is a test image of no run.
+        seen = joined(*(entrant.trained.images for entrant in entrants if entrant.trained))
+        inputs = replace(inputs, settings=settings)
+        settings = _agree(folder, inputs, entrants, seen, machine, load)
+    train = functools.partial(train_and_evaluate, evaluate=evaluate, seen=seen)
     with lock_folder(folder):
-        runs, failures = _train_each(entrants, seeds, folder, evaluate, settings)
+        runs, failures = _train_each(entrants, seeds, folder, train, settings)
     return runs, failures, folder
 
 
@@ -139,7 +145,7 @@ def _train_each(
     entrants: Sequence[Entrant],
     seeds: int,
     folder: Path,
-    evaluate: Evaluate,
+    train: Callable[[TrainSettings, Path], None],
     settings: TrainSettings,
 ) -> tuple[list[Run], list[Failure]]:
     """Return the finished runs and the failed ones."""
@@ -158,7 +164,7 @@ def _train_each(
             own_settings = {**entrant.settings, "seed": seed, "output": folder, "name": name}
             try:
                 run_settings = settings.model_copy(update=own_settings)
-                in_own_process(train_and_evaluate, run_settings, path, evaluate)
+                in_own_process(train, run_settings, path)
             except KeyboardInterrupt:
                 notice(f"stopped at run {number} of {len(jobs)}; the same command resumes it")
                 raise
@@ -166,25 +172,35 @@ def _train_each(
                 failures.append(Failure(model, seed, _reason(error)))
                 notice(f"{model}, seed {seed} failed: {failures[-1].reason}")
                 continue
-        runs.append(Run.read(path, entrant.name if entrant.trained else None))
+        run = Run.read(path, entrant.name if entrant.trained else None)
+        if run.settings.epochs != settings.epochs:
+            raise EanetError(
+                f"{path} has {run.settings.epochs} epochs by now, and the others "
+                f"{settings.epochs}; move it away to train it anew"
+            )
+        runs.append(run)
     return runs, failures
 
 
-def train_and_evaluate(settings: TrainSettings, path: Path, evaluate: Evaluate) -> None:
+def train_and_evaluate(
+    settings: TrainSettings, path: Path, evaluate: Evaluate, seen: ImageRecord | None = None
+) -> None:
     """Train one run in this process; save its predictions and this process's peak memory.
 
     Args:
         settings: of the run.
         path: its directory; it is resumed if it exists.
         evaluate: evaluates the finished run.
+        seen: images that one of the trained models of the comparison has seen.
     """
     configure_process(settings.threads)
     try:
-        if is_run(path):
+        run = RunDirectory(path)
+        if not is_run(path):
+            run.remove_unbegun()
+            launch(settings, seen)
+        elif not is_finished(run):
             resume(path)
-        else:
-            RunDirectory(path).remove_unbegun()
-            launch(settings)
     finally:
         if is_run(path):
             device = RunDirectory(path).read_config().resolved.device
@@ -194,14 +210,19 @@ def train_and_evaluate(settings: TrainSettings, path: Path, evaluate: Evaluate) 
 
 
 def _agree(
-    folder: Path, inputs: Inputs, entrants: Sequence[Entrant], machine: Machine, load: OtherLoad
+    folder: Path,
+    inputs: Inputs,
+    entrants: Sequence[Entrant],
+    seen: ImageRecord | None,
+    machine: Machine,
+    load: OtherLoad,
 ) -> TrainSettings:
     """Return the settings of all runs, after checking that each can start and fits the folder."""
     settings, trained = inputs.settings, inputs.teacher
     plans = _plans(inputs, entrants)
     if any(entrant.trained for entrant in entrants):  # whose size may be what decided
         settings = settings.model_copy(update={"image_size": plans[0].image_size})
-    dataset = inputs.source.load(settings)
+    dataset = inputs.source.load(settings, start=seen)
     teacher = Teacher.of(trained, dataset.train.classes)
     fingerprint = data_fingerprint(dataset)
     digest = None if trained is None else trained.digest

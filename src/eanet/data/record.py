@@ -69,12 +69,6 @@ class ImageRecord:
         """Return whether all of these images are recorded, as ones of a split."""
         return bool(np.isin(ImageRecord.of({split: images}).entries, self.entries).all())
 
-    def joined(self, other: ImageRecord | None) -> ImageRecord:
-        """Return what either of two records holds."""
-        if other is None:
-            return self
-        return ImageRecord(np.unique(np.concatenate([self.entries, other.entries])))
-
     def write(self, path: Path) -> None:
         """Replace a file.
 
@@ -101,3 +95,9 @@ class ImageRecord:
         if entries.dtype != np.dtype("<u8") or entries.ndim != 1 or not len(entries):
             raise EanetError(f"{path} holds no record of images; remove it to do without")
         return cls(np.unique(entries))
+
+
+def joined(*records: ImageRecord | None) -> ImageRecord | None:
+    """Return what any of the records holds; None if there are none."""
+    entries = [record.entries for record in records if record is not None]
+    return ImageRecord(np.unique(np.concatenate(entries))) if entries else None

@@ -69,8 +69,10 @@ class Evaluation:
 
     def in_top(self, k: int) -> NDArray[np.bool_]:
         """Return whether the class of each image is among the ``k`` most probable ones, (n,)."""
-        best = torch.from_numpy(self.logits).topk(min(k, len(self.classes)), dim=1).indices
-        return best.eq(torch.from_numpy(self.labels).unsqueeze(1)).any(dim=1).numpy()
+        order = np.argsort(
+            -self.logits, axis=1, kind="stable"
+        )  # of equals the first, as `predicted`
+        return np.asarray((order[:, :k] == self.labels[:, None]).any(axis=1))
 
     @property
     def largest_class(self) -> tuple[str, float]:

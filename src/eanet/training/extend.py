@@ -27,7 +27,7 @@ def extend(run: RunDirectory, epochs: int) -> RunConfig:
     if config.resolved.minutes is not None:
         raise EanetError(f"{run.path} is limited by minutes, not epochs: to train on, {again}")
     if state is None and run.read_history():
-        raise EanetError(f"{run.path} has no {CHECKPOINT} to go on from: {again}")
+        raise lost_state(run)
     done = 0 if state is None else int(state["progress"]["epoch"])
     if epochs <= done:
         raise EanetError(f"{run.path} has trained for {done} epochs already; --epochs takes more")
@@ -46,3 +46,10 @@ def extend(run: RunDirectory, epochs: int) -> RunConfig:
         "validates better"
     )
     return config
+
+
+def lost_state(run: RunDirectory) -> EanetError:
+    """Make the error for a run that was trained and has no training state any more."""
+    return EanetError(
+        f"{run.path} has no {CHECKPOINT} to go on from: begin a new run with --init {run.path}"
+    )

@@ -6,6 +6,7 @@ import time
 
 from eanet.config import TrainSettings
 from eanet.console import notice
+from eanet.data.record import ImageRecord, joined
 from eanet.device import Machine
 from eanet.files import check_writable
 from eanet.threads import OtherLoad
@@ -28,8 +29,12 @@ from eanet.training.trainer import Trainer
 from eanet.training.updates import check_shares
 
 
-def launch(settings: TrainSettings) -> RunDirectory:
+def launch(settings: TrainSettings, beside: ImageRecord | None = None) -> RunDirectory:
     """Run a new training in a new run directory.
+
+    Args:
+        settings: as given.
+        beside: images that the runs compared with this one have seen before, which it splits alike.
 
     Raises:
         EanetError: anything the user can fix, raised before the long work where possible.
@@ -43,7 +48,7 @@ def launch(settings: TrainSettings) -> RunDirectory:
         machine, fabric = Machine.here(settings.device), create_fabric(settings)
         with fabric.rank_zero_first(local=True):  # the others reuse what the first has unpacked
             (planned, defaults), init = plan_run(inputs, machine)
-        start = None if init is None else init.images
+        start = joined(None if init is None else init.images, beside)
         dataset = load_data(
             inputs.source,
             planned,
@@ -67,11 +72,11 @@ def launch(settings: TrainSettings) -> RunDirectory:
             search = range_test(resolved, dataset.train, fabric, model, teacher)
             resolved = resolved.model_copy(update={"learning_rate": search.suggestion})
             show_search(search)
-        run = create_run(inputs, resolved, dataset, init, fabric)
+        run = create_run(inputs, resolved, dataset, init, start, fabric)
         if search is not None and fabric.is_global_zero:
             search.write(run.path / SEARCH)
-        beside = f", a new run beside {resolved.name}" if run.path.name != resolved.name else ""
-        notice(f"writing to {run.path}{beside}")
+        other = f", a new run beside {resolved.name}" if run.path.name != resolved.name else ""
+        notice(f"writing to {run.path}{other}")
         with run.locked(fabric):
             Trainer(resolved, dataset, run, fabric, model, began, teacher).fit()
     return run

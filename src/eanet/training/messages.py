@@ -65,6 +65,12 @@ def show_settings(settings: ResolvedSettings, model: Classifier, why_compiled: s
         f"{settings.device}, {settings.precision}, threads {settings.threads}, "
         f"{compiled} ({why_compiled})"
     )
+    if settings.minutes is None and 0 < settings.epochs <= settings.warmup_epochs:
+        notice(
+            f"the learning rate warms up for {settings.warmup_epochs:g} epochs, as long as this "
+            f"training or longer, and is below {settings.learning_rate:g} throughout; "
+            "--warmup-epochs changes that"
+        )
 
 
 def show_search(search: RangeTest) -> None:

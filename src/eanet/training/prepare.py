@@ -155,13 +155,14 @@ def create_run(
     resolved: ResolvedSettings,
     dataset: Dataset,
     init: Pretrained | None,
+    start: ImageRecord | None,
     fabric: Fabric,
 ) -> RunDirectory:
     """Create the directory of a run with its configuration, in the first process for all."""
     run = RunDirectory(Path())
     if fabric.is_global_zero:
         run = RunDirectory.create(resolved.output, resolved.name)
-        run.write_images(dataset, None if init is None else init.images)
+        run.write_images(dataset, start)
         run.write_config(
             RunConfig(
                 settings=inputs.settings,

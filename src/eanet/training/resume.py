@@ -17,7 +17,7 @@ from eanet.training.engine import (
     training_operations,
     use_threads,
 )
-from eanet.training.extend import extend
+from eanet.training.extend import extend, lost_state
 from eanet.training.plan import resolve
 from eanet.training.prepare import initial_model, load_data
 from eanet.training.pretrained import Pretrained
@@ -45,8 +45,8 @@ def resume(
             the result is then no longer bit-identical.
 
     Raises:
-        EanetError: there is no such run, another process is training it, or its data or a model
-            that it still needs have changed.
+        EanetError: there is no such run, another process is training it, its state is lost, or its
+            data or a model that it still needs have changed.
     """
     began = time.monotonic()
     run = RunDirectory.open(path)
@@ -69,6 +69,8 @@ def resume(
             config = fabric.broadcast(config)
             settings = _settings(config, given)
             has_weights = (run.path / CHECKPOINT).is_file()
+            if not has_weights and len(run.read_history()) > 1:
+                raise lost_state(run)
             init = None if has_weights else _reload(settings.init, config.init, run)
             trained = _reload(settings.teacher, config.teacher, run)
             teacher = Teacher.of(trained, dataset.train.classes)

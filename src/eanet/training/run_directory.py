@@ -14,7 +14,7 @@ import torch
 from pydantic import BaseModel
 
 from eanet.config import RUN_CONFIG, RUNS
-from eanet.data.record import ImageRecord
+from eanet.data.record import ImageRecord, joined
 from eanet.data.splits import Dataset
 from eanet.errors import EanetError
 from eanet.files import lock_folder, nearest_path, read_numbers, replacing
@@ -95,8 +95,9 @@ class RunDirectory:
             EanetError: something else is in the way.
         """
         with suppress(FileNotFoundError):
-            for leftover in (*self.path.glob(".partial-*"), *self.path.glob(IMAGES)):
-                leftover.unlink()
+            partial = self.path.glob(".partial-*")
+            for leftover in (*partial, *map(self.path.joinpath, (IMAGES, START_IMAGES))):
+                leftover.unlink(missing_ok=True)
             try:
                 self.path.rmdir()
             except OSError as error:
@@ -137,7 +138,7 @@ class RunDirectory:
             )
 
     def write_images(self, dataset: Dataset, start: ImageRecord | None) -> None:
-        """Record the images, and those of the run that the model to begin with comes from."""
+        """Record the images, and what was seen before: by the model to begin with, mostly."""
         ImageRecord.of(
             {"train": dataset.train, "validation": dataset.validation, "test": dataset.test}
         ).write(self.path / IMAGES)
@@ -147,7 +148,7 @@ class RunDirectory:
     def read_images(self) -> ImageRecord | None:
         """Return the images of the run and its start by split; None if they are not recorded."""
         own = ImageRecord.read(self.path / IMAGES)
-        return None if own is None else own.joined(self.read_start_images())
+        return None if own is None else joined(own, self.read_start_images())
 
     def read_start_images(self) -> ImageRecord | None:
         """Return the images of the run that the model to begin with comes from, if there is one."""
