@@ -22,6 +22,7 @@ COUNT, SIDE = 12, 8
 PIXELS = np.random.default_rng(0).integers(0, 256, (COUNT, SIDE, SIDE, 3), dtype=np.uint8)
 LABELS = np.arange(COUNT) % 3
 TENSOR = torch.from_numpy(PIXELS).permute(0, 3, 1, 2)  # (n, 3, H, W)
+GREY = PIXELS[0, ..., 0].astype(int)
 NAMES = ["ant", "bee", "cat"]
 
 
@@ -225,6 +226,27 @@ def test_deep_images_keep_their_values(tmp_path: Path) -> None:
     assert splits.preprocessing.levels == (0, 4095)
 
 
+@pytest.mark.parametrize("kind", [np.uint16, np.dtype(">u2"), np.int16, np.uint32])
+def test_the_type_of_deep_images_tells_their_depth_however_dark_one_is(
+    kind: np.typing.DTypeLike, tmp_path: Path
+) -> None:
+    levels = np.array([0, 200, 3000])  # of the three classes; 4,095 is white
+    images = np.full((COUNT, SIDE, SIDE), levels[LABELS][:, None, None], kind)
+    images[:, 0, 0] += np.arange(COUNT, dtype=np.uint8)  # no two are the same
+    for label, image in in_order(kept((images, LABELS), tmp_path)):
+        assert image[-1] == round(levels[label] / 4095 * 255)
+
+
+@pytest.mark.parametrize("kind", [bool, np.uint8, np.int8, int, np.int32])
+def test_integers_of_any_type_may_be_of_8_bits(kind: type, tmp_path: Path) -> None:
+    images = (PIXELS[..., 0] // 2).astype(kind)
+    splits = kept((images, LABELS), tmp_path)
+    assert splits.preprocessing.levels is None
+    assert sum(i[0] for _, i in in_order(splits)) == images[:, 0, 0].sum() * (
+        255 if kind is bool else 1
+    )
+
+
 def test_names_and_paths_are_left_as_they_are(tmp_path: Path) -> None:
     assert locate("digits", tmp_path) == "digits"
     assert locate(tmp_path / "photos", tmp_path) == str(tmp_path / "photos")
@@ -249,6 +271,7 @@ def test_names_and_paths_are_left_as_they_are(tmp_path: Path) -> None:
         (((PIXELS - 120.0) / 60, LABELS), "the model normalises by itself"),
         ((np.full((COUNT, SIDE, SIDE, 3), np.nan), LABELS), "go from nan"),
         (([PIXELS[0] / 255, PIXELS[1] * 1.0], [0, 1]), "images 0 and 1 are of floats"),
+        (([GREY, GREY + 300], [0, 1]), "images 0 and 1 are of integers, up to 255"),
         ({"train": (PIXELS, LABELS), "other": (PIXELS, LABELS)}, "unknown split 'other'"),
         (Subset(Torch(lambda _: "missing.png"), range(COUNT)), "missing.png"),
     ],

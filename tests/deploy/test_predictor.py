@@ -22,6 +22,7 @@ from eanet.deploy.predictor import BATCH_SIZE, Predictor, load
 from eanet.deploy.runtime import Pixels
 from eanet.errors import EanetError, WrongArgumentError
 from eanet.metrics.evaluation import evaluate_model
+from eanet.model_files.preprocessing import Preprocessing
 from eanet.models import create_model, save_model
 from tests.support.settings import blocks
 
@@ -84,6 +85,30 @@ def test_an_array_that_may_be_one_image_or_several_is_refused(predictor: Predict
     assert channels_last == predictor.predict(torch.from_numpy(grey))
     with pytest.raises(WrongArgumentError, match="several are a list of them"):
         predictor.predict(np.zeros((8, 8, 8)))
+
+
+@pytest.mark.parametrize("levels", [None, (0.0, 4095.0)], ids=["8 bits", "12 bits"])
+def test_a_dark_array_of_a_deep_type_is_what_its_file_is(
+    levels: tuple[float, float] | None, tmp_path: Path
+) -> None:
+    preprocessing = Preprocessing(levels=levels)
+    predictor = Predictor(
+        create_model(
+            "eanet_nano", classes=["a", "b"], image_size=8, depth=1, preprocessing=preprocessing
+        ),
+        device="cpu",
+    )
+    dark, white = np.full((8, 8), 200), 65535 if levels is None else levels[1]
+    Image.fromarray(dark.astype(np.uint16)).save(tmp_path / "dark.png")
+    expected = predictor.decode(tmp_path / "dark.png")
+    assert (expected == round(200 / white * 255)).all()
+    for kind in (np.uint16, np.int16, np.uint32):
+        assert (predictor.decode(dark.astype(kind)) == expected).all()
+    # Of 8 bits, unless others or the model's training images were of more.
+    assert (predictor.decode(dark) == (200 if levels is None else expected)).all()
+    for first, second in ((dark, dark + 4000), (torch.from_numpy(dark), dark + 4000)):
+        darker, _ = predictor.predict([first, second])
+        assert predictor.classify([expected]) == [darker]
 
 
 def test_an_unreadable_image_is_an_error(predictor: Predictor, image: Path, tmp_path: Path) -> None:

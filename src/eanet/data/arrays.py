@@ -15,10 +15,14 @@ from eanet.errors import WrongArgumentError
 from eanet.files import user_path
 
 CHANNELS = {1: "L", 3: "RGB", 4: "RGBA"}
+EIGHT_BITS = ("bool", "uint8")
+UNSAID = ("int8", "int32", "int64")  # what lists of numbers become, whether of 8 bits or more
 
 
 def each_image(images: Any) -> Iterable[Any]:
     """Return one image, or several, or a batch of them, as one after the other.
+
+    If integers of one of several go beyond 8 bits, those of the others are of more as well.
 
     Raises:
         EanetError: it may as well be one image as several grey ones.
@@ -31,15 +35,31 @@ def each_image(images: Any) -> Iterable[Any]:
                 "ones: give image.transpose(1, 2, 0), or list(images)"
             )
         return [images]
+    if isinstance(images, list | tuple) or is_array(images):
+        return _of_one_depth(images)
     return images if isinstance(images, Iterable) else [images]
+
+
+def _of_one_depth(images: Iterable[Any]) -> Iterable[Any]:
+    beyond = [is_beyond(image) if is_array(image) else None for image in images]
+    if not any(beyond):
+        return images
+    return [
+        image if is_own is None else to_image(image, is_deep=True)
+        for image, is_own in zip(images, beyond, strict=True)
+    ]
 
 
 def _is_ambiguous(shape: tuple[int, ...]) -> bool:
     return len(shape) == 3 and shape[0] > 1 and shape[0] in CHANNELS and shape[2] not in CHANNELS
 
 
-def as_picture(image: Any) -> Path | BinaryIO | Image.Image:
+def as_picture(image: Any, levels: tuple[float, float] | None) -> Path | BinaryIO | Image.Image:
     """Return a path, an open file or a Pillow image, which a file is decoded from.
+
+    Args:
+        image: one of these, or an array.
+        levels: of the preprocessing that follows.
 
     Raises:
         EanetError: it is nothing that stands for an image.
@@ -47,7 +67,7 @@ def as_picture(image: Any) -> Path | BinaryIO | Image.Image:
     if isinstance(image, str | os.PathLike):
         return user_path(os.fspath(image))
     if is_array(image):
-        return to_image(image)
+        return to_image(image, is_deep=levels is not None and levels[1] > 255)
     if isinstance(image, Image.Image) or hasattr(image, "read"):
         return cast(BinaryIO | Image.Image, image)
     raise WrongArgumentError(
@@ -65,13 +85,14 @@ def as_array(value: Any) -> NDArray[Any]:
     return np.asarray(value.detach().cpu() if hasattr(value, "detach") else value)
 
 
-def to_image(value: Any) -> Image.Image:
+def to_image(value: Any, *, is_deep: bool = False) -> Image.Image:
     """Return an array or a tensor as an image.
 
     Args:
         value: (H, W), (H, W, C) or (C, H, W), with 1, 3 or 4 channels; where both fit, arrays have
             the channels last and tensors first. Integers from 0 to 255; floats from 0 to 255 or, if
             none is above 1, from 0 to 1. Grey images may have more levels.
+        is_deep: whether it is one of several with more levels, if its type does not say that.
 
     Raises:
         EanetError: it has another shape, or other values.
@@ -88,7 +109,11 @@ def to_image(value: Any) -> Image.Image:
         )
     if array.ndim == 3 and array.shape[2] == 1:
         array = array[..., 0]  # (H, W)
-    return _deep(array) if array.ndim == 2 and _is_deep(array) else _shallow(array)
+    if array.dtype.name in UNSAID:
+        is_deep = is_deep or _is_beyond(array)
+    else:
+        is_deep = array.dtype.name not in EIGHT_BITS
+    return _deep(array) if array.ndim == 2 and is_deep else _shallow(array)
 
 
 def is_unit(image: Any) -> bool | None:
@@ -99,16 +124,23 @@ def is_unit(image: Any) -> bool | None:
     return bool(array.max() <= 1)
 
 
+def is_beyond(image: Any) -> bool | None:
+    """Return whether grey integers go beyond 8 bits; None: black, or their type tells."""
+    array = as_array(image)
+    if array.dtype.name not in UNSAID or array.squeeze().ndim > 2 or not array.any():
+        return None
+    return _is_beyond(array)
+
+
+def _is_beyond(array: NDArray[Any]) -> bool:
+    return bool(array.min() < 0 or array.max() > 255)
+
+
 def _channels_last(array: NDArray[Any], *, is_tensor: bool) -> NDArray[Any]:
     first, last = (array.shape[axis] in CHANNELS for axis in (0, 2))
     if first and (is_tensor or not last):
         return array.transpose(1, 2, 0)  # (H, W, C)
     return array
-
-
-def _is_deep(grey: NDArray[Any]) -> bool:
-    """Return whether a grey image has values that 8 bits do not hold, whatever they stand for."""
-    return bool(grey.dtype.kind == "f" or grey.min() < 0 or grey.max() > 255)
 
 
 def _deep(grey: NDArray[Any]) -> Image.Image:

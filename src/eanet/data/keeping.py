@@ -16,7 +16,7 @@ from PIL import ExifTags, Image
 from rich.progress import MofNCompleteColumn
 
 from eanet.console import notice, progress_bar
-from eanet.data.arrays import is_array, is_unit, to_image
+from eanet.data.arrays import is_array, is_beyond, is_unit, to_image
 from eanet.data.in_memory import Row, Rows, read_memory
 from eanet.errors import EanetError, WrongArgumentError
 from eanet.files import user_path
@@ -24,6 +24,10 @@ from eanet.files import user_path
 ORIENTATION = ExifTags.Base.Orientation
 AS_PNG = {"1", "L", "LA", "P", "RGB", "RGBA"}  # modes
 KEPT = "data"  # folder beside the runs
+SCALES = {  # what one image of a set tells of all, and what else is to be said
+    is_unit: "floats, up to 1 in one and beyond in the other: give all as integers from 0 to 255",
+    is_beyond: "integers, up to 255 in one and beyond in the other: give all as uint8 or uint16",
+}
 
 
 def locate(data: Any, folder: Path) -> str:
@@ -75,7 +79,7 @@ class _Copy:
     def __init__(self, folder: Path) -> None:
         self.folder, self.count = folder, 0
         self.digest = hashlib.sha256()
-        self._scales: dict[bool, int] = {}  # whether floats lie within 0..1, and the first such
+        self._scales: dict[Any, dict[bool, int]] = {tells: {} for tells in SCALES}  # first such
 
     def write(self, splits: Mapping[str, Rows], name: str) -> None:
         """Write the images and then the list."""
@@ -120,15 +124,14 @@ class _Copy:
         return self._write_image(image)
 
     def _check_scale(self, image: Any) -> None:
-        """Raise if floats end at 1 in one image and beyond in another: which of them is white?"""
-        if (unit := is_unit(image)) is None:
-            return
-        first = self._scales.setdefault(unit, self.count)
-        if len(self._scales) == 2:
-            raise EanetError(
-                f"images {min(self._scales.values())} and {first} are of floats, up to 1 in one "
-                "and beyond in the other: give all as integers from 0 to 255"
-            )
+        """Raise if one image has another scale than one before: which of them is white?"""
+        for tells, remedy in SCALES.items():
+            if (scale := tells(image)) is None:
+                continue
+            first = self._scales[tells]
+            first.setdefault(scale, self.count)
+            if len(first) == 2:
+                raise EanetError(f"images {min(first.values())} and {self.count} are of {remedy}")
 
     def _write_image(self, image: Image.Image) -> str:
         content, exif = io.BytesIO(), Image.Exif()

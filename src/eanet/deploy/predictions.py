@@ -51,7 +51,8 @@ class Predictions(list[Prediction]):
             return None
         try:
             config = self._config
-            pixels = decode_image(as_picture(image), config.image_size, config.preprocessing)
+            picture = as_picture(image, config.preprocessing.levels)
+            pixels = decode_image(picture, config.image_size, config.preprocessing)
         except (EanetError, OSError):  # it was there when it was classified
             return None
         is_file = isinstance(image, str | os.PathLike)

@@ -244,7 +244,8 @@ class Predictor:
             EanetError: it is no image or cannot be read.
         """
         config = self.config
-        return decode_image(as_picture(image), config.image_size, config.preprocessing)
+        picture = as_picture(image, config.preprocessing.levels)
+        return decode_image(picture, config.image_size, config.preprocessing)
 
     def _try_decode(self, image: str | Path | Pixels) -> Pixels | EanetError:
         if isinstance(image, np.ndarray):

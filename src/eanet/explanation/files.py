@@ -113,7 +113,8 @@ def _images(images: Any, listing: Iterable[str], config: ModelConfig) -> Iterato
         if isinstance(image, str | os.PathLike):
             yield from find_images([os.fspath(image)], listing)
         else:
-            yield decode_image(as_picture(image), config.image_size, config.preprocessing)
+            picture = as_picture(image, config.preprocessing.levels)
+            yield decode_image(picture, config.image_size, config.preprocessing)
 
 
 def _draw(
