@@ -54,6 +54,27 @@ def test_groups_stay_whole_and_the_only_one_of_a_class_is_never_held_out() -> No
     assert not np.array_equal(numbers, fold_numbers(labels, 4, 1, groups))
 
 
+def test_what_is_never_held_out_is_said() -> None:
+    images, groups = numbered(20), np.arange(20) // 4
+    images.labels[:] = np.arange(20) == 9
+    splits = SourceSplits(images, groups=groups)
+    for fold in (1, 2, 3):
+        data = complete_splits("x", splits, DataSettings(folds=3, fold=fold))
+        assert data.train.counts()[1] == 1
+        told = "never held out, so that every run learns all classes: 4 of a, b"
+        assert told in data.notes[0]
+
+
+def test_a_class_in_one_group_stays_through_the_splits_for_test_and_validation() -> None:
+    images, groups = numbered(160), np.arange(160) // 8
+    for seed in range(20):
+        images.labels[:] = groups == seed
+        images.labels[seed * 8 : seed * 8 + 5] = 0
+        splits = SourceSplits(images, groups=groups)
+        data = complete_splits("x", splits, DataSettings(split_seed=seed))
+        assert data.train.counts()[1] == 3
+
+
 def numbered(count: int, first: int = 0) -> ImageSet:
     """Two classes; the pixels of an image are its number."""
     pixels = np.empty((count, 1, 1, 3), np.uint8)

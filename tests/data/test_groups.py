@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 from eanet.config import DataSettings
+from eanet.data.folds import fold_numbers
 from eanet.data.groups import grouped_split, linked, share_codes
 from eanet.data.source import open_source
 from eanet.errors import EanetError
@@ -41,6 +42,41 @@ def test_a_class_of_two_groups_has_one_on_each_side_and_of_one_stays() -> None:
     groups = np.array([5, 5, 5, 5, 6, 7, 7])
     remaining, held_out = grouped_split(labels, groups, 0.2, 0)
     assert (remaining.tolist(), held_out.tolist()) == ([0, 1, 2, 3, 5, 6], [4])
+
+
+def patients(lesions: dict[int, int], count: int = 20) -> tuple[np.ndarray, np.ndarray]:
+    """Labels and groups of 8 images of each patient; so many of some are of class 1, not of 0."""
+    groups = np.repeat(np.arange(count), 8)
+    labels = np.zeros(len(groups), np.int64)
+    for patient, number in lesions.items():
+        labels[np.flatnonzero(groups == patient)[:number]] = 1
+    return labels, groups
+
+
+@pytest.mark.parametrize("lesions", [{7: 3}, {7: 3, 8: 1}, {3: 1, 9: 1, 15: 1}])
+def test_a_class_of_no_majority_never_loses_its_last_training_images(
+    lesions: dict[int, int],
+) -> None:
+    labels, groups = patients(lesions)
+    for seed in range(60):
+        remaining, held_out = grouped_split(labels, groups, 0.2, seed)
+        assert labels[remaining].any()
+        assert len(held_out) == 32, "another patient is drawn in place of the one that remains"
+        numbers = fold_numbers(labels, 5, seed, groups)
+        folds = set(numbers[labels == 1].tolist())
+        assert 0 in folds or len(folds) > 1
+        assert (numbers == 0).sum() <= 8
+
+
+def test_groups_are_drawn_again_only_if_a_class_would_be_lost() -> None:
+    labels, groups = patients({7: 3, 8: 1})
+    for seed in range(60):
+        as_if = grouped_split(np.zeros(160, np.int64), groups, 0.2, seed)
+        is_lost = not labels[as_if[0]].any()
+        drawn = grouped_split(labels, groups, 0.2, seed)
+        assert np.array_equal(as_if[1], drawn[1]) != is_lost
+        elsewhere = grouped_split(labels, groups, 0.2, seed, np.array([0, 1]))
+        assert np.array_equal(as_if[1], elsewhere[1])
 
 
 def test_a_group_of_several_classes_is_not_torn() -> None:

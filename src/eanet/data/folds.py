@@ -5,10 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from eanet.data.groups import Groups, majority_classes
-
-NEVER = 0
-"""Fold of an image that is held out by no run."""
+from eanet.data.groups import NEVER, Groups, keep_every_class, majority_classes
 
 
 def fold_numbers(
@@ -17,9 +14,9 @@ def fold_numbers(
     """Return the fold of each image, (n,), from 1; 0: it is in none.
 
     Groups stay whole, and every class is spread over the folds as evenly as whole groups can be. A
-    group belongs to the class that most of its images have. The only group of a class is in no
-    fold, since the run that held it out would not learn the class. The result depends only on the
-    arguments.
+    group belongs to the class that most of its images have. No fold has all images of a class,
+    since the run that held it out would not learn the class: a group of these is in none. The
+    result depends only on the arguments.
 
     Args:
         labels: classes of the images, (n,).
@@ -43,4 +40,4 @@ def fold_numbers(
             numbers[group] = fold + 1
             of_fold[fold] += sizes[group]
             filled[fold] += sizes[group]
-    return numbers[members]
+    return keep_every_class(numbers, members, labels)[members]

@@ -17,7 +17,11 @@ from eanet.errors import WrongArgumentError
 AUTO = "auto"
 """The value of the setting ``group`` by which near-duplicates are grouped."""
 
+NEVER = 0
+"""Turn, or fold, of what is never held out."""
+
 Groups = NDArray[np.int64]
+NO_CLASSES = np.empty(0, np.int64)
 
 
 def linked(count: int, pairs: NDArray[np.int64]) -> Groups:
@@ -86,36 +90,80 @@ def majority_classes(
     return members, classes
 
 
+def keep_every_class(
+    held_out: NDArray[np.int64],
+    members: Groups,
+    labels: NDArray[np.int64],
+    rest: NDArray[np.int64] = NO_CLASSES,
+) -> NDArray[np.int64]:
+    """Return when groups are held out, (g,), such that none is the last of one of ``labels``.
+
+    Of a class whose images would all be held out at once, the smallest group never is.
+
+    Args:
+        held_out: at which turn each group is, from 1, (g,); `NEVER`: at none.
+        members: groups of images, counted from 0, (n,).
+        labels: classes of the images, (n,).
+        rest: classes that other images have which are never held out, (m,).
+    """
+    kept, sizes = held_out.copy(), np.bincount(members)
+    for label in np.setdiff1d(labels, rest):
+        own = np.unique(members[labels == label])
+        turns = np.unique(kept[own])
+        if len(turns) == 1 and turns[0] != NEVER:
+            kept[own[np.argmin(sizes[own])]] = NEVER
+    return kept
+
+
 def grouped_split(
-    labels: NDArray[np.int64], groups: Groups, fraction: float, seed: int
+    labels: NDArray[np.int64],
+    groups: Groups,
+    fraction: float,
+    seed: int,
+    rest: NDArray[np.int64] = NO_CLASSES,
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Split about ``fraction`` off every class in whole groups: (remaining, split off), sorted.
 
     A group belongs to the class that most of its images have. A class of two or more groups has at
-    least one on each side; the only group of a class remains. The result depends only on the
-    arguments.
+    least one on each side; the only group of a class remains, and so does one that holds the last
+    images of another class. The result depends only on the arguments.
+
+    Args:
+        labels: classes of the images, (n,).
+        groups: which images belong together, (n,).
+        fraction: of each class.
+        seed: another one splits in another way.
+        rest: as for `keep_every_class`.
     """
     random = np.random.Generator(np.random.Philox(seed))
     members, classes = majority_classes(labels, groups)
     sizes = np.bincount(members)
-    chosen = np.zeros(len(classes), dtype=bool)
-    for label in np.unique(classes):
-        of_class = random.permutation(np.flatnonzero(classes == label))
-        target = fraction * sizes[of_class].sum()
-        chosen[_fill(of_class, sizes, target)] = True
-    split_off = chosen[members]
-    return np.flatnonzero(~split_off), np.flatnonzero(split_off)
+    orders = [random.permutation(np.flatnonzero(classes == k)) for k in np.unique(classes)]
+    is_kept = np.zeros(len(classes), dtype=bool)
+    while True:
+        turns = np.full(len(classes), NEVER)
+        for of_class in orders:
+            target = fraction * sizes[of_class].sum()
+            free = of_class[~is_kept[of_class]]
+            turns[_fill(free, sizes, target, len(of_class) - 1)] = 1
+        kept = keep_every_class(turns, members, labels, rest)
+        if np.array_equal(kept, turns):
+            split_off = turns[members] != NEVER
+            return np.flatnonzero(~split_off), np.flatnonzero(split_off)
+        is_kept |= kept != turns  # and others are drawn in their place
 
 
-def _fill(groups: NDArray[np.int64], sizes: NDArray[np.int64], target: float) -> list[int]:
-    """Return groups of about ``target`` images together: at least one, but never all of them."""
+def _fill(
+    groups: NDArray[np.int64], sizes: NDArray[np.int64], target: float, most: int
+) -> list[int]:
+    """Return groups of about ``target`` images together: at least one, at most ``most``."""
     taken: list[int] = []
     total = 0
     for group in groups.tolist():
         is_closer = abs(total + sizes[group] - target) <= abs(total - target)
-        if is_closer and len(taken) < len(groups) - 1:
+        if is_closer and len(taken) < most:
             taken.append(group)
             total += int(sizes[group])
-    if not taken and len(groups) > 1:
+    if not taken and most and len(groups):
         taken.append(min(groups.tolist(), key=lambda group: int(sizes[group])))
     return taken

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from eanet.config import DataSettings
 from eanet.data.copies import copy_findings
-from eanet.data.folds import NEVER, fold_numbers
-from eanet.data.groups import AUTO, Groups, grouped_split, linked, share_codes
+from eanet.data.folds import fold_numbers
+from eanet.data.groups import AUTO, NEVER, Groups, grouped_split, linked, share_codes
 from eanet.data.imageset import ImageSet
 from eanet.data.near_duplicates import MOST_IMAGES, near_duplicates
 from eanet.data.record import CODES, UNKNOWN, ImageRecord
@@ -161,10 +161,14 @@ def _fold(
         f"fold {fold} of {settings.folds}: {len(held_out):,} of {len(train):,} images held out, "
         f"{how}, by split seed {settings.split_seed}"
     )
-    if alone := np.unique(train.labels[numbers == NEVER]).tolist():
-        names = ", ".join(train.classes[label] for label in alone[:NAMED])
-        more = f" and {len(alone) - NAMED} more" if len(alone) > NAMED else ""
-        note += f"; never held out: what is alone in its class, of {names}{more}"
+    if (never := numbers == NEVER).any():
+        found = np.unique(train.labels[never]).tolist()
+        names = ", ".join(train.classes[label] for label in found[:NAMED])
+        more = f" and {len(found) - NAMED} more" if len(found) > NAMED else ""
+        note += (
+            f"; never held out, so that every run learns all classes: {never.sum():,} of "
+            f"{names}{more}"
+        )
     if splits.test is not None:
         note += f"; the {len(splits.test):,} test images are left out"
     return np.flatnonzero(numbers != fold), held_out, note
@@ -216,12 +220,13 @@ def _split_off(
     if groups is None:
         _, drawn = stratified_split(train.labels[fresh], fraction, seed)
     else:
-        _, drawn = grouped_split(train.labels[fresh], groups[fresh], fraction, seed)
+        rest = train.labels[left[of_left == CODES["train"]]]
+        _, drawn = grouped_split(train.labels[fresh], groups[fresh], fraction, seed, rest)
     held_out = np.sort(np.concatenate([again, fresh[drawn]]))
     if not len(held_out):
         without = ", or use --validation-fraction 0" if what == "validation" else ""
         seen = " that the model to begin with has not seen" if len(fresh) < len(left) else ""
-        units = "two" if groups is None else "two groups"
+        units = "two" if groups is None else "two groups, one of them to spare"
         raise EanetError(
             f"too few training images{seen} ({len(fresh)}) to set some aside for {what}: no class "
             f"has {units}; add images{without}"

@@ -11,7 +11,7 @@ import numpy as np
 
 from eanet.config import RUN_CONFIG, MachineSettings, TrainSettings
 from eanet.console import notice
-from eanet.data.folds import NEVER
+from eanet.data.groups import NEVER
 from eanet.data.held_out import folds_of, groups_of
 from eanet.data.keeping import KEPT, locate
 from eanet.data.source import open_source
