@@ -6,11 +6,15 @@ stranger's file chooses among them by its first bytes, not by its name.
 
 from __future__ import annotations
 
+import os
+import re
+from collections.abc import Iterator
 from contextlib import suppress
 from functools import cache
 from importlib import import_module
+from itertools import islice
 from pathlib import Path
-from typing import BinaryIO
+from typing import IO, BinaryIO, cast
 
 from PIL import Image
 
@@ -33,7 +37,10 @@ FORMATS = {
 
 _HEIF_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"mif1", b"msf1")
 
-MOST_SCANS = 100
+MOST_SCANS = 100  # of a JPEG; there are seldom more than ten
+SCAN, END = 0xDA, 0xD9  # markers
+# Before a segment, with its length; without the zeros that data are stuffed with, and restarts.
+_MARKER = re.compile(rb"\xff([\x02-\xcf\xd9-\xfe])(..)", re.DOTALL)
 
 
 @cache
@@ -74,17 +81,32 @@ def open_image(file: Path | BinaryIO) -> Image.Image:
             all pixels, and takes next to no bytes.
     """
     image = Image.open(file, formats=readable_formats())
-    if image.info.get("progressive") and (count := _scans(image)) > MOST_SCANS:
-        image.close()
-        raise ValueError(f"a JPEG of {count:,} scans")
+    if image.format in ("JPEG", "MPO"):
+        scans = (kind for kind in _markers(cast(IO[bytes], image.fp)) if kind == SCAN)
+        if next(islice(scans, MOST_SCANS, None), None):
+            image.close()
+            raise ValueError(f"a JPEG of more than {MOST_SCANS} scans")
     return image
 
 
-def _scans(image: Image.Image) -> int:
-    """Count the scans of an open JPEG, of which there are seldom more than ten."""
-    image.fp.seek(0)  # type: ignore[attr-defined]
-    count, last = 0, b""
-    while chunk := image.fp.read(1 << 20):  # type: ignore[attr-defined]
-        count += (last + chunk).count(b"\xff\xda")
-        last = chunk[-1:]
-    return count
+def _markers(file: IO[bytes]) -> Iterator[int]:
+    """Yield what the segments of an open JPEG are, up to the end of the picture.
+
+    The same bytes mean nothing inside a segment, such as a preview, or after the end, where phones
+    append a film.
+    """
+    file.seek(0)
+    data, place = b"", 0
+    while True:
+        if found := _MARKER.search(data, place):
+            kind, length = found[1][0], int.from_bytes(found[2], "big")
+            if kind == END:
+                return
+            yield kind
+            place = found.start(2) + length
+            continue
+        kept = data[max(place, len(data) - 3) :]  # the beginning of a segment, perhaps
+        file.seek(max(0, place - len(data)), os.SEEK_CUR)
+        if not (more := file.read(1 << 20)):
+            return
+        data, place = kept + more, 0
