@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 from eanet.config import DataSettings
+from eanet.data.findings import Finding
 from eanet.data.held_out import complete_splits
 from eanet.data.imageset import ImageSet
 from eanet.data.overview import find_duplicates
-from eanet.data.splits import SourceSplits
+from eanet.data.splits import Dataset, SourceSplits
 
 
 def image_set(*levels: int) -> ImageSet:
@@ -26,6 +28,40 @@ def test_one_other_pixel_makes_another_image():
     images = image_set(1, 1)
     images.images[1, 1, 1, 2] += 1
     assert find_duplicates({"train": images}) == []
+
+
+def twice(count: int, size: int) -> SourceSplits:
+    """Images of noise, each of them twice; the first two, of one shade, four times."""
+    noise = np.random.default_rng(0).integers(0, 256, (count, size, size, 3), np.uint8)
+    noise[:4] = np.array([0, 0, 255, 255], np.uint8)[:, None, None, None]
+    images = np.concatenate([noise, noise])
+    return SourceSplits(ImageSet(images, np.arange(2 * count) % 2, ("a", "b")))
+
+
+def leaks(data: Dataset) -> list[Finding]:
+    return [finding for finding in data.findings if "inflates" in finding.text]
+
+
+@pytest.mark.parametrize("size", [8, 16])
+@pytest.mark.parametrize("fold", [None, 1])
+def test_copies_of_any_size_stay_on_one_side_with_group_auto(size: int, fold: int | None) -> None:
+    folds = None if fold is None else 3
+    own = twice(40, size)
+    (finding,) = leaks(complete_splits("x", own, DataSettings(folds=folds, fold=fold)))
+    assert finding.setting == "group"
+    assert "--group auto keeps them on one side of splits that are drawn" in finding.remedy
+    data = complete_splits("x", own, DataSettings(folds=folds, fold=fold, group="auto"))
+    assert leaks(data) == []
+    assert len(data.test) >= 14
+
+
+@pytest.mark.parametrize("group", [None, "auto"])
+def test_copies_in_a_test_of_the_data_set_are_told_whoever_groups(group: str | None) -> None:
+    copied = twice(40, 8).train
+    own = SourceSplits(copied.subset(range(4, 40)), test=copied.subset(range(44, 80)))
+    (finding,) = leaks(complete_splits("x", own, DataSettings(group=group)))
+    assert finding.text.startswith("32 of the 36 test images have the same pixels")
+    assert (finding.setting, finding.remedy) == ("", "`eanet datasets` lists them")
 
 
 def test_training_is_told_how_many_images_it_will_know_by_heart():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,20 +13,30 @@ from eanet.data.imageset import ImageSet
 Sets = Mapping[str, ImageSet]
 
 
-def copy_findings(sets: Sets, twins: NDArray[np.int64], *, drawn: bool) -> Iterator[Finding]:
+def copies(images: ImageSet) -> NDArray[np.int64]:
+    """Return pairs of images with the same pixels, (m, 2): the first of them with each other."""
+    firsts: dict[bytes, int] = {}
+    same = [firsts.setdefault(digest, row) for row, digest in enumerate(images.digests())]
+    pairs = [(first, row) for row, first in enumerate(same) if first != row]
+    return np.array(pairs, np.int64).reshape(-1, 2)
+
+
+def copy_findings(
+    sets: Sets, twins: NDArray[np.int64], avoidable: Collection[str]
+) -> Iterator[Finding]:
     """Find held-out images that are as good as training images, and equal ones of several classes.
 
     Args:
         sets: the images by split, with ``train``.
         twins: pairs of nearly the same images, (m, 2), counted through all sets.
-        drawn: whether splits were drawn, so that another draw can avoid it.
+        avoidable: splits drawn from the training images regardless of copies.
     """
     digests = {split: list(images.digests()) for split, images in sets.items()}
     known = set(digests["train"])
-    copies = {split: {i for i, d in enumerate(own) if d in known} for split, own in digests.items()}
-    near = {split: n - copies[split] for split, n in _near_training(sets, twins).items()}
-    yield from _leaks(sets, copies, "the same pixels as training images", drawn)
-    yield from _leaks(sets, near, "near-duplicates among the training images", drawn)
+    same = {split: {i for i, d in enumerate(own) if d in known} for split, own in digests.items()}
+    near = {split: n - same[split] for split, n in _near_training(sets, twins).items()}
+    yield from _leaks(sets, same, "the same pixels as training images", avoidable)
+    yield from _leaks(sets, near, "near-duplicates among the training images", avoidable)
     labels: dict[bytes, set[int]] = {}
     for split, images in sets.items():
         for digest, label in zip(digests[split], images.labels.tolist(), strict=True):
@@ -40,17 +50,22 @@ def copy_findings(sets: Sets, twins: NDArray[np.int64], *, drawn: bool) -> Itera
         )
 
 
-def _leaks(sets: Sets, found: Mapping[str, set[int]], what: str, drawn: bool) -> Iterator[Finding]:
+def _leaks(
+    sets: Sets, found: Mapping[str, set[int]], what: str, avoidable: Collection[str]
+) -> Iterator[Finding]:
     counts = [
         f"{len(found[split]):,} of the {len(images):,} {split} images"
         for split, images in sets.items()
         if split != "train" and found[split]
     ]
-    remedy = "--group auto keeps them on one side of the splits; " if drawn else ""
+    is_avoidable = any(found[split] for split in avoidable)
+    remedy = (
+        "--group auto keeps them on one side of splits that are drawn; " if is_avoidable else ""
+    )
     if counts:
         yield Finding(
             f"{' and '.join(counts)} have {what}, which inflates the result",
-            "group" if drawn else "",
+            "group" if is_avoidable else "",
             remedy + "`eanet datasets` lists them",
         )
 

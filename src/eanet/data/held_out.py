@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eanet.config import DataSettings
-from eanet.data.copies import copy_findings
+from eanet.data.copies import copies, copy_findings
 from eanet.data.folds import fold_numbers
 from eanet.data.groups import AUTO, NEVER, Groups, grouped_split, linked, share_codes
 from eanet.data.imageset import ImageSet
@@ -105,8 +105,8 @@ def complete_splits(
     sets = {"train": train, "validation": validation, "test": test}
     present = {split: images for split, images in sets.items() if images is not None}
     twins = near_duplicates(list(present.values())) if is_own else NO_PAIRS
-    is_drawn = settings.fold is not None or len(present) > len(splits.sets)
-    findings = copy_findings(present, twins, drawn=is_drawn)
+    drawn = set(present) - set(splits.sets) | ({"test"} if settings.fold is not None else set())
+    findings = copy_findings(present, twins, set() if settings.group == AUTO else drawn)
     return Dataset(
         name,
         train,
@@ -122,7 +122,9 @@ def complete_splits(
 def groups_of(splits: SourceSplits, settings: DataSettings) -> Groups | None:
     """Return which training images belong together, (n,); None if nothing says so."""
     if settings.group == AUTO:
-        return linked(len(splits.train), near_duplicates([splits.train]))
+        # Near-duplicates are not looked for among small images, blank ones, or too many.
+        pairs = np.concatenate([near_duplicates([splits.train]), copies(splits.train)])
+        return linked(len(splits.train), pairs)
     return splits.groups
 
 
