@@ -17,7 +17,7 @@ from PIL import Image
 
 import eanet
 from eanet.cli import main
-from eanet.deploy.export import onnx_file
+from eanet.deploy.export import export, onnx_file
 from eanet.deploy.export.images import Originals, originals_of
 from eanet.deploy.export.onnx_file import open_onnx, write_onnx
 from eanet.deploy.export.parity import measure_parity
@@ -140,6 +140,64 @@ def test_a_file_is_named_after_the_model_unless_it_is_given(
     assert eanet.export(run / "model.safetensors").path == run / "model.onnx"
     assert eanet.export(run, output="own.onnx").path == Path("own.onnx")
     assert {"own.onnx", "own.onnx.json"} <= {file.name for file in tmp_path.iterdir()}
+
+
+@pytest.mark.parametrize(
+    ("where", "kind", "expected"),
+    [
+        ("run", "onnx", "run/model.onnx"),
+        ("run", "web", "run/web"),
+        ("run/v1.5.safetensors", "onnx", "run/v1.5.onnx"),
+        ("run/v1.5.safetensors", "web", "run/v1.5-web"),
+        ("owner/name-v1.5", "onnx", "name-v1.5.onnx"),
+        ("owner/name-v1.5", "web", "name-v1.5-web"),
+        ("eanet_tiny_cifar100", "web", "eanet_tiny_cifar100-web"),
+    ],
+)
+def test_what_is_exported_lies_by_its_model_or_in_the_current_folder(
+    where: str, kind: str, expected: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("run").mkdir()
+    Path("run/v1.5.safetensors").touch()
+    assert export._default_path(where, export.FORMATS[kind].suffix) == Path(expected)
+
+
+@pytest.mark.usefixtures("quick")
+@pytest.mark.parametrize("output", [".", "../page", "../page/../page/."])
+def test_a_page_can_be_written_to_the_current_folder(
+    output: str, run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "page"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    made = eanet.export(run, format="web", output=output)
+    assert {file.name for file in folder.iterdir()} == {"index.html", "model.onnx"}
+    assert made.report.resolve() == tmp_path / "page.json"
+    assert eanet.export(run, format="web", output=output).report.is_file(), "once more"
+
+
+@pytest.mark.parametrize(
+    "content", ['{"mine": 1}', '["parity"]', "not JSON", "[" * 10_000], ids=lambda text: text[:12]
+)
+@pytest.mark.parametrize(
+    ("output", "beside"), [("model.onnx", "model.onnx.json"), ("site", "site.json")]
+)
+def test_figures_replace_no_file_that_an_export_has_not_written(
+    output: str,
+    beside: str,
+    content: str,
+    run: Path,
+    tmp_path: Path,
+    refused: Callable[..., tuple[int, str]],
+) -> None:
+    (tmp_path / beside).write_text(content)
+    kind = "onnx" if output.endswith(".onnx") else "web"
+    found = refused("export", run, "--format", kind, "--output", tmp_path / output)
+    assert found[0] == 1
+    assert f"{beside}, where the figures of the export belong, exists and was not" in found[1]
+    assert (tmp_path / beside).read_text() == content
+    assert not (tmp_path / output).exists()
 
 
 @pytest.mark.parametrize(

@@ -20,11 +20,13 @@ from PIL import Image
 
 import eanet
 from eanet.cli import main
+from eanet.data.decode import decode_image
 from eanet.deploy.export import web
 from eanet.deploy.export.web import write_web
 from eanet.deploy.predictor import Predictor
 from eanet.errors import EanetError
 from eanet.explanation.explain import explain_image
+from eanet.model_files.preprocessing import Preprocessing
 from tests.support.browser_runtime import installed_runtime
 from tests.support.servers import CLASSES, predictor
 
@@ -111,6 +113,35 @@ def test_only_a_folder_that_was_exported_is_written_to_again(
     )
     assert (own / "index.html").read_text() == "mine"
     assert refused("export", small_run, "--runtime", own)[0] == 2
+
+
+SEEN = """
+const data = { input: %s }, backend = {};
+%s
+console.log(JSON.stringify(%s.map((image) => [...seen(image)])));
+"""
+
+
+@pytest.mark.parametrize("fit", ["pad", "crop", "squash"])
+def test_the_page_explains_the_square_that_the_model_sees(fit: str) -> None:
+    """Of a side of 1.5 or 2.5 pixels, Python and PyTorch make 2."""
+    if (node := shutil.which("node")) is None:
+        pytest.skip("no node")
+    preprocessing = Preprocessing(fit=fit, fill=(9, 90, 200))  # type: ignore[arg-type]
+    random = np.random.default_rng(0)
+    sizes = [(16, 5), (5, 16), (16, 3), (16, 7), (16, 1), (40, 31), (8, 8), (3, 5)]
+    images = [random.integers(0, 256, (*size, 3), dtype=np.uint8) for size in sizes]
+    given = [
+        {"pixels": i.ravel().tolist(), "height": i.shape[0], "width": i.shape[1]} for i in images
+    ]
+    settings = {"size": 8, "fit": fit, "fill": preprocessing.fill}
+    source = (Path(web.__file__).parent / "templates" / "occlusion.js").read_text("utf-8")
+    script = SEEN % (json.dumps(settings), source, json.dumps(given))
+    out = subprocess.run([node], input=script, capture_output=True, text=True, check=True).stdout
+    for image, found in zip(images, json.loads(out), strict=True):
+        square = decode_image(Image.fromarray(image), 8, preprocessing)
+        near = np.abs(np.reshape(found, (8, 8, 3)) - square.astype(int)) <= 1
+        assert near.all(), image.shape
 
 
 # In a browser

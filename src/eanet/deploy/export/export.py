@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -18,13 +19,16 @@ from eanet.deploy.export.torch_file import open_torch, read_extra_files, write_t
 from eanet.deploy.export.web import MODEL, write_web
 from eanet.deploy.predictor import Predictor
 from eanet.errors import EanetError, WrongArgumentError, unknown_name
-from eanet.files import check_writable, user_path, write_json
+from eanet.files import check_writable, read_text, user_path, write_json
 from eanet.model_files.find import model_digest
 from eanet.model_files.metadata import KEY
 from eanet.models import Classifier, load_model
+from eanet.parsing import parse_json
 
 FindImages = Callable[[Classifier], OwnImages | None]
 Judge = Callable[[Classifier, Path, OwnImages], AccuracyLoss]
+
+FIGURES = "parity"  # in the JSON beside every export
 
 
 class Format(NamedTuple):
@@ -109,7 +113,9 @@ def export_model(
     model, digest = load_model(where), model_digest(where)
     name = "-int8" * int8 + kind.suffix
     path = _default_path(where, name) if output is None else user_path(output)
+    report = _beside(path)
     _check_output(path, kind)
+    _check_report(report)
     loss = speedup = None
     if int8:
         own = find_images(model)
@@ -123,10 +129,10 @@ def export_model(
     parity = measure_parity(
         Predictor(model, "cpu"), kind.open(path / kind.model), originals_of(own)
     )
-    figures: dict[str, Any] = {"parity": asdict(parity)}
+    figures: dict[str, Any] = {FIGURES: asdict(parity)}
     if loss is not None:
         figures["int8"] = {**asdict(loss), "speedup": speedup}
-    report = write_json(path.with_name(f"{path.name}.json"), figures)
+    write_json(report, figures)
     return Export(path, _size(path), parity, loss, speedup, report)
 
 
@@ -150,11 +156,16 @@ def _default_path(where: str | Path, suffix: str) -> Path:
     A folder is called ``web``, or like the model with ``-web``.
     """
     path = user_path(where)
-    if not suffix:
-        return path / "web" if path.is_dir() else path.with_name(f"{path.stem}-web")
     if path.is_dir():
-        return path / f"model{suffix}"
-    return path.with_name(f"{path.stem}{suffix}") if path.is_file() else Path(path.name + suffix)
+        return path / (f"model{suffix}" if suffix else "web")
+    place, name = (path.parent, path.stem) if path.is_file() else (Path(), path.name)
+    return place / f"{name}{suffix or '-web'}"
+
+
+def _beside(path: Path) -> Path:
+    """Return the file of the figures about an export."""
+    named = path.resolve() if path.name in ("", "..") else path  # such as the current folder
+    return named.with_name(f"{named.name}.json")
 
 
 def _check_output(path: Path, kind: Format) -> None:
@@ -175,3 +186,17 @@ def _check_output(path: Path, kind: Format) -> None:
             f"{path} exists and was not exported by eanet: remove it, or name another "
             f"{'file' if kind.suffix else 'folder'} with --output"
         )
+
+
+def _check_report(path: Path) -> None:
+    """Raise if the figures would replace a file that no export wrote."""
+    if not path.exists():
+        return
+    with suppress(EanetError):
+        figures = parse_json(read_text(path), str(path))
+        if isinstance(figures, dict) and FIGURES in figures:
+            return
+    raise EanetError(
+        f"{path}, where the figures of the export belong, exists and was not written by "
+        "eanet export: move it, or name another place with --output"
+    )

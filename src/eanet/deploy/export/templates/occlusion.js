@@ -54,6 +54,12 @@ function resize({ pixels, width, height }, [left, top, right, bottom], columns, 
   return result;
 }
 
+// The nearest whole number, of two the even one, as in Python.
+function rounded(number) {
+  const nearest = Math.round(number);
+  return nearest - number === 0.5 && nearest % 2 ? nearest - 1 : nearest;
+}
+
 // The square that the model makes of an image before anything else.
 function seen(image) {
   const { size, fit, fill } = data.input;
@@ -65,7 +71,7 @@ function seen(image) {
     return resize(image, [left, top, left + side, top + side], size, size);
   }
   const longer = Math.max(width, height);
-  const [columns, rows] = [width, height].map((side) => Math.max(1, Math.round((side * size) / longer)));
+  const [columns, rows] = [width, height].map((side) => Math.max(1, rounded((side * size) / longer)));
   const inner = resize(image, [0, 0, width, height], columns, rows);
   const [left, top] = [columns, rows].map((side) => Math.floor((size - side) / 2));
   const square = new Uint8ClampedArray(3 * size * size);
@@ -115,7 +121,7 @@ async function rate(pixels, ask, tell) {
   const losses = each.map((one) => probability - one);
   const strongest = [...all]
     .sort((a, b) => losses[b] - losses[a])
-    .slice(0, Math.max(1, Math.round(SHARE * count)))
+    .slice(0, Math.max(1, rounded(SHARE * count)))
     .filter((square) => losses[square] > 0);
   const numbers = random();
   const draws = Array.from({ length: DRAWS }, () =>
