@@ -31,6 +31,7 @@ class _Metadata(BaseModel):
     settings: dict[str, bool | int | float | str | None]
     preprocessing: dict[str, Any] = {}
     training: dict[str, Any] = {}
+    parameters: int = 0
     views: int = 1
 
 

@@ -7,6 +7,7 @@ import re
 import threading
 import zlib
 from concurrent.futures import ThreadPoolExecutor
+from copy import copy
 
 import pytest
 import torch
@@ -16,7 +17,10 @@ from PIL import Image
 
 import eanet
 from eanet.deploy.prediction import Prediction
+from eanet.deploy.predictor import Predictor
 from eanet.deploy.server import batching, service
+from eanet.deploy.server.app import create_app
+from eanet.deploy.server.settings import AppSettings
 from eanet.errors import NonFiniteOutputError
 from tests.support.servers import CLASSES, app, client, named, picture, predictor
 
@@ -290,3 +294,12 @@ def test_it_can_be_mounted_in_another_application() -> None:
     page = server.get("/insects/").text
     assert '"predict"' in page
     assert 'fetch("/' not in page
+
+
+def test_a_file_without_the_number_of_parameters_is_served_as_well() -> None:
+    own = predictor()
+    metadata = {k: v for k, v in own.runtime.metadata.items() if k != "parameters"}
+    runtime = copy(own.runtime)
+    runtime.metadata = metadata
+    card = TestClient(create_app(Predictor(runtime), AppSettings()), base_url="http://localhost")
+    assert card.get("/model").json()["parameters"] is None

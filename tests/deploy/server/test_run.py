@@ -13,6 +13,8 @@ import httpx
 import pytest
 import torch
 from fastapi.testclient import TestClient
+from uvicorn import Config
+from uvicorn.supervisors import multiprocess
 
 import eanet
 from eanet.deploy import server
@@ -86,6 +88,70 @@ def test_ctrl_c_finishes_what_is_under_way(monkeypatch: pytest.MonkeyPatch) -> N
     assert said[-1] == "stopped"
     assert torch.get_num_threads() == before
     clients.shutdown()
+
+
+class FakeWorker:
+    """Starts where it is made, as a worker does in a process of its own."""
+
+    def __init__(self, config: Config, sockets: object) -> None:
+        self._make, self.exitcode, self.pid = config.app, None, 0
+
+    def start(self) -> None:
+        try:
+            self._make()
+        except SystemExit as stop:
+            self.exitcode = stop.code
+
+    def is_alive(self, timeout: float) -> bool:
+        """Is asked while all are alive, and interrupts the server."""
+        assert self.exitcode is None, "uvicorn would wait for its answer"
+        os.kill(os.getpid(), signal.SIGINT)
+        return True
+
+    def terminate(self) -> None:
+        pass
+
+    join = kill = terminate
+
+
+@pytest.mark.parametrize("ready", [0, 1])
+@pytest.mark.parametrize(
+    ("failure", "line"),
+    [
+        (EanetError("no such run"), "eanet: error: no such run\n"),
+        (MemoryError("all is taken"), "eanet: error: MemoryError: all is taken\n"),
+        (SystemExit(-9), ""),  # killed for want of memory
+    ],
+    ids=["wrong", "unexpected", "killed"],
+)
+def test_if_a_worker_fails_to_start_the_server_has_failed(
+    failure: BaseException,
+    line: str,
+    ready: int,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    made: list[None] = []
+
+    def make_app() -> object:
+        made.append(None)
+        if len(made) > 1 + ready:  # the first is made by the server itself
+            raise failure
+        return object()
+
+    monkeypatch.setattr(multiprocess, "Process", FakeWorker)
+    with pytest.raises(EanetError, match="a worker failed to start"):
+        serve_app(make_app, ServeSettings(port=0, workers=2))  # type: ignore[arg-type]
+    told = capsys.readouterr().err.partition("(Ctrl-C stops)\n")[2]
+    assert told == line * (2 - ready)
+
+
+def test_workers_that_are_ready_serve_until_they_are_stopped(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(multiprocess, "Process", FakeWorker)
+    serve_app(object, ServeSettings(port=0, workers=2))  # type: ignore[arg-type]
+    assert capsys.readouterr().err.endswith("(Ctrl-C stops)\nstopped\n")
 
 
 def test_what_is_wrong_is_one_line_before_anything_is_served(

@@ -98,6 +98,21 @@ def test_what_is_malformed_is_refused(body: bytes) -> None:
     assert refusal(body)[0] == 422
 
 
+ODD = "multipart/form-data; boundary=x; charset="
+
+
+@pytest.mark.parametrize(("charset", "name"), [("utf-7", "+2AA-"), ("unicode_escape", r"\ud800")])
+def test_what_is_no_text_in_a_name_is_replaced(charset: str, name: str) -> None:
+    assert read(part(b"one", file=name) + b"--x--", kind=ODD + charset) == [Upload("?", b"one")]
+
+
+@pytest.mark.parametrize(("charset", "name"), [("idna", "xn--a"), ("undefined", "a")])
+def test_a_name_that_its_charset_cannot_hold_is_refused(charset: str, name: str) -> None:
+    status, reason = refusal(part(b"one", file=name) + b"--x--", kind=ODD + charset)
+    assert status == 422
+    assert reason.startswith("The form is malformed: ")
+
+
 def test_another_kind_of_body_is_refused() -> None:
     for kind in ("application/json", "image/png", "", "multipart/form-data"):
         status, reason = refusal(b"{}", kind=kind)

@@ -9,6 +9,8 @@ from collections.abc import Callable
 from contextlib import suppress
 from errno import EACCES, EADDRINUSE
 from functools import partial
+from multiprocessing import Pipe
+from multiprocessing.connection import Connection as PipeEnd
 
 import torch
 from fastapi import FastAPI
@@ -19,7 +21,7 @@ from uvicorn.supervisors.multiprocess import SIGNALS, Multiprocess
 from eanet.console import notice, report
 from eanet.deploy.server.connection import Connection
 from eanet.deploy.server.settings import ServeSettings
-from eanet.errors import EanetError
+from eanet.errors import EanetError, error_line
 
 STOP_SECONDS = 30  # in which what is under way may finish
 WORKER_SECONDS = 120  # in which a worker has to import what it needs and to answer its supervisor
@@ -36,7 +38,7 @@ def serve_app(make_app: Callable[[], FastAPI], settings: ServeSettings) -> None:
         settings: address, workers and threads.
 
     Raises:
-        EanetError: the address cannot be used.
+        EanetError: the address cannot be used, or a worker fails to start.
     """
     before = torch.get_num_threads()
     with bind(settings.host, settings.port) as listener:
@@ -47,8 +49,7 @@ def serve_app(make_app: Callable[[], FastAPI], settings: ServeSettings) -> None:
             if settings.workers == 1:
                 _serve(app, listener, address)
             else:
-                make = partial(_in_worker, make_app, settings.threads_each)
-                _supervise(make, listener, address, settings.workers)
+                _supervise(make_app, listener, address, settings)
         finally:
             torch.set_num_threads(before)
     notice("stopped")
@@ -63,25 +64,70 @@ def _serve(app: FastAPI, listener: socket.socket, address: str) -> None:
 
 
 def _supervise(
-    make_app: Callable[[], FastAPI], listener: socket.socket, address: str, workers: int
+    make_app: Callable[[], FastAPI],
+    listener: socket.socket,
+    address: str,
+    settings: ServeSettings,
 ) -> None:
     before = {number: signal.getsignal(number) for number in SIGNALS}
+    ready, say_ready = Pipe(duplex=False)
+    make = partial(_in_worker, make_app, settings.threads_each, say_ready)
     try:
-        supervisor = Multiprocess(_config(make_app, workers), [listener])
-        notice(f"{workers} workers at {address} (Ctrl-C stops)")
+        supervisor = _Supervisor(_config(make, settings.workers), [listener], ready)
+        notice(f"{settings.workers} workers at {address} (Ctrl-C stops)")
         supervisor.run()
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+    if supervisor.has_failed:
+        raise EanetError(
+            "a worker failed to start, so the server has stopped; if no line above says why, "
+            "memory may be short: try fewer --workers"
+        )
 
 
-def _in_worker(make_app: Callable[[], FastAPI], threads: int) -> FastAPI:
+class _Supervisor(Multiprocess):
+    """Ends with all workers if one fails to start, since another try would fail likewise.
+
+    uvicorn's waits `WORKER_SECONDS` for the answer of a worker that has ended while it started, and
+    does not tell whether it ended by itself.
+
+    Args:
+        config: of the server.
+        sockets: to serve.
+        ready: brings a word of each worker that is ready to answer.
+
+    Attributes:
+        has_failed: whether a worker failed to start.
+    """
+
+    def __init__(self, config: Config, sockets: list[socket.socket], ready: PipeEnd) -> None:
+        super().__init__(config, sockets)
+        self.has_failed = False
+        self._ready, self._starting = ready, self.processes_num
+
+    def keep_subprocess_alive(self) -> None:
+        if self.should_exit.is_set():  # as a signal asked
+            return
+        while self._starting and self._ready.poll():
+            self._ready.recv()
+            self._starting -= 1
+        if not self._starting:
+            super().keep_subprocess_alive()
+        elif any(process.exitcode is not None for process in self.processes):
+            self.should_exit.set()
+        self.has_failed = self.should_exit.is_set()
+
+
+def _in_worker(make_app: Callable[[], FastAPI], threads: int, ready: PipeEnd) -> FastAPI:
     torch.set_num_threads(threads)
     try:
-        return make_app()
-    except EanetError as error:
-        report(str(error))
-        sys.exit(STARTUP_FAILURE)  # ends the others as well, instead of another try
+        app = make_app()
+    except Exception as error:
+        report(str(error) if isinstance(error, EanetError) else error_line(error))
+        sys.exit(STARTUP_FAILURE)  # which uvicorn does not try again
+    ready.send(None)
+    return app
 
 
 def bind(host: str, port: int) -> socket.socket:

@@ -70,7 +70,7 @@ class Card(BaseModel):
     name: str
     classes: list[str]
     image_size: int = Field(description="side in pixels of the square that the model sees")
-    parameters: int
+    parameters: int | None = Field(None, description="if the file of the model says it")
     threshold: float = Field(description="probability from which an answer counts as sure")
     detects_unknown: bool = Field(
         description="whether it measures how far an image is from those of its training"

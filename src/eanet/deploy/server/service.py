@@ -72,7 +72,7 @@ class Service:
             name=config.name,
             classes=list(config.classes),
             image_size=config.image_size,
-            parameters=metadata["parameters"],
+            parameters=metadata.get("parameters"),
             threshold=self._threshold,
             detects_unknown="unknown" in metadata,
             limits=Limits(**self._settings.model_dump(include=set(Limits.model_fields))),

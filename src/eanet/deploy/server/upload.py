@@ -7,7 +7,6 @@ from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from typing import NamedTuple
 
-from python_multipart.exceptions import FormParserError
 from starlette.datastructures import UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import Request
@@ -103,14 +102,20 @@ async def _parse(
             reason = f"Send files alone: {field!r} is the only field of the form, with file names."
             raise RefusedError(422, reason) from error
         raise RefusedError(422, f"The form is malformed: {error.message}") from error
-    except FormParserError as error:  # which Starlette passes on before 1.8
+    # Of names in an odd charset; and FormParserError, which Starlette passes on before 1.8.
+    except ValueError as error:
         raise RefusedError(422, f"The form is malformed: {error}") from error
     files = []
     for name, part in parts.multi_items():
         if name != field or not isinstance(part, UploadFile):
             raise RefusedError(422, f"Send the images in the field {field!r}, not {name[:80]!r}.")
-        files.append(Upload((part.filename or "")[:NAME_LENGTH], await part.read()))
+        files.append(Upload(_shown(part.filename or ""), await part.read()))
     await parts.close()
     if not files:
         raise RefusedError(422, f"Send at least one image as a file in the field {field!r}.")
     return files
+
+
+def _shown(name: str) -> str:
+    """Cut a name, and replace what JSON cannot hold: half characters, of an odd charset."""
+    return name[:NAME_LENGTH].encode("utf-8", "replace").decode("utf-8")
