@@ -14,6 +14,7 @@ from PIL import Image
 
 import eanet
 from eanet.cli import main
+from eanet.deploy.embedding import Embeddings
 from eanet.errors import EanetError
 
 
@@ -68,6 +69,47 @@ def test_the_command_writes_rows_and_their_images(
     code = main(["embed", str(small_run), str(pictures / "b"), "--output", str(file)])
     assert (code, np.load(file).shape) == (1, (1, 16))
     assert "4.png" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("content", ["image,label\n1.png,cat\n", "images\n", "image", ""])
+def test_a_list_of_something_else_is_not_replaced(
+    content: str, small_run: Path, pictures: Path, tmp_path: Path, refused: Callable
+) -> None:
+    mine, file = tmp_path / "out.csv", tmp_path / "out.npy"
+    mine.write_text(content)
+    found = refused("embed", small_run, pictures / "a", "--output", file)
+    assert found == (
+        1,
+        f"{mine}, where the images are listed, exists and was not written by eanet embed: move it, "
+        "or name another file with --output",
+    )
+    with pytest.raises(EanetError, match="was not written by eanet embed"):
+        embeddings().write(file)
+    assert mine.read_text() == content
+    assert not file.exists()
+
+
+def test_vectors_and_their_images_are_replaced_together(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "out.npy"
+    embeddings(2).write(file)
+
+    def full(*_: object) -> None:
+        raise EanetError("cannot write out.csv: No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("eanet.deploy.embedding.write_csv", full)
+        with pytest.raises(EanetError, match="No space left"):
+            embeddings(3).write(file)
+    assert np.load(file).shape == (2, 4)
+    embeddings(3).write(file)
+    assert np.load(file).shape == (3, 4)
+
+
+def embeddings(count: int = 1) -> Embeddings:
+    paths = tuple(Path(f"{number}.png") for number in range(count))
+    return Embeddings(paths, np.zeros((count, 4), np.float32))
 
 
 def test_parquet_has_both_in_one_file(small_run: Path, pictures: Path, tmp_path: Path) -> None:

@@ -3,13 +3,19 @@ from __future__ import annotations
 import csv
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from eanet.deploy.prediction import Prediction
 from eanet.metrics.intervals import wilson_interval
+from eanet.report.beside import write_files
 from eanet.report.files import write_classes, write_metrics, write_predictions
-from tests.support.reports import make_report
+from eanet.report.unknown import OtherPictures
+from tests.support.pictures import blank_pictures
+from tests.support.reports import make_report, make_training
 
 
 def read_csv(path: Path) -> list[dict[str, str]]:
@@ -49,3 +55,21 @@ def test_predictions_are_a_row_an_image_under_its_own_name(tmp_path: Path) -> No
     assert wrong / 40 == pytest.approx(1 - evaluation.top(1))
     best = evaluation.probabilities.max(axis=1)
     assert [float(row["probability"]) for row in rows] == pytest.approx(best.tolist(), abs=1e-6)
+
+
+def test_pictures_of_an_earlier_report_go_and_others_stay(tmp_path: Path) -> None:
+    short = make_report(["ant", "bee"])
+    far = OtherPictures("noise", (Path("1.png"),), (Prediction(("ant",), (0.8,), 1.4),), {})
+    distance = np.linspace(0.1, 1.1, 40, dtype=np.float32)
+    judged = replace(short.evaluation, distance=distance)
+    long = replace(short, evaluation=judged, others=far, training=make_training())
+    optional = {tmp_path / "distances.png", tmp_path / "curves.png"}
+    (tmp_path / "curves.png").write_text("mine")
+    with blank_pictures():
+        files = write_files(short, tmp_path)
+        assert (tmp_path / "curves.png").read_text() == "mine", "there was no report"
+        assert {*write_files(long, tmp_path)} == optional.union(files)
+        assert all(file.is_file() for file in optional)
+        (tmp_path / "own.png").touch()
+        assert write_files(short, tmp_path) == files
+    assert {*tmp_path.iterdir()} == {tmp_path / "own.png", *files}

@@ -17,7 +17,9 @@ from eanet.console import ImagesPerSecond, notice, progress_bar
 from eanet.data.find import find_images
 from eanet.deploy.predictor import Vectors, load
 from eanet.errors import EanetError, WrongArgumentError
-from eanet.files import check_writable, replacing, user_path, write_csv
+from eanet.files import check_writable, replacing, replacing_together, user_path, write_csv
+
+IMAGE = "image"  # the column of the images' paths
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,12 +51,14 @@ class Embeddings:
                 ``.parquet``: the columns ``image`` and ``embedding``, which needs pyarrow.
 
         Returns:
-            The files, which replace others of the same name.
+            The files, which replace others of the same name together.
 
         Raises:
-            EanetError: it ends otherwise, pyarrow is missing, or it cannot be written.
+            EanetError: it ends otherwise, pyarrow is missing, or it cannot be written; there is a
+                ``.csv`` beside it of something else.
         """
         place = user_path(path)
+        check_output(place)
         return _writer(place)(self, place)
 
 
@@ -132,6 +136,8 @@ def check_output(path: Path) -> None:
     _writer(path)
     if path.suffix.lower() == ".parquet":
         _parquet(path)
+    else:
+        _check_listing(path.with_suffix(".csv"))
     check_writable(path.parent)
 
 
@@ -143,16 +149,36 @@ def _writer(path: Path) -> Callable[[Embeddings, Path], tuple[Path, ...]]:
 
 
 def _write_npy(embeddings: Embeddings, path: Path) -> tuple[Path, ...]:
-    with replacing(path) as partial, partial.open("wb") as file:
-        np.save(file, embeddings.vectors, allow_pickle=False)
-    return path, write_csv(path.with_suffix(".csv"), ["image"], ([i] for i in embeddings.images))
+    listing = path.with_suffix(".csv")
+    with replacing_together(path.parent):
+        with replacing(path) as partial, partial.open("wb") as file:
+            np.save(file, embeddings.vectors, allow_pickle=False)
+        write_csv(listing, [IMAGE], ([image] for image in embeddings.images))
+    return path, listing
+
+
+def _check_listing(path: Path) -> None:
+    """Raise if the list of images would replace a file that is no such list."""
+    header = f"{IMAGE}\n".encode()
+    try:
+        with path.open("rb") as file:
+            is_listing = file.readline(len(header)) == header
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise EanetError(f"cannot replace {path}: {error.strerror}") from error
+    if not is_listing:
+        raise EanetError(
+            f"{path}, where the images are listed, exists and was not written by eanet embed: move "
+            "it, or name another file with --output"
+        )
 
 
 def _write_parquet(embeddings: Embeddings, path: Path) -> tuple[Path, ...]:
     arrow, parquet = _parquet(path)
     width = embeddings.vectors.shape[1]
     vectors = arrow.FixedSizeListArray.from_arrays(embeddings.vectors.ravel(), width)
-    table = arrow.table({"image": [str(i) for i in embeddings.images], "embedding": vectors})
+    table = arrow.table({IMAGE: [str(i) for i in embeddings.images], "embedding": vectors})
     with replacing(path) as partial:
         parquet.write_table(table, partial)
     return (path,)

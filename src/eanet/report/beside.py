@@ -20,11 +20,16 @@ from eanet.report.files import (
 )
 from eanet.report.report import Folds, Report
 
+OPTIONAL = ("label_suspects.png", "distances.png", "curves.png", "learning_rate.png")
 SUSPECTS = 48  # images on the sheet of labels that are suspected
 
 
 def write_files(report: Report, folder: Path) -> list[Path]:
-    """Write the figures, and the pictures as PNG, into a folder."""
+    """Write the figures, and the pictures as PNG, into a folder.
+
+    Pictures of an earlier report there, which this one lacks, are removed: they show other figures.
+    """
+    is_later = (folder / METRICS_FILE).exists()
     evaluation, images, training = report.evaluation, report.images, report.training
     files = [
         write_metrics(report, folder / METRICS_FILE),
@@ -89,6 +94,9 @@ def write_files(report: Report, folder: Path) -> list[Path]:
                 title=f"Learning rates tried on {training.config.data.name}",
             )
         )
+    if is_later:  # else pictures of these names are somebody's own
+        for stale in {folder / name for name in OPTIONAL}.difference(files):
+            stale.unlink(missing_ok=True)
     return files
 
 
