@@ -29,8 +29,10 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=10.0, help="for each figure")
     arguments = parser.parse_args()
     torch.manual_seed(0)
+    name = MODELS[arguments.network]
     found = measure_runtime(
-        create_model(MODELS[arguments.network]),
+        name,
+        create_model(name),
         arguments.runtime,
         arguments.precision,
         batch_size=BATCH,

@@ -329,6 +329,23 @@ def test_a_reader_that_goes_away_is_no_error(
     assert (result.returncode, result.stderr) == (0, b"")
 
 
+@pytest.mark.parametrize("code", [0, 1, 2])
+def test_a_reader_that_goes_away_hides_no_failure(
+    code: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def predict(*_: object) -> int:
+        sys.stdout.write("an answer")
+        return code
+
+    reader, writer = os.pipe()
+    os.close(reader)
+    with open(writer, "w") as gone:  # noqa: PTH123 (a descriptor)
+        monkeypatch.setattr(sys, "stdout", gone)
+        monkeypatch.setattr("eanet.cli._run", predict)
+        assert main(["predict"]) == code
+    assert capsys.readouterr().err == ""
+
+
 def test_a_number_that_is_no_choice_is_one_line(capsys):
     assert main(["evaluate", "eanet_tiny_cifar100", "--views", "3"]) == 2
     _, err = capsys.readouterr()

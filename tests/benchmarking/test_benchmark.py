@@ -171,10 +171,9 @@ def test_files_and_picture_say_what_is_returned(
     here: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(models_module, "installed_runtimes", lambda: [("openvino", "fp32")])
-    result = eanet.benchmark(
-        "vit", "keras_eanet", "vit", image_size=8, batch_size=4, output=tmp_path, **TINY
-    )
-    assert [row.model for row in result.models] == ["vit", "keras_eanet"]
+    names = ["vit:depth=1", "keras_eanet"]
+    result = eanet.benchmark(*names, names[0], image_size=8, batch_size=4, output=tmp_path, **TINY)
+    assert [row.model for row in result.models] == names
     for row in result.models:
         assert row.parameters == eanet.create_model(row.model, image_size=8).num_parameters
         assert row.peak_memory_bytes > 50 * 2**20
@@ -190,10 +189,7 @@ def test_files_and_picture_say_what_is_returned(
     assert read_csv(tmp_path / "benchmark.csv") == [columns(row) for row in result.models]
     content = json.loads((tmp_path / "benchmark.json").read_text())
     assert content["models"] == [asdict(row) for row in result.models]
-    assert [(row.model, row.runtime) for row in result.runtimes] == [
-        ("vit", "openvino"),
-        ("keras_eanet", "openvino"),
-    ]
+    assert [(row.model, row.runtime) for row in result.runtimes] == [(n, "openvino") for n in names]
     assert read_csv(tmp_path / "runtimes.csv") == [columns(row) for row in result.runtimes]
     assert content["runtimes"] == [asdict(row) for row in result.runtimes]
     assert content["settings"]["batch_size"] == 4

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
 
 import eanet
 from eanet.data.decode import decode_image
+from eanet.deploy.module import RuntimeModule
 from eanet.errors import EanetError
 from eanet.explanation.files import explain_files
 from eanet.explanation.neighbours import TrainingImages
@@ -54,3 +56,13 @@ def test_wrong_calls_are_one_line(
         eanet.explain(trained.path, image, neighbours=13, output=tmp_path)
     with pytest.raises(EanetError, match="is not a run directory"):
         eanet.explain("eanet_tiny_cifar100", image, neighbours=3, output=tmp_path)
+
+
+def test_of_another_library_the_remedy_is_the_one_that_helps(tmp_path: Path) -> None:
+    """Leave it out, or if the file needs it, name the run."""
+    other = Mock(spec=RuntimeModule)
+    with pytest.raises(EanetError, match=r"found by PyTorch: leave out --runtime$"):
+        TrainingImages(tmp_path, other)
+    (tmp_path / "model.onnx").touch()
+    with pytest.raises(EanetError, match=r"model\.onnx is an exported file: .* name the run"):
+        TrainingImages(tmp_path / "model.onnx", other)

@@ -202,7 +202,7 @@ def measure_runtimes(
     figures = []
     for library, precision in libraries:
         try:
-            figures.append(measure_runtime(model, library, precision, **options))
+            figures.append(measure_runtime(name, model, library, precision, **options))
         except EanetError as error:  # such as a network that it cannot convert
             notice(f"left out: {error}")
     return figures

@@ -31,6 +31,7 @@ def installed_runtimes() -> Iterator[tuple[Library, Precision]]:
 
 
 def measure_runtime(
+    name: str,
     model: Classifier,
     runtime: Library,
     precision: Precision,
@@ -42,6 +43,7 @@ def measure_runtime(
     """Measure what `Predictor.classify` takes from decoded images on.
 
     Args:
+        name: of the model, with its settings.
         model: the network, on the CPU.
         runtime: the library.
         precision: to compute in.
@@ -58,7 +60,7 @@ def measure_runtime(
     batches = durations(lambda: predictor.classify(images), seconds)
     single = durations(lambda: predictor.classify(images[:1]), seconds)
     return RuntimeFigures(
-        model.config.name,
+        name,
         runtime,
         precision,
         Spread.of([batch_size / s for s in batches]),

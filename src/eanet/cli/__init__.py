@@ -55,11 +55,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stdout.flush()
     except OSError as error:
         _silence()
-        if isinstance(error, BrokenPipeError):  # the reader of our output, such as `head`, has gone
-            return 0
-        if code == 0:  # else that has been reported
+        # That a reader such as `head` has gone is no failure; another one has been reported.
+        if code == 0 and not isinstance(error, BrokenPipeError):
             report(f"cannot write to standard output: {error.strerror}")
-        return code or 1
+            code = 1
     return code
 
 

@@ -14,6 +14,7 @@ from eanet.data.imageset import ImageSet
 from eanet.deploy.module import RuntimeModule
 from eanet.errors import EanetError
 from eanet.metrics.evaluation import computed
+from eanet.model_files.exported import is_exported
 from eanet.models import Classifier
 from eanet.training.run_data import load_run_data, open_run_source
 from eanet.training.run_directory import RunDirectory
@@ -44,13 +45,16 @@ class TrainingImages:
         model: its model.
 
     Raises:
-        EanetError: it is no run, its images are no longer there, or it is an exported file.
+        EanetError: it is no run, its images are no longer there, or the model is computed by
+            another library than PyTorch.
     """
 
     def __init__(self, where: Path, model: Classifier | RuntimeModule) -> None:
         if isinstance(model, RuntimeModule):
             raise EanetError(
                 f"{where} is an exported file: for neighbours, name the run it is from"
+                if is_exported(where)
+                else "neighbours are found by PyTorch: leave out --runtime"
             )
         run = RunDirectory.open(where)
         source = open_run_source(run, f"eanet train --resume {where} NEWPLACE")
