@@ -91,6 +91,8 @@ def test_what_needs_the_network_names_the_run(file: Path, pictures: Path, tmp_pa
         eanet.evaluate(file, data=pictures, output=tmp_path, false_rejections=0.05)
     with pytest.raises(EanetError, match="PyTorch takes the run it is from"):
         load(file, runtime="torch")
+    with pytest.raises(EanetError, match="computed on the CPU here, not on cuda"):
+        eanet.evaluate(file, data=pictures, output=tmp_path, device="cuda")
 
 
 def test_the_squares_that_an_answer_rests_on_are_those_of_the_run(
@@ -145,6 +147,7 @@ def of_floats(model: onnx.ModelProto) -> None:
         (lambda model: model.ClearField("metadata_props"), "was not written by eanet"),
         (changed("classes", ["ant", "bee"]), "does not take pixels or answer with logits"),
         (changed("classes", "ant"), "cannot build"),
+        (changed("unknown", {"fit": 0.05}), "cannot build"),
         (changed("image_size", 10**9), "image_size=1000000000: 1 to 4096 pixels"),
         (changed("in_channels", 1), "takes 1-channel images"),
         (of_floats, "does not take pixels or answer with logits"),

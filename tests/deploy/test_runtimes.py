@@ -239,15 +239,19 @@ def test_a_run_is_exported_for_onnx_runtime(copy: Path, monkeypatch: pytest.Monk
     [
         ({"runtime": "openvno"}, "unknown runtime 'openvno'; did you mean 'openvino'"),
         ({"runtime": "openvino", "device": "cuda"}, "openvino computes on the CPU here, not on"),
-        ({"runtime": "onnxruntime", "precision": "bf16"}, "in fp32 on a CPU, not in bf16"),
+        ({"name": "model.onnx", "device": "cuda"}, "file is computed on the CPU here, not on cuda"),
+        (
+            {"name": "model.onnx", "runtime": "onnxruntime", "precision": "bf16"},
+            "in fp32 on a CPU, not in bf16",
+        ),
     ],
 )
 def test_what_a_library_cannot_do_is_one_line(
     asked: dict[str, Any], message: str, copy: Path
 ) -> None:
-    where = copy / "model.onnx" if "precision" in asked else copy
+    given = {name: value for name, value in asked.items() if name != "name"}
     with pytest.raises(WrongArgumentError, match=message):
-        open_runtime(where, **asked)
+        open_runtime(copy / asked.get("name", ""), **given)
 
 
 def test_the_network_is_there_whatever_computes_it(copy: Path) -> None:

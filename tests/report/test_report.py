@@ -19,7 +19,7 @@ from eanet.errors import EanetError
 from eanet.metrics.calibration import fit_temperature
 from eanet.metrics.evaluation import evaluate_model
 from eanet.models import create_model, load_model, save_model
-from eanet.models.unknown import DetectorFit
+from eanet.models.unknown import DetectorFit, UnknownDetector
 from eanet.report.evaluate import evaluate, evaluate_trained
 from eanet.report.report import Report, Training
 from eanet.training.run_directory import RunDirectory
@@ -152,8 +152,25 @@ def test_a_bare_file_needs_data_and_is_reported_beside_it(run: Path, photos: Pat
     with pytest.raises(EanetError, match="name the images with --data"):
         evaluate(alone)
     report = evaluate(alone, data=str(photos))
-    check(report, alone.parent / "photos-all", PICTURES, 36, "all")
+    check(report, alone.parent / "model.safetensors-photos-all", PICTURES, 36, "all")
     assert report.metrics["label_smoothing"] == 0
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_no_report_replaces_that_of_another_file_or_unsaid_that_of_other_images(
+    run: Path, photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first, second = (tmp_path / f"{name}.safetensors" for name in ("first", "second"))
+    for file in (first, second):
+        shutil.copy(run / "model.safetensors", file)
+    folders = {evaluate(file, data=str(photos)).files[-1].parent for file in (first, second)}
+    assert len(folders) == 2
+    assert "replaced" not in capsys.readouterr().err
+    others = shutil.copytree(photos, tmp_path / "others" / "photos")
+    evaluate(first, data=str(others))
+    assert "has an earlier report, which is replaced: --output" in capsys.readouterr().err
+    evaluate(run)
+    assert "replaced" not in capsys.readouterr().err, "its own is that of its training"
 
 
 @pytest.mark.usefixtures("undrawn")
@@ -333,6 +350,23 @@ def test_other_pictures_are_counted_by_a_model_that_is_given_a_threshold(
         evaluate(folder / "model.safetensors", data=other, unknown=tmp_path / "none")
     with pytest.raises(EanetError, match="leave out --unknown"):
         evaluate(run, data=other, split="validation", unknown=noise)
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_distances_of_another_library_are_reported_as_those_of_pytorch(
+    run: Path, noise: Path
+) -> None:
+    model = load_model(run)
+    model.detector = UnknownDetector(model.head.in_features, 3, DetectorFit(0.25, 27, 3))
+    model.detector.whitening.copy_(torch.eye(model.head.in_features))
+    save_model(model, run)
+    expected = evaluate(run, unknown=noise)
+    found = evaluate(run, unknown=noise, runtime="openvino")
+    assert found.metrics == pytest.approx(dict(expected.metrics), abs=1e-3)
+    assert found.detector == expected.detector == DetectorFit(0.25, 27, 3)
+    page = (run / "report.html").read_text("utf-8")
+    assert "from those of 27 training images" in page
+    assert "answers whatever an image shows" not in page
 
 
 # Wrong input

@@ -36,7 +36,7 @@ def add(commands: Commands) -> None:
         "--output",
         type=user_path,
         help="folder to write to; unset: the run directory, or for other images than the run's "
-        "test images, a folder DATA-SPLIT in it",
+        "test images, a folder DATA-SPLIT in it; for a file, FILE-DATA-SPLIT beside it",
     )
     command.add_argument(
         "--calibrate",

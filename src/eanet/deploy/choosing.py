@@ -65,10 +65,9 @@ def open_runtime(
         raise unknown_name("runtime", runtime, get_args(RuntimeName))
     if runtime in PACKAGES:
         check_installed(runtime)
-        if device not in ("auto", "cpu"):
-            raise WrongArgumentError(f"{runtime} computes on the CPU here, not on {device}")
+        _check_cpu(f"{runtime} computes", device)
     if is_exported(where):
-        return _open_exported(read_exported(where), runtime, precision, threads)
+        return _open_exported(read_exported(where), runtime, device, precision, threads)
     if runtime == "openvino":
         return _in_openvino(where, precision, threads)
     if runtime == "onnxruntime":
@@ -84,6 +83,11 @@ def check_installed(runtime: str) -> None:
     """Raise an `EanetError` if the package of a runtime is missing."""
     if find_spec(runtime) is None:
         raise EanetError(f"the package {runtime} is missing: pip install {runtime}")
+
+
+def _check_cpu(what: str, device: str) -> None:
+    if device not in ("auto", "cpu"):
+        raise WrongArgumentError(f"{what} on the CPU here, not on {device}")
 
 
 def _is_worth_it(where: str | Path, device: str, precision: Precision, images: int | None) -> bool:
@@ -134,13 +138,18 @@ def _in_torch(where: str | Path, device: str, precision: Precision) -> Runtime:
 
 
 def _open_exported(
-    file: ExportedModel, runtime: RuntimeName, precision: Precision, threads: int | None
+    file: ExportedModel,
+    runtime: RuntimeName,
+    device: str,
+    precision: Precision,
+    threads: int | None,
 ) -> Runtime:
     if runtime == "torch":
         raise WrongArgumentError(
             "an exported file is computed by openvino or onnxruntime; PyTorch takes the run it is "
             "from"
         )
+    _check_cpu("an exported file is computed", device)
     chosen = next((name for name in ORDER if runtime in (name, "auto") and find_spec(name)), None)
     if chosen == "openvino":
         openvino = load_openvino()

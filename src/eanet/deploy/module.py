@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -14,6 +15,13 @@ from eanet.model_files.exported import is_exported
 from eanet.model_files.metadata import mean_colour
 from eanet.models import Classifier
 from eanet.models.embedding import Normalization
+from eanet.models.unknown import DetectorFit
+
+
+class _Detector(NamedTuple):
+    """A detector whose distances a runtime computes."""
+
+    fit: DetectorFit
 
 
 class RuntimeModule(nn.Module):
@@ -26,7 +34,6 @@ class RuntimeModule(nn.Module):
         EanetError: the model's file does not say how it normalises images.
     """
 
-    detector = None
     attention_layers: tuple[int, ...] = ()  # none that could be looked at
 
     def __init__(self, runtime: Runtime) -> None:
@@ -35,6 +42,12 @@ class RuntimeModule(nn.Module):
         self.runtime = runtime
         mean = mean_colour(runtime.metadata)
         self.normalization = Normalization(mean, [1.0] * len(mean))
+
+    @property
+    def detector(self) -> _Detector | None:
+        """What is known of its detector of unknown images, if it has one."""
+        fit = self.runtime.metadata.get("unknown")
+        return None if fit is None else _Detector(DetectorFit(**fit))
 
     @property
     def views(self) -> int:

@@ -19,6 +19,16 @@ LARGEST_SIDE = 4096  # of images, in pixels
 REQUIRED = {"name", "image_size", "in_channels", "classes", "settings"}
 
 
+class _DetectorFit(BaseModel):
+    """As `eanet.models.unknown.DetectorFit`."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    false_rejections: float
+    train_images: int
+    validation_images: int
+
+
 class _Metadata(BaseModel):
     """Types of the known entries; others are kept as they are."""
 
@@ -33,6 +43,7 @@ class _Metadata(BaseModel):
     training: dict[str, Any] = {}
     parameters: int = 0
     views: int = 1
+    unknown: _DetectorFit | None = None
 
 
 def check_metadata(content: Any, where: str) -> dict[str, Any]:

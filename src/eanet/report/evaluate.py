@@ -32,6 +32,8 @@ from eanet.report.unknown import look_at
 from eanet.report.views import set_views, views_metrics
 from eanet.training.run_directory import RunDirectory
 
+PAGE = "report.html"
+
 
 def evaluate(
     where: str | os.PathLike[str],
@@ -61,8 +63,9 @@ def evaluate(
         layout: how a folder is read; as for the run by default.
         names: a file with the names of classes that are numbers; as for the run by default.
         data_dir: where archives are; as for the run by default.
-        output: folder to write to. The default is that of the run or file; for images other than
-            the run's test images, a folder in it named after data and split.
+        output: folder to write to. The default for a run's own test images is that of the run; for
+            others, a folder in it named after data and split; for a file, one beside it, named
+            after the file, data and split.
         device: where to compute; by default as set for the run, if there is such a device.
         calibrate: fit a temperature on the validation images, divide the model's logits by it, and
             write this model into the folder of the report. For a run's own test images, that is the
@@ -148,7 +151,7 @@ def _open(
     runtime: RuntimeName = "auto",
 ) -> _Subject:
     """Open model, run and images; arguments and errors as for `evaluate`."""
-    model = open_model(where, runtime)
+    model = open_model(where, runtime, device or "auto")
     path = user_path(where)
     output = None if output is None else user_path(output)
     check_writable(_base(path) if output is None else output)
@@ -170,6 +173,8 @@ def _open(
         )
     selection = select_images(data, split, data_settings, model, run)
     folder = output if output is not None else _folder(path, selection)
+    if output is None and folder != path and (folder / PAGE).is_file():
+        notice(f"{folder} has an earlier report, which is replaced: --output names another folder")
     if (folder / RUN_CONFIG).is_file() and folder.resolve() != path.resolve():
         raise EanetError(f"{folder} holds another run; name another folder with --output")
     if device is not None:
@@ -213,7 +218,7 @@ def _report(
         evaluation=evaluation,
         training=Training.of(subject.run) if subject.run is not None else None,
         can_calibrate=selection.validation is not None and selection.split != "validation",
-        detector=None if model.detector is None else model.detector.fit,
+        detector=model.detector.fit if model.detector and evaluation.distance is not None else None,
         no_detector=why_none(selection.train, selection.validation, FALSE_REJECTIONS),
         findings=_findings(subject),
     )
@@ -231,7 +236,7 @@ def _report(
         files = write_files(report, folder)
         if is_changed:
             files.append(save_model(_changeable(model), folder))
-        files.append(write_page(report, folder / "report.html"))
+        files.append(write_page(report, folder / PAGE))
     return replace(report, files=tuple(files))
 
 
@@ -262,8 +267,10 @@ def _trained_on(where: str | Path) -> str | None:
 
 def _folder(path: Path, selection: Selection) -> Path:
     """Return the default folder of a report."""
-    is_own = selection.of_run and selection.split == "test"
-    return _base(path) if is_own else _base(path) / f"{selection.data}-{selection.split}"
+    if selection.of_run and selection.split == "test":
+        return path
+    images = f"{selection.data}-{selection.split}"
+    return _base(path) / (f"{path.name}-{images}" if path.is_file() else images)
 
 
 def _base(path: Path) -> Path:
