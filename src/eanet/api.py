@@ -327,6 +327,7 @@ def create_app(run: Run | Predictor, **settings: Unpack[AppOptions]) -> FastAPI:
         run: a run directory, a model file, a bundled model, a Hub id, or what `load` returned.
         **settings: any field of `eanet.deploy.server.settings.AppSettings`: ``threshold``,
             ``device``, ``precision``, ``runtime``, ``allow_host``, ``allow_origin`` and limits.
+            What `load` returned keeps its own device, precision and runtime.
 
     Raises:
         EanetError: there is no such model or setting, or FastAPI is missing.
@@ -340,8 +341,14 @@ def create_app(run: Run | Predictor, **settings: Unpack[AppOptions]) -> FastAPI:
     from eanet.deploy.server.settings import AppSettings
 
     check_installed()
-    where = os.fspath(run) if isinstance(run, str | os.PathLike) else run
-    return _make_app(where, AppSettings.parse(settings))
+    chosen = AppSettings.parse(settings)
+    if isinstance(run, str | os.PathLike):
+        return _make_app(os.fspath(run), chosen)
+    if fixed := [name for name in ("runtime", "device", "precision") if name in settings]:
+        raise WrongArgumentError(
+            f"a model that is loaded keeps its {', '.join(fixed)}: give that to eanet.load"
+        )
+    return _make_app(run, chosen)
 
 
 def _make_app(run: str | Path | Predictor, settings: AppSettings) -> FastAPI:

@@ -15,7 +15,10 @@ import numpy as np
 import onnx
 import pytest
 import torch
+from PIL import Image
 
+from eanet.cli import main
+from eanet.console import notice_once
 from eanet.deploy import choosing, conversion, graphs, signal_stack
 from eanet.deploy.choosing import FASTER_IN_TORCH, open_runtime
 from eanet.deploy.conversion import make_graph
@@ -252,6 +255,22 @@ def test_what_a_library_cannot_do_is_one_line(
     given = {name: value for name, value in asked.items() if name != "name"}
     with pytest.raises(WrongArgumentError, match=message):
         open_runtime(copy / asked.get("name", ""), **given)
+
+
+@pytest.mark.parametrize("has_it", [True, False])
+def test_openvino_says_that_it_computes_in_fp32_where_there_is_no_bf16(
+    has_it: bool, copy: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("eanet.deploy.openvino_runtime.computes_bf16", lambda: has_it)
+    monkeypatch.setattr("eanet.device.has_bf16", lambda device: False)  # PyTorch's own question
+    notice_once.cache_clear()
+    predictor = load(copy / "model.onnx", precision="bf16", runtime="openvino")
+    assert f"openvino on cpu in {'bf16' if has_it else 'fp32'}" in repr(predictor)
+    told = "" if has_it else "this processor has no bf16: OpenVINO computes in fp32\n"
+    Image.new("RGB", (8, 8)).save(copy / "x.png")
+    options = ["--runtime", "openvino", "--precision", "bf16"]
+    assert main(["predict", str(copy / "model.onnx"), str(copy / "x.png"), *options]) == 0
+    assert capsys.readouterr().err == told
 
 
 def test_the_network_is_there_whatever_computes_it(copy: Path) -> None:

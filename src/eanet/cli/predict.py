@@ -87,7 +87,7 @@ def run(options: argparse.Namespace) -> int:
     from eanet.deploy.choosing import FEW, open_runtime
     from eanet.deploy.predictor import Predictor
     from eanet.deploy.sorting import copy_into, originals
-    from eanet.device import keep_freed_memory, warn_of_emulation
+    from eanet.device import keep_freed_memory
     from eanet.model_files.exported import is_exported
     from eanet.model_files.find import DEFAULT_MODEL
     from eanet.threads import available_cpus
@@ -120,7 +120,6 @@ def run(options: argparse.Namespace) -> int:
         notice(f"computing with {runtime.name}")
     elif options.runtime == "auto" and len(paths) >= FEW:
         notice(f"computing with {runtime.name} (--runtime torch: with PyTorch)")
-    warn_of_emulation(options.precision, runtime.device)
     if runtime.device == "cpu":
         keep_freed_memory()
     predictor = Predictor(runtime)

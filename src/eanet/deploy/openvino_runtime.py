@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from eanet.console import notice_once
 from eanet.deploy.openvino_library import load_openvino
 from eanet.deploy.prediction import Outputs
 from eanet.deploy.runtime import Pixels, Precision, errors_of
@@ -38,7 +39,7 @@ class OpenVinoRuntime:
             size of the model's images.
         config: of the model.
         metadata: as in `eanet.deploy.runtime.Runtime`.
-        precision: ``bf16`` has an effect only where the processor has it.
+        precision: ``bf16`` becomes ``fp32``, and says so, if the processor does not have it.
         threads: the number of cores to compute on; by default all that this process may use.
     """
 
@@ -53,7 +54,11 @@ class OpenVinoRuntime:
         precision: Precision = "fp32",
         threads: int | None = None,
     ) -> None:
-        self.config, self.metadata, self.precision = config, metadata, precision
+        if precision == "bf16" and not computes_bf16():
+            notice_once("this processor has no bf16: OpenVINO computes in fp32")
+            precision = "fp32"
+        self.config, self.metadata = config, metadata
+        self.precision: Precision = precision
         self.threads = threads or available_cpus()
         self._graph = graph
         self._graphs: dict[tuple[int, int], _Compiled] = {}

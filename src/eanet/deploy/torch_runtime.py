@@ -11,7 +11,7 @@ import torch
 from eanet.deploy.prediction import Outputs
 from eanet.deploy.runtime import Pixels, Precision
 from eanet.deploy.threads import compute, use_one_core
-from eanet.device import resolve_device
+from eanet.device import resolve_device, warn_of_emulation
 from eanet.model_files.config import check_rgb
 from eanet.models import Classifier
 from eanet.models.weights import check_head, model_metadata
@@ -44,6 +44,7 @@ class TorchRuntime:
         check_rgb(model.config)
         self.device = resolve_device(device)
         self.precision = precision
+        warn_of_emulation(precision, self.device)
         self.config = model.config
         self.metadata: Mapping[str, Any] = model_metadata(model)
         self.model = model.to(self.device).eval()

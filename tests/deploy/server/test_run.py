@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -22,7 +23,7 @@ from eanet.deploy.server import run as module
 from eanet.deploy.server.app import create_app
 from eanet.deploy.server.run import bind, serve_app
 from eanet.deploy.server.settings import AppSettings, ServeSettings
-from eanet.errors import EanetError
+from eanet.errors import EanetError, WrongArgumentError
 from tests.support.servers import named, picture, predictor
 
 
@@ -178,6 +179,18 @@ def test_an_application_is_made_of_a_run_with_its_figures(trained: eanet.Trainin
     assert picture_of.content.startswith(b"\x89PNG")
     with pytest.raises(EanetError, match="did you mean 'threshold'"):
         eanet.create_app(eanet.load(trained.path), treshold=0.5)
+
+
+@pytest.mark.parametrize("given", [{"runtime": "openvino"}, {"device": "cpu", "precision": "bf16"}])
+def test_a_loaded_model_is_served_as_it_was_loaded_or_not_at_all(
+    given: dict[str, Any], trained: eanet.TrainingResult
+) -> None:
+    loaded = eanet.load(trained.path, runtime="torch")
+    assert eanet.create_app(loaded, threshold=0.5).title
+    with pytest.raises(
+        WrongArgumentError, match=f"its {', '.join(given)}: give that to eanet.load"
+    ):
+        eanet.create_app(loaded, **given)
 
 
 @pytest.mark.parametrize(("workers", "threads", "each"), [(1, 3, 3), (2, 5, 2), (4, 2, 1)])
