@@ -76,12 +76,12 @@ class Predictions:
             return None
         path = run / PREDICTIONS
         record = checked(_Record, parse_json(read_text(path), str(path)), str(path))
-        if record.model != model_digest(run):
-            return None
         try:
             correct = {k: _unpack(getattr(record, f"top{k}"), record.images) for k in TOP}
         except ValueError as error:
             raise EanetError(f"{path} has been changed or damaged: {error}") from error
+        if record.model != model_digest(run):
+            return None
         return cls(record.test_images, record.parameters, record.multiply_adds, correct)
 
     def write(self, run: Path) -> None:

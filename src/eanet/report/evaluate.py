@@ -3,36 +3,29 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from eanet.config import RUN_CONFIG, DataSettings, LayoutName
+from eanet.config import LayoutName
 from eanet.console import notice
 from eanet.data.imageset import ImageSet
 from eanet.data.keeping import KEPT, locate
-from eanet.deploy.module import RuntimeModule, open_model
+from eanet.deploy.module import RuntimeModule
 from eanet.deploy.runtime import RuntimeName
-from eanet.device import device_or_other, resolve_device
 from eanet.errors import EanetError, WrongArgumentError
-from eanet.files import check_writable, replacing_together, user_path
+from eanet.files import replacing_together, user_path
 from eanet.metrics.calibration import divide_logits, fit_temperature
 from eanet.metrics.evaluation import Evaluation, evaluate_model, in_classes_of
 from eanet.metrics.unknown import FALSE_REJECTIONS, NoDetectorError, fit_detector, why_none
-from eanet.model_files.exported import is_exported, read_exported
-from eanet.model_files.find import find_model
-from eanet.model_files.weights_file import read_metadata
 from eanet.models import Classifier, save_model
 from eanet.report.beside import write_files
 from eanet.report.page import write_page
 from eanet.report.report import Report, Training
-from eanet.report.selection import Selection, Split, select_images
+from eanet.report.selection import Selection, Split
+from eanet.report.subject import PAGE, Subject, base_folder, open_subject
 from eanet.report.unknown import look_at
 from eanet.report.views import set_views, views_metrics
-from eanet.training.run_directory import RunDirectory
-
-PAGE = "report.html"
 
 
 def evaluate(
@@ -99,8 +92,8 @@ def evaluate(
     reading = {"layout": layout, "names": names, "data_dir": data_dir}
     where = os.fspath(where)
     if data is not None:
-        data = locate(data, _base(user_path(where)) / KEPT)
-    subject = _open(where, data, split, reading, output, device, runtime)
+        data = locate(data, base_folder(user_path(where)) / KEPT)
+    subject = open_subject(where, data, split, reading, output, device, runtime)
     if unknown is not None and subject.model.detector is None and false_rejections is None:
         false_rejections = FALSE_REJECTIONS
     others = None if unknown is None else user_path(unknown)
@@ -118,7 +111,7 @@ def evaluate_trained(run: str | Path, *, device: str | None = None) -> Report:
 
     Its model gets a detector of unknown images first, if one can be fitted.
     """
-    subject = _open(run, None, None, {}, None, device)
+    subject = open_subject(run, None, None, {}, None, device)
     reason = why_none(subject.selection.train, subject.selection.validation, FALSE_REJECTIONS)
     if reason is None:
         try:
@@ -129,64 +122,8 @@ def evaluate_trained(run: str | Path, *, device: str | None = None) -> Report:
     return _report(subject)
 
 
-@dataclass(frozen=True)
-class _Subject:
-    """What a report is about, opened."""
-
-    model: Classifier | RuntimeModule
-    run: RunDirectory | None
-    selection: Selection
-    folder: Path
-    device: str
-    label_smoothing: float
-
-
-def _open(
-    where: str | Path,
-    data: str | Path | None,
-    split: Split | None,
-    reading: Mapping[str, str | Path | None],
-    output: str | Path | None,
-    device: str | None,
-    runtime: RuntimeName = "auto",
-) -> _Subject:
-    """Open model, run and images; arguments and errors as for `evaluate`."""
-    model = open_model(where, runtime, device or "auto")
-    path = user_path(where)
-    output = None if output is None else user_path(output)
-    check_writable(_base(path) if output is None else output)
-    if path.is_file() and (path.parent / RUN_CONFIG).is_file():
-        notice(f"{path} does not know its training images; name {path.parent} to leave them out")
-    run = RunDirectory.open(path) if (path / RUN_CONFIG).is_file() else None
-    config = run.read_config() if run is not None else None
-    settings = config.resolved if config is not None else None
-    asked = DataSettings.parse(
-        {name: value for name, value in reading.items() if value is not None}
-        | {"image_size": model.config.image_size}
-    )
-    data_settings = (settings or DataSettings()).model_copy(
-        update=asked.model_dump(exclude_unset=True)
-    )
-    if run is None and (data := data or _trained_on(where)) is None:
-        raise EanetError(
-            f"{where} does not say what it was trained on; name the images with --data"
-        )
-    selection = select_images(data, split, data_settings, model, run)
-    folder = output if output is not None else _folder(path, selection)
-    if output is None and folder != path and (folder / PAGE).is_file():
-        notice(f"{folder} has an earlier report, which is replaced: --output names another folder")
-    if (folder / RUN_CONFIG).is_file() and folder.resolve() != path.resolve():
-        raise EanetError(f"{folder} holds another run; name another folder with --output")
-    if device is not None:
-        compute_device = resolve_device(device)
-    else:
-        compute_device = device_or_other(config.settings.device if config is not None else "auto")
-    smoothing = settings.label_smoothing if settings is not None else 0.0
-    return _Subject(model, run, selection, folder, compute_device, smoothing)
-
-
 def _report(
-    subject: _Subject,
+    subject: Subject,
     *,
     calibrate: bool = False,
     others: Path | None = None,
@@ -220,7 +157,7 @@ def _report(
         can_calibrate=selection.validation is not None and selection.split != "validation",
         detector=model.detector.fit if model.detector and evaluation.distance is not None else None,
         no_detector=why_none(selection.train, selection.validation, FALSE_REJECTIONS),
-        findings=_findings(subject),
+        findings=subject.findings,
     )
     if validation is not None:
         held_out = evaluate_model(model, validation, device=device)
@@ -240,13 +177,6 @@ def _report(
     return replace(report, files=tuple(files))
 
 
-def _findings(subject: _Subject) -> tuple[str, ...]:
-    """Return what was found about the images of a run, if it is judged by them."""
-    if subject.run is None or not subject.selection.of_run:
-        return ()
-    return subject.run.read_config().data.findings
-
-
 def _changeable(model: Classifier | RuntimeModule) -> Classifier:
     """Return the model if a temperature or a detector can be fitted to it and saved with it."""
     if isinstance(model, Classifier):
@@ -255,27 +185,6 @@ def _changeable(model: Classifier | RuntimeModule) -> Classifier:
         "a temperature or a threshold is fitted in PyTorch: leave out --runtime, and name the run "
         "that an exported file is from"
     )
-
-
-def _trained_on(where: str | Path) -> str | None:
-    """Return what a model file says it was trained on, if it does."""
-    file = user_path(where)
-    found = read_exported(file).metadata if is_exported(file) else read_metadata(find_model(where))
-    data = found.get("training", {}).get("data")
-    return data if isinstance(data, str) else None
-
-
-def _folder(path: Path, selection: Selection) -> Path:
-    """Return the default folder of a report."""
-    if selection.of_run and selection.split == "test":
-        return path
-    images = f"{selection.data}-{selection.split}"
-    return _base(path) / (f"{path.name}-{images}" if path.is_file() else images)
-
-
-def _base(path: Path) -> Path:
-    """Return the folder of a run or file, or for other models one below ``runs``."""
-    return path if path.is_dir() else path.parent if path.is_file() else Path("runs") / path.name
 
 
 def _held_out(selection: Selection, option: str) -> ImageSet:
@@ -293,7 +202,7 @@ def _held_out(selection: Selection, option: str) -> ImageSet:
     return selection.validation
 
 
-def _fit_detector(subject: _Subject, validation: ImageSet, false_rejections: float) -> None:
+def _fit_detector(subject: Subject, validation: ImageSet, false_rejections: float) -> None:
     train = subject.selection.train
     if subject.run is None:
         notice(
