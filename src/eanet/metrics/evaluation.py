@@ -69,9 +69,8 @@ class Evaluation:
 
     def in_top(self, k: int) -> NDArray[np.bool_]:
         """Return whether the class of each image is among the ``k`` most probable ones, (n,)."""
-        order = np.argsort(
-            -self.logits, axis=1, kind="stable"
-        )  # of equals the first, as `predicted`
+        # Of equal logits the first comes first, as in `predicted`.
+        order = np.argsort(-self.logits, axis=1, kind="stable")  # (n, K)
         return np.asarray((order[:, :k] == self.labels[:, None]).any(axis=1))
 
     @property
