@@ -5,7 +5,6 @@ import io
 import json
 import os
 import shutil
-import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -15,7 +14,7 @@ import pytest
 import eanet
 from eanet.cli import main
 from eanet.metrics.calibration import verdict
-from eanet.training.run_directory import RunDirectory
+from tests.support.trainings import interrupt_after_an_epoch
 
 QUICK = ["--image-size", "16", "--compile", "off", "--precision", "fp32", "--threads", "1"]
 
@@ -28,14 +27,9 @@ Capture = pytest.CaptureFixture[str]
 def test_an_interrupted_training_exits_130_and_goes_on_where_it_was(
     photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
 ) -> None:
-    def append_and_interrupt(run: RunDirectory, row: dict[str, float]) -> None:
-        append(run, row)
-        signal.raise_signal(signal.SIGINT)
-
-    append = RunDirectory.append_history
     run = tmp_path / "my photos"
     with monkeypatch.context() as patch:
-        patch.setattr(RunDirectory, "append_history", append_and_interrupt)
+        interrupt_after_an_epoch(patch)
         where = ["--output", str(tmp_path), "--name", run.name]
         arguments = ["train", str(photos), "--epochs", "3", *where]
         assert main([*arguments, *QUICK]) == 130

@@ -1,4 +1,4 @@
-"""Trainings in processes of their own, whose steps are written down."""
+"""Trainings whose steps are written down, or that are interrupted."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from eanet.data.imageset import ImageSet
 from eanet.training import updates
 from eanet.training.launch import launch
 from eanet.training.resume import resume
+from eanet.training.run_directory import RunDirectory
 from tests.support.pictures import blank_pictures
 
 
@@ -60,3 +61,15 @@ def command(steps: Path, *arguments: str) -> None:
     with blank_pictures():
         if code := main(list(arguments)):
             sys.exit(code)
+
+
+def interrupt_after_an_epoch(patch: pytest.MonkeyPatch) -> None:
+    """Let the next training be interrupted, as by Ctrl-C, when it has written an epoch's row."""
+
+    def write_and_interrupt(run: RunDirectory, rows: list[dict[str, float]]) -> None:
+        write(run, rows)
+        if rows:
+            signal.raise_signal(signal.SIGINT)
+
+    write = RunDirectory.write_history
+    patch.setattr(RunDirectory, "write_history", write_and_interrupt)

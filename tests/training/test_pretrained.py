@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import shutil
-import signal
 from pathlib import Path
 
 import pytest
@@ -21,7 +20,8 @@ from eanet.training.plan import Plan, plan
 from eanet.training.prepare import open_inputs
 from eanet.training.pretrained import Pretrained, load_weights
 from eanet.training.resume import resume
-from eanet.training.run_directory import CHECKPOINT, RunDirectory
+from eanet.training.run_directory import CHECKPOINT
+from tests.support.trainings import interrupt_after_an_epoch
 
 MODEL = "eanet_nano:dim=16,depth=1"
 CLASSES = ("ant", "bee", "wasp")
@@ -193,15 +193,10 @@ def test_a_run_is_not_called_after_the_patch_size_that_its_weights_need(
 def test_a_resumed_run_needs_the_trained_model_no_more(
     small: Path, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def append_and_interrupt(run: RunDirectory, row: dict[str, float]) -> None:
-        append(run, row)
-        signal.raise_signal(signal.SIGINT)
-
-    append = RunDirectory.append_history
     whole = launch(quick(photos, tmp_path, init=small, name="whole"))
     first = shutil.copy(small, tmp_path / "first.safetensors")
     with monkeypatch.context() as patch:
-        patch.setattr(RunDirectory, "append_history", append_and_interrupt)
+        interrupt_after_an_epoch(patch)
         with pytest.raises(KeyboardInterrupt):
             launch(quick(photos, tmp_path, init=first, name="cut"))
     first.unlink()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import resource
+import threading
 from datetime import UTC, datetime
 
 import numpy as np
@@ -113,17 +114,29 @@ def test_other_images_are_noticed(tmp_path):
         run.check_data(dataset(grey=1))
 
 
-def test_history_is_appended_and_cut_back(tmp_path):
+def test_history_is_replaced_and_cut_back(tmp_path):
     run = RunDirectory(tmp_path)
     assert run.read_history() == []
     rows = [{"epoch": float(i), "train_loss": 1 / i} for i in (1, 2, 3)]
-    for row in rows:
-        run.append_history(row)
+    run.write_history(rows)
     assert run.read_history() == rows
-    run.rewrite_history(rows[:1])
+    run.write_history(rows[:1])
     assert run.read_history() == rows[:1]
-    run.append_history(rows[1])
-    assert run.read_history() == rows[:2]
+    run.write_history([])
+    assert run.read_history() == []
+
+
+def test_a_history_is_whole_while_it_is_written(tmp_path):
+    run = RunDirectory(tmp_path)
+    rows = [{"epoch": float(i), "train_loss": 1 / i} for i in range(1, 2000)]
+    run.write_history(rows[:1])
+    read = []
+    writing = threading.Thread(target=lambda: [run.write_history(rows) for _ in range(20)])
+    writing.start()
+    while writing.is_alive():
+        read.append(len(run.read_history()))
+    writing.join()
+    assert set(read) <= {1, len(rows)}
 
 
 def test_a_checkpoint_is_replaced_as_a_whole(tmp_path):

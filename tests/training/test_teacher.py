@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import signal
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -20,10 +19,10 @@ from eanet.config import Recipe, TrainSettings
 from eanet.training.launch import launch
 from eanet.training.pretrained import Pretrained
 from eanet.training.resume import resume
-from eanet.training.run_directory import RunDirectory
 from eanet.training.step import TrainingStep
 from eanet.training.teacher import Teacher
 from tests.support.draws import neutral_draws
+from tests.support.trainings import interrupt_after_an_epoch
 
 MODEL = "eanet_nano:dim=16,depth=1"
 CLASSES = ("blue", "green", "red", "white")
@@ -182,16 +181,11 @@ def test_a_run_says_who_teaches_it_and_resumes_to_the_same_bits(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    def append_and_interrupt(run: RunDirectory, row: dict[str, float]) -> None:
-        append(run, row)
-        signal.raise_signal(signal.SIGINT)
-
-    append = RunDirectory.append_history
     own = shutil.copy(trained, tmp_path / "own.safetensors")
     whole = launch(quick(photos, tmp_path, teacher=own, name="whole"))
     assert f"epochs 2, teacher {own}, batch size" in capsys.readouterr().err
     with monkeypatch.context() as patch:
-        patch.setattr(RunDirectory, "append_history", append_and_interrupt)
+        interrupt_after_an_epoch(patch)
         with pytest.raises(KeyboardInterrupt):
             launch(quick(photos, tmp_path, teacher=own, name="cut"))
     save_model(create_model(MODEL, classes=CLASSES, image_size=16), tmp_path)

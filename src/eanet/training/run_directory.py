@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import io
 import zipfile
 from collections.abc import Mapping, Sequence
@@ -17,7 +16,7 @@ from eanet.config import RUN_CONFIG, RUNS
 from eanet.data.record import ImageRecord, joined
 from eanet.data.splits import Dataset
 from eanet.errors import EanetError
-from eanet.files import lock_folder, nearest_path, read_numbers, replacing
+from eanet.files import lock_folder, nearest_path, read_numbers, replacing, write_csv
 from eanet.parsing import checked
 from eanet.training.run_config import RunConfig, data_fingerprint
 
@@ -156,23 +155,16 @@ class RunDirectory:
 
     # History
 
-    def append_history(self, row: Row) -> None:
-        """Append and flush the row of one epoch, with the header before the first."""
-        path = self.path / HISTORY
-        try:
-            with path.open("a", newline="", encoding="utf-8") as file:
-                writer = csv.DictWriter(file, fieldnames=list(row))
-                if file.tell() == 0:
-                    writer.writeheader()
-                writer.writerow(row)
-        except OSError as error:
-            raise EanetError(f"cannot write {path}: {error.strerror}") from error
+    def write_history(self, rows: Sequence[Row]) -> None:
+        """Replace the history by these rows, one per epoch, all of the same columns.
 
-    def rewrite_history(self, rows: Sequence[Row]) -> None:
-        """Keep only these rows: later ones than the resumed state must go."""
-        (self.path / HISTORY).unlink(missing_ok=True)
-        for row in rows:
-            self.append_history(row)
+        Others may read it at any time: they find the rows of before or these.
+        """
+        if rows:
+            columns = list(rows[0])
+            write_csv(self.path / HISTORY, columns, ([row[c] for c in columns] for row in rows))
+        else:
+            (self.path / HISTORY).unlink(missing_ok=True)
 
     def read_history(self, *required: str) -> list[dict[str, float]]:
         """Return one row per epoch; empty if there are none.

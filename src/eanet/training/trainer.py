@@ -99,7 +99,7 @@ class Trainer:
         state = self.run.read_checkpoint()
         if state is None:
             if self.fabric.is_global_zero:
-                self.run.rewrite_history([])  # the run was killed before its first checkpoint
+                self.run.write_history([])  # the run was killed before its first checkpoint
             return
         try:
             self.model.load_state_dict(state["model"])
@@ -112,7 +112,7 @@ class Trainer:
                 f"{self.run.path} was begun by another version of eanet: start a new run"
             ) from error
         if self.fabric.is_global_zero:
-            self.run.rewrite_history(self.state.history)
+            self.run.write_history(self.state.history)
         else:  # the saved sums cover all processes, so only the first keeps them
             self.state.sums = torch.zeros_like(self.state.sums)
 
@@ -245,7 +245,7 @@ class Trainer:
         state.sums = torch.zeros_like(state.sums)
         state.finished = self._is_finished()
         if self.fabric.is_global_zero:
-            self.run.append_history(row)
+            self.run.write_history(state.history)
             if self._events is not None:
                 for name, value in row.items():
                     self._events.add_scalar(name.replace("_", "/", 1), value, state.epoch)
