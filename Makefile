@@ -6,6 +6,9 @@ BIN := $(VENV)/bin
 # PyTorch comes by pip, which may be told of a build for CPUs, and the rest by uv, in a fifth of the
 # time. Modules are compiled when they are imported: most never are, and all take a minute.
 QUIETLY := --quiet --disable-pip-version-check --no-compile
+# Some containers tell Python not to keep what it compiles: then every process of the tests would
+# compile PyTorch's modules anew, and importing them takes more than twice as long.
+unexport PYTHONDONTWRITEBYTECODE
 
 # A file is tested by one process; those with slow tests come first.
 SHARED := --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
