@@ -91,8 +91,12 @@ def test_conditions_are_what_all_runs_have_in_common(tmp_path: Path) -> None:
 
 
 def test_runs_tested_on_other_images_are_not_compared() -> None:
-    with pytest.raises(EanetError, match=r"runs/vit-0 and runs/vit-1 were tested on different im"):
-        group_by_settings([make_run(seed=0), make_run(seed=1, tested="u")])
+    runs = [make_run(seed=0), make_run(seed=1, tested="u")]
+    message = "runs/vit-0 and runs/vit-1 were tested on different images"
+    with pytest.raises(EanetError, match=message):
+        group_by_settings(runs)
+    with pytest.raises(EanetError, match=message):
+        group_by_model(["vit"], runs, ())
 
 
 def test_pairs_are_the_seeds_that_both_models_have() -> None:

@@ -375,6 +375,21 @@ def test_answers_are_those_of_the_model_that_is_there(
     assert np.array_equal(Run.read(run).predictions.correct[1], right.correct[1])
 
 
+def test_a_finished_run_without_answers_answers_and_is_not_trained(
+    made: eanet.Comparison, tmp_path: Path
+) -> None:
+    folder = shutil.copytree(made.path, tmp_path / "copy")
+    run = folder / "vit-depth=1-dim=8-seed0"
+    answers = Predictions.read(run)
+    assert answers is not None
+    (run / PREDICTIONS).unlink()
+    (run / "last.ckpt").unlink()  # as by somebody who wants the space
+    eanet.compare(SMALL, SMALLER, seeds=2, output=folder, **QUICK)
+    again = Predictions.read(run)
+    assert again is not None
+    assert np.array_equal(again.correct[1], answers.correct[1])
+
+
 def test_a_run_that_was_trained_for_longer_is_none_of_the_comparison_any_more(
     made: eanet.Comparison, tmp_path: Path
 ) -> None:

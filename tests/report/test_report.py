@@ -140,6 +140,20 @@ def test_a_run_of_another_machine_is_reported_on_what_there_is(run: Path) -> Non
 
 
 @pytest.mark.usefixtures("undrawn")
+def test_what_was_found_about_a_run_s_images_is_said_of_them_alone(
+    run: Path, photos: Path, tmp_path: Path
+) -> None:
+    directory, finding = RunDirectory(run), "3 of the test images are copies"
+    config = directory.read_config()
+    data = config.data.model_copy(update={"findings": (finding,)})
+    directory.write_config(config.model_copy(update={"data": data}))
+    report = evaluate(run)
+    assert report.findings == (finding,)
+    assert finding in Reader(report.files[-1].read_text()).text
+    assert evaluate(run, data=unseen(photos, tmp_path / "others")).findings == ()
+
+
+@pytest.mark.usefixtures("undrawn")
 def test_the_run_s_own_data_by_name_are_its_test_images(run: Path, photos: Path) -> None:
     check(evaluate(run, data=photos), run, PICTURES | {"curves.png"}, 6)
 
