@@ -384,7 +384,9 @@ def test_a_finished_run_without_answers_answers_and_is_not_trained(
     assert answers is not None
     (run / PREDICTIONS).unlink()
     (run / "last.ckpt").unlink()  # as by somebody who wants the space
+    written = (run / "history.csv").stat().st_mtime_ns
     eanet.compare(SMALL, SMALLER, seeds=2, output=folder, **QUICK)
+    assert (run / "history.csv").stat().st_mtime_ns == written
     again = Predictions.read(run)
     assert again is not None
     assert np.array_equal(again.correct[1], answers.correct[1])
