@@ -51,6 +51,17 @@ def test_the_distance_is_computed_in_float32_whatever_the_model_is_in(model: Cla
         torch.testing.assert_close(made(features), expected)
 
 
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
+def test_a_model_of_another_type_measures_distances(
+    model: Classifier, images: Tensor, dtype: torch.dtype
+) -> None:
+    with torch.inference_mode():
+        expected = model.forward_with_distance(images)[1]
+        found = model.to(dtype).forward_with_distance(images)[1]
+    assert found is not None
+    torch.testing.assert_close(found, expected, atol=0.05, rtol=0.05)
+
+
 def test_a_model_answers_the_same_with_a_detector(model: Classifier, images: Tensor) -> None:
     with torch.inference_mode():
         logits, distance = model.forward_with_distance(images)

@@ -48,7 +48,7 @@ class UnknownDetector(nn.Module):
     def forward(self, features: Tensor) -> Tensor:
         """Map features ``(B, dim)`` to distances ``(B,)``, computed in float32."""
         with torch.autocast(features.device.type, enabled=False):  # squares of 8 bits are too rough
-            x = features.float() @ self.whitening  # (B, dim)
-            squares = x.square().sum(1, keepdim=True) + self.means.square().sum(1)  # (B, K)
-            squares = squares - 2 * (x @ self.means.T)
+            x, means = features.float() @ self.whitening.float(), self.means.float()  # (B, dim)
+            squares = x.square().sum(1, keepdim=True) + means.square().sum(1)  # (B, K)
+            squares = squares - 2 * (x @ means.T)
             return squares.amin(1).clamp_min(0).sqrt()
