@@ -102,6 +102,15 @@ def test_test_images_of_the_source_that_were_seen_are_left_out() -> None:
         complete_splits("x", seen, DataSettings(), start)
 
 
+def test_the_last_images_do_not_validate_what_the_start_remembers() -> None:
+    last, images = DataSettings(validation_split="last"), numbered(range(40))
+    splits = SourceSplits(images, test=numbered(range(50, 60)))
+    with pytest.raises(EanetError, match="validate on 3 images that the model to begin with was"):
+        complete_splits("x", splits, last, record(train=range(10, 39), validation=range(10)))
+    data = complete_splits("x", splits, last, record(train=range(36), validation=range(36, 40)))
+    assert numbers(data.validation) == set(range(36, 40))
+
+
 def test_a_start_that_saw_other_images_changes_nothing() -> None:
     splits = SourceSplits(numbered(range(40)))
     plain = complete_splits("x", splits, DataSettings())

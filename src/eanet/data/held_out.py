@@ -46,8 +46,9 @@ def complete_splits(
     """Split missing sets off the training images: first test, then validation.
 
     Every such split adds a note. Images that belong together stay on one side. Images that the
-    model to begin with was tested or validated on are so again; none that it was trained on is, and
-    none that it was validated on is for testing. With ``settings.fold``, that fold of the training
+    model to begin with was tested or validated on are so again (where the last ones validate, only
+    if they are among these); none that it was trained on is, and none that it was validated on is
+    for testing. With ``settings.fold``, that fold of the training
     images is the test, and test images of the source are left out.
 
     Args:
@@ -58,7 +59,7 @@ def complete_splits(
 
     Raises:
         EanetError: there are too few training images to split, or none that the model to begin with
-            has not seen.
+            has not seen; the last ones would validate, and it was trained on some of them.
     """
     train, validation, test, notes = splits.train, splits.validation, splits.test, splits.notes
     fraction, seed = settings.validation_fraction, settings.split_seed
@@ -90,6 +91,11 @@ def complete_splits(
                     "validation_split 'last' does not keep groups together; use 'stratified'"
                 )
             left, held_out = _last(train, left, fraction)
+            if seen := int((codes[held_out] == CODES["train"]).sum()):
+                raise EanetError(
+                    f"validation_split 'last' would validate on {seen:,} images that the model to "
+                    "begin with was trained on; use 'stratified'"
+                )
             notes += (
                 f"no validation images: the last {100 * fraction:g} % of the training images "
                 f"({len(held_out)}) set aside for validation",
