@@ -9,6 +9,7 @@ import logging
 from dataclasses import FrozenInstanceError
 
 import huggingface_hub
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
@@ -126,6 +127,14 @@ def test_settings_can_be_changed_and_are_saved(name, tmp_path):
     assert len(loaded.blocks) == 2
 
 
+@pytest.mark.parametrize("classes", [[3, 7], np.array(["3", "7"]), np.array([3, 7])])
+def test_names_and_sizes_may_come_from_numpy(classes, tmp_path):
+    model = create_model("vit", depth=1, classes=classes, in_channels=np.int64(3))
+    save_model(model, tmp_path)
+    assert load_model(tmp_path).config == model.config
+    assert load_model(tmp_path, classes=classes).classes == model.classes == ("3", "7")
+
+
 @every_model
 def test_saved_and_loaded_is_the_same_model(name, tmp_path):
     model = create_model(
@@ -226,7 +235,8 @@ def test_images_of_another_shape_are_refused():
     [
         ({"name": "keras_eane"}, "did you mean 'keras_eanet'"),
         ({"name": "vit", "dept": 3}, "did you mean 'depth'"),
-        ({"name": "vit", "num_classes": 0}, "at least one class"),
+        ({"name": "vit", "num_classes": 0}, "at least one class; pooled_features gives"),
+        ({"name": "vit", "classes": []}, "at least one class"),
         ({"name": "vit", "num_classes": 3, "classes": ["a"]}, "but 1 are named"),
         ({"name": "vit", "heads": 5}, "heads=5 must divide dim=64"),
         ({"name": "vit", "normalization": ((0,), (1,))}, "3 means"),

@@ -171,22 +171,28 @@ def create_model(
         raise WrongArgumentError(f"classes={classes!r}: a list of names is needed, not one text")
     if isinstance(classes, Integral):
         raise WrongArgumentError(f"classes={classes}: a list of names; num_classes is their number")
+    if num_classes == 0:
+        raise WrongArgumentError(
+            "num_classes=0: a model has at least one class; pooled_features gives what its head "
+            "takes, forward_features the tokens"
+        )
     name, own = parse_model_name(name)
     settings = own | parse_settings(name, settings)
     if classes is None:
         classes = unnamed_classes(100 if num_classes is None else num_classes)
-    elif num_classes not in (None, len(classes)):
-        raise EanetError(f"the model has {num_classes} classes, but {len(classes)} are named")
+    classes = tuple(map(str, classes))  # names may be numbers, or from NumPy or pandas
     if not classes or min(image_size, in_channels) < 1:
         raise EanetError("a model needs at least one class, one channel and one pixel")
+    if num_classes not in (None, len(classes)):
+        raise EanetError(f"the model has {num_classes} classes, but {len(classes)} are named")
     if image_size > MOST_SIDE:
         raise EanetError(f"image_size={image_size}: models take images of up to {MOST_SIDE} pixels")
     build = _MODELS[name].build
     config = ModelConfig(
         name=name,
         image_size=int(image_size),
-        in_channels=in_channels,
-        classes=tuple(classes),
+        in_channels=int(in_channels),
+        classes=classes,
         settings=settings,
         preprocessing=preprocessing,
     )
