@@ -78,6 +78,32 @@ def test_splits_go_by_the_names_that_folders_may_have(write, tmp_path):
 
 
 @pytest.mark.parametrize(
+    ("column", "cells"),
+    [("is_valid", ("False", "True")), ("is valid", ("0", "1")), ("subset", ("training", "val"))],
+)
+def test_splits_in_a_column_of_another_name_are_taken_and_that_is_said(write, column, cells):
+    file = write(f"path,label,{column}\na.jpg,x,{cells[0]}\nb.jpg,x,{cells[1]}\n")
+    layout = read_list(file)
+    assert {split: len(listing.images["x"]) for split, listing in layout.splits.items()} == {
+        "train": 1,
+        "validation": 1,
+    }
+    assert layout.notes == (f"splits in list.csv are in its column {column}",)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "path,label,set\na.jpg,x,train\nb.jpg,x,castle",
+        "path,label,set\na.jpg,x,",
+        "path,set\na.jpg,x",
+    ],
+)
+def test_a_column_that_only_sounds_like_splits_is_none(write, text):
+    assert list(read_list(write(text)).splits) == ["train"]
+
+
+@pytest.mark.parametrize(
     ("text", "name"),
     [("id,breed\na.jpg,tabby", "breed"), ("Species,file,split\ntabby,a.jpg,train", "Species")],
 )

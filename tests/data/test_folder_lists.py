@@ -5,9 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
+from eanet.config import DataSettings
 from eanet.data.filelist import read_list
 from eanet.data.folder import open_layout
+from eanet.data.image_files import load_image_files
 from eanet.errors import EanetError
 
 
@@ -166,3 +169,37 @@ def test_whole_numbers_as_pandas_writes_them_are_whole(tmp_path: Path) -> None:
     assert layout.notes == ("classes in a.csv are whole numbers: 1.0 is read as 1",)
     layout = read_list(write(tmp_path / "b.csv", "path,label", "1.jpg,1.0", "2.jpg,1.5"))
     assert list(layout.splits["train"].images) == ["1.0", "1.5"]
+
+
+def test_a_list_that_says_more_than_the_folders_is_named(tmp_path: Path) -> None:
+    touch(tmp_path, "part_1/1.jpg", "part_2/2.jpg")
+
+    def findings() -> list[str]:
+        with open_layout(tmp_path) as layout:
+            assert list(layout.splits["train"].images) == ["part_1", "part_2"]
+            return [str(finding) for finding in layout.findings]
+
+    file = write(tmp_path / "list.csv", "id,label", "1,Part_1", "2,part_2")
+    assert findings() == []  # the same classes
+    write(file, "epoch,loss", "1,0.5")
+    assert findings() == []  # no list of images
+    write(file, "id,label", "1,cat", "2,dog")
+    assert findings() == [
+        "the folders are read as classes, not the list list.csv with other classes (cat, dog): "
+        f"to read the list, name it: {file}"
+    ]
+    for header in ("image_id,dx,age", "Dateiname;Klasse;Alter"):
+        write(file, header, header.replace("Dateiname", "1.jpg"))
+        (finding,) = findings()
+        assert "not the list list.csv, which has no columns path and label" in finding
+    file.write_bytes("id,label\n1,Größe".encode("cp1252"))
+    assert findings() == []
+
+
+def test_the_error_of_a_single_class_names_the_list_that_was_not_read(tmp_path: Path) -> None:
+    for number in range(3):
+        Image.new("RGB", (8, 8)).save(touch(tmp_path, "img/x") / "img" / f"{number}.png")
+    write(tmp_path / "truth.csv", "image,MEL,NV", "0,1.0,0.0", "1,0.0,1.0", "2,0.0,1.0")
+    message = r"needs two; .*not the list truth\.csv, which has no"
+    with open_layout(tmp_path) as layout, pytest.raises(EanetError, match=message):
+        load_image_files(layout, DataSettings())

@@ -9,10 +9,15 @@ from typing import NamedTuple
 
 from eanet.data.layout import Layout, Listing, visible_folders
 from eanet.data.list_paths import PathRule, as_posix, find_rule
-from eanet.data.list_rows import Row, is_header, read_rows, shown, unusual_label
+from eanet.data.list_rows import Row, is_header, maybe_split, read_rows, shown, unusual_label
 from eanet.data.split_names import SPLITS, split_meant
 from eanet.errors import EanetError, unknown_name
 
+# Cells of a column is_valid.
+_IS_VALID = {
+    **dict.fromkeys(("true", "1", "1.0"), "validation"),
+    **dict.fromkeys(("false", "0", "0.0"), "train"),
+}
 _WHOLE = re.compile(r"[+-]?\d+(\.0+)?")
 
 
@@ -69,6 +74,7 @@ def read_entries(
     if rows and (name := unusual_label(file)) is not None:
         notes.append(f"classes in {file.name} are in its only other column, {name}")
     rows = [(where, cells) for where, cells in rows if not is_header(cells)]
+    notes += _take_splits(file, [cells for _, cells in rows])
     for where, cells in rows:
         for name, cell in cells.items():
             if not cell and name != "group":
@@ -110,6 +116,18 @@ def to_listings(place: Path, entries: Sequence[Entry]) -> dict[str, Listing]:
 def _joined(file: Path, rows: Sequence[Row]) -> Iterator[str]:
     if again := [where for where, cells in rows if is_header(cells)]:
         yield f"{file.name} has its header again in {again[0]}, as if it were several lists in one"
+
+
+def _take_splits(file: Path, rows: Sequence[dict[str, str]]) -> Iterator[str]:
+    """Take the splits from a column of another name, such as fastai's, if every cell means one."""
+    if not rows or (name := maybe_split(file)) is None:
+        return
+    cells = [row.pop("maybe split") for row in rows]
+    splits = [_IS_VALID.get(cell.lower()) or split_meant(cell) for cell in cells]
+    if all(splits) and "train" in splits:
+        for row, split in zip(rows, splits, strict=True):
+            row["split"] = str(split)
+        yield f"splits in {file.name} are in its column {name}"
 
 
 def _split(file: Path, where: str, name: str) -> str:

@@ -106,7 +106,7 @@ def read_folder(root: Path, reading: LayoutName = "auto", group: str | None = No
     train = _read_classes(root, reading)
     if not train.images and lists.others:
         read_list(lists.others[0])  # says what it lacks
-    findings = (*places.findings, *suspicions(train, reading))
+    findings = (*places.findings, *lists.unused(train.images), *suspicions(train, reading))
     return Layout(root, {"train": _checked(train)}, places.notes, findings)
 
 

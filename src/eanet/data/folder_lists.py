@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 from eanet.data.filelist import read_entries, to_listings
+from eanet.data.findings import Finding
 from eanet.data.layout import Layout, Listing, visible_files, visible_folders
-from eanet.data.list_rows import has_labels, is_list
+from eanet.data.list_rows import has_labels, is_list, names_images, read_rows
 from eanet.data.split_names import SPLITS, split_meant
 from eanet.errors import EanetError
 
@@ -93,6 +95,30 @@ class Lists:
         _check_apart(self.folder, in_order)
         return Layout(self.folder, in_order, tuple(notes))
 
+    def unused(self, classes: Iterable[str]) -> Iterator[Finding]:
+        """Yield the lists that say more than the folders which are read as ``classes`` instead."""
+        known = {name.casefold() for name in classes}
+        for file in (*chain.from_iterable(self.files.values()), *self.others):
+            try:
+                labels = {} if file in self.others else dict.fromkeys(_labels(file))
+                lacks_classes = not labels and names_images(file)
+            except EanetError:  # left out like any other file
+                continue
+            if other := [label for label in labels if label.casefold() not in known]:
+                yield Finding(
+                    f"the folders are read as classes, not the list {file.name} with other classes "
+                    f"({', '.join(other[:3])}{', ...' if len(other) > 3 else ''})",
+                    "layout",
+                    f"to read the list, name it: {file}",
+                )
+            elif lacks_classes:
+                yield Finding(
+                    f"the folders are read as classes, not the list {file.name}, which has no "
+                    "columns path and label",
+                    "layout",
+                    f"if it has the classes, name its columns so, and then the list: {file}",
+                )
+
     def _only(self, split: str | None) -> Path:
         first, *others = self.files[split]
         if others:
@@ -123,6 +149,10 @@ def find_lists(folder: Path, split: str | None = None, group: str | None = None)
         else:
             others.append(file)
     return Lists(folder, files, tuple(others), group)
+
+
+def _labels(file: Path) -> Iterator[str]:
+    return (cells["label"] for _, cells in read_rows(file) if cells["label"])
 
 
 def _may_have_labels(file: Path) -> bool:

@@ -114,7 +114,8 @@ def _classes(layout: Layout) -> tuple[str, ...]:
     train = layout.splits["train"]
     classes = tuple(train.images)
     if len(classes) < 2:
-        raise EanetError(f"only one class ({classes[0]}) in {train.place}: a classifier needs two")
+        why = "; ".join(("a classifier needs two", *map(str, layout.findings)))
+        raise EanetError(f"only one class ({classes[0]}) in {train.place}: {why}")
     for split, listing in layout.splits.items():
         if extra := [n for n, files in listing.images.items() if files and n not in classes]:
             raise EanetError(

@@ -7,9 +7,11 @@ import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib import import_module
+from itertools import islice
 from pathlib import Path
 from typing import Any, TextIO
 
+from eanet.data.formats import image_extensions
 from eanet.data.layout import LISTS
 from eanet.errors import EanetError
 
@@ -26,10 +28,14 @@ _COLUMNS = {
     ),
     "split": ("split",),
 }
+# Names of a column of splits that may mean something else as well: its cells have to say it.
+_MAYBE_SPLIT = ("subset", "set", "dataset", "partition", "phase", "isvalid", "isval")
 ANNOTATIONS = "val_annotations.txt"  # of Tiny ImageNet: file, class and a box, without a header
 
 Row = tuple[str, dict[str, str]]
-"""The position of a row, such as ``line 3``, and its cells, keyed as in ``_COLUMNS``."""
+"""The position of a row, such as ``line 3``, and its cells, keyed as in ``_COLUMNS``.
+
+``maybe split`` has those of a column that another name than ``split`` makes look like one."""
 
 
 def is_list(path: Path) -> bool:
@@ -46,6 +52,19 @@ def has_labels(file: Path) -> bool:
     return file.name == ANNOTATIONS or {"path", "label"} <= named_columns(_header(file)).keys()
 
 
+def names_images(file: Path) -> bool:
+    """Return whether a list has a column of paths, or a CSV file images in its first row.
+
+    Raises:
+        EanetError: it cannot be read.
+    """
+    if file.suffix.lower() in (".jsonl", ".parquet") or "path" in named_columns(_header(file)):
+        return "path" in named_columns(_header(file))
+    with _open_text(file) as text:
+        first = list(islice(csv.reader(text, delimiter=_delimiter(text)), 2))[-1:]
+    return any(Path(cell).suffix.lower() in image_extensions() for row in first for cell in row)
+
+
 def unusual_label(file: Path) -> str | None:
     """Return the name of the column of classes, if it was taken because there is no other.
 
@@ -56,6 +75,21 @@ def unusual_label(file: Path) -> str | None:
         return None
     name = (header := _header(file))[named_columns(header)["label"]]
     return None if _plain(name) in _COLUMNS["label"] else name
+
+
+def maybe_split(file: Path) -> str | None:
+    """Return the name of the column that looks as if it had the splits, if none is called so.
+
+    Raises:
+        EanetError: it cannot be read.
+    """
+    if file.name == ANNOTATIONS:
+        return None
+    header = _header(file)
+    taken = named_columns(header)
+    rest = [name for index, name in enumerate(header) if index not in taken.values()]
+    looks = (name for name in rest if _plain(name) in _MAYBE_SPLIT)
+    return None if "split" in taken else next(looks, None)
 
 
 def _header(file: Path) -> list[str]:
@@ -184,6 +218,8 @@ def _columns(file: Path, header: Sequence[str], group: str | None) -> dict[str, 
             f"{file} has no column {missing[0]!r}; its first line is {shown(','.join(header))}, "
             "which should name the columns, such as path,label"
         )
+    if (name := maybe_split(file)) is not None:
+        columns["maybe split"] = list(header).index(name)
     if group is not None and group in header:
         columns["group"] = list(header).index(group)
     return columns
