@@ -7,7 +7,7 @@ import pytest
 import torch
 from scipy.special import softmax
 
-from eanet.metrics.calibration import Reliability, divide_logits, fit_temperature
+from eanet.metrics.calibration import Reliability, divide_logits, fit_temperature, verdict
 from eanet.models import create_model
 from eanet.plots.reliability import plot_reliability
 from tests.support.pictures import BLUE, ORANGE, amount, pixels
@@ -24,6 +24,22 @@ def drawn(count: int, temperature: float) -> tuple[np.ndarray, np.ndarray]:
     true = 2 * random.normal(size=(count, 10))
     labels = (true + random.gumbel(size=true.shape)).argmax(axis=1)
     return (temperature * true).astype(np.float32), labels
+
+
+@pytest.mark.parametrize(
+    ("confidence", "expected"),
+    [
+        (0.95, "too sure, by 15.0 points on average"),
+        (0.9, "neither too sure nor too unsure on average"),
+        (0.7, "neither too sure nor too unsure on average"),
+        (0.6, "not sure enough, by 20.0 points on average"),
+    ],
+)
+def test_the_verdict_allows_for_the_interval_of_the_accuracy(
+    confidence: float, expected: str
+) -> None:
+    metrics = {"top1": 0.8, "top1_low": 0.7, "top1_high": 0.9, "confidence": confidence}
+    assert verdict(metrics) == expected
 
 
 def test_the_error_by_hand() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import scipy.stats
 
 from eanet.metrics.folds import cross_validated_interval, fold_accuracies
 from eanet.metrics.intervals import wilson_interval
@@ -37,6 +38,28 @@ def test_images_that_stand_or_fall_together_count_as_one() -> None:
     together = cross_validated_interval(right, folds, groups)
     assert together[1] - together[0] > 2.5 * (alone[1] - alone[0])
     assert together == pytest.approx(wilson_interval(32, 40), abs=0.01)
+
+
+def test_groups_count_one_less_than_there_are() -> None:
+    """The ends x of Wilson's interval of n images are where (p - x)^2 = z^2 x (1 - x) / n."""
+    groups, folds = np.repeat(np.arange(10), 6), np.tile(np.repeat([1, 2], 6), 5)
+    ends = np.array(cross_validated_interval(groups < 8, folds, groups))
+    assert 1.96**2 * ends * (1 - ends) / (0.8 - ends) ** 2 == pytest.approx(9, rel=1e-3)
+
+
+def test_groups_that_are_half_right_each_make_nothing_surer() -> None:
+    right, folds = np.tile([True, False], 20), np.repeat([1, 2], 20)
+    found = cross_validated_interval(right, folds, np.arange(40) // 2)
+    assert found == pytest.approx(wilson_interval(20, 40))
+
+
+def test_trainings_that_differ_have_the_corrected_t_interval() -> None:
+    """Of the accuracies alone: each of the three runs was trained on two of three parts."""
+    shares = np.array([0.5, 0.6, 0.7])
+    right = np.concatenate([np.arange(100) < 100 * share for share in shares])
+    expected = scipy.stats.t.interval(0.95, 2, 0.6, shares.std(ddof=1) * (1 / 3 + 1 / 2) ** 0.5)
+    found = cross_validated_interval(right, np.repeat([1, 2, 3], 100))
+    assert found == pytest.approx(expected)
 
 
 @pytest.mark.parametrize("share", [0.0, 1.0])
