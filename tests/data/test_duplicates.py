@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from eanet.config import DataSettings
+from eanet.data.copies import copy_findings
 from eanet.data.findings import Finding
 from eanet.data.held_out import complete_splits
 from eanet.data.imageset import ImageSet
@@ -62,6 +63,13 @@ def test_copies_in_a_test_of_the_data_set_are_told_whoever_groups(group: str | N
     (finding,) = leaks(complete_splits("x", own, DataSettings(group=group)))
     assert finding.text.startswith("32 of the 36 test images have the same pixels")
     assert (finding.setting, finding.remedy) == ("", "`eanet datasets` lists them")
+
+
+def test_a_copy_is_not_told_as_a_near_duplicate_as_well():
+    sets = {"train": image_set(1, 2, 3), "test": image_set(1, 4, 5)}
+    same, near = copy_findings(sets, np.array([[0, 3], [1, 4]]), ())
+    assert same.text.startswith("1 of the 3 test images have the same pixels as training images")
+    assert near.text.startswith("1 of the 3 test images have near-duplicates among the training")
 
 
 def test_training_is_told_how_many_images_it_will_know_by_heart():

@@ -106,6 +106,13 @@ def test_validation_images_of_the_data_set_choose_the_epoch_in_every_fold() -> N
     assert (len(data.train), numbers(data.validation)) == (10, set(range(100, 106)))
 
 
+def test_every_class_is_spread_evenly_even_if_folds_are_not_equally_full_then() -> None:
+    """A group of five leaves one fold fuller; the class after it is not to make up for that."""
+    labels, groups = np.repeat([0, 1], (6, 4)), np.array([*[0] * 5, *range(1, 6)])
+    numbers = fold_numbers(labels, 2, 0, groups)
+    assert np.bincount(numbers[labels == 1]).tolist() == [0, 2, 2]
+
+
 def test_folds_do_not_test_what_the_start_remembers() -> None:
     images = numbered(20)
     start = ImageRecord.of({"train": images.subset(range(3))})

@@ -11,7 +11,14 @@ from PIL import Image
 
 from eanet.config import DataSettings
 from eanet.data.folds import fold_numbers
-from eanet.data.groups import grouped_split, linked, share_codes
+from eanet.data.groups import (
+    NEVER,
+    grouped_split,
+    keep_every_class,
+    linked,
+    majority_classes,
+    share_codes,
+)
 from eanet.data.source import open_source
 from eanet.errors import EanetError
 
@@ -84,6 +91,21 @@ def test_a_group_of_several_classes_is_not_torn() -> None:
     remaining, held_out = grouped_split(labels, groups, 0.25, 3)
     assert not set(groups[remaining]) & set(groups[held_out])
     assert len(held_out)
+
+
+def test_a_group_is_of_its_most_frequent_class_and_of_equals_of_the_first() -> None:
+    labels, groups = np.array([1, 0, 2, 2, 0, 1, 2]), np.array([9, 9, 4, 4, 4, 6, 6])
+    members, classes = majority_classes(labels, groups)
+    assert members.tolist() == [2, 2, 0, 0, 0, 1, 1]
+    assert classes.tolist() == [2, 1, 0]
+
+
+def test_of_a_class_held_out_whole_the_smallest_group_stays() -> None:
+    members, labels = np.array([0, 0, 0, 1, 1, 2]), np.array([0, 0, 1, 0, 1, 0])
+    kept = keep_every_class(np.array([1, 1, 2]), members, labels)
+    assert kept.tolist() == [1, NEVER, 2]
+    elsewhere = keep_every_class(np.array([1, 1, 2]), members, labels, np.array([1]))
+    assert elsewhere.tolist() == [1, 1, 2]
 
 
 def test_new_images_go_where_their_group_was() -> None:

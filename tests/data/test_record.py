@@ -102,6 +102,29 @@ def test_test_images_of_the_source_that_were_seen_are_left_out() -> None:
         complete_splits("x", seen, DataSettings(), start)
 
 
+def test_new_images_of_a_group_go_where_the_start_had_the_others() -> None:
+    splits = SourceSplits(numbered(range(40)), groups=np.arange(40) // 4)
+    start = record(train=range(1), test=range(4, 5))
+    data = complete_splits("x", splits, DataSettings(), start)
+    assert set(range(4)) <= numbers(data.train)
+    assert set(range(4, 8)) <= numbers(data.test)
+
+
+def test_a_class_that_the_start_learned_from_can_be_tested_on_whole() -> None:
+    """Of two new groups, the smaller has the only new image of class 1."""
+    images, groups = numbered(range(24)), np.arange(24)
+    large, small = np.arange(0, 16, 2), np.array([1, 16, 18])
+    groups[large], groups[small] = 100, 101
+    seen = images.subset(np.setdiff1d(np.arange(24), [*large, *small]))
+    data = complete_splits(
+        "x",
+        SourceSplits(images, groups=groups),
+        DataSettings(validation_fraction=0),
+        ImageRecord.of({"train": seen}),
+    )
+    assert numbers(data.test) == set(small.tolist())
+
+
 def test_the_last_images_do_not_validate_what_the_start_remembers() -> None:
     last, images = DataSettings(validation_split="last"), numbered(range(40))
     splits = SourceSplits(images, test=numbered(range(50, 60)))
