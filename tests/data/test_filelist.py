@@ -144,7 +144,7 @@ def test_each_mistake_in_a_list_is_one_line_that_says_where(write, text, message
 
 
 def test_what_is_no_text_or_cannot_be_read_is_one_line(write, tmp_path):
-    with pytest.raises(EanetError, match=r"list\.csv is not a CSV file in UTF-8"):
+    with pytest.raises(EanetError, match=r"list\.csv is not a CSV file in UTF-8, save it so: "):
         read_list(write("path,label\né.jpg,x", encoding="utf-16"))
     with pytest.raises(EanetError, match=r"cannot read .*gone\.csv \(No such file"):
         read_list(tmp_path / "gone.csv")

@@ -131,6 +131,19 @@ def test_a_table_of_paths_copies_no_image_and_keeps_its_splits_and_groups(
     assert set(splits.train.files or ()) <= set(photos.glob("*/*.png"))
 
 
+def test_a_table_may_have_its_splits_in_a_column_of_another_name(
+    photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pandas = pytest.importorskip("pandas")
+    files = sorted(photos.glob("*/*.png"))
+    names, held_out = [x.parent.name for x in files], [x.stem < "03" for x in files]
+    table = pandas.DataFrame({"path": files, "label": names, "is_valid": held_out})
+    splits = open_source(locate(table, tmp_path)).load_splits(DataSettings(image_size=SIDE))
+    assert splits.validation is not None
+    assert {path.stem for path in splits.validation.files or ()} == {"00", "01", "02"}
+    assert "splits in the DataFrame are in its column is_valid" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("values", "dtype"),
     [

@@ -87,6 +87,17 @@ def test_an_array_that_may_be_one_image_or_several_is_refused(predictor: Predict
         predictor.predict(np.zeros((8, 8, 8)))
 
 
+def test_an_array_or_a_column_of_paths_is_several_images(photos: Path) -> None:
+    pandas = pytest.importorskip("pandas")
+    model = create_model("eanet_nano", classes=["a", "b"], image_size=8, depth=1)
+    predictor = Predictor(model, device="cpu")
+    files = [str(file) for file in sorted(photos.glob("red/*.png"))[:3]]
+    expected = predictor.predict(files)
+    for several in (np.array(files), np.array(files, dtype=object), pandas.Series(files)):
+        assert predictor.predict(several) == expected
+        assert len(predictor.embed(several)) == 3
+
+
 @pytest.mark.parametrize("levels", [None, (0.0, 4095.0)], ids=["8 bits", "12 bits"])
 def test_a_dark_array_of_a_deep_type_is_what_its_file_is(
     levels: tuple[float, float] | None, tmp_path: Path

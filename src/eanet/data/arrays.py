@@ -27,6 +27,8 @@ def each_image(images: Any) -> Iterable[Any]:
     Raises:
         EanetError: it may as well be one image as several grey ones.
     """
+    if is_array(images) and len(images.shape) == 1 and getattr(images.dtype, "kind", "") in "OUT":
+        return list(images)  # a column of paths
     is_one = isinstance(images, str | bytes | os.PathLike | Image.Image) or hasattr(images, "read")
     if is_one or (is_array(images) and len(images.shape) < 4):
         if isinstance(images, np.ndarray) and _is_ambiguous(images.shape):

@@ -10,14 +10,9 @@ from typing import NamedTuple
 from eanet.data.layout import Layout, Listing, visible_folders
 from eanet.data.list_paths import PathRule, as_posix, find_rule
 from eanet.data.list_rows import Row, is_header, maybe_split, read_rows, shown, unusual_label
-from eanet.data.split_names import SPLITS, split_meant
+from eanet.data.split_names import SPLITS, split_meant, splits_meant
 from eanet.errors import EanetError, unknown_name
 
-# Cells of a column is_valid.
-_IS_VALID = {
-    **dict.fromkeys(("true", "1", "1.0"), "validation"),
-    **dict.fromkeys(("false", "0", "0.0"), "train"),
-}
 _WHOLE = re.compile(r"[+-]?\d+(\.0+)?")
 
 
@@ -122,11 +117,9 @@ def _take_splits(file: Path, rows: Sequence[dict[str, str]]) -> Iterator[str]:
     """Take the splits from a column of another name, such as fastai's, if every cell means one."""
     if not rows or (name := maybe_split(file)) is None:
         return
-    cells = [row.pop("maybe split") for row in rows]
-    splits = [_IS_VALID.get(cell.lower()) or split_meant(cell) for cell in cells]
-    if all(splits) and "train" in splits:
+    if splits := splits_meant([row.pop("maybe split") for row in rows]):
         for row, split in zip(rows, splits, strict=True):
-            row["split"] = str(split)
+            row["split"] = split
         yield f"splits in {file.name} are in its column {name}"
 
 

@@ -8,9 +8,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from eanet.console import notice
 from eanet.data.arrays import as_array, is_array
-from eanet.data.list_rows import named_columns
-from eanet.data.split_names import SPLITS
+from eanet.data.list_rows import maybe_split_name, named_columns
+from eanet.data.split_names import SPLITS, splits_meant
 from eanet.data.splits import Dataset
 from eanet.errors import EanetError, WrongArgumentError
 
@@ -144,6 +145,9 @@ def _of_table(table: Any) -> Rows:
     path, label = (columns.pop(names[found[name]]) for name in ("path", "label"))
     if "split" in found:
         columns = {"split": columns.pop(names[found["split"]]), **columns}
+    elif (name := maybe_split_name(names)) and (splits := splits_meant(map(str, columns[name]))):
+        notice(f"splits in the DataFrame are in its column {name}")
+        columns = {"split": splits, **columns}
     name_of = _naming((), "")
     rows = (
         Row(

@@ -83,9 +83,11 @@ def maybe_split(file: Path) -> str | None:
     Raises:
         EanetError: it cannot be read.
     """
-    if file.name == ANNOTATIONS:
-        return None
-    header = _header(file)
+    return None if file.name == ANNOTATIONS else maybe_split_name(_header(file))
+
+
+def maybe_split_name(header: Sequence[str]) -> str | None:
+    """Return which of the names of columns looks so, if none is ``split``."""
     taken = named_columns(header)
     rest = [name for index, name in enumerate(header) if index not in taken.values()]
     looks = (name for name in rest if _plain(name) in _MAYBE_SPLIT)
@@ -170,7 +172,7 @@ def _open_text(file: Path) -> Iterator[TextIO]:
         raise EanetError(f"cannot read {file} ({error.strerror})") from error
     except (UnicodeDecodeError, csv.Error) as error:
         kind = file.suffix[1:].upper()
-        raise EanetError(f"{file} is not a {kind} file in UTF-8: {error}") from error
+        raise EanetError(f"{file} is not a {kind} file in UTF-8, save it so: {error}") from error
 
 
 def _delimiter(text: TextIO) -> str:
@@ -218,7 +220,7 @@ def _columns(file: Path, header: Sequence[str], group: str | None) -> dict[str, 
             f"{file} has no column {missing[0]!r}; its first line is {shown(','.join(header))}, "
             "which should name the columns, such as path,label"
         )
-    if (name := maybe_split(file)) is not None:
+    if (name := maybe_split_name(header)) is not None:
         columns["maybe split"] = list(header).index(name)
     if group is not None and group in header:
         columns["group"] = list(header).index(group)

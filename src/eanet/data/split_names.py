@@ -11,6 +11,11 @@ _WORDS = {
     **dict.fromkeys(("test", "testing", "eval", "evaluation", "holdout"), "test"),
 }
 SPLITS = ("train", "validation", "test")
+# Cells of a column is_valid.
+_IS_VALID = {
+    **dict.fromkeys(("true", "1", "1.0"), "validation"),
+    **dict.fromkeys(("false", "0", "0.0"), "train"),
+}
 # What may stand beside the word without meaning anything.
 _FILLERS = {
     *("set", "data", "dataset", "split", "folder", "dir", "final", "raw", "new"),
@@ -27,6 +32,12 @@ def split_meant(name: str) -> str | None:
     """
     found = {_WORDS[word] for word in _words(name) if word in _WORDS}
     return found.pop() if len(found) == 1 else None
+
+
+def splits_meant(cells: Iterable[str]) -> list[str]:
+    """Return the splits that the cells of a column mean, or none unless all do and some train."""
+    splits = [_IS_VALID.get(cell.lower()) or split_meant(cell) or "" for cell in cells]
+    return splits if all(splits) and "train" in splits else []
 
 
 def is_plain(name: str) -> bool:
