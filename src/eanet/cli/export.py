@@ -86,7 +86,7 @@ def run(options: argparse.Namespace) -> None:
         )
         is_faster = speedup > FASTER
         out.print(
-            f"{'' if is_faster else 'not faster here: '}{speedup:.2f} times as fast as without "
+            f"{'' if is_faster else 'not faster: '}{speedup:.2f} times as fast as without "
             "--int8 here, in ONNX Runtime, in batches of 32"
         )
     path = shlex.quote(str(result.path))
