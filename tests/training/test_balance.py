@@ -29,6 +29,17 @@ def test_weighted_every_class_has_the_same_share_of_the_loss():
         torch.testing.assert_close(smoothed_loss(logits, targets, 0.1, of_images), expected)
 
 
+def test_an_image_weighs_the_same_in_any_batch():
+    logits = torch.randn(9, 3, generator=torch.Generator().manual_seed(0))
+    weights = image_weights(LABELS, balanced_weights(np.bincount(LABELS)))
+    parts = [
+        smoothed_loss(logits[i : i + 3], LABELS[i : i + 3], 0.1, weights[i : i + 3])
+        for i in (0, 3, 6)
+    ]
+    whole = smoothed_loss(logits, LABELS, 0.1, weights)
+    torch.testing.assert_close(torch.stack(parts).mean(), whole)
+
+
 def test_what_a_teacher_says_counts_by_the_class_of_the_image():
     class Wrong(torch.nn.Module):
         def forward(self, images: torch.Tensor) -> torch.Tensor:
