@@ -3,6 +3,7 @@ from __future__ import annotations
 import logging
 import subprocess
 import sys
+import warnings
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -11,6 +12,7 @@ import matplotlib
 import pytest
 from matplotlib.figure import Figure
 
+from eanet.console import notice_once
 from eanet.errors import EanetError
 from eanet.plots.confusion import plot_confusion
 from eanet.plots.curves import plot_curves
@@ -43,6 +45,18 @@ def test_the_settings_of_the_caller_neither_matter_nor_change(tmp_path: Path) ->
         before = settings()
         assert draw(tmp_path / "b.png").read_bytes() == plain
         assert settings() == before
+
+
+def test_characters_that_no_font_has_are_said_in_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], recwarn: pytest.WarningsRecorder
+) -> None:
+    notice_once.cache_clear()
+    for name in ("a.png", "b.png"):
+        with picture(tmp_path / name, 2, 1, dpi=50) as figure:
+            figure.text(0, 0, "\ue123 \ue456")  # private: no font has them
+            warnings.warn("another", UserWarning, stacklevel=1)
+    assert capsys.readouterr().err.count("are boxes in pictures") == 1
+    assert {str(warning.message) for warning in recwarn} == {"another"}
 
 
 def test_pictures_drawn_in_threads_are_the_same(tmp_path: Path) -> None:

@@ -7,11 +7,13 @@ pyplot is never used.
 from __future__ import annotations
 
 import threading
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from eanet.console import notice_once
 from eanet.files import replacing
 from eanet.pages.images import TINY
 
@@ -76,11 +78,30 @@ def picture(path: Path, width: float, height: float, dpi: int) -> Iterator[Figur
     padding = 0 if path.suffix == ".svg" else 0.25  # a page has its own padding
     installed = set(font_manager.get_font_names())
     fonts = [_FONT, *(font for font in _FALLBACK_FONTS if font in installed)]
-    with _lock, style.context([_STYLE | {"font.family": fonts}], after_reset=True):
+    setting = style.context([_STYLE | {"font.family": fonts}], after_reset=True)
+    with _lock, setting, _missing_characters_said_once():
         figure = Figure(figsize=(width, height), dpi=dpi)
         yield figure
         with replacing(path) as partial:
             figure.savefig(partial, format=path.suffix[1:], pad_inches=padding)
+
+
+@contextmanager
+def _missing_characters_said_once() -> Iterator[None]:
+    """Replace matplotlib's warning for each character that no font has by one line."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.filterwarnings("always", r"Glyph \d+ .* missing from font")
+        yield
+    for warning in caught:
+        if "missing from font" in str(warning.message):
+            notice_once(
+                "some characters of names are boxes in pictures, because no installed font that is "
+                f"known here has them; install one, such as {_FALLBACK_FONTS[0]}"
+            )
+        else:
+            warnings.warn_explicit(
+                warning.message, warning.category, warning.filename, warning.lineno
+            )
 
 
 def smoothing(side: int) -> str:
