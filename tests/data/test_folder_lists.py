@@ -138,6 +138,62 @@ def test_paths_of_another_machine_are_found_here(tmp_path: Path, written: str) -
     assert layout.splits["train"].images == {"x": [tmp_path / "a" / "1.jpg"]}
 
 
+@pytest.mark.parametrize(
+    ("folders", "ending"),
+    [(("part_1", "part_2", "part_2"), ""), (("images/a", "images/b/deep", "."), ".jpg")],
+)
+def test_a_list_names_images_in_several_folders_below_it(
+    tmp_path: Path, folders: tuple[str, ...], ending: str
+) -> None:
+    files = [tmp_path / folder / f"{name}.jpg" for name, folder in zip("pqr", folders, strict=True)]
+    touch(tmp_path, *(str(file) for file in files), "part_1/p.txt")
+    (tmp_path / "part_1" / "loop").symlink_to(tmp_path)
+    rows = (
+        "image_id,label",
+        f"x/p{ending},x",
+        f"x/q{ending},x",
+        f"x/r{ending},y",
+        f"x/gone{ending},y",
+    )
+    layout = read_list(write(tmp_path / "list.csv", *rows))
+    gone = tmp_path / "x" / f"gone{ending}"
+    assert layout.splits["train"].images == {"x": files[:2], "y": [files[2], gone]}
+    assert layout.notes == (f"paths in list.csv are not as written: 'x/p{ending}' is {files[0]}",)
+
+
+def test_a_name_in_two_folders_is_taken_only_if_the_files_are_the_same(tmp_path: Path) -> None:
+    touch(tmp_path, "b/1.jpg", "a/1.jpg", "a/2.jpg")
+    file = write(tmp_path / "list.csv", "path,label", "1.jpg,x", "2.jpg,y")
+    assert read_list(file).splits["train"].images["x"] == [tmp_path / "a" / "1.jpg"]
+    write(tmp_path / "b" / "1.jpg", "other")
+    message = r"list\.csv: '1\.jpg' may be a/1\.jpg or b/1\.jpg, which differ: write the folder"
+    with pytest.raises(EanetError, match=message):
+        read_list(file)
+    touch(tmp_path, "b/3.jpg")
+    for start in ("", "/there/pets/"):
+        write(file, "path,label", *(f"{start}b/{number}.jpg,x" for number in (1, 2, 3)))
+        found = read_list(file).splits["train"].images["x"]
+        assert [path.is_file() for path in found] == [True, False, True]  # not a/2.jpg
+        assert found[0] == tmp_path / "b" / "1.jpg"
+
+
+def test_images_of_the_split_go_before_others_of_the_same_name(tmp_path: Path) -> None:
+    for number in range(4):
+        write(tmp_path / "test" / f"{number}.jpg", "test")
+    touch(tmp_path, *(f"train/images/{number}.jpg" for number in range(3)))
+    write(tmp_path / "train.csv", "id,label", "0,x", "1,x", "2,x", "3,y")
+    train = read(tmp_path)[0]["train"]
+    assert train["x"] == [f"train/images/{number}.jpg" for number in range(3)]
+    assert train["y"] == ["3"]  # missing, not that of the test
+
+
+def test_a_list_of_another_machine_gives_each_file_the_split_it_lies_in(tmp_path: Path) -> None:
+    touch(tmp_path, "train/1.png", "train/2.png", "train/3.png", "test/1.png")
+    names = ("train/1.png", "train/2.png", "train/3.png", "test/1.png")
+    write(tmp_path / "all.csv", "path,label", *(f"/kaggle/input/{name},x" for name in names))
+    assert read(tmp_path)[0] == {"train": {"x": list(names[:3])}, "test": {"x": [names[3]]}}
+
+
 def test_a_missing_file_is_not_looked_for_elsewhere(tmp_path: Path) -> None:
     touch(tmp_path, "a.jpg", "old/b.jpg")
     layout = read_list(write(tmp_path / "list.csv", "path,label", "a.jpg,x", "b.jpg,y"))

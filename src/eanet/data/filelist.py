@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from eanet.data.layout import Layout, Listing, visible_folders
-from eanet.data.list_paths import PathRule, as_posix, find_rule
+from eanet.data.layout import Layout, Listing
+from eanet.data.list_paths import as_posix, find_files
 from eanet.data.list_rows import Row, is_header, maybe_split, read_rows, shown, unusual_label
 from eanet.data.split_names import SPLITS, split_meant, splits_meant
 from eanet.errors import EanetError, unknown_name
@@ -29,8 +29,8 @@ class Entry(NamedTuple):
 def read_list(file: Path, group: str | None = None) -> Layout:
     """Read a list of images with the columns ``path``, ``label`` and optionally ``split``.
 
-    Relative paths start from the folder of the list, or, if not one of them is there, from a folder
-    beside it.
+    Relative paths start from the folder of the list, or, if not one of them is there, name files
+    anywhere below it.
 
     Args:
         file: the list.
@@ -38,7 +38,7 @@ def read_list(file: Path, group: str | None = None) -> Layout:
 
     Raises:
         EanetError: the list cannot be read, a column or a cell is missing, or a file has two
-            classes or is in two splits.
+            classes or is in two splits, or a path may mean different files.
     """
     entries, notes = read_entries(file, lambda _: "train", group=group)
     listings = to_listings(file, entries)
@@ -50,7 +50,7 @@ def read_list(file: Path, group: str | None = None) -> Layout:
 def read_entries(
     file: Path,
     split_of: Callable[[Path], str],
-    beside: Sequence[Path] | None = None,
+    near: Sequence[Path] = (),
     group: str | None = None,
 ) -> tuple[list[Entry], list[str]]:
     """Return what a list says, each file once, and notes on how it was read.
@@ -58,7 +58,7 @@ def read_entries(
     Args:
         file: the list.
         split_of: returns the split of a file whose row names none.
-        beside: folders that the paths may start from; None: those beside the list.
+        near: folders below that of the list, which the images are likely in.
         group: as for `read_list`.
 
     Raises:
@@ -77,17 +77,13 @@ def read_entries(
         if "\0" in cells["path"]:
             raise EanetError(f"{file}, {where}: {shown(cells['path'])} is not a path")
     paths = [as_posix(cells["path"], file.parent) for _, cells in rows]
-    if beside is None:
-        beside = visible_folders(file.parent)
-    rule = find_rule(file.parent, paths, beside)
-    if rows and rule != PathRule(file.parent):
-        notes.append(f"paths in {file.name} are not as written: {rule.described(paths[0])}")
+    files, said = find_files(file, paths, near)
+    notes += said
     whole, labels = _whole_numbers([cells["label"] for _, cells in rows])
     if whole:
         notes.append(f"classes in {file.name} are whole numbers: {whole[0]} is read as {whole[1]}")
     entries = []
-    for (where, cells), path, label in zip(rows, paths, labels, strict=True):
-        found = rule.file(path)
+    for (where, cells), found, label in zip(rows, files, labels, strict=True):
         split = _split(file, where, cells["split"]) if "split" in cells else split_of(found)
         entries.append(Entry(where, found, label, split, cells.get("group", "")))
     once, twice = _each_once(file, entries)

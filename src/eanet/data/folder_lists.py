@@ -9,7 +9,7 @@ from pathlib import Path
 
 from eanet.data.filelist import read_entries, to_listings
 from eanet.data.findings import Finding
-from eanet.data.layout import Layout, Listing, visible_files, visible_folders
+from eanet.data.layout import Layout, Listing, visible_files
 from eanet.data.list_rows import has_labels, is_list, names_images, read_rows
 from eanet.data.split_names import SPLITS, split_meant
 from eanet.errors import EanetError
@@ -46,8 +46,7 @@ class Lists:
             EanetError: there are several, or it cannot be read.
         """
         file = self._only(split if split in self.files else None)
-        beside = [place, *visible_folders(place)]
-        entries, notes = read_entries(file, lambda _: split, beside, self.group)
+        entries, notes = read_entries(file, lambda _: split, [place], self.group)
         return to_listings(file, entries).get(split, Listing(file, {}, [])), notes
 
     def read(self, places: Mapping[str, Path] | None = None) -> Layout:
@@ -68,14 +67,13 @@ class Lists:
         for meant in self.files:
             file = self._only(meant)
             near = [places[split] for split in (meant or "train",) if split in places]
-            beside = near or visible_folders(self.folder)
 
             def split_of(path: Path, meant: str | None = meant) -> str:
                 if meant is not None:
                     return meant
                 return next((inside[p] for p in path.parents if p in inside), "train")
 
-            entries, said = read_entries(file, split_of, beside, self.group)
+            entries, said = read_entries(file, split_of, near, self.group)
             for split, listing in to_listings(file, entries).items():
                 if split in splits:
                     raise EanetError(
