@@ -43,6 +43,23 @@ def test_unequal_classes_are_told_with_what_guessing_reaches(
         assert "--balance loss" in told[0]
 
 
+@pytest.mark.parametrize(
+    ("classes", "is_told"),
+    [
+        (("car", "car person", "person"), True),
+        (("car", "car; person", "person"), True),
+        (("car", "fire truck", "fire truck|car"), True),
+        (("car", "police car", "person"), False),
+        (("bora", "bora bora", "car,"), False),
+    ],
+)
+def test_names_of_several_classes_in_one_are_told(classes: tuple[str, ...], is_told: bool) -> None:
+    told = found(SourceSplits(replace(images((10, 10, 10)), classes=classes)))
+    joined = max(classes, key=len)
+    about = f"classes named after several others: {joined!r}: an image has one class here"
+    assert [line.startswith(about) for line in told] == [True] * is_told
+
+
 def test_pictures_of_nearly_one_shade_are_told_and_others_are_not() -> None:
     dark = np.random.default_rng(0).integers(0, 16, (20, 8, 8, 3), dtype=np.uint8)
     (told,) = found(SourceSplits(images((10, 10), dark)))

@@ -7,7 +7,7 @@ depends on how the splits are completed is found there (`eanet.data.held_out`).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Set
 from dataclasses import replace
 
 import numpy as np
@@ -20,6 +20,7 @@ SAMPLE = 200  # images looked at, spread evenly over the training images
 LEAST_SPAN = 16  # of 256 levels in the median image; in photographs, it is about 200
 UNEQUAL = 1.5  # images of the largest class for one of the smallest
 MANY = 0.01  # share of the images
+NAMED = 3  # classes
 
 
 def with_findings(splits: SourceSplits) -> SourceSplits:
@@ -114,5 +115,25 @@ def unequal_classes(splits: SourceSplits) -> Iterator[Finding]:
     )
 
 
+def several_labels(splits: SourceSplits) -> Iterator[Finding]:
+    """Find names made of names of other classes, as where an image shows several things."""
+    names = set(splits.train.classes)
+    if joined := [name for name in splits.train.classes if _joins(name, names)]:
+        more = f" and {len(joined) - NAMED:,} more" if len(joined) > NAMED else ""
+        yield Finding(
+            f"classes named after several others: {', '.join(map(repr, joined[:NAMED]))}{more}",
+            "",
+            "an image has one class here; if these are several labels, keep one",
+        )
+
+
+def _joins(name: str, names: Set[str]) -> bool:
+    """Whether a name consists of several others, with one of the usual marks between them."""
+    split = ({part.strip() for part in name.split(mark)} for mark in " ,;|")
+    return any(len(parts) > 1 and parts <= names for parts in split)
+
+
 Check = Callable[[SourceSplits], Iterator[Finding]]
-CHECKS: tuple[Check, ...] = (few_levels, clipped_levels, transparent, one_colour, unequal_classes)
+CHECKS: tuple[Check, ...] = (
+    *(few_levels, clipped_levels, transparent, one_colour, unequal_classes, several_labels),
+)
