@@ -188,6 +188,10 @@ def test_a_run_is_not_called_after_the_patch_size_that_its_weights_need(
     run = launch(quick(photos, tmp_path, init=small, image_size=64, epochs=1))
     assert run.path.name == "photos-eanet_nano-dim=16-depth=1"
     assert run.read_config().resolved.model.endswith(",patch_size=2")
+    assert settled(run.path).name == "digits-eanet_nano-dim=16-depth=1"
+    assert settled(run.path).model.endswith(",patch_size=2")
+    named = settled(run.path, model=f"{MODEL},patch_size=2")
+    assert named.name == "digits-eanet_nano-dim=16-depth=1-patch_size=2"
 
 
 def test_a_resumed_run_needs_the_trained_model_no_more(

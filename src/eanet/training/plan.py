@@ -66,7 +66,9 @@ def plan(
     named = model
     if init is not None:
         name, own = _architecture(settings, init)
-        named = format_model_name(name, own)
+        given = parse_model_name(settings.model)[1] if settings.model else {}
+        called = {k: v for k, v in own.items() if k != "patch_size" or k in given}
+        named = format_model_name(name, called)  # the weights determine the size of patches
         least = init.model.config.image_size
         if settings.image_size is None and size < least:
             size = least
