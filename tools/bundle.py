@@ -3,8 +3,9 @@
     python -m tools.bundle runs/cifar100-eanet_tiny eanet_tiny_cifar100 [--half]
 
 The file is first evaluated on the run's test images, and refused unless it scores what the run's
-``metrics.json`` says. ``--half`` stores the weights in half precision, if that does not change the
-scores.
+``metrics.json`` says. A detector of unknown images stays behind: it would be a tenth of the file,
+and whoever fine-tunes the model fits another. ``--half`` stores the weights in half precision, if
+that does not change the scores.
 """
 
 from __future__ import annotations
@@ -17,13 +18,13 @@ from typing import Any
 
 from safetensors.torch import load_file, save
 
-from eanet.data.source import open_source
 from eanet.errors import EanetError
 from eanet.files import read_text, replacing
 from eanet.metrics.evaluation import evaluate_model
 from eanet.model_files import find
 from eanet.model_files.weights_file import read_metadata
 from eanet.models import Classifier, load_model
+from eanet.training.run_data import load_run_data, open_run_source
 from eanet.training.run_directory import RunDirectory
 
 MOST_BYTES = 1_600_000  # it is part of every checkout and install
@@ -37,14 +38,14 @@ def bundle(run: Path, name: str, *, half: bool = False) -> Path:
         EanetError: there is no such run, or the file is too large or scores differently.
     """
     file = find.find_model(run)
-    tensors = load_file(file)
+    tensors = {k: t for k, t in load_file(file).items() if not k.startswith("detector.")}
     if half:
-        exact = ("normalization.", "detector.")
-        learned = {k: t for k, t in tensors.items() if not k.startswith(exact)}
+        learned = {k: t for k, t in tensors.items() if not k.startswith("normalization.")}
         tensors |= {k: t.half() for k, t in learned.items() if t.is_floating_point()}
     directory = RunDirectory.open(run)
     metrics = json.loads(read_text(run / "metrics.json"))
     described = read_metadata(file) | {"training": training(directory, metrics)}
+    described.pop("unknown", None)
     path = find.BUNDLED / f"{name}.safetensors"
     with replacing(path) as partial:
         partial.write_bytes(save(tensors, {"format": "pt", "eanet": json.dumps(described)}))
@@ -74,7 +75,8 @@ def check(model: Classifier, run: RunDirectory, metrics: Mapping[str, float]) ->
     """Raise an `EanetError` unless the model scores what its run says, to the last digit."""
     settings = run.read_config().resolved
     options = settings.model_copy(update={"image_size": model.config.image_size})
-    scored = evaluate_model(model, open_source(settings.data).load(options).test).metrics()
+    source = open_run_source(run, "put them back")
+    scored = evaluate_model(model, load_run_data(run, source, options).test).metrics()
     for key in SCORES:
         if scored[key] != metrics[key]:
             raise EanetError(f"{key} is {scored[key]:.4%}, of the run {metrics[key]:.4%}")

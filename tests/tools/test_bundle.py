@@ -14,7 +14,8 @@ from eanet.cli import main
 from eanet.errors import EanetError
 from eanet.model_files import find
 from eanet.model_files.weights_file import read_metadata
-from eanet.models import load_model
+from eanet.models import load_model, save_model
+from eanet.models.unknown import DetectorFit, UnknownDetector
 from eanet.report.evaluate import evaluate
 from tools import bundle
 
@@ -39,6 +40,15 @@ def test_a_bundled_model_is_that_of_the_run_and_tells_its_training(
     line = capsys.readouterr().out.splitlines()[-2]
     assert line.startswith("photos ")
     assert f"photos  3        {trained.metrics['top1']:.2%}" in line
+
+
+def test_the_detector_of_unknown_images_stays_behind(run: Path) -> None:
+    model = load_model(run)
+    model.detector = UnknownDetector(model.head.in_features, 3, DetectorFit(0.25, 27, 3))
+    save_model(model, run)
+    bundle.bundle(run, "known")
+    assert load_model("known").detector is None
+    assert "unknown" not in read_metadata(find.find_model("known"))
 
 
 def test_a_bundled_model_is_evaluated_on_the_data_that_it_names(
