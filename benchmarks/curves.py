@@ -19,6 +19,8 @@ from eanet.plots.style import BOLD, SERIES, picture
 
 
 class Training(NamedTuple):
+    """What is drawn of one."""
+
     name: str
     accuracies: list[float]  # percent of the validation images after each epoch
     minutes: float  # an epoch

@@ -420,4 +420,4 @@ def test_it_is_said_what_a_training_would_begin_with(
             Image.fromarray(pixels).save(tmp_path / "photos" / name / f"{number}.png")
     own = {name: value for name, value in QUICK.items() if name != "recipe"}
     eanet.compare(SMALLER, data=tmp_path / "photos", seeds=1, output=tmp_path / "c", **own)
-    assert "eanet train alone would fine-tune eanet_tiny_cifar100" in capsys.readouterr().err
+    assert "eanet train alone would fine-tune eanet_tiny_64" in capsys.readouterr().err

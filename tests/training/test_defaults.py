@@ -12,8 +12,8 @@ from eanet.config import TrainSettings, recipes
 from eanet.data.registry import Default
 from eanet.data.source import open_source
 from eanet.data.statistics import ImageStatistics
-from eanet.model_files.find import DEFAULT_MODEL, bundled_models
-from eanet.training.defaults import fill, for_own_images, recommend
+from eanet.model_files.find import bundled_models
+from eanet.training.defaults import PRETRAINED, fill, for_own_images, recommend
 from eanet.training.messages import show_defaults
 
 
@@ -61,9 +61,9 @@ def test_the_fewer_photographs_the_more_epochs() -> None:
 @pytest.mark.parametrize("device", ["cpu", "cuda"])
 def test_few_photographs_begin_with_trained_weights(device: str) -> None:
     chosen = values(ImageStatistics(5000, 2, 375), device)
-    assert (chosen["init"], chosen["model"]) == (DEFAULT_MODEL, "eanet_tiny")
+    assert (chosen["init"], chosen["model"]) == (PRETRAINED, "eanet_tiny")
     assert chosen["recipe"] == "finetune"
-    assert DEFAULT_MODEL in bundled_models()
+    assert PRETRAINED in bundled_models()
     assert "init" not in values(ImageStatistics(5001, 2, 375), device)
     assert "init" not in values(ImageStatistics(500, 2, 30), device)
 

@@ -21,7 +21,7 @@ def add(commands: Commands) -> None:
         "eanet train cifar100 --recipe keras_example --model keras_eanet",
         "eanet train path/to/photos",
         "eanet train path/to/photos --minutes 20 --learning-rate find",
-        "eanet train path/to/photos --init eanet_tiny_cifar100",
+        "eanet train path/to/photos --init eanet_tiny_64",
         "eanet train path/to/photos --folds 5",
         "eanet train --resume runs/digits-keras_eanet",
         "eanet train --resume runs/photos-eanet_tiny --epochs 60",

@@ -109,7 +109,7 @@ def load_model(where: str | Path, **changes: Any) -> Classifier:
     Examples:
         With a new head, to be fine-tuned:
 
-        >>> model = eanet.load_model("eanet_tiny_cifar100", classes=["ant", "bee"], image_size=64)
+        >>> model = eanet.load_model("eanet_tiny_64", classes=["ant", "bee"])
         >>> model.classes, model.config.image_size
         (('ant', 'bee'), 64)
     """

@@ -11,12 +11,13 @@ from eanet.data.fit import choose_fit
 from eanet.data.registry import Default
 from eanet.data.statistics import ImageStatistics
 from eanet.device import Device
-from eanet.model_files.find import DEFAULT_MODEL
 
 PHOTOGRAPH = 48  # pixels of the shorter side; anything smaller is an icon, character or thumbnail
 SIZES: Mapping[Device, int] = {"cpu": 64, "mps": 96, "cuda": 128}
 FEW = 5000  # photographs
 FINE_TUNING = "finetune"
+PRETRAINED = "eanet_tiny_64"
+"""The bundled model that is fine-tuned on few photographs."""
 LEAST_BATCH = 32
 FEWEST_EPOCHS, MOST_EPOCHS = 30, 300
 
@@ -89,7 +90,7 @@ def _by_size_and_number(
         )
     if images.images <= FEW and not from_scratch:
         return (
-            Default("init", DEFAULT_MODEL, "few photographs: pretrained weights do better"),
+            Default("init", PRETRAINED, "few photographs: pretrained weights do better"),
             Default("model", "eanet_tiny", "matches these weights"),
             Default("image_size", 64, "96 takes twice as long, and was no better on average"),
             Default("recipe", FINE_TUNING, "short: the weights only adapt"),
