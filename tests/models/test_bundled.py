@@ -73,6 +73,16 @@ def test_a_wrong_name_is_answered_with_the_nearest_and_the_other_kinds(
         )
 
 
+def test_a_misspelled_bundled_model_is_not_taken_for_a_run_whose_name_is_less_like_it(
+    bundled: Path, trained: eanet.TrainingResult
+) -> None:
+    shutil.copytree(trained.path, find.RUNS / "s2-eanet_tiny")
+    with pytest.raises(EanetError, match=rf"did you mean '{NAME}'\?$"):
+        load_model("eanet_tiny_ph")
+    with pytest.raises(EanetError, match=r"did you mean 'runs/s2-eanet_tiny'\?$"):
+        load_model("s2-eanet_tin")
+
+
 def test_an_empty_name_is_not_the_model_in_the_folder_at_hand(
     bundled: Path, monkeypatch: pytest.MonkeyPatch, trained: eanet.TrainingResult
 ) -> None:

@@ -48,8 +48,8 @@ def complete_splits(
     Every such split adds a note. Images that belong together stay on one side. Images that the
     model to begin with was tested or validated on are so again (where the last ones validate, only
     if they are among these); none that it was trained on is, and none that it was validated on is
-    for testing. With ``settings.fold``, that fold of the training
-    images is the test, and test images of the source are left out.
+    for testing. With ``settings.fold``, that fold of the training images is the test, and test
+    images of the source are left out.
 
     Args:
         name: of the data set.

@@ -135,5 +135,10 @@ def _joins(name: str, names: Set[str]) -> bool:
 
 Check = Callable[[SourceSplits], Iterator[Finding]]
 CHECKS: tuple[Check, ...] = (
-    *(few_levels, clipped_levels, transparent, one_colour, unequal_classes, several_labels),
+    few_levels,
+    clipped_levels,
+    transparent,
+    one_colour,
+    unequal_classes,
+    several_labels,
 )

@@ -9,7 +9,7 @@ from typing import Any
 
 from eanet.config import RUNS
 from eanet.console import only_errors
-from eanet.errors import EanetError, WrongArgumentError, unknown_name
+from eanet.errors import EanetError, WrongArgumentError, nearest, unknown_name
 from eanet.files import nearest_path, user_path
 
 WEIGHTS_FILE = "model.safetensors"
@@ -47,6 +47,8 @@ def find_model(where: str | Path, **hub_options: Any) -> Path:
     if text in bundled:
         return bundled[text]
     near = nearest_path(path, RUNS, _is_model)
+    if near and nearest(text, [near.name, *bundled]) in bundled:
+        near = None
     hint = f"; did you mean {str(near)!r}?" if near else ""
     if text.count("/") == 1 and not text.startswith((".", "/")) and not path.parent.is_dir():
         try:
