@@ -238,6 +238,7 @@ def test_images_of_another_shape_are_refused():
         ({"name": "vit", "num_classes": 0}, "at least one class; pooled_features gives"),
         ({"name": "vit", "classes": []}, "at least one class"),
         ({"name": "vit", "num_classes": 3, "classes": ["a"]}, "but 1 are named"),
+        ({"name": "vit", "classes": ["bird", "crane", "crane"]}, "classes: 2 are named 'crane'"),
         ({"name": "vit", "heads": 5}, "heads=5 must divide dim=64"),
         ({"name": "vit", "normalization": ((0,), (1,))}, "3 means"),
         ({"name": "vit", "image_size": (32, 32)}, "images are square, one number will do"),

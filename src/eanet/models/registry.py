@@ -181,6 +181,11 @@ def create_model(
     if classes is None:
         classes = unnamed_classes(100 if num_classes is None else num_classes)
     classes = tuple(map(str, classes))  # names may be numbers, or from NumPy or pandas
+    if len(set(classes)) < len(classes):  # answers are told by name
+        twice = next(name for name in classes if classes.count(name) > 1)
+        raise WrongArgumentError(
+            f"classes: {classes.count(twice)} are named {twice!r}; give each a name of its own"
+        )
     if not classes or min(image_size, in_channels) < 1:
         raise EanetError("a model needs at least one class, one channel and one pixel")
     if num_classes not in (None, len(classes)):
