@@ -68,7 +68,8 @@ def cross_validated_interval(
     from scipy.stats import t
 
     share, count = float(correct.mean()), len(np.unique(folds))
-    low, high = _wilson(share, len(correct) / _design_effect(correct, groups))
+    worth = len(correct) / _design_effect(correct, groups)
+    low, high = wilson_interval(share * worth, worth)
     spread = float(np.std([correct[folds == fold].mean() for fold in np.unique(folds)], ddof=1))
     error = spread * math.sqrt(1 / count + 1 / (count - 1))
     reach = float(t.ppf(0.5 + CONFIDENCE / 2, count - 1)) * error
@@ -85,14 +86,3 @@ def _design_effect(correct: Correct, groups: NDArray[np.int64] | None) -> float:
     count = len(surplus)
     variance = count / max(count - 1, 1) * float((surplus**2).sum()) / images**2
     return max(1.0, variance / (share * (1 - share) / images))
-
-
-def _wilson(share: float, images: float) -> tuple[float, float]:
-    """Return `wilson_interval` for a number of images that need not be whole."""
-    from scipy.stats import norm
-
-    z = float(norm.ppf(0.5 + CONFIDENCE / 2))
-    middle = (share + z**2 / (2 * images)) / (1 + z**2 / images)
-    reach = math.sqrt(share * (1 - share) / images + (z / (2 * images)) ** 2)
-    reach *= z / (1 + z**2 / images)
-    return max(middle - reach, 0.0), min(middle + reach, 1.0)
