@@ -7,11 +7,12 @@ from pathlib import Path
 
 from eanet.config import DataSettings, Fit
 from eanet.data.cache import Details, NoCacheError, cached, fingerprint
+from eanet.data.evenly import evenly
 from eanet.data.fit import choose_fit, mean_colour
 from eanet.data.layout import Layout
 from eanet.data.levels import read_depth, used_levels
 from eanet.data.parallel import in_parallel
-from eanet.data.statistics import image_statistics, spread
+from eanet.data.statistics import image_statistics
 from eanet.model_files.preprocessing import Preprocessing
 
 SAMPLE = 1000  # files whose levels are read, spread evenly over all
@@ -41,7 +42,7 @@ def choose_preprocessing(layout: Layout, settings: DataSettings) -> Preprocessin
 
 def _measure(files: Sequence[Path], fit: Fit, levels: tuple[float, float] | None) -> Preprocessing:
     if levels is None:
-        depths = in_parallel(read_depth, spread(files, SAMPLE))
+        depths = in_parallel(read_depth, evenly(files, SAMPLE))
         levels = used_levels(depth for depth in depths if depth is not None)
     found = Preprocessing(fit, levels=levels)
     return Preprocessing(fit, mean_colour(files, found), levels) if fit == "pad" else found

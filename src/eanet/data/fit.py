@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 
 from eanet.config import Fit
 from eanet.data.decode import UnreadableImageError, decode_image
+from eanet.data.evenly import evenly
 from eanet.data.parallel import in_parallel
-from eanet.data.statistics import ImageStatistics, spread
+from eanet.data.statistics import ImageStatistics
 from eanet.model_files.preprocessing import Preprocessing
 
 MOST_HALVED = 0.25  # share of images of which a crop may leave no more than half
@@ -42,7 +43,7 @@ def mean_colour(files: Sequence[Path], preprocessing: Preprocessing) -> tuple[in
         except UnreadableImageError:
             return None
 
-    colours = [c for c in in_parallel(colour, spread(files, SAMPLE)) if c is not None]
+    colours = [c for c in in_parallel(colour, evenly(files, SAMPLE)) if c is not None]
     if not colours:
         return preprocessing.fill
     red, green, blue = np.rint(np.mean(colours, axis=0)).astype(int).tolist()

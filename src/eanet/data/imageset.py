@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from PIL import Image
 
+from eanet.data.evenly import evenly
 from eanet.errors import EanetError
 from eanet.pages.images import SheetImage
 from eanet.pages.notebook import MOST_IMAGES, show
@@ -79,9 +80,8 @@ class ImageSet:
     def sheet(self, most: int = MOST_IMAGES) -> list[SheetImage]:
         """Return some images with their classes, as evenly as possible of all classes."""
         order = np.argsort(self.labels, kind="stable")
-        rows = order[np.linspace(0, len(order) - 1, min(most, len(order))).astype(int)]
         images = []
-        for row in rows.tolist():
+        for row in evenly(order.tolist(), most):
             name = f"image {row}" if self.files is None else self.files[row].name
             true = self.classes[int(self.labels[row])]
             images.append(

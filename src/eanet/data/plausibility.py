@@ -12,6 +12,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from eanet.data.evenly import evenly
 from eanet.data.findings import Finding
 from eanet.data.levels import Depth, central_range
 from eanet.data.splits import SourceSplits
@@ -34,7 +35,7 @@ def few_levels(splits: SourceSplits) -> Iterator[Finding]:
     train = splits.train
     if _blank(splits) or not len(train):
         return
-    rows = np.linspace(0, len(train) - 1, min(SAMPLE, len(train))).astype(int)
+    rows = evenly(range(len(train)), SAMPLE)
     spans = [np.ptp(np.quantile(train.images[row], (0.001, 0.999))) for row in rows]
     span = round(float(np.median(spans)))
     if span >= LEAST_SPAN:

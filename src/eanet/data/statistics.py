@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from eanet.data.evenly import evenly
 from eanet.data.formats import open_image
 from eanet.data.layout import Layout
 
@@ -39,7 +40,7 @@ def image_statistics(layout: Layout) -> ImageStatistics:
     """Count the training images of a layout, and read the headers of some."""
     classes = layout.splits["train"].images
     files = [file for of_class in classes.values() for file in of_class]
-    sizes = _sizes(spread(files, SAMPLE))
+    sizes = _sizes(evenly(files, SAMPLE))
     if not sizes:
         return ImageStatistics(len(files), len(classes), 0)
     sides = np.sort(np.array(sizes), axis=1)  # (n, 2), the shorter first
@@ -53,12 +54,6 @@ def image_statistics(layout: Layout) -> ImageStatistics:
         cropped=1 - float(np.median(square)),
         halved=float(np.mean(square <= 0.5)),
     )
-
-
-def spread(files: Sequence[Path], count: int) -> list[Path]:
-    """Return at most ``count`` of the files, evenly spread over all."""
-    places = np.linspace(0, len(files) - 1, min(count, len(files))).astype(int)
-    return [files[place] for place in places]
 
 
 def _sizes(files: Sequence[Path]) -> list[tuple[int, int]]:

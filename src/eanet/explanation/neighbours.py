@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from eanet.data.imageset import ImageSet
+from eanet.data.evenly import evenly
 from eanet.deploy.module import RuntimeModule
 from eanet.errors import EanetError
 from eanet.metrics.evaluation import computed
@@ -59,7 +59,10 @@ class TrainingImages:
         run = RunDirectory.open(where)
         source = open_run_source(run, f"eanet train --resume {where} NEWPLACE")
         config = run.read_config().resolved
-        self._images = _evenly(load_run_data(run, source, config, model.config.preprocessing).train)
+        images = load_run_data(run, source, config, model.config.preprocessing).train
+        if len(images) > MOST_IMAGES:
+            images = images.subset(evenly(range(len(images)), MOST_IMAGES))
+        self._images = images
         self._model = model.eval()
         device = str(model.head.weight.device)
         (features,) = computed(self._embed, self._images, device, "embedding the training images")
@@ -80,9 +83,3 @@ class TrainingImages:
             Neighbour(images.images[i], images.classes[int(images.labels[i])], float(similarity[i]))
             for i in np.argsort(-similarity, kind="stable")[:count].tolist()
         )
-
-
-def _evenly(images: ImageSet) -> ImageSet:
-    if len(images) <= MOST_IMAGES:
-        return images
-    return images.subset(np.linspace(0, len(images) - 1, MOST_IMAGES).astype(np.int64))

@@ -6,13 +6,12 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import torch
 from lightning_fabric import Fabric
 
 from eanet.config import PlannedSettings, ResolvedSettings, TrainSettings
 from eanet.data.batches import derive_seed, in_order
-from eanet.data.imageset import ImageSet
+from eanet.data.evenly import evenly
 from eanet.data.record import ImageRecord
 from eanet.data.source import Source, open_source
 from eanet.data.splits import Dataset
@@ -30,7 +29,7 @@ from eanet.training.teacher import Teacher
 from eanet.training.tensorboard import check_tensorboard
 from eanet.training.updates import INITIAL_WEIGHTS
 
-STATISTICS_IMAGES, STATISTICS_BATCH = 2000, 128
+STATISTICS_IMAGES, STATISTICS_BATCH = 2000, 128  # for the statistics of batch normalisation
 
 
 @dataclass(frozen=True)
@@ -139,15 +138,10 @@ def initial_model(
     if init is not None:
         load_weights(model, init)
         if settings.freeze != "off":
-            refit_statistics(model, in_order(_some(dataset.train), STATISTICS_BATCH))
+            some = dataset.train.subset(evenly(range(len(dataset.train)), STATISTICS_IMAGES))
+            refit_statistics(model, in_order(some, STATISTICS_BATCH))
     freeze(model, settings.freeze)
     return model
-
-
-def _some(images: ImageSet) -> ImageSet:
-    """Return enough images, evenly, to measure the statistics of batch normalisation on."""
-    rows = np.linspace(0, len(images) - 1, min(len(images), STATISTICS_IMAGES))
-    return images.subset(rows.astype(np.int64))
 
 
 def create_run(

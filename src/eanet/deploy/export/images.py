@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from eanet.data.evenly import evenly
 from eanet.data.imageset import ImageSet
 from eanet.deploy.export.program import Pixels
 
@@ -52,9 +53,8 @@ def originals_of(own: OwnImages | None) -> Originals:
     if own is None:
         return Originals("parts of two photographs", list(_parts()))
     images = own.images
-    rows = np.linspace(0, len(images) - 1, min(len(images), MOST)).astype(np.int64)
     places = images.images if images.files is None else images.files
-    return Originals(own.name, [places[row] for row in rows])
+    return Originals(own.name, [places[row] for row in evenly(range(len(images)), MOST)])
 
 
 def _parts() -> Iterator[Pixels]:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from eanet.console import only_errors
+from eanet.data.evenly import evenly
 from eanet.data.imageset import ImageSet
 from eanet.deploy.export.onnx_file import onnx_model, open_onnx
 from eanet.deploy.export.program import INPUT, Pixels
@@ -69,8 +70,7 @@ def write_int8(model: Classifier, path: Path, weights_sha256: str, train: ImageS
         EanetError: as `write_onnx`.
     """
     plain = onnx_model(model, weights_sha256)
-    rows = np.linspace(0, len(train) - 1, min(len(train), CALIBRATION)).astype(np.int64)
-    pixels = train.images[rows]
+    pixels = train.images[evenly(range(len(train)), CALIBRATION)]
     content = plain.SerializeToString()  # the quantiser changes what it is given
     few = np.resize(pixels, (_BATCH, *pixels.shape[1:]))
     with replacing(path) as partial:
