@@ -6,6 +6,7 @@ import difflib
 from collections.abc import Iterable
 
 from eanet.elsewhere import name_here
+from eanet.text import some
 
 MOST_NAMES = 20  # that an error lists
 COMPILER = ("torch._dynamo", "torch._inductor")
@@ -71,7 +72,4 @@ def unknown_name(kind: str, name: str, known: Iterable[str]) -> WrongArgumentErr
         return WrongArgumentError(f"unknown {kind} {name!r}; here it is {here!r}")
     if near := nearest(name, names):
         return WrongArgumentError(f"unknown {kind} {name!r}; did you mean {near!r}?")
-    others = len(names) - MOST_NAMES
-    more = f" and {others} more" if others > 0 else ""
-    some = ", ".join(names[:MOST_NAMES])
-    return WrongArgumentError(f"unknown {kind} {name!r}; known: {some}{more}")
+    return WrongArgumentError(f"unknown {kind} {name!r}; known: {some(names, MOST_NAMES)}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from numbers import Real
 from typing import Any
 
@@ -23,6 +24,12 @@ def shown(text: str) -> str:
     They could clear the screen, change what was printed before or make the rest run backwards.
     """
     return text.translate(_SHOWN)
+
+
+def some(names: Sequence[str], most: int = 5) -> str:
+    """Return names as a list, such as ``a, b and 2 more``."""
+    more = len(names) - most
+    return ", ".join(names[:most]) + (f" and {more:,} more" if more > 0 else "")
 
 
 def cell(value: Any) -> Any:

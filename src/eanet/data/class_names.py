@@ -13,6 +13,7 @@ from eanet.data.findings import Finding
 from eanet.data.layout import Layout, Listing
 from eanet.data.names_file import find_names, read_names
 from eanet.errors import EanetError
+from eanet.text import some
 
 _NUMBER = re.compile(r"[+-]?\d+(\.\d+)?")
 _SEPARATORS = re.compile(r"[\s_]+|(?<=\w)-(?=\w)")  # the grade A- ends with a sign
@@ -129,10 +130,13 @@ def check_known(layout: Layout, known: Sequence[str]) -> None:
     """Raise an `EanetError` if the images are of classes that a model does not know."""
     found = {n for x in layout.splits.values() for n, files in x.images.items() if files}
     if unknown := in_order(sorted(found - set(known))):
-        more = f" and {len(unknown) - 5} more" if len(unknown) > 5 else ""
-        some = ", ".join(map(repr, unknown[:5])) + more
-        knows = ", ".join(map(repr, known[:5])) + (", ..." if len(known) > 5 else "")
-        raise EanetError(
-            f"the model does not know the class{'es' * (len(unknown) > 1)} {some} in {layout.root};"
-            f" it knows {knows}"
-        )
+        raise unknown_classes(unknown, known, f"in {layout.root}")
+
+
+def unknown_classes(unknown: Sequence[str], known: Sequence[str], where: str) -> EanetError:
+    """Make the error for classes that a model does not know; ``where`` says whose they are."""
+    return EanetError(
+        f"the model does not know the class{'es' * (len(unknown) > 1)} "
+        f"{some([*map(repr, unknown)])} {where}; it knows "
+        f"{', '.join(map(repr, known[:5]))}{', ...' * (len(known) > 5)}"
+    )

@@ -12,6 +12,7 @@ from eanet.data.layout import list_images, visible_files, visible_folders
 from eanet.data.list_rows import is_list
 from eanet.data.split_names import SPLITS, is_evaluation, is_pattern, is_plain, rest_of, split_meant
 from eanet.errors import EanetError
+from eanet.text import some
 
 # Folders of images that are not sorted by class, where class folders could be.
 UNSORTED = {"images", "image", "imgs", "img", "unknown", "unlabelled", "unlabeled", "all", "data"}
@@ -141,9 +142,8 @@ def _one_each(named: Mapping[Path, str]) -> dict[str, Path]:
 def _beside(folders: Sequence[Path]) -> list[str]:
     if not folders:
         return []
-    names = ", ".join(path.name for path in folders[:5])
-    more = f" and {len(folders) - 5} more" if len(folders) > 5 else ""
+    names = some([path.name for path in folders])
     return [
-        f"ignored next to the split folders: {names}{more} (--layout classes takes every folder "
-        "for a class)"
+        f"ignored next to the split folders: {names} (--layout classes takes every folder for a "
+        "class)"
     ]

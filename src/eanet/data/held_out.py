@@ -16,9 +16,9 @@ from eanet.data.near_duplicates import MOST_IMAGES, near_duplicates
 from eanet.data.record import CODES, UNKNOWN, ImageRecord
 from eanet.data.splits import Dataset, SourceSplits
 from eanet.errors import EanetError, WrongArgumentError
+from eanet.text import some
 
 TEST_FRACTION = 0.2
-NAMED = 5  # classes in a note
 NO_PAIRS = np.empty((0, 2), np.int64)
 
 
@@ -170,12 +170,9 @@ def _fold(
         f"{how}, by split seed {settings.split_seed}"
     )
     if (never := numbers == NEVER).any():
-        found = np.unique(train.labels[never]).tolist()
-        names = ", ".join(train.classes[label] for label in found[:NAMED])
-        more = f" and {len(found) - NAMED} more" if len(found) > NAMED else ""
+        names = some([train.classes[label] for label in np.unique(train.labels[never]).tolist()])
         note += (
-            f"; never held out, so that every run learns all classes: {never.sum():,} of "
-            f"{names}{more}"
+            f"; never held out, so that every run learns all classes: {never.sum():,} of {names}"
         )
     if splits.test is not None:
         note += f"; the {len(splits.test):,} test images are left out"

@@ -22,10 +22,9 @@ from eanet.data.outliers import find_outliers
 from eanet.data.splits import Originals, SourceSplits
 from eanet.errors import EanetError
 from eanet.model_files.preprocessing import Preprocessing
+from eanet.text import some
 
 DEFAULT_SIZE = 64
-
-_NAMED = 5
 
 
 def load_image_files(
@@ -137,10 +136,10 @@ def _notes(
     """Yield what the user should know, in one line each."""
 
     def named(files: Sequence[Path]) -> str:
-        return _some([str(_relative(file, layout.root)) for file in files])
+        return some([str(_relative(file, layout.root)) for file in files])
 
     def reasoned(pairs: Sequence[tuple[Path, str]]) -> str:
-        return _some([f"{_relative(file, layout.root)} ({reason})" for file, reason in pairs])
+        return some([f"{_relative(file, layout.root)} ({reason})" for file, reason in pairs])
 
     yield from layout.notes
     if skipped := [pair for part in decoded.values() for pair in part.skipped]:
@@ -165,16 +164,11 @@ def _notes(
         if absent := [name for name, count in counts if not count]:
             # The training images have every class; without, they are all there is to evaluate.
             what = "images" if split == "train" else f"{split} images"
-            yield f"no {what} of {_some(absent)}"
+            yield f"no {what} of {some(absent)}"
 
 
 def _relative(file: Path, root: Path) -> Path:
     return file.relative_to(root) if file.is_relative_to(root) else file
-
-
-def _some(names: Sequence[str]) -> str:
-    more = len(names) - _NAMED
-    return ", ".join(names[:_NAMED]) + (f" and {more} more" if more > 0 else "")
 
 
 def _kinds(files: Sequence[Path]) -> str:

@@ -16,6 +16,7 @@ from eanet.data.evenly import evenly
 from eanet.data.findings import Finding
 from eanet.data.levels import Depth, central_range
 from eanet.data.splits import SourceSplits
+from eanet.text import some
 
 SAMPLE = 200  # images looked at, spread evenly over the training images
 LEAST_SPAN = 16  # of 256 levels in the median image; in photographs, it is about 200
@@ -120,9 +121,8 @@ def several_labels(splits: SourceSplits) -> Iterator[Finding]:
     """Find names made of names of other classes, as where an image shows several things."""
     names = set(splits.train.classes)
     if joined := [name for name in splits.train.classes if _joins(name, names)]:
-        more = f" and {len(joined) - NAMED:,} more" if len(joined) > NAMED else ""
         yield Finding(
-            f"classes named after several others: {', '.join(map(repr, joined[:NAMED]))}{more}",
+            f"classes named after several others: {some([*map(repr, joined)], NAMED)}",
             "",
             "an image has one class here; if these are several labels, keep one",
         )

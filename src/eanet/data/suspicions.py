@@ -8,6 +8,7 @@ from pathlib import Path
 from eanet.config import LayoutName
 from eanet.data.findings import Finding
 from eanet.data.layout import Listing, visible_folders
+from eanet.text import some
 
 MOST_FOLDERS = 200  # class folders looked into
 NAMED = 3
@@ -22,8 +23,8 @@ def suspicions(train: Listing, reading: LayoutName) -> Iterator[Finding]:
     common = set.intersection(*map(set, inner.values())) if len(inner) > 1 else set()
     if len(common) > 1:
         yield Finding(
-            f"every class folder ({_some([path.name for path in folders])}) holds the folders "
-            f"{_some(sorted(common))}",
+            f"every class folder ({some([path.name for path in folders], NAMED)}) holds the "
+            f"folders {some(sorted(common), NAMED)}",
             "layout",
             "if these are the classes, use --layout parents",
         )
@@ -33,7 +34,7 @@ def suspicions(train: Listing, reading: LayoutName) -> Iterator[Finding]:
         if len(copies := sorted(classes & set(names) - {path.name})) > 1:
             yield Finding(
                 f"the class folder {path.name} holds folders of the names of other classes "
-                f"({_some(copies)})",
+                f"({some(copies, NAMED)})",
                 "",
                 "if it is a copy of them, remove it",
             )
@@ -41,8 +42,3 @@ def suspicions(train: Listing, reading: LayoutName) -> Iterator[Finding]:
 
 def _names(folder: Path) -> list[str]:
     return [path.name for path in visible_folders(folder)]
-
-
-def _some(names: list[str]) -> str:
-    more = len(names) - NAMED
-    return ", ".join(names[:NAMED]) + (f" and {more} more" if more > 0 else "")

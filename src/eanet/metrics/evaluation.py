@@ -14,6 +14,7 @@ from torch import Tensor
 
 from eanet.console import progress_bar
 from eanet.data.batches import in_order
+from eanet.data.class_names import unknown_classes
 from eanet.data.imageset import ImageSet
 from eanet.deploy.module import RuntimeModule
 from eanet.device import freed_memory_kept
@@ -232,11 +233,6 @@ def in_classes_of(known: tuple[str, ...], images: ImageSet) -> ImageSet:
     if unknown := [
         given[label] for label in np.unique(images.labels) if given[label] not in places
     ]:
-        more = f" and {len(unknown) - 5} more" if len(unknown) > 5 else ""
-        raise EanetError(
-            f"the model does not know the class{'es' * (len(unknown) > 1)} "
-            f"{', '.join(map(repr, unknown[:5]))}{more} of the data; it knows "
-            f"{', '.join(map(repr, known[:5]))}{', ...' * (len(known) > 5)}"
-        )
+        raise unknown_classes(unknown, known, "of the data")
     table = np.array([places.get(name, -1) for name in given], dtype=np.int64)
     return replace(images, labels=table[images.labels], classes=known)
