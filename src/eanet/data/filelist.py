@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from eanet.data.layout import Layout, Listing
+from eanet.data.layout import Layout, Listing, relative
 from eanet.data.list_paths import as_posix, find_files
 from eanet.data.list_rows import Row, is_header, maybe_split, read_rows, shown, unusual_label
 from eanet.data.split_names import SPLITS, split_meant, splits_meant
@@ -152,13 +152,8 @@ def _each_once(file: Path, entries: Sequence[Entry]) -> tuple[list[Entry], list[
         for one, other in ((first.label, entry.label), (first.split, entry.split)):
             if one != other:
                 raise EanetError(
-                    f"{file}: {_as_listed(file, entry)} is {one!r} in {first.where} and {other!r} "
-                    f"in {entry.where}; keep one"
+                    f"{file}: {relative(entry.path, file.parent)} is {one!r} in {first.where} and "
+                    f"{other!r} in {entry.where}; keep one"
                 )
         twice.append(entry)
     return list(firsts.values()), twice
-
-
-def _as_listed(file: Path, entry: Entry) -> str:
-    path, folder = entry.path, file.parent
-    return str(path.relative_to(folder) if path.is_relative_to(folder) else path)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from eanet.data.layout import Listing
+from eanet.data.layout import Listing, relative
 from eanet.errors import WrongArgumentError
 
 AUTO = "auto"
@@ -46,12 +46,12 @@ def named_groups(group: str, files: Sequence[Path], listing: Listing, root: Path
     names = [listing.groups.get(file) for file in files]
     if not listing.groups:
         pattern = _compiled(group)
-        found = [pattern.search(_relative(file, root).as_posix()) for file in files]
+        found = [pattern.search(relative(file, root).as_posix()) for file in files]
         names = [m and (m.group(1) if pattern.groups else m.group()) for m in found]
         if not any(names):
             raise WrongArgumentError(
                 f"group={group}: no column of the list, and no path of an image matches it, such "
-                f"as {_relative(files[0], root)}"
+                f"as {relative(files[0], root)}"
             )
     numbers: dict[object, int] = {}
     keys = [name or file for name, file in zip(names, files, strict=True)]
@@ -63,10 +63,6 @@ def _compiled(pattern: str) -> re.Pattern[str]:
         return re.compile(pattern)
     except re.error as error:
         raise WrongArgumentError(f"group={pattern}: no regular expression ({error})") from error
-
-
-def _relative(file: Path, root: Path) -> Path:
-    return file.relative_to(root) if file.is_relative_to(root) else file
 
 
 def share_codes(codes: NDArray[np.int8], groups: Groups, unknown: int) -> NDArray[np.int8]:

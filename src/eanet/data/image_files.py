@@ -16,7 +16,7 @@ from eanet.data.findings import Finding
 from eanet.data.formats import missing_plugin
 from eanet.data.groups import AUTO, named_groups
 from eanet.data.imageset import ImageSet
-from eanet.data.layout import Layout, is_image
+from eanet.data.layout import Layout, is_image, relative
 from eanet.data.levels import describe_levels
 from eanet.data.outliers import find_outliers
 from eanet.data.splits import Originals, SourceSplits
@@ -136,10 +136,10 @@ def _notes(
     """Yield what the user should know, in one line each."""
 
     def named(files: Sequence[Path]) -> str:
-        return some([str(_relative(file, layout.root)) for file in files])
+        return some([str(relative(file, layout.root)) for file in files])
 
     def reasoned(pairs: Sequence[tuple[Path, str]]) -> str:
-        return some([f"{_relative(file, layout.root)} ({reason})" for file, reason in pairs])
+        return some([f"{relative(file, layout.root)} ({reason})" for file, reason in pairs])
 
     yield from layout.notes
     if skipped := [pair for part in decoded.values() for pair in part.skipped]:
@@ -165,10 +165,6 @@ def _notes(
             # The training images have every class; without, they are all there is to evaluate.
             what = "images" if split == "train" else f"{split} images"
             yield f"no {what} of {some(absent)}"
-
-
-def _relative(file: Path, root: Path) -> Path:
-    return file.relative_to(root) if file.is_relative_to(root) else file
 
 
 def _kinds(files: Sequence[Path]) -> str:

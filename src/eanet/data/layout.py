@@ -109,6 +109,11 @@ def list_files(folder: Path) -> list[Path]:
     return sorted(files)
 
 
+def relative(file: Path, root: Path) -> Path:
+    """Return the path of a file relative to a folder; unchanged if it lies elsewhere."""
+    return file.relative_to(root) if file.is_relative_to(root) else file
+
+
 def is_image(file: Path) -> bool:
     """Return whether the file has the extension of an image."""
     return file.suffix.lower() in image_extensions()

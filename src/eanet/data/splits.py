@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from eanet.data.findings import Finding
 from eanet.data.groups import Groups
 from eanet.data.imageset import ImageSet
+from eanet.data.layout import relative
 from eanet.data.levels import Depth
 from eanet.data.near_duplicates import near_duplicates
 from eanet.model_files.preprocessing import DEFAULT, Preprocessing
@@ -45,7 +46,7 @@ class Originals:
 
     def relative(self, file: Path) -> str:
         """Return the path of a file relative to ``root``; unchanged if it lies elsewhere."""
-        return str(file.relative_to(self.root) if file.is_relative_to(self.root) else file)
+        return str(relative(file, self.root))
 
 
 @dataclass(frozen=True)
