@@ -14,7 +14,7 @@ from eanet.data.groups import AUTO, NEVER, Groups, grouped_split, linked, share_
 from eanet.data.imageset import ImageSet
 from eanet.data.near_duplicates import MOST_IMAGES, near_duplicates
 from eanet.data.record import CODES, UNKNOWN, ImageRecord
-from eanet.data.splits import Dataset, SourceSplits
+from eanet.data.splits import Dataset, SourceSplits, by_split
 from eanet.errors import EanetError, WrongArgumentError
 from eanet.text import some
 
@@ -108,8 +108,7 @@ def complete_splits(
         validation = train.subset(held_out)
     if len(left) < len(train):
         train = train.subset(left)
-    sets = {"train": train, "validation": validation, "test": test}
-    present = {split: images for split, images in sets.items() if images is not None}
+    present = by_split(train, validation, test)
     twins = near_duplicates(list(present.values())) if is_own else NO_PAIRS
     drawn = set(present) - set(splits.sets) | ({"test"} if settings.fold is not None else set())
     findings = copy_findings(present, twins, set() if settings.group == AUTO else drawn)

@@ -45,12 +45,11 @@ class ImageRecord:
     entries: NDArray[np.uint64]
 
     @classmethod
-    def of(cls, sets: Mapping[str, ImageSet | None]) -> Self:
+    def of(cls, sets: Mapping[str, ImageSet]) -> Self:
         """Record image sets by split."""
         parts = [
             (image_keys(images) & ~_SPLIT_BITS) | np.uint64(CODES[split])
             for split, images in sets.items()
-            if images is not None
         ]
         return cls(np.unique(np.concatenate(parts)))
 

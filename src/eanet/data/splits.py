@@ -16,8 +16,15 @@ from eanet.data.imageset import ImageSet
 from eanet.data.layout import relative
 from eanet.data.levels import Depth
 from eanet.data.near_duplicates import near_duplicates
+from eanet.data.split_names import SPLITS
 from eanet.model_files.preprocessing import DEFAULT, Preprocessing
 from eanet.pages.notebook import show
+
+
+def by_split(*sets: ImageSet | None) -> dict[str, ImageSet]:
+    """Return training, validation and test images by these names, without what there is not."""
+    named = zip(SPLITS, sets, strict=True)
+    return {split: images for split, images in named if images is not None}
 
 
 @dataclass(frozen=True)
@@ -78,8 +85,7 @@ class SourceSplits:
     @property
     def sets(self) -> dict[str, ImageSet]:
         """The splits present, keyed by ``train``, ``validation`` and ``test``."""
-        sets = {"train": self.train, "validation": self.validation, "test": self.test}
-        return {name: images for name, images in sets.items() if images is not None}
+        return by_split(self.train, self.validation, self.test)
 
     @cached_property
     def near_duplicates(self) -> NDArray[np.int64]:
@@ -121,8 +127,7 @@ class Dataset:
     @property
     def sets(self) -> dict[str, ImageSet]:
         """The image sets by split, without validation images if there are none."""
-        sets = {"train": self.train, "validation": self.validation, "test": self.test}
-        return {name: images for name, images in sets.items() if images is not None}
+        return by_split(self.train, self.validation, self.test)
 
     def __repr__(self) -> str:
         return f"Dataset({self._summary})"

@@ -86,8 +86,7 @@ def select_images(
         is_recorded = record is not None
         dataset = _own_data(run, source, settings, preprocessing, is_recorded=is_recorded)
         if dataset is not None:
-            sets = {"test": dataset.test, "validation": dataset.validation, "train": dataset.train}
-            return _of_split(source.name, sets, split, of_run=True)
+            return _of_split(source.name, dataset.sets, split, of_run=True)
     names = model.classes
     is_unnamed = names == unnamed_classes(len(names))
     # A folder that has grown may hold new classes, none of which the run was tested on.
@@ -169,14 +168,13 @@ def _own_data(
 
 
 def _of_split(
-    data: str, sets: Mapping[str, ImageSet | None], split: Split | None, *, of_run: bool
+    data: str, sets: Mapping[str, ImageSet], split: Split | None, *, of_run: bool
 ) -> Selection:
-    available = {name: images for name, images in sets.items() if images is not None}
-    name: str = split or next(iter(available))
-    if name not in available:
+    available = [name for name in ORDER if name in sets]
+    name: str = split or available[0]
+    if name not in sets:
         raise EanetError(f"{data} has no {name} images; use --split {' or '.join(available)}")
-    train, validation = (available.get(split) for split in ("train", "validation"))
-    return Selection(data, name, available[name], train, validation, of_run)
+    return Selection(data, name, sets[name], sets.get("train"), sets.get("validation"), of_run)
 
 
 def _by_record(

@@ -15,7 +15,6 @@ import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from eanet.config import ResolvedSettings, TrainSettings
-from eanet.data.imageset import ImageSet
 from eanet.data.splits import Dataset
 from eanet.device import processor_name
 from eanet.errors import EanetError
@@ -54,11 +53,7 @@ class DataRecord(Record):
         return cls(
             name=dataset.name,
             classes=dataset.train.classes,
-            images={
-                split: len(images)
-                for split, images in _splits(dataset).items()
-                if images is not None
-            },
+            images={split: len(images) for split, images in dataset.sets.items()},
             fingerprint=data_fingerprint(dataset),
             findings=tuple(map(str, dataset.findings)),
         )
@@ -66,12 +61,9 @@ class DataRecord(Record):
 
 def data_fingerprint(dataset: Dataset) -> str:
     """SHA-256 over the fingerprints of all splits."""
-    prints = ["-" if s is None else s.fingerprint() for s in _splits(dataset).values()]
+    sets = (dataset.train, dataset.validation, dataset.test)
+    prints = ["-" if images is None else images.fingerprint() for images in sets]
     return hashlib.sha256("".join(prints).encode()).hexdigest()
-
-
-def _splits(dataset: Dataset) -> dict[str, ImageSet | None]:
-    return {"train": dataset.train, "validation": dataset.validation, "test": dataset.test}
 
 
 class Environment(Record):

@@ -50,7 +50,7 @@ def check_moved(run: RunDirectory, dataset: Dataset, where: str) -> None:
         return
     config, record = run.read_config(), run.read_images()
     count = sum(config.data.images.values())
-    sets = [images for images in (dataset.train, dataset.validation, dataset.test) if images]
+    sets = dataset.sets.values()
     given = sum(map(len, sets))
     remedy = f"start a new run, with --init {run.path} to begin with its weights"
     if record is None:

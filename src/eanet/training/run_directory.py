@@ -138,9 +138,7 @@ class RunDirectory:
 
     def write_images(self, dataset: Dataset, start: ImageRecord | None) -> None:
         """Record the images, and what was seen before: by the model to begin with, mostly."""
-        ImageRecord.of(
-            {"train": dataset.train, "validation": dataset.validation, "test": dataset.test}
-        ).write(self.path / IMAGES)
+        ImageRecord.of(dataset.sets).write(self.path / IMAGES)
         if start is not None:
             start.write(self.path / START_IMAGES)
 
