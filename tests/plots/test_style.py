@@ -16,7 +16,8 @@ from eanet.console import notice_once
 from eanet.errors import EanetError
 from eanet.plots.confusion import plot_confusion
 from eanet.plots.curves import plot_curves
-from eanet.plots.style import picture, shorten, smoothing, text_width
+from eanet.plots.names import shorten
+from eanet.plots.style import picture, smoothing, text_width
 from tests.support.pictures import CLASSES, MATRIX, history
 
 

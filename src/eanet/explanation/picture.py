@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from eanet.explanation.explain import Explanation, LayerMaps
 from eanet.explanation.neighbours import Neighbour
 from eanet.explanation.occlusion import DRAWS
-from eanet.plots.names import shorten_names
-from eanet.plots.style import BOLD, INK, MUTED, picture, shorten, smoothing, write_title
+from eanet.plots.names import shorten, shorten_names
+from eanet.plots.style import BOLD, INK, MUTED, picture, smoothing, write_title
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

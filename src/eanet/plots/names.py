@@ -38,6 +38,11 @@ def shorten_names(names: Iterable[str], size: float, inches: float) -> dict[str,
     return cut_names(names, lambda text: text_width(text, size) <= inches)
 
 
+def shorten(text: str, size: float, inches: float) -> str:
+    """Cut a text that stands alone as `shorten_names` does."""
+    return shorten_names([text], size, inches)[text]
+
+
 def _alike(shown: Mapping[str, str]) -> list[str]:
     """Return the names that are shown as another one is."""
     counts = Counter(shown.values())

@@ -133,13 +133,3 @@ def text_width(text: str, size: float) -> float:
     font = FontProperties(size=size)
     points, _, _ = text_to_path.get_text_width_height_descent(text, font, ismath=False)
     return points / 72
-
-
-def shorten(text: str, size: float, inches: float) -> str:
-    """Truncate a text with an ellipsis so that it is at most ``inches`` wide."""
-    if text_width(text, size) <= inches:
-        return text
-    length = len(text) - 1
-    while length > 1 and text_width(text[:length].rstrip() + "…", size) > inches:
-        length -= 1
-    return text[:length].rstrip() + "…"
