@@ -59,8 +59,6 @@ RUN_CONFIG = "config.yaml"  # in each run directory
 MOST_FOLDS = 100
 MOST_SIDE = 2048  # of images, in pixels: a file of a few bytes may ask for any model
 
-LearningRate = Annotated[float, Field(gt=0)]
-
 
 class MachineSettings(Settings):
     """Device, precision, compilation, threads: how fast an answer comes, not what it is."""
@@ -228,7 +226,7 @@ class Recipe(AugmentSettings, ValidationSettings):
     optimizer: Literal["adamw", "muon"] = Field(
         "adamw", description="muon: for matrices and convolutions, AdamW for all else"
     )
-    learning_rate: LearningRate | Literal["find"] = Field(
+    learning_rate: Annotated[float, Field(gt=0)] | Literal["find"] = Field(
         1e-3, description="peak value; find: search for one first"
     )
     schedule: Literal["constant", "cosine"] = Field(

@@ -18,6 +18,7 @@ from rich.progress import MofNCompleteColumn
 from eanet.console import notice, progress_bar
 from eanet.data.arrays import is_array, is_beyond, is_unit, to_image
 from eanet.data.in_memory import Row, Rows, read_memory
+from eanet.data.levels import is_deep
 from eanet.errors import EanetError, WrongArgumentError
 from eanet.files import user_path
 
@@ -137,7 +138,7 @@ class _Copy:
         content, exif = io.BytesIO(), Image.Exif()
         if turned := image.getexif().get(ORIENTATION):
             exif[ORIENTATION] = turned
-        if image.mode in ("I", "F") or image.mode.startswith("I;16"):
+        if is_deep(image):
             image.save(content, "TIFF")
             return self._write_file(content.getvalue(), ".tif")
         flat = image if image.mode in AS_PNG else image.convert("RGB")

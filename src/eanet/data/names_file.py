@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import json
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -11,12 +10,12 @@ from pathlib import Path
 
 from eanet.errors import EanetError
 from eanet.files import read_text
+from eanet.parsing import parse_json
 
 USUAL = (
     *("words.txt", "synset_words.txt", "LOC_synset_mapping.txt", "classes.txt", "class_names.txt"),
     *("labels.txt", "names.txt", "cat_to_name.json", "class_names.json"),
 )
-MOST_BYTES = 1 << 24
 _CODE = re.compile(r"\d+|n\d{8}")
 
 
@@ -48,8 +47,6 @@ def read_names(file: Path, classes: Sequence[str]) -> dict[str, str]:
     Raises:
         EanetError: it cannot be read, or has no name for one of the classes.
     """
-    if file.is_file() and file.stat().st_size > MOST_BYTES:
-        raise EanetError(f"{file} is too large for a file of class names")
     text = read_text(file)
     try:
         table = _from_json(file, text) if file.suffix.lower() == ".json" else _from_lines(text)
@@ -66,10 +63,7 @@ def read_names(file: Path, classes: Sequence[str]) -> dict[str, str]:
 
 
 def _from_json(file: Path, text: str) -> dict[str, str]:
-    try:
-        content = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise EanetError(f"{file} is not JSON: {error}") from error
+    content = parse_json(text, str(file))
     if isinstance(content, list):
         content = dict(enumerate(content))
     if not isinstance(content, dict):

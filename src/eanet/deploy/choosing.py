@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from openvino import Model
 
 PACKAGES = ("openvino", "onnxruntime")
-ORDER = ("openvino", "onnxruntime")  # the faster first
 
 # Measured by `python -m benchmarks.runtimes`; docs/performance.md has the figures.
 FEW = 1_000  # images for which a start without PyTorch saves more than another device does
@@ -150,10 +149,8 @@ def _open_exported(
             "from"
         )
     _check_cpu("an exported file is computed", device)
-    chosen = next((name for name in ORDER if runtime in (name, "auto") and find_spec(name)), None)
-    if chosen == "openvino":
+    if runtime != "onnxruntime" and find_spec("openvino"):  # the faster
         openvino = load_openvino()
-
         with errors_of("OpenVINO"):
             graph = openvino.Core().read_model(file.content)
         return OpenVinoRuntime(graph, file.config, file.metadata, precision, threads)
