@@ -14,6 +14,7 @@ from eanet.metrics.calibration import BINS, verdict
 from eanet.metrics.evaluation import MANY_CLASSES
 from eanet.metrics.intervals import note_of_few, note_of_guess
 from eanet.pages.images import SheetImage
+from eanet.pages.notebook import Figure
 from eanet.pages.page import render_page, subtitle
 from eanet.plots.reliability import plot_reliability
 from eanet.plots.samples import choose_samples, least_certain, most_wrong
@@ -99,23 +100,23 @@ def _subtitle(report: Report) -> str:
     return subtitle(what, {} if training is None else training.config.environment.recorded())
 
 
-def _cards(report: Report) -> Iterator[dict[str, Any]]:
-    """Yield the figures of the first section: name, value, note, and interval if there is one."""
+def _cards(report: Report) -> Iterator[Figure]:
+    """Yield the figures of the first section."""
     m = report.metrics
     for k in (1, 5) if len(report.evaluation.classes) >= MANY_CLASSES else (1,):
         low, high = m[f"top{k}_low"], m[f"top{k}_high"]
         note = f"95% interval {low:.1%} to {high:.1%}"
-        yield _card(f"Top-{k} accuracy", f"{m[f'top{k}']:.2%}", note, (low, high))
+        yield Figure(f"Top-{k} accuracy", f"{m[f'top{k}']:.2%}", note, (low, high))
     name, share = report.evaluation.largest_class
     guess = f"{name}, the largest class of these images{note_of_guess(m)}"
-    yield _card("Always guessing", f"{share:.2%}", guess)
+    yield Figure("Always guessing", f"{share:.2%}", guess)
     averages = f"precision {m['macro_precision']:.1%}, recall {m['macro_recall']:.1%}"
-    yield _card("Macro F1", f"{m['macro_f1']:.1%}", f"{averages}; means over the classes")
-    yield _card("Calibration error", f"{m['ece']:.1%}", f"ECE; {verdict(m)}")
+    yield Figure("Macro F1", f"{m['macro_f1']:.1%}", f"{averages}; means over the classes")
+    yield Figure("Calibration error", f"{m['ece']:.1%}", f"ECE; {verdict(m)}")
     if "views" in m:
-        yield _card("Views of an image", str(m["views"]), _what_views_do(report))
+        yield Figure("Views of an image", str(m["views"]), _what_views_do(report))
     smoothing = f"label smoothing {m['label_smoothing']:g}" if m["label_smoothing"] else ""
-    yield _card("Loss", f"{m['loss']:.3f}", smoothing)
+    yield Figure("Loss", f"{m['loss']:.3f}", smoothing)
 
 
 def _what_views_do(report: Report) -> str:
@@ -125,12 +126,6 @@ def _what_views_do(report: Report) -> str:
     interval = f"{100 * m['views_gain_low']:+.1f} to {100 * m['views_gain_high']:+.1f}"
     gain = f"top-1 {100 * m['views_gain']:+.1f} points against one (95% interval {interval})"
     return f"{gain}, {m['views_cost']:.1f} times its time"
-
-
-def _card(
-    name: str, value: str, note: str, interval: tuple[float, float] | None = None
-) -> dict[str, Any]:
-    return {"name": name, "value": value, "note": note, "interval": interval}
 
 
 def _calibration(report: Report) -> dict[str, Any]:
