@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import io
 from contextlib import nullcontext
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ from PIL import Image, ImageOps
 
 from eanet.data import decode
 from eanet.data.decode import UnreadableImageError, decode_image
+from eanet.data.keeping import locate
 from eanet.errors import EanetError
 from eanet.model_files.preprocessing import Preprocessing
 
@@ -101,11 +103,14 @@ def test_a_turned_photograph_with_malformed_exif_is_read(tmp_path):
 
 
 @pytest.mark.filterwarnings("ignore:Corrupt EXIF")
-def test_damaged_exif_does_not_cost_the_image(tmp_path):
-    path = saved(
-        tmp_path, halves((8, 8)), "x.jpg", exif=b"Exif\0\0II*\0\xff\xff\xff\xff", quality=95
-    )
+@pytest.mark.parametrize("kind", ["jpg", "png", "webp"])
+@pytest.mark.parametrize("exif", [b"II*\0\xff\xff\xff\xff", b"II", b"no TIFF at all"])
+def test_damaged_exif_does_not_cost_the_image(tmp_path, kind, exif):
+    path = saved(tmp_path, halves((8, 8)), f"x.{kind}", exif=b"Exif\0\0" + exif)
     assert decode_image(path, 8).shape == (8, 8, 3)
+    with Image.open(path) as image:
+        located = locate(([image, halves((8, 8))], ["a", "b"]), tmp_path / "kept")
+    assert decode_image(next(Path(located).parent.glob("images/*0.png")), 8).shape == (8, 8, 3)
 
 
 @pytest.mark.parametrize("mode", ["RGBA", "LA", "PA"])

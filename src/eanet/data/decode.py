@@ -198,8 +198,17 @@ def _upright(image: Image.Image) -> Image.Image:
     Other EXIF entries may be malformed, which that would stumble over.
     """
     image.load()  # a TIFF turns itself, and is upright from then on
-    turn = _TURNS.get(image.getexif().get(ExifTags.Base.Orientation, 1))
+    turn = _TURNS.get(orientation(image) or 1)
     return image if turn is None else image.transpose(turn)
+
+
+def orientation(image: Image.Image) -> int | None:
+    """Return the EXIF orientation of an image; None if nothing that can be read says one."""
+    try:
+        said = image.getexif().get(ExifTags.Base.Orientation)
+    except Exception:  # malformed EXIF makes Pillow raise nearly anything
+        return None
+    return said if isinstance(said, int) else None
 
 
 def _rgb(image: Image.Image) -> tuple[Image.Image, bool]:

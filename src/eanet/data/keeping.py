@@ -17,6 +17,7 @@ from rich.progress import MofNCompleteColumn
 
 from eanet.console import notice, progress_bar
 from eanet.data.arrays import is_array, is_beyond, is_unit, to_image
+from eanet.data.decode import orientation
 from eanet.data.in_memory import Row, Rows, read_memory
 from eanet.data.levels import is_deep
 from eanet.errors import EanetError, WrongArgumentError
@@ -136,7 +137,7 @@ class _Copy:
 
     def _write_image(self, image: Image.Image) -> str:
         content, exif = io.BytesIO(), Image.Exif()
-        if turned := image.getexif().get(ORIENTATION):
+        if turned := orientation(image):
             exif[ORIENTATION] = turned
         if is_deep(image):
             image.save(content, "TIFF")
