@@ -180,18 +180,25 @@ def test_what_is_skipped_or_ignored_is_noted_with_its_name_and_reason(root):
     assert open_source(root).load_splits(OPTIONS).notes == splits.notes  # from the cache, too
 
 
-def test_a_failing_drive_is_not_remembered_as_a_damaged_image(root, monkeypatch):
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (OSError(errno.EIO, "Input/output error"), "Input/output error"),
+        (MemoryError(), "not enough memory"),
+    ],
+)
+def test_what_passes_is_not_remembered_as_a_damaged_image(root, monkeypatch, error, reason):
     for name in ("a/1.png", "a/2.png", "b/1.png"):
         add(root / name)
     read = Image.open
 
     def fail(file, *rest, **options):
         if Path(file).name == "2.png":
-            raise OSError(errno.EIO, "Input/output error")
+            raise error
         return read(file, *rest, **options)
 
     monkeypatch.setattr(Image, "open", fail)
-    with pytest.raises(EanetError, match=r"cannot read .*2\.png \(Input/output error\): run again"):
+    with pytest.raises(EanetError, match=rf"cannot read .*2\.png \({reason}\): run again"):
         open_source(root).load_splits(OPTIONS)
     monkeypatch.setattr(Image, "open", read)
     assert len(open_source(root).load_splits(OPTIONS).train) == 3

@@ -111,6 +111,8 @@ def read_image(
         raise UnreadableImageError(name, _why_no_image(file_or_image)) from error
     except OSError as error:
         raise UnreadableImageError(name, error.strerror or f"damaged: {_line(error)}") from error
+    except MemoryError as error:
+        raise UnreadableImageError(name, "not enough memory") from error
     except Exception as error:  # damaged bytes make Pillow's readers raise nearly anything
         raise UnreadableImageError(name, f"damaged: {_line(error)}") from error
 

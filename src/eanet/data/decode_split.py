@@ -130,7 +130,8 @@ def _try_read(
     except (UnreadableImageError, OSError) as error:
         cause = error if isinstance(error, OSError) else error.__cause__
         reason = error.reason if isinstance(error, UnreadableImageError) else str(error.strerror)
-        if isinstance(cause, OSError) and cause.errno in PASSING:  # not to be cached as damaged
+        is_passing = isinstance(cause, OSError) and cause.errno in PASSING
+        if is_passing or isinstance(cause, MemoryError):  # not to be cached as damaged
             raise EanetError(
                 f"cannot read {file} ({reason}): run again, or remove the file"
             ) from error
