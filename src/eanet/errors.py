@@ -41,6 +41,11 @@ class NonFiniteOutputError(EanetError):
         super().__init__(message)  # passed on, since exceptions are pickled with their arguments
 
 
+def one_line(error: Exception) -> str:
+    """Return what the error of a library says, in one line; the name of its kind if nothing."""
+    return " ".join(str(error).split()) or type(error).__name__
+
+
 def error_line(error: Exception) -> str:
     """Format an error that nobody expected as one line, with a remedy if the compiler failed."""
     kind, reason = type(error), " ".join(str(error).split())

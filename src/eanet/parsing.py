@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from eanet.errors import EanetError, WrongArgumentError
+from eanet.errors import EanetError, WrongArgumentError, one_line
 
 MOST_DEPTH = 20
 MOST_NODES = 100_000  # more than any run has classes
@@ -54,7 +54,7 @@ def parse_yaml(text: str, where: str) -> dict[str, Any]:
         _check_yaml(text, where)
         values = yaml.load(text, Loader=LOADER) or {}
     except (yaml.YAMLError, ValueError, OverflowError, RecursionError) as error:
-        raise EanetError(f"{where} is not YAML: {' '.join(str(error).split())}") from error
+        raise EanetError(f"{where} is not YAML: {one_line(error)}") from error
     if not isinstance(values, dict) or not all(isinstance(key, str) for key in values):
         raise EanetError(f"{where} must hold lines of the form `name: value`")
     return values
@@ -83,7 +83,7 @@ def parse_json(text: str | bytes, where: str) -> Any:
     try:
         return json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise EanetError(f"{where} is not JSON: {' '.join(str(error).split())}") from error
+        raise EanetError(f"{where} is not JSON: {one_line(error)}") from error
 
 
 def checked(kind: type[M], content: Any, where: str) -> M:

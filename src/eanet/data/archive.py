@@ -21,7 +21,7 @@ from eanet.data.layout import LISTS, is_image, is_visible
 from eanet.data.list_rows import ANNOTATIONS
 from eanet.data.names_file import USUAL
 from eanet.data.tar import DAMAGED, TooLargeError, open_tar
-from eanet.errors import EanetError
+from eanet.errors import EanetError, one_line
 
 ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
 # Images hardly compress: an archive that exceeds both limits is meant to fill the disk.
@@ -87,7 +87,7 @@ def unpack(archive: Path) -> Path:
         except _DAMAGED as error:
             if isinstance(error, OSError) and error.errno not in _BAD_NAMES:
                 raise  # an error of the disk, not of the archive
-            reason = " ".join(str(getattr(error, "strerror", None) or error).split())
+            reason = getattr(error, "strerror", None) or one_line(error)
             raise EanetError(f"{archive} is damaged or no archive: {reason}") from error
         return {}
 

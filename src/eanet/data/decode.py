@@ -13,7 +13,7 @@ from PIL import ExifTags, Image, UnidentifiedImageError
 from eanet.data.formats import missing_plugin, open_image
 from eanet.data.levels import Depth, eight_bits, is_deep, measure_depth
 from eanet.data.turns import PIXELS
-from eanet.errors import EanetError
+from eanet.errors import EanetError, one_line
 from eanet.model_files.preprocessing import DEFAULT, Preprocessing
 
 LARGE = 89_000_000  # pixels from which Pillow warns
@@ -110,21 +110,17 @@ def read_image(
     except UnidentifiedImageError as error:
         raise UnreadableImageError(name, _why_no_image(file_or_image)) from error
     except OSError as error:
-        raise UnreadableImageError(name, error.strerror or f"damaged: {_line(error)}") from error
+        raise UnreadableImageError(name, error.strerror or f"damaged: {one_line(error)}") from error
     except MemoryError as error:
         raise UnreadableImageError(name, "not enough memory") from error
     except Exception as error:  # damaged bytes make Pillow's readers raise nearly anything
-        raise UnreadableImageError(name, f"damaged: {_line(error)}") from error
+        raise UnreadableImageError(name, f"damaged: {one_line(error)}") from error
 
 
 def _why_no_image(file: object) -> str:
     if not isinstance(file, Path):
         return "not an image"
     return "empty file" if not file.stat().st_size else missing_plugin(file) or "not an image"
-
-
-def _line(error: Exception) -> str:
-    return " ".join(str(error).split()) or type(error).__name__
 
 
 def _decode(

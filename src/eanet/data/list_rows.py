@@ -13,7 +13,7 @@ from typing import Any, TextIO
 
 from eanet.data.formats import image_extensions
 from eanet.data.layout import LISTS
-from eanet.errors import EanetError
+from eanet.errors import EanetError, one_line
 
 # Accepted column names; the first one present is used. Case, spaces, hyphens and underscores are
 # ignored.
@@ -193,7 +193,7 @@ def _open_parquet(file: Path) -> Any:
     try:
         return parquet.ParquetFile(file)
     except (OSError, damaged) as error:
-        raise EanetError(f"cannot read {file}: {' '.join(str(error).split())}") from error
+        raise EanetError(f"cannot read {file}: {one_line(error)}") from error
 
 
 def _read_parquet(file: Path, group: str | None) -> Iterator[Row]:
@@ -203,7 +203,7 @@ def _read_parquet(file: Path, group: str | None) -> Iterator[Row]:
     try:
         wanted = table.read([names[index] for index in columns.values()]).to_pydict()
     except (OSError, import_module("pyarrow").ArrowException) as error:
-        raise EanetError(f"cannot read {file}: {' '.join(str(error).split())}") from error
+        raise EanetError(f"cannot read {file}: {one_line(error)}") from error
     rows = zip(*(wanted[names[index]] for index in columns.values()), strict=True)
     for number, row in enumerate(rows, 1):
         if not isinstance(row[0], str):

@@ -18,7 +18,7 @@ from eanet.deploy.openvino_library import load_openvino
 from eanet.deploy.openvino_runtime import OpenVinoRuntime
 from eanet.deploy.prediction import Outputs
 from eanet.deploy.runtime import Precision, Runtime
-from eanet.errors import EanetError
+from eanet.errors import EanetError, one_line
 from eanet.model_files.config import check_rgb
 from eanet.models import Classifier
 from eanet.models.weights import model_metadata
@@ -60,7 +60,7 @@ def make_graph(model: Classifier) -> Model:
             output.get_tensor().set_names({name})
         graph.validate_nodes_and_infer_types()
     except Exception as error:  # whatever a converter raises
-        reason = " ".join(str(error).split())[:200]
+        reason = one_line(error)[:200]
         raise EanetError(f"OpenVINO cannot convert {model.config.name}: {reason}") from error
     return graph
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from eanet.deploy.prediction import Outputs
 from eanet.device import Device
-from eanet.errors import EanetError
+from eanet.errors import EanetError, one_line
 from eanet.model_files.config import ModelConfig
 
 RuntimeName = Literal["auto", "torch", "onnxruntime", "openvino"]
@@ -67,8 +67,7 @@ def errors_of(library: str) -> Iterator[None]:
     except EanetError:
         raise
     except Exception as error:
-        reason = " ".join(str(error).split())[:200]
         raise EanetError(
             f"{library} cannot compute the model; if it comes from a file, that may be damaged: "
-            f"export it again ({reason})"
+            f"export it again ({one_line(error)[:200]})"
         ) from error

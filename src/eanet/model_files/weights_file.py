@@ -10,7 +10,7 @@ from typing import Any
 
 from safetensors import SafetensorError, safe_open
 
-from eanet.errors import EanetError
+from eanet.errors import EanetError, one_line
 from eanet.model_files.metadata import KEY, check_metadata
 
 MOST_HEADER_BYTES = 1 << 24  # with the names of 100,000 classes
@@ -45,9 +45,8 @@ def open_weights(path: Path, framework: str = "pt") -> Iterator[tuple[Any, dict[
             file = stack.enter_context(safe_open(path, framework=framework))
             metadata = json.loads((file.metadata() or {}).get(KEY, "{}"))
         except (SafetensorError, OSError, ValueError, RecursionError) as error:
-            raise EanetError(
-                f"{path} is not a readable safetensors file ({first_line(error)})"
-            ) from error
+            reason = one_line(error)[:200]
+            raise EanetError(f"{path} is not a readable safetensors file ({reason})") from error
         yield file, check_metadata(metadata, str(path))
 
 
@@ -57,8 +56,3 @@ def _check_header(path: Path) -> None:
         size = int.from_bytes(file.read(8), "little")
         if not 2 <= size <= min(MOST_HEADER_BYTES, path.stat().st_size - 8):
             raise ValueError(f"a header of {size:,} bytes")
-
-
-def first_line(error: Exception) -> str:
-    """Format the error of a library in one line."""
-    return " ".join(str(error).split())[:200]

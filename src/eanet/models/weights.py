@@ -18,12 +18,12 @@ from safetensors.torch import save
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-from eanet.errors import EanetError, WrongArgumentError
+from eanet.errors import EanetError, WrongArgumentError, one_line
 from eanet.files import replacing, replacing_together, user_path, write_json
 from eanet.model_files.find import CONFIG_FILE, WEIGHTS_FILE, find_model
 from eanet.model_files.metadata import KEY
 from eanet.model_files.preprocessing import Preprocessing
-from eanet.model_files.weights_file import first_line, open_weights
+from eanet.model_files.weights_file import open_weights
 from eanet.models.adapt import adapt_model
 from eanet.models.classifier import Classifier
 from eanet.models.registry import create_model
@@ -138,7 +138,8 @@ def _load(path: Path) -> Classifier:
         try:
             model.load_state_dict({name: file.get_tensor(name) for name, _ in shapes})
         except (RuntimeError, SafetensorError) as error:
-            raise EanetError(f"the weights in {path} are damaged ({first_line(error)})") from error
+            reason = one_line(error)[:200]
+            raise EanetError(f"the weights in {path} are damaged ({reason})") from error
     model.source = path
     return model.eval()
 

@@ -15,7 +15,7 @@ from pydantic import BaseModel
 from eanet.config import RUN_CONFIG, RUNS
 from eanet.data.record import ImageRecord, joined
 from eanet.data.splits import Dataset
-from eanet.errors import EanetError
+from eanet.errors import EanetError, one_line
 from eanet.files import lock_folder, nearest_path, read_numbers, replacing, write_csv
 from eanet.parsing import checked
 from eanet.training.run_config import RunConfig, data_fingerprint
@@ -211,7 +211,6 @@ class RunDirectory:
                 raise ValueError("it is compressed")
             state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
         except Exception as error:
-            reason = " ".join(str(error).split())
-            raise EanetError(f"{path} is damaged ({reason}); start a new run") from error
+            raise EanetError(f"{path} is damaged ({one_line(error)}); start a new run") from error
         checked(_Checkpoint, state, f"{path} (start a new run)")
         return state

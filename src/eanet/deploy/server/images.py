@@ -10,7 +10,7 @@ from eanet.data.decode import UnreadableImageError
 from eanet.data.formats import open_image
 from eanet.deploy.predictor import Predictor
 from eanet.deploy.runtime import Pixels
-from eanet.errors import EanetError
+from eanet.errors import EanetError, one_line
 
 
 def count_pixels(data: bytes, most: int) -> int:
@@ -25,8 +25,7 @@ def count_pixels(data: bytes, most: int) -> int:
     except UnidentifiedImageError as error:
         raise EanetError("This is not an image that can be read here.") from error
     except Exception as error:  # damaged bytes make Pillow's readers raise nearly anything
-        reason = " ".join(str(error).split())
-        raise EanetError(f"This image cannot be read: {reason}.") from error
+        raise EanetError(f"This image cannot be read: {one_line(error)}.") from error
     if pixels > most:
         raise EanetError(f"{pixels:,} pixels are too many: {most:,} are taken.")
     return pixels
