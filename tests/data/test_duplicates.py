@@ -4,11 +4,10 @@ import numpy as np
 import pytest
 
 from eanet.config import DataSettings
-from eanet.data.copies import copy_findings
+from eanet.data.copies import copy_findings, find_duplicates
 from eanet.data.findings import Finding
 from eanet.data.held_out import complete_splits
 from eanet.data.imageset import ImageSet
-from eanet.data.overview import find_duplicates
 from eanet.data.splits import Dataset, SourceSplits
 
 

@@ -15,7 +15,8 @@ from eanet.console import notice
 from eanet.files import check_writable, replacing_together, user_path
 
 if TYPE_CHECKING:
-    from eanet.data.overview import Overview, Place
+    from eanet.data.copies import Place
+    from eanet.data.overview import Overview
     from eanet.plots.pairs import Pair
 
 OPTIONS = ("recipe", "image_size", "fit", "levels", "layout", "names", "data_dir")

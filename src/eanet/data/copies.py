@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping
 
 import numpy as np
@@ -11,13 +12,27 @@ from eanet.data.findings import Finding
 from eanet.data.imageset import ImageSet
 
 Sets = Mapping[str, ImageSet]
+Place = tuple[str, int]
+"""A split, and the index of an image in it."""
+
+
+def find_duplicates(sets: Sets) -> list[list[Place]]:
+    """Return groups of two or more images with the same pixels.
+
+    Pixels are compared, not files, since a model sees only pixels: copies with other metadata or in
+    another lossless format count.
+    """
+    groups: dict[bytes, list[Place]] = defaultdict(list)
+    for split, images in sets.items():
+        for index, digest in enumerate(images.digests()):
+            groups[digest].append((split, index))
+    return [group for group in groups.values() if len(group) > 1]
 
 
 def copies(images: ImageSet) -> NDArray[np.int64]:
     """Return pairs of images with the same pixels, (m, 2): the first of them with each other."""
-    firsts: dict[bytes, int] = {}
-    same = [firsts.setdefault(digest, row) for row, digest in enumerate(images.digests())]
-    pairs = [(first, row) for row, first in enumerate(same) if first != row]
+    groups = find_duplicates({"": images})
+    pairs = [(first, row) for (_, first), *others in groups for _, row in others]
     return np.array(pairs, np.int64).reshape(-1, 2)
 
 
@@ -27,24 +42,22 @@ def copy_findings(
     """Find held-out images that are as good as training images, and equal ones of several classes.
 
     Args:
-        sets: the images by split, with ``train``.
+        sets: the images by split, ``train`` first.
         twins: pairs of nearly the same images, (m, 2), counted through all sets.
         avoidable: splits drawn from the training images regardless of copies.
     """
-    digests = {split: list(images.digests()) for split, images in sets.items()}
-    known = set(digests["train"])
-    same = {split: {i for i, d in enumerate(own) if d in known} for split, own in digests.items()}
+    groups = find_duplicates(sets)
+    same: dict[str, set[int]] = {split: set() for split in sets}
+    for split, index in (place for group in groups if group[0][0] == "train" for place in group):
+        same[split].add(index)
     near = {split: n - same[split] for split, n in _near_training(sets, twins).items()}
     yield from _leaks(sets, same, "the same pixels as training images", avoidable)
     yield from _leaks(sets, near, "near-duplicates among the training images", avoidable)
-    labels: dict[bytes, set[int]] = {}
-    for split, images in sets.items():
-        for digest, label in zip(digests[split], images.labels.tolist(), strict=True):
-            labels.setdefault(digest, set()).add(label)
-    if torn := sum(len(labels[digest]) > 1 for own in digests.values() for digest in own):
+    torn = [g for g in groups if len({sets[split].labels[index] for split, index in g}) > 1]
+    if torn:
         yield Finding(
-            f"{torn:,} images have the same pixels as one of another class, so that some labels "
-            "must be wrong",
+            f"{sum(map(len, torn)):,} images have the same pixels as one of another class, so that "
+            "some labels must be wrong",
             "",
             "`eanet datasets` lists them",
         )

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -11,12 +10,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from eanet.data.imageset import ImageSet
+from eanet.data.copies import Place, find_duplicates
 from eanet.data.splits import SourceSplits
 from eanet.files import write_csv
-
-Place = tuple[str, int]
-"""A split, and the index of an image in it."""
 
 
 @dataclass(frozen=True)
@@ -116,16 +112,3 @@ class Overview:
             EanetError: the file cannot be written.
         """
         return write_csv(path, ("image", "problem"), self.problems())
-
-
-def find_duplicates(sets: Mapping[str, ImageSet]) -> list[list[Place]]:
-    """Return groups of two or more images with the same pixels.
-
-    Pixels are compared, not files, since a model sees only pixels: copies with other metadata or in
-    another lossless format count.
-    """
-    groups: dict[bytes, list[Place]] = defaultdict(list)
-    for split, images in sets.items():
-        for index, digest in enumerate(images.digests()):
-            groups[digest].append((split, index))
-    return [group for group in groups.values() if len(group) > 1]
