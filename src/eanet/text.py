@@ -29,7 +29,7 @@ def shown(text: str) -> str:
 def some(names: Sequence[str], most: int = 5) -> str:
     """Return names as a list, such as ``a, b and 2 more``."""
     more = len(names) - most
-    return ", ".join(names[:most]) + (f" and {more:,} more" if more > 0 else "")
+    return ", ".join(names[:most]) + (f" and {more} more" if more > 0 else "")
 
 
 def cell(value: Any) -> Any:
