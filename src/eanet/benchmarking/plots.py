@@ -11,7 +11,7 @@ import numpy as np
 from eanet.benchmarking.figures import ModelFigures, Spread, TokenFigures
 from eanet.console import short
 from eanet.plots.labels import label_ends
-from eanet.plots.style import BLUE, BOLD, INK, MUTED, ORANGE, picture, write_title
+from eanet.plots.style import BLUE, BOLD, INK, MUTED, ORANGE, annotate, picture, write_title
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -58,13 +58,8 @@ def _draw_bars(axes: Axes, title: str, values: Sequence[float] | Sequence[Spread
     for place, value in enumerate(values):
         if isinstance(value, Spread):
             axes.plot([value.low, value.high], [place] * 2, color=INK, linewidth=1.2)
-        axes.annotate(
-            short(medians[place]),
-            (highs[place], place),
-            xytext=(5, 0),
-            textcoords="offset points",
-            verticalalignment="center",
-        )
+        end, text = (highs[place], place), short(medians[place])
+        annotate(axes, text, end, (5, 0), xycoords="data", va="center")
     axes.set_title(title, loc="left", fontsize=11, **BOLD)
     axes.set_xlim(0, 1.25 * max(highs))
     axes.spines["bottom"].set_visible(False)
@@ -151,13 +146,4 @@ class _Panel:
 
 def _write_note(axes: Axes, note: str, points: float) -> None:
     """Write a note on the measurement, ``points`` points below the left end of ``axes``."""
-    axes.annotate(
-        note,
-        (0, 0),
-        xytext=(0, -points),
-        xycoords="axes fraction",
-        textcoords="offset points",
-        color=MUTED,
-        fontsize=9,
-        verticalalignment="top",
-    )
+    annotate(axes, note, (0, 0), (0, -points), color=MUTED, fontsize=9, va="top")

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eanet.metrics.coverage import accuracy_by_coverage
-from eanet.plots.style import BLUE, BOLD, ORANGE, picture, write_title
+from eanet.plots.style import BLUE, BOLD, ORANGE, annotate, picture, write_title
 
 
 def plot_coverage(
@@ -45,15 +45,8 @@ def plot_coverage(
             )
             axes.vlines(answered, low, high, color=ORANGE, linewidth=2)
             axes.plot(answered, point, "o", color=ORANGE, markersize=9, markeredgecolor="white")
-            axes.annotate(
-                "not unknown",
-                (answered, low),
-                xytext=(-8, 0),
-                textcoords="offset points",
-                color=ORANGE,
-                horizontalalignment="right",
-                verticalalignment="bottom",
-            )
+            style = {"xycoords": "data", "color": ORANGE, "ha": "right", "va": "bottom"}
+            annotate(axes, "not unknown", (answered, low), (-8, 0), **style)
             lowest = min(lowest, low)
         axes.set_xlim(0, 101)
         axes.set_ylim(max(0, lowest - 0.1 * (100.5 - lowest)), 100.5)

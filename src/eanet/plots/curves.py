@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from eanet.errors import EanetError
 from eanet.plots.labels import label_ends
-from eanet.plots.style import BLUE, BOLD, MUTED, ORANGE, picture, write_title
+from eanet.plots.style import BLUE, BOLD, MUTED, ORANGE, annotate, picture, write_title
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -127,12 +127,6 @@ def _mark_best(axes: Axes, epochs: NDArray[np.int_], best: int, digits: int) -> 
     axes.plot(best, value, "o", color=curve.get_color(), markersize=9, markeredgecolor="white")
     left, right = axes.get_xlim()
     place = (best - left) / (right - left)
-    axes.annotate(
-        f"best epoch {best}: {value:.{digits}f}",
-        (best, 1),
-        xytext=(0, 6),
-        xycoords=("data", "axes fraction"),
-        textcoords="offset points",
-        color=MUTED,
-        horizontalalignment="left" if place < 0.3 else "right" if place > 0.7 else "center",
-    )
+    side = "left" if place < 0.3 else "right" if place > 0.7 else "center"
+    text, coordinates = f"best epoch {best}: {value:.{digits}f}", ("data", "axes fraction")
+    annotate(axes, text, (best, 1), (0, 6), xycoords=coordinates, color=MUTED, ha=side)

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from eanet.plots.style import BLUE, BOLD, MUTED, ORANGE, picture, write_title
+from eanet.plots.style import BLUE, BOLD, MUTED, ORANGE, annotate, picture, write_title
 
 FARTHEST = 3.0  # in thresholds; what is beyond is counted in the last bin
 BINS = 30
@@ -38,24 +38,10 @@ def plot_distances(
             shares = 100 * counts / max(1, len(values))
             axes.stairs(shares, edges, color=colour, fill=True, alpha=0.35)
             axes.stairs(shares, edges, color=colour, linewidth=1.5)
-            axes.annotate(
-                name,
-                (place, 1),
-                xytext=(0, 8),
-                xycoords="axes fraction",
-                textcoords="offset points",
-                color=colour,
-            )
+            annotate(axes, name, (place, 1), (0, 8), color=colour)
         axes.axvline(1, color=MUTED, linewidth=1, linestyle=(0, (4, 3)))
-        axes.annotate(
-            "unknown from here",
-            (1, 1),
-            xytext=(5, -2),
-            xycoords=("data", "axes fraction"),
-            textcoords="offset points",
-            color=MUTED,
-            verticalalignment="top",
-        )
+        style = {"xycoords": ("data", "axes fraction"), "color": MUTED, "va": "top"}
+        annotate(axes, "unknown from here", (1, 1), (5, -2), **style)
         axes.set_xlim(0, FARTHEST)
         axes.set_ylim(bottom=0)
         axes.locator_params(axis="y", nbins=3, min_n_ticks=2)

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from eanet.plots.style import annotate
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
@@ -22,16 +24,8 @@ def label_ends(axes: Axes, ends: Sequence[tuple[str, str, float]], *, gap: float
     to_axes = axes.transData + axes.transAxes.inverted()
     heights = [to_axes.transform((axes.get_xlim()[1], height))[1] for *_, height in ends]
     for (label, colour, _), place in zip(ends, spread(heights, gap), strict=True):
-        axes.annotate(
-            label,
-            (1, place),
-            xytext=(6, 0),
-            xycoords="axes fraction",
-            textcoords="offset points",
-            color=colour,
-            verticalalignment="center",
-            annotation_clip=False,
-        )
+        style = {"color": colour, "va": "center", "annotation_clip": False}
+        annotate(axes, label, (1, place), (6, 0), **style)
 
 
 def spread(positions: Sequence[float], gap: float) -> list[float]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from eanet.plots.style import BLUE, MUTED, ORANGE, picture, write_title
+from eanet.plots.style import BLUE, MUTED, ORANGE, annotate, picture, write_title
 from eanet.training.range_test import RangeTest
 
 
@@ -28,22 +28,10 @@ def plot_range_test(test: RangeTest, selected: float, path: Path, *, title: str 
         axes.plot(test.rates, smoothed, color=BLUE)
         axes.plot(test.rates[test.lowest], smoothed[test.lowest], "o", color=BLUE, markersize=7)
         axes.axvline(selected, color=ORANGE, linewidth=1.5, linestyle=(0, (4, 3)))
-        axes.annotate(
-            f"chosen: {selected:g}",
-            (selected, 1),
-            xytext=(-5, -12),
-            xycoords=("data", "axes fraction"),
-            textcoords="offset points",
-            color=ORANGE,
-            horizontalalignment="right",
-        )
-        axes.annotate(
-            "lowest",
-            (test.rates[test.lowest], smoothed[test.lowest]),
-            xytext=(9, -13),
-            textcoords="offset points",
-            color=MUTED,
-        )
+        style = {"xycoords": ("data", "axes fraction"), "color": ORANGE, "ha": "right"}
+        annotate(axes, f"chosen: {selected:g}", (selected, 1), (-5, -12), **style)
+        lowest = test.rates[test.lowest], smoothed[test.lowest]
+        annotate(axes, "lowest", lowest, (9, -13), xycoords="data", color=MUTED)
         axes.set_xscale("log")
         axes.xaxis.set_major_formatter("{x:g}")
         low = min(smoothed[: test.lowest + 1].min(), test.losses.min())

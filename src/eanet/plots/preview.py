@@ -16,7 +16,7 @@ from eanet.data.batches import take
 from eanet.data.imageset import ImageSet
 from eanet.errors import EanetError
 from eanet.plots.names import shorten_names
-from eanet.plots.style import INK, MUTED, picture, smoothing, write_title
+from eanet.plots.style import INK, MUTED, annotate, picture, smoothing, write_title
 
 IMAGES = 6
 VERSIONS = 7  # of each image
@@ -67,15 +67,7 @@ def plot_preview(
         axes.set(xlim=(0, sheet[0] + _GAP), ylim=(sheet[1], 0))
         axes.axis("off")
         legend = textwrap.wrap(summarize_augmentation(settings), 110)
-        axes.annotate(
-            "\n".join(legend),
-            (0, 1),
-            xytext=(0, 4),
-            xycoords="axes fraction",
-            textcoords="offset points",
-            fontsize=_POINTS,
-            color=MUTED,
-        )
+        annotate(axes, "\n".join(legend), (0, 1), (0, 4), fontsize=_POINTS, color=MUTED)
         write_title(axes, title, points=12 + 12 * len(legend))
     return path
 

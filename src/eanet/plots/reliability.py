@@ -12,7 +12,17 @@ from numpy.typing import NDArray
 from eanet.console import short
 from eanet.metrics.calibration import BINS, Reliability
 from eanet.metrics.intervals import wilson_interval
-from eanet.plots.style import BLUE, BOLD, INK, MUTED, ORANGE, picture, text_width, write_title
+from eanet.plots.style import (
+    BLUE,
+    BOLD,
+    INK,
+    MUTED,
+    ORANGE,
+    annotate,
+    picture,
+    text_width,
+    write_title,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -81,12 +91,5 @@ def _head(axes: Axes, name: str, legend: Sequence[tuple[str, str]]) -> None:
     axes.grid(axis="y")
     place = 0.0
     for text, colour in legend:
-        axes.annotate(
-            text,
-            (0, 1),
-            xytext=(place, 8),
-            xycoords="axes fraction",
-            textcoords="offset points",
-            color=colour,
-        )
+        annotate(axes, text, (0, 1), (place, 8), color=colour)
         place += 72 * text_width(text, 11) + 12

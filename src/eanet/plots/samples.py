@@ -15,6 +15,7 @@ from eanet.plots.style import (
     BLUE,
     MUTED,
     ORANGE,
+    annotate,
     picture,
     smoothing,
     text_width,
@@ -148,15 +149,6 @@ def _write_verdict(
         ("" if is_correct else label, "left", 20, MUTED),
     ]
     for text, side, below, ink in lines:
-        axes.annotate(
-            text,
-            (1 if side == "right" else 0, 0),
-            xytext=(0, -below),
-            xycoords="axes fraction",
-            textcoords="offset points",
-            color=ink,
-            fontsize=_POINTS,
-            horizontalalignment=side,
-            verticalalignment="top",
-        )
+        style = {"color": ink, "fontsize": _POINTS, "ha": side, "va": "top"}
+        annotate(axes, text, (1 if side == "right" else 0, 0), (0, -below), **style)
     axes.spines[:].set(visible=not is_correct, color=ORANGE, linewidth=2.5)

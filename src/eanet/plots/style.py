@@ -114,15 +114,15 @@ def write_title(axes: Axes, title: str, points: float) -> None:
     if not title:  # which would still take up room
         return
     weight = BOLD if title.isascii() else {}
-    axes.annotate(
-        title,
-        (0, 1),
-        xytext=(0, points),
-        xycoords="axes fraction",
-        textcoords="offset points",
-        fontsize=15,
-        **weight,
-    )
+    annotate(axes, title, (0, 1), (0, points), fontsize=15, **weight)
+
+
+def annotate(
+    axes: Axes, text: str, place: tuple[float, float], offset: tuple[float, float], **style: Any
+) -> None:
+    """Write a text ``offset`` points from a place, which is a fraction of ``axes`` by default."""
+    style = {"xycoords": "axes fraction", **style}
+    axes.annotate(text, place, xytext=offset, textcoords="offset points", **style)
 
 
 def text_width(text: str, size: float) -> float:
