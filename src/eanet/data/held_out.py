@@ -19,7 +19,6 @@ from eanet.errors import EanetError, WrongArgumentError
 from eanet.text import some
 
 TEST_FRACTION = 0.2
-NO_PAIRS = np.empty((0, 2), np.int64)
 
 
 def stratified_split(
@@ -63,8 +62,8 @@ def complete_splits(
     """
     train, validation, test, notes = splits.train, splits.validation, splits.test, splits.notes
     fraction, seed = settings.validation_fraction, settings.split_seed
-    is_own = splits.originals is not None
-    if (total := sum(map(len, splits.sets.values()))) > MOST_IMAGES and is_own:
+    is_own, total = splits.originals is not None, sum(map(len, splits.sets.values()))
+    if total > MOST_IMAGES and is_own:
         notes += (f"near-duplicates are not looked for among {total:,} images: too many",)
     groups = groups_of(splits, settings)
     left = np.arange(len(train))  # indices, so that what is left of train is copied only once
@@ -86,30 +85,17 @@ def complete_splits(
         notes += (note,)
     if validation is None and fraction > 0:
         if settings.validation_split == "last":
-            if groups is not None:
-                raise WrongArgumentError(
-                    "validation_split 'last' does not keep groups together; use 'stratified'"
-                )
-            left, held_out = _last(train, left, fraction)
-            if seen := int((codes[held_out] == CODES["train"]).sum()):
-                raise EanetError(
-                    f"validation_split 'last' would validate on {seen:,} images that the model to "
-                    "begin with was trained on; use 'stratified'"
-                )
-            notes += (
-                f"no validation images: the last {100 * fraction:g} % of the training images "
-                f"({len(held_out)}) set aside for validation",
-            )
+            left, held_out, note = _last(train, left, codes, fraction, groups)
         else:
             left, held_out, note = _split_off(
                 train, left, codes, "validation", fraction, seed, groups
             )
-            notes += (note,)
         validation = train.subset(held_out)
+        notes += (note,)
     if len(left) < len(train):
         train = train.subset(left)
     present = by_split(train, validation, test)
-    twins = near_duplicates(list(present.values())) if is_own else NO_PAIRS
+    twins = near_duplicates(list(present.values()) if is_own else [])
     drawn = set(present) - set(splits.sets) | ({"test"} if settings.fold is not None else set())
     findings = copy_findings(present, twins, set() if settings.group == AUTO else drawn)
     return Dataset(
@@ -248,8 +234,17 @@ def _split_off(
 
 
 def _last(
-    train: ImageSet, left: NDArray[np.int64], fraction: float
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    train: ImageSet,
+    left: NDArray[np.int64],
+    codes: NDArray[np.int8],
+    fraction: float,
+    groups: Groups | None,
+) -> tuple[NDArray[np.int64], NDArray[np.int64], str]:
+    """As `_split_off` for validation, but the last images, as Keras does."""
+    if groups is not None:
+        raise WrongArgumentError(
+            "validation_split 'last' does not keep groups together; use 'stratified'"
+        )
     before, after = np.split(left, [math.floor(len(left) * (1 - fraction))])
     lost = np.setdiff1d(train.labels[left], train.labels[before])
     if len(lost):
@@ -257,4 +252,10 @@ def _last(
             f"validation_split 'last' would leave class {train.classes[lost[0]]!r} without "
             "training images; use 'stratified'"
         )
-    return before, after
+    if seen := int((codes[after] == CODES["train"]).sum()):
+        raise EanetError(
+            f"validation_split 'last' would validate on {seen:,} images that the model to begin "
+            "with was trained on; use 'stratified'"
+        )
+    note = f"no validation images: the last {100 * fraction:g} % of the training images "
+    return before, after, f"{note}({len(after)}) set aside for validation"
