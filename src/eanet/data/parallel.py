@@ -21,7 +21,6 @@ def in_parallel(
     items: Iterable[T],
     workers: int | None = None,
     ahead: int = AHEAD,
-    initializer: Callable[[], None] | None = None,
 ) -> Generator[R]:
     """Yield ``function(item)`` for all items in order, computed ahead of the reader by threads.
 
@@ -33,10 +32,9 @@ def in_parallel(
         workers: number of threads; by default one for each CPU that this process may use, but at
             most 32.
         ahead: how many results may wait for the reader.
-        initializer: called once in each thread before anything else.
     """
     count = workers or min(available_cpus(), MOST_THREADS)
-    threads = ThreadPoolExecutor(count, initializer=initializer)
+    threads = ThreadPoolExecutor(count)
     waiting: deque[Future[R]] = deque()
     try:
         for item in items:

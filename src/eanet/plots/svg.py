@@ -23,8 +23,6 @@ _PAGE_COLOURS = {
     **{colour: f"var(--series-{number})" for number, colour in enumerate(SERIES[2:], 3)},
     "#ffffff": "var(--card)",
 }
-
-
 # Visible on white and on black alike: an image does not know the colours around it.
 _ANYWHERE = {
     INK: "#6f7a86",
@@ -44,11 +42,7 @@ def svg_image(draw: Callable[[Path], object], label: str) -> Markup:
     Other than `inline_svg`, it is shown where elements of SVG are removed from a page, as notebooks
     do that were written by somebody else. ``label`` is for screen readers.
     """
-    with TemporaryDirectory() as folder:
-        path = Path(folder) / "picture.svg"
-        draw(path)
-        svg = path.read_text("utf-8")
-    svg = re.sub(r"<(metadata)\b.*?</\1>", "", svg, flags=re.DOTALL)
+    svg = re.sub(r"<(metadata)\b.*?</\1>", "", _drawn(draw), flags=re.DOTALL)
     svg = re.sub(r"font-family: [^;\"]*", "font-family: sans-serif", svg)
     svg = re.sub(r"(font: [^;\"]*?px) [^;\"]*", r"\1 sans-serif", svg)
     svg = re.sub("#[0-9a-f]{6}", lambda m: _ANYWHERE.get(m[0], m[0]), svg)
@@ -62,10 +56,7 @@ def inline_svg(draw: Callable[[Path], object], label: str) -> Markup:
     Colours and fonts become those of the page, and unreferenced ids are removed. ``label`` is for
     screen readers.
     """
-    with TemporaryDirectory() as folder:
-        path = Path(folder) / "picture.svg"
-        draw(path)
-        svg = path.read_text("utf-8")
+    svg = _drawn(draw)
     svg = re.sub(r"<(metadata|style)\b.*?</\1>", "", svg[svg.index("<svg") :], flags=re.DOTALL)
     svg = re.sub(r' (xmlns(:xlink)?|version|height)="[^"]*"', "", svg, count=4)
     svg = re.sub(r"font-family: [^;\"]*;?", "", svg)
@@ -73,3 +64,10 @@ def inline_svg(draw: Callable[[Path], object], label: str) -> Markup:
     svg = re.sub(r' id="([^"]*)"', lambda m: m[0] if m[1] in used else "", svg)
     svg = svg.replace("<svg", f'<svg role="img" aria-label="{escape(label)}"', 1)
     return Markup(re.sub("#[0-9a-f]{6}", lambda m: _PAGE_COLOURS.get(m[0], m[0]), svg))
+
+
+def _drawn(draw: Callable[[Path], object]) -> str:
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "picture.svg"
+        draw(path)
+        return path.read_text("utf-8")
