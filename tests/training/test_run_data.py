@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 import eanet
-from eanet import EanetError
+from eanet import EanetError, device
 from eanet.data.source import open_source
 from eanet.training.run_directory import IMAGES, START_IMAGES, RunDirectory
 
@@ -92,6 +92,26 @@ def test_what_cannot_train_for_longer_says_what_to_do(run: Path) -> None:
     directory.write_config(config.model_copy(update={"resolved": resolved}))
     with pytest.raises(EanetError, match="limited by minutes, not epochs: to train on, begin a"):
         eanet.resume(run, epochs=9)
+
+
+def test_a_run_that_cannot_train_for_longer_is_as_it_was(
+    run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def content() -> list[bytes]:
+        return [(run / name).read_bytes() for name in ("config.yaml", "last.ckpt", "history.csv")]
+
+    monkeypatch.setattr(device, "has_compiler", lambda _: False)
+    before = content()
+    with pytest.raises(EanetError, match="--compile on needs"):
+        eanet.resume(run, epochs=4, compile="on")
+    assert content() == before
+    state = RunDirectory.open(run).read_checkpoint()
+    for progress in ({}, {"progress": {"epoch": "x"}}):
+        RunDirectory.open(run).write_checkpoint({"model": state["model"], **progress})
+        before = content()
+        with pytest.raises(EanetError, match="was begun by another version of eanet: start a new"):
+            eanet.resume(run, epochs=4)
+        assert content() == before
 
 
 def test_a_grown_folder_keeps_its_test_images_and_a_new_class_its_own(

@@ -2,54 +2,68 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from eanet.console import notice
 from eanet.errors import EanetError
 from eanet.training.optimizer import learning_rate
 from eanet.training.run_config import RunConfig
-from eanet.training.run_directory import CHECKPOINT, RunDirectory
+from eanet.training.run_directory import RunDirectory, lost_state, other_version
+from eanet.training.state import State
 
 
-def extend(run: RunDirectory, epochs: int) -> RunConfig:
-    """Set the number of epochs of a run, whether it has finished or not; say how it goes on.
-
-    From here on, the learning rate is that of a run of ``epochs`` epochs at the same epoch.
-    Patience begins to count anew.
+def extended(run: RunDirectory, config: RunConfig, epochs: int) -> RunConfig:
+    """Return the configuration of a run that is to have another number of epochs.
 
     Args:
-        run: the run, locked.
+        run: the run.
+        config: its configuration.
         epochs: in all, those done included.
 
     Raises:
         EanetError: it is limited by minutes, has as many epochs already, or has lost its state.
     """
-    config, state = run.read_config(), run.read_checkpoint()
-    again = f"begin a new run with --init {run.path}"
     if config.resolved.minutes is not None:
+        again = f"begin a new run with --init {run.path}"
         raise EanetError(f"{run.path} is limited by minutes, not epochs: to train on, {again}")
-    if state is None and run.read_history():
-        raise lost_state(run)
-    done = 0 if state is None else int(state["progress"]["epoch"])
-    if epochs <= done:
+    if epochs <= (done := _epochs_done(run, run.read_checkpoint())):
         raise EanetError(f"{run.path} has trained for {done} epochs already; --epochs takes more")
-    resolved = config.resolved.model_copy(update={"epochs": epochs})
-    if epochs != config.resolved.epochs:
-        settings = config.settings.model_copy(update={"epochs": epochs})
-        config = config.model_copy(update={"settings": settings, "resolved": resolved})
-        run.write_config(config)
+    if epochs == config.resolved.epochs:
+        return config
+    settings, resolved = (
+        part.model_copy(update={"epochs": epochs}) for part in (config.settings, config.resolved)
+    )
+    return config.model_copy(update={"settings": settings, "resolved": resolved})
+
+
+def extend(run: RunDirectory, config: RunConfig) -> None:
+    """Let a run go on to the epochs of its configuration, whether it has finished or not; say how.
+
+    From here on, the learning rate is that of a run of so many epochs at the same epoch. Patience
+    begins to count anew.
+
+    Args:
+        run: the run, locked.
+        config: as `extended` returned it, and written: a run that is killed in between is still a
+            finished one.
+    """
+    state, epochs = run.read_checkpoint(), config.resolved.epochs
+    done = _epochs_done(run, state)
     if state is not None:
-        # After the settings, so that a run which is killed in between is still a finished one.
         state["progress"] |= {"finished": None, "extended": done}
         run.write_checkpoint(state)
     notice(
         f"epochs {done + 1} to {epochs}: the learning rate goes on as in a run of {epochs} epochs, "
-        f"from {learning_rate(resolved, done):.2g}; the best epoch so far stays the best until one "
-        "validates better"
+        f"from {learning_rate(config.resolved, done):.2g}; the best epoch so far stays the best "
+        "until one validates better"
     )
-    return config
 
 
-def lost_state(run: RunDirectory) -> EanetError:
-    """Make the error for a run that was trained and has no training state any more."""
-    return EanetError(
-        f"{run.path} has no {CHECKPOINT} to go on from: begin a new run with --init {run.path}"
-    )
+def _epochs_done(run: RunDirectory, state: Mapping[str, Any] | None) -> int:
+    if state is None and run.read_history():
+        raise lost_state(run)
+    try:
+        return 0 if state is None else State.parse(state["progress"]).epoch
+    except (LookupError, ValueError) as error:
+        raise other_version(run) from error

@@ -17,13 +17,13 @@ from eanet.training.engine import (
     training_operations,
     use_threads,
 )
-from eanet.training.extend import extend, lost_state
+from eanet.training.extend import extend, extended
 from eanet.training.plan import resolve
 from eanet.training.prepare import initial_model, load_data
 from eanet.training.pretrained import Pretrained
 from eanet.training.run_config import ModelRecord, RunConfig
 from eanet.training.run_data import check_moved, open_run_source
-from eanet.training.run_directory import CHECKPOINT, RunDirectory
+from eanet.training.run_directory import CHECKPOINT, RunDirectory, lost_state
 from eanet.training.teacher import Teacher
 from eanet.training.trainer import Trainer
 
@@ -40,7 +40,7 @@ def resume(
     Args:
         path: the run directory.
         data: where its images are now; unset: where they were.
-        epochs: in all, as for `extend`; unset: as before.
+        epochs: in all, as for `extended`; unset: as before.
         **machine: ``device``, ``precision``, ``compile`` or ``threads``, to override the run's own;
             the result is then no longer bit-identical.
 
@@ -61,12 +61,10 @@ def resume(
             classes = config.data.classes
             dataset = load_data(source, settings, fabric, classes=classes, start=start)
             check_moved(run, dataset, source.location)
-            if fabric.is_global_zero:
-                if data is not None:
-                    config = _move(run, config, source)
-                if epochs is not None:
-                    config = extend(run, epochs)
-            config = fabric.broadcast(config)
+            if data is not None:
+                config = _moved(config, source)
+            if epochs is not None:
+                config = extended(run, config, epochs)
             settings = _settings(config, given)
             has_weights = (run.path / CHECKPOINT).is_file()
             if not has_weights and len(run.read_history()) > 1:
@@ -78,6 +76,12 @@ def resume(
             operations = training_operations(model, len(dataset.train) * settings.epochs, teacher)
             threads = use_threads(settings.threads, OtherLoad(), fabric)
             resolved, _ = resolve(settings, dataset, operations, here, threads)
+            if fabric.is_global_zero:  # only now: a run that cannot go on stays as it is
+                if data is not None or epochs is not None:
+                    run.write_config(config)
+                if epochs is not None:
+                    extend(run, config)
+            fabric.barrier()
             Trainer(resolved, dataset, run, fabric, model, began, teacher).fit()
     return run
 
@@ -92,15 +96,13 @@ def _source(run: RunDirectory, data: str | Path | None) -> Source:
     return open_run_source(run, f"eanet train --resume {run.path} NEWPLACE")
 
 
-def _move(run: RunDirectory, config: RunConfig, source: Source) -> RunConfig:
-    """Let the run find its images where they are now."""
+def _moved(config: RunConfig, source: Source) -> RunConfig:
+    """Return the configuration of a run whose images are where they are now."""
     moved = {
         name: getattr(config, name).model_copy(update={"data": source.location})
         for name in ("settings", "resolved")
     }
-    config = config.model_copy(update=moved)
-    run.write_config(config)
-    return config
+    return config.model_copy(update=moved)
 
 
 def _reload(

@@ -214,3 +214,15 @@ class RunDirectory:
             raise EanetError(f"{path} is damaged ({one_line(error)}); start a new run") from error
         checked(_Checkpoint, state, f"{path} (start a new run)")
         return state
+
+
+def lost_state(run: RunDirectory) -> EanetError:
+    """Make the error for a run that was trained and has no training state any more."""
+    return EanetError(
+        f"{run.path} has no {CHECKPOINT} to go on from: begin a new run with --init {run.path}"
+    )
+
+
+def other_version(run: RunDirectory) -> EanetError:
+    """Make the error for a training state that does not fit this version's trainings."""
+    return EanetError(f"{run.path} was begun by another version of eanet: start a new run")

@@ -22,7 +22,7 @@ from eanet.training.contention import ContentionMonitor
 from eanet.training.ema import averaged
 from eanet.training.optimizer import set_step
 from eanet.training.progress import TrainingProgress
-from eanet.training.run_directory import RunDirectory
+from eanet.training.run_directory import RunDirectory, other_version
 from eanet.training.state import State
 from eanet.training.step import score, scores, sums_type
 from eanet.training.teacher import Teacher
@@ -108,9 +108,7 @@ class Trainer:
                 self.average.load_state_dict(state["average"])
             self.state = State.parse(state["progress"])
         except (AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
-            raise EanetError(
-                f"{self.run.path} was begun by another version of eanet: start a new run"
-            ) from error
+            raise other_version(self.run) from error
         if self.fabric.is_global_zero:
             self.run.write_history(self.state.history)
         else:  # the saved sums cover all processes, so only the first keeps them
