@@ -182,6 +182,14 @@ def test_a_model_in_double_precision_sees_the_smallest_change(name):
     torch.testing.assert_close(found, slope[0, 0, 3, 3], atol=1e-7, rtol=1e-3)
 
 
+@every_model
+def test_autocast_leaves_double_precision_alone(name):
+    model, pixels = tiny(name)
+    expected = model.double()(pixels)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert torch.equal(model(pixels), expected)
+
+
 NO_TOKENS = [
     (ExternalAttention(16, 4, 8), (2, 0, 16)),
     (ExternalAttention(16, 4, 8), (0, 5, 16)),

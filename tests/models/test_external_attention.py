@@ -169,8 +169,12 @@ def test_feature_maps_are_tokens_in_another_order():
     layer = ExternalAttention2d(24, heads=4)
     maps = torch.randn(2, 24, 5, 7)
     tokens = maps.permute(0, 2, 3, 1).reshape(2, 35, 24)
-    expected = ExternalAttention.forward(layer, tokens).reshape(2, 5, 7, 24).permute(0, 3, 1, 2)
+    of_tokens = ExternalAttention(24, heads=4)
+    of_tokens.load_state_dict(layer.state_dict())
+    expected = of_tokens(tokens).reshape(2, 5, 7, 24).permute(0, 3, 1, 2)
     torch.testing.assert_close(layer(maps), expected)
+    torch.testing.assert_close(layer.attention(maps), of_tokens.attention(tokens))
+    torch.testing.assert_close(layer.attention_maps(maps), of_tokens.attention_maps(tokens))
 
 
 needs_compiler = pytest.mark.skipif(find_compiler() is None, reason="no C++ compiler here")
@@ -225,6 +229,18 @@ def test_fused_without_gradients_keeps_no_map_and_is_the_same(dtype, dropout):
 
 
 @needs_compiler
+@pytest.mark.parametrize("switched", [False, True])
+def test_tokens_and_weights_of_different_types_are_refused_fused_or_not(switched, monkeypatch):
+    if switched:
+        monkeypatch.setattr("eanet.models.external_attention.can_fuse", lambda *_: False)
+    layer, x = ExternalAttention(24, heads=6, slots=5), torch.randn(2, 3, 24)
+    with pytest.raises(RuntimeError, match="dtype"):
+        layer(x.bfloat16())
+    with pytest.raises(RuntimeError, match="dtype"):
+        layer.double()(x)
+
+
+@needs_compiler
 def test_fused_differs_where_another_image_or_token_comes_in():
     torch.manual_seed(0)
     layer = ExternalAttention(24, heads=6, slots=5)
@@ -241,6 +257,18 @@ def test_fused_differs_where_another_image_or_token_comes_in():
 def test_input_of_another_shape_is_refused(shape):
     with pytest.raises(ValueError, match=r"takes tokens \(B, N, 24\)"):
         ExternalAttention(24, heads=4)(torch.randn(shape))
+
+
+@pytest.mark.parametrize("shape", [(24, 4, 4), (2, 5, 5, 24), (2, 24, 5), (2, 24, 2, 2, 2)])
+def test_feature_maps_of_another_shape_are_refused_as_such(shape):
+    with pytest.raises(ValueError, match=r"takes feature maps \(B, 24, H, W\), not"):
+        ExternalAttention2d(24, heads=4)(torch.randn(shape))
+
+
+@pytest.mark.parametrize("name", ["dim", "heads", "slots", "coefficient"])
+def test_a_size_below_one_is_refused(name):
+    with pytest.raises(ValueError, match=f"{name}=0 must be 1 or more"):
+        ExternalAttention(**{"dim": 24, name: 0})
 
 
 def test_heads_that_do_not_divide_the_width_are_refused():

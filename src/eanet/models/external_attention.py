@@ -47,7 +47,8 @@ class ExternalAttention(nn.Module):
         output_dropout: probability of dropping an entry of the result.
 
     Raises:
-        ValueError: the heads do not divide the inner width, or the input is not ``(B, N, dim)``.
+        ValueError: a size is below 1, the heads do not divide the inner width, or the input is not
+            ``(B, N, dim)``.
 
     Examples:
         >>> import torch
@@ -70,6 +71,10 @@ class ExternalAttention(nn.Module):
         output_dropout: float = 0.0,
     ) -> None:
         super().__init__()
+        sizes = {"dim": dim, "heads": heads, "slots": slots, "coefficient": coefficient}
+        for name, size in sizes.items():
+            if size < 1:
+                raise ValueError(f"{name}={size} must be 1 or more")
         inner = coefficient * dim
         if inner % heads:
             raise ValueError(
@@ -95,7 +100,9 @@ class ExternalAttention(nn.Module):
 
     def logits(self, x: Tensor) -> Tensor:
         """Return how well each token ``(B, N, dim)`` fits each slot: ``(B, N, h, S)``."""
-        self._check(x)
+        return self._logits(self._tokens(x))
+
+    def _logits(self, x: Tensor) -> Tensor:
         if self._multiplies_weights():
             logits: Tensor = F.linear(x, self._w_in()).unflatten(-1, (self.heads, self.slots))
             return logits  # (B, N, h, S)
@@ -145,16 +152,19 @@ class ExternalAttention(nn.Module):
             ValueError: there is a mask, or the input is not ``(B, N, dim)``.
         """
         refuse_mask(attn_mask, is_causal)
-        self._check(x)
+        return self._attend(self._tokens(x))
+
+    def _attend(self, x: Tensor) -> Tensor:
+        """Map tokens ``(B, N, dim)`` to ``(B, N, dim)``."""
         if not self._multiplies_weights():
-            a = self._drop_within(self.logits(x))  # (B, N, h, S)
+            a = self._drop_within(self._logits(x))  # (B, N, h, S)
             y = self.output(self._read(a).flatten(2))  # (B, N, c*d) -> (B, N, d)
-        elif goes_inside(self.dropout, x) and can_fuse(x):
+        elif goes_inside(self.dropout, x) and can_fuse(x, self.query.weight, self.output.weight):
             drawn = self.dropout.draw()
             y = fused_attention(x, self._w_in(), self._w_out(), self.heads, *drawn)
             y = y + self._bias().to(y.dtype)
         else:
-            a = self._drop_within(self.logits(x))  # (B, N, h, S)
+            a = self._drop_within(self._logits(x))  # (B, N, h, S)
             y = F.linear(a.flatten(2), self._w_out(), self._bias())  # (B, N, h*S) -> (B, N, d)
         dropped: Tensor = self.output_dropout(y)
         return dropped
@@ -178,11 +188,13 @@ class ExternalAttention(nn.Module):
         layers = (self.query, self.key_memory, self.value_memory, self.output)
         return self.weights_first and all(is_plain(layer, nn.Linear) for layer in layers)
 
-    def _check(self, x: Tensor) -> None:
-        if x.ndim != 3 or x.shape[-1] != self.dim:
+    def _tokens(self, x: Tensor) -> Tensor:
+        """Return what the layer is given as tokens ``(B, N, dim)``."""
+        if x.ndim != 3 or x.shape[2] != self.dim:
             raise ValueError(
                 f"external attention takes tokens (B, N, {self.dim}), not {tuple(x.shape)}"
             )
+        return x
 
     def _w_in(self) -> Tensor:
         """Return ``W_q M_k`` of every head: ``(h*S, d)``."""
@@ -210,6 +222,9 @@ class ExternalAttention(nn.Module):
 class ExternalAttention2d(ExternalAttention):
     """`ExternalAttention` for feature maps: ``(B, C, H, W)`` in and out, with ``dim`` = C.
 
+    Every pixel is a token; `logits`, `attention` and `attention_maps` take feature maps as well and
+    tell of the N = H*W tokens in row-major order.
+
     Examples:
         >>> import torch
         >>> attention = eanet.ExternalAttention2d(dim=96)
@@ -220,9 +235,17 @@ class ExternalAttention2d(ExternalAttention):
     def forward(
         self, x: Tensor, attn_mask: Tensor | None = None, is_causal: bool = False
     ) -> Tensor:
-        """Apply attention with every pixel of ``(B, C, H, W)`` as a token."""
-        tokens = x.flatten(2).mT  # (B, C, H, W) -> (B, H*W, C)
-        tokens = super().forward(tokens, attn_mask, is_causal)  # (B, H*W, C)
+        """Map feature maps ``(B, C, H, W)`` to ``(B, C, H, W)``; raises as `ExternalAttention`."""
+        refuse_mask(attn_mask, is_causal)
+        tokens = self._attend(self._tokens(x))  # (B, H*W, C)
         maps: Tensor = tokens.mT.unflatten(2, x.shape[2:])  # (B, C, H, W), in channels-last order
         is_last = x.is_contiguous(memory_format=torch.channels_last)
         return maps if is_last else maps.contiguous()
+
+    def _tokens(self, x: Tensor) -> Tensor:
+        if x.ndim != 4 or x.shape[1] != self.dim:
+            raise ValueError(
+                f"external attention takes feature maps (B, {self.dim}, H, W), not {tuple(x.shape)}"
+            )
+        tokens: Tensor = x.flatten(2).mT  # (B, C, H, W) -> (B, H*W, C)
+        return tokens

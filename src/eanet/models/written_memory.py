@@ -14,7 +14,6 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from eanet.models.attention_mask import refuse_mask
 from eanet.models.external_attention import ExternalAttention
 from eanet.ops.dispatch import is_plain
 
@@ -50,12 +49,8 @@ class WrittenExternalAttention(ExternalAttention):
         self.gate = nn.Parameter(torch.zeros(heads, slots))
         nn.init.xavier_uniform_(self.value.weight)
 
-    def forward(
-        self, x: Tensor, attn_mask: Tensor | None = None, is_causal: bool = False
-    ) -> Tensor:
-        """Map tokens ``(B, N, dim)`` to ``(B, N, dim)``; raises as `ExternalAttention` does."""
-        refuse_mask(attn_mask, is_causal)
-        logits = self.logits(x)  # (B, N, h, S)
+    def _attend(self, x: Tensor) -> Tensor:
+        logits = self._logits(x)  # (B, N, h, S)
         memory = self._memory(x, logits)  # (B, h, S, c*d/h)
         a = self._drop_within(logits)  # (B, N, h, S)
         y = torch.einsum("bnhs,bhsk->bnhk", a, memory)

@@ -67,8 +67,12 @@ def is_compiled_on_cpu(x: Tensor) -> bool:
 
 
 def autocast_type(x: Tensor) -> torch.dtype:
-    """Return the type for matrix products with ``x`` on a CPU: autocast's if that is on."""
-    return torch.get_autocast_dtype("cpu") if torch.is_autocast_enabled("cpu") else x.dtype
+    """Return the type for matrix products with ``x`` on a CPU: autocast's if that is on.
+
+    It leaves double precision as it is.
+    """
+    casts = torch.is_autocast_enabled("cpu") and x.dtype != torch.float64
+    return torch.get_autocast_dtype("cpu") if casts else x.dtype
 
 
 def is_plain(layer: nn.Module, kind: type[nn.Module]) -> bool:

@@ -30,12 +30,15 @@ from eanet.ops.random_bytes import advance
 GROUP_BYTES = 2**20  # of the map, per group and thread: the L2 cache of many processors
 
 
-def can_fuse(x: Tensor) -> bool:
+def can_fuse(x: Tensor, *weights: Tensor) -> bool:
     """Return whether `fused_attention` is the way for these tokens, in autocast's type if it is on.
 
-    It is if there are kernels for them; without, it saves nothing.
+    It is if there are kernels for them; without, it saves nothing. Weights of another type are left
+    to PyTorch, which refuses them.
     """
-    return uses_cpu_operator(x) and _has_kernel(autocast_type(x))
+    working = autocast_type(x)
+    of_one_type = all(autocast_type(weight) == working for weight in weights)
+    return of_one_type and uses_cpu_operator(x) and _has_kernel(working)
 
 
 def _has_kernel(dtype: torch.dtype) -> bool:
