@@ -3,7 +3,9 @@ from __future__ import annotations
 import csv
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -73,3 +75,22 @@ def test_a_resumed_run_keeps_its_own_settings(trained: eanet.TrainingResult) -> 
         eanet.EanetError, match="a resumed run keeps its own settings; leave out seed"
     ):
         eanet.resume(trained.path, seed=9)
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        eanet.load,
+        eanet.load_model,
+        eanet.evaluate,
+        eanet.export,
+        eanet.resume,
+        eanet.serve,
+        lambda model: eanet.explain(model, "some.jpg"),
+        lambda model: eanet.embed(model, "some.jpg"),
+    ],
+)
+def test_a_network_in_memory_is_told_how_it_gets_a_path(use: Callable[[Any], Any]) -> None:
+    model = eanet.create_model("keras_mlp:num_transformer_blocks=1", image_size=8)
+    with pytest.raises(eanet.EanetError, match=r"not by Classifier; eanet\.save_model\(model, F"):
+        use(model)

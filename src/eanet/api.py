@@ -20,6 +20,7 @@ from eanet.options import (
     SharedOptions,
     TrainOptions,
 )
+from eanet.parsing import run_name
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -104,7 +105,7 @@ def resume(run: Run, **settings: Unpack[ResumeOptions]) -> TrainingResult:
         if name not in RESUME_SETTINGS:
             raise unknown_name("setting of a resumed run", name, RESUME_SETTINGS)
     checked = TrainSettings.parse({name: x for name, x in settings.items() if x is not None})
-    return _finish(resume_run(user_path(os.fspath(run)), **checked.given()), settings.get("device"))
+    return _finish(resume_run(user_path(run_name(run)), **checked.given()), settings.get("device"))
 
 
 def compare(
@@ -226,7 +227,7 @@ def explain(
     from eanet.explanation.files import explain_files
 
     return explain_files(
-        os.fspath(run),
+        run_name(run),
         images,
         output=output,
         class_name=class_name,
@@ -281,7 +282,7 @@ def export(
     from eanet.report.quantization import measure_loss
     from eanet.report.selection import model_images
 
-    run = os.fspath(run)
+    run = run_name(run)
     find = partial(model_images, run, data=data, data_dir=data_dir)
     return export_model(
         run, find, measure_loss, file_format=format, int8=int8, output=output, runtime=runtime
@@ -311,7 +312,7 @@ def serve(run: Run, **settings: Unpack[ServeOptions]) -> None:
     from eanet.model_files.find import find_model
 
     check_installed()
-    chosen, where = ServeSettings.parse(settings), os.fspath(run)
+    chosen, where = ServeSettings.parse(settings), run_name(run)
     if not is_exported(where):
         find_model(where)  # or what is wrong is said now
     notice(f"loading {where}; the address follows")
@@ -343,7 +344,7 @@ def create_app(run: Run | Predictor, **settings: Unpack[AppOptions]) -> FastAPI:
     check_installed()
     chosen = AppSettings.parse(settings)
     if isinstance(run, str | os.PathLike):
-        return _make_app(os.fspath(run), chosen)
+        return _make_app(run_name(run), chosen)
     if fixed := [name for name in ("runtime", "device", "precision") if name in settings]:
         raise WrongArgumentError(
             f"a model that is loaded keeps its {', '.join(fixed)}: give that to eanet.load"

@@ -40,6 +40,7 @@ def resolve_device(device: str) -> Device:
     """
     import torch
 
+    device = str(device)  # a torch.device, too
     available: dict[Device, bool] = {
         "cuda": torch.cuda.is_available(),
         "mps": torch.backends.mps.is_available(),

@@ -11,6 +11,8 @@ NAMES: Mapping[str, str] = {
     "bs": "batch_size",
     "class_weight": "balance",
     "class_weights": "balance",
+    "drop_path_rate": "drop_path",
+    "drop_rate": "dropout",
     "early_stopping": "patience",
     "img_size": "image_size",
     "imgsz": "image_size",

@@ -43,6 +43,21 @@ def parse_names(names: Iterable[Any], what: str) -> list[str]:
     return list(found)
 
 
+def run_name(run: Any) -> str:
+    """Return the path or name by which a run or model is given, or that a result stands for.
+
+    Raises:
+        EanetError: it is something else, such as a network in memory.
+    """
+    if isinstance(run, str | os.PathLike):
+        return os.fspath(run)
+    raise WrongArgumentError(
+        f"a run or model is given by its path or name, not by {type(run).__name__}; "
+        "eanet.save_model(model, FOLDER) gives a network a path, and eanet.Predictor(model) "
+        "classifies with it as it is"
+    )
+
+
 def parse_yaml(text: str, where: str) -> dict[str, Any]:
     """Parse a YAML mapping of plain values.
 

@@ -241,6 +241,11 @@ def test_a_run_is_exported_for_onnx_runtime(copy: Path, monkeypatch: pytest.Monk
     ("asked", "message"),
     [
         ({"runtime": "openvno"}, "unknown runtime 'openvno'; did you mean 'openvino'"),
+        (
+            {"runtime": "openvino", "precision": "fp16"},
+            "unknown precision 'fp16'; did you mean 'bf1",
+        ),
+        ({"runtime": "torch", "precision": "half"}, "unknown precision 'half'; known: bf16, fp32"),
         ({"runtime": "openvino", "device": "cuda"}, "openvino computes on the CPU here, not on"),
         ({"name": "model.onnx", "device": "cuda"}, "file is computed on the CPU here, not on cuda"),
         (
@@ -271,6 +276,11 @@ def test_openvino_says_that_it_computes_in_fp32_where_there_is_no_bf16(
     options = ["--runtime", "openvino", "--precision", "bf16"]
     assert main(["predict", str(copy / "model.onnx"), str(copy / "x.png"), *options]) == 0
     assert capsys.readouterr().err == told
+
+
+@pytest.mark.parametrize("runtime", ["torch", "auto"])
+def test_a_device_may_be_one_of_pytorch(runtime: RuntimeName, small_run: Path) -> None:
+    assert load(small_run, device=torch.device("cpu"), runtime=runtime).device == "cpu"  # type: ignore[arg-type]
 
 
 def test_the_network_is_there_whatever_computes_it(copy: Path) -> None:

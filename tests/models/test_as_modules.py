@@ -12,6 +12,7 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.autograd import forward_ad
 from torch.func import functional_call, grad, jvp, vmap
 from torch.nn.utils import prune
+from torch.optim.swa_utils import AveragedModel
 from torch.utils.data import DataLoader
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -440,9 +441,27 @@ def test_a_compiled_model_is_saved_as_the_model_it_wraps(tmp_path):
     save_model(torch.compile(model), tmp_path)
     assert torch.equal(torch.get_rng_state(), drawn)
     assert torch.equal(load_model(tmp_path)(pixels), model(pixels))
-    with pytest.raises(EanetError, match="only a Classifier can be saved, not a Linear"):
-        save_model(nn.Linear(1, 1), tmp_path)
+    for use in (Predictor, lambda m: save_model(m, tmp_path)):
+        with pytest.raises(EanetError, match=r"a Classifier is needed, .*, not a Linear"):
+            use(nn.Linear(1, 1))
     assert load_model(tmp_path).classes == model.classes
+
+
+@pytest.mark.parametrize(
+    "wrap", [AveragedModel, nn.DataParallel, lambda model: torch.compile(AveragedModel(model))]
+)
+def test_what_a_loop_has_wrapped_around_a_model_is_saved_without(wrap, tmp_path):
+    model, pixels = tiny("vit")
+    save_model(wrap(model), tmp_path)
+    assert torch.equal(load_model(tmp_path)(pixels), model(pixels))
+
+
+def test_weights_that_layers_share_are_saved_for_each(tmp_path):
+    model, pixels = tiny("eanet_tiny")
+    model.blocks[1].mlp.fc1.weight = model.blocks[0].mlp.fc1.weight
+    expected = model(pixels)
+    save_model(model, tmp_path)
+    assert torch.equal(load_model(tmp_path)(pixels), expected)
 
 
 def test_what_could_not_be_loaded_is_not_saved(tmp_path):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from eanet import EanetError, create_model
+from eanet import EanetError, create_model, load_model
 from eanet.models.registry import models, parse_model_name
 
 
@@ -56,3 +56,41 @@ def test_a_plain_name_carries_nothing(entry):
 def test_what_is_wrong_with_a_name_is_told_in_one_line(text, message):
     with pytest.raises(EanetError, match=message):
         create_model(text)
+
+
+@pytest.mark.parametrize(
+    ("keywords", "message"),
+    [
+        (
+            {"pretrained": True},
+            r"makes fresh weights; eanet\.load_model loads trained ones, ",
+        ),
+        ({"img_size": 64}, r"^eanet_tiny: unknown setting 'img_size'; here it is 'image_size'$"),
+        (
+            {"in_chans": 1},
+            r"^eanet_tiny: unknown setting 'in_chans'; did you mean 'in_channels'",
+        ),
+        ({"drop_rate": 0.1}, r"^eanet_tiny: unknown setting 'drop_rate'; here it is 'dropout'$"),
+        ({"num_classes": "2"}, r"^num_classes='2': should be a whole number$"),
+        ({"in_channels": 1.5}, r"^in_channels=1\.5: should be a whole number$"),
+        ({"classes": {0: "ant", 1: "bee"}}, r"^classes: a list of names .*, not a dict$"),
+        ({"classes": {"ant", "bee"}}, r"^classes: a list of names .*, not a set$"),
+    ],
+)
+def test_what_other_libraries_take_is_told_in_one_line(keywords, message):
+    with pytest.raises(EanetError, match=message):
+        create_model("eanet_tiny", **keywords)
+
+
+def test_a_trained_model_is_not_mistaken_for_an_architecture():
+    with pytest.raises(EanetError, match=r"a trained model, .*load_model\('eanet_tiny_64'\)"):
+        create_model("eanet_tiny_64")
+    with pytest.raises(EanetError, match="by its name, not by NoneType"):
+        create_model(None)
+
+
+def test_an_unknown_change_of_a_trained_model_is_told_in_one_line():
+    with pytest.raises(EanetError, match=r"unknown option 'img_size'; here it is 'image_size'$"):
+        load_model("eanet_tiny_64", img_size=32)
+    with pytest.raises(EanetError, match=r"unknown option 'device'; known: classes, drop_path, "):
+        load_model("eanet_tiny_64", device="cpu")

@@ -15,7 +15,7 @@ from eanet.deploy.graphs import keep_graph, kept_graph
 from eanet.deploy.onnx_runtime import OnnxRuntime
 from eanet.deploy.openvino_library import load_openvino
 from eanet.deploy.openvino_runtime import OpenVinoRuntime, computes_bf16
-from eanet.deploy.runtime import Precision, Runtime, RuntimeName, errors_of
+from eanet.deploy.runtime import Precision, Runtime, RuntimeName, check_precision, errors_of
 from eanet.device import resolve_device
 from eanet.errors import EanetError, WrongArgumentError, unknown_name
 from eanet.model_files.config import check_rgb
@@ -57,11 +57,13 @@ def open_runtime(
         images: how many there will be, if that is known and they are all.
 
     Raises:
-        EanetError: there is no such model, device or library, or the library cannot compute the
-            model.
+        EanetError: there is no such model, device, precision or library, or the library cannot
+            compute the model.
     """
     if runtime not in get_args(RuntimeName):
         raise unknown_name("runtime", runtime, get_args(RuntimeName))
+    check_precision(precision)
+    device = str(device)  # a torch.device, too
     if runtime in PACKAGES:
         check_installed(runtime)
         _check_cpu(f"{runtime} computes", device)

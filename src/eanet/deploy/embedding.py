@@ -18,6 +18,7 @@ from eanet.data.find import find_images
 from eanet.deploy.predictor import Vectors, load
 from eanet.errors import EanetError, WrongArgumentError
 from eanet.files import check_writable, replacing, replacing_together, user_path, write_csv
+from eanet.parsing import run_name
 
 IMAGE = "image"  # the column of the images' paths
 
@@ -124,7 +125,7 @@ def embed(
         (1, 96)
     """
     several = [images] if isinstance(images, str | Path) else images
-    return embed_files(os.fspath(run), [str(image) for image in several], device=device)
+    return embed_files(run_name(run), [str(image) for image in several], device=device)
 
 
 def check_output(path: Path) -> None:

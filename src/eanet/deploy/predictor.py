@@ -6,7 +6,7 @@ from collections.abc import Generator, Iterable, Iterator, Sequence, Sized
 from contextlib import closing
 from functools import cached_property, partial
 from itertools import islice
-from os import PathLike, fspath
+from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
 
@@ -26,6 +26,7 @@ from eanet.errors import MOST_NAMES, EanetError, WrongArgumentError
 from eanet.model_files.config import ModelConfig
 from eanet.model_files.exported import is_exported
 from eanet.pages.notebook import MOST_IMAGES, show
+from eanet.parsing import run_name
 
 if TYPE_CHECKING:
     from eanet.deploy.module import RuntimeModule
@@ -53,7 +54,8 @@ class Predictor:
         runtime: what computes; its ``name`` is ``torch``, ``onnxruntime`` or ``openvino``.
 
     Raises:
-        EanetError: the model does not take RGB images, or its head does not fit its classes.
+        EanetError: it is no `Classifier`, does not take RGB images, or its head does not fit its
+            classes; or there is no such device or precision.
 
     Examples:
         A model of one's own; `load` makes one of a run or a file.
@@ -305,7 +307,7 @@ def load(
     Args:
         where: a run directory or what `train` returned, a model file, an exported ONNX file, a
             bundled model or a Hub id.
-        device: where to compute.
+        device: where to compute: ``cpu``, ``cuda``, ``mps`` or ``auto``, a GPU if there is one.
         precision: ``fp32`` or ``bf16``; see `Predictor`.
         runtime: the library to compute with: ``torch``, ``onnxruntime``, ``openvino`` or ``auto``,
             the fastest that is installed and able. For OpenVINO, the first time converts the model,
@@ -324,5 +326,5 @@ def load(
         >>> len(prediction.classes)
         3
     """
-    where = fspath(where)
+    where = run_name(where)
     return Predictor(open_runtime(where, runtime, device, precision), where=where)

@@ -4,19 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, Literal, Protocol, runtime_checkable
+from typing import Any, Literal, Protocol, get_args, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
 from eanet.deploy.prediction import Outputs
 from eanet.device import Device
-from eanet.errors import EanetError, one_line
+from eanet.errors import EanetError, one_line, unknown_name
 from eanet.model_files.config import ModelConfig
 
 RuntimeName = Literal["auto", "torch", "onnxruntime", "openvino"]
 Precision = Literal["fp32", "bf16"]
 Pixels = NDArray[np.uint8]
+
+
+def check_precision(precision: str) -> None:
+    """Raise an `EanetError` for a precision that there is not."""
+    if precision not in get_args(Precision):
+        raise unknown_name("precision", precision, get_args(Precision))
 
 
 @runtime_checkable

@@ -9,12 +9,12 @@ from typing import Any
 import torch
 
 from eanet.deploy.prediction import Outputs
-from eanet.deploy.runtime import Pixels, Precision
+from eanet.deploy.runtime import Pixels, Precision, check_precision
 from eanet.deploy.threads import compute, use_one_core
 from eanet.device import resolve_device, warn_of_emulation
 from eanet.model_files.config import check_rgb
 from eanet.models import Classifier
-from eanet.models.weights import check_head, model_metadata
+from eanet.models.weights import check_head, model_metadata, unwrapped
 from eanet.ops.kernels import build_kernels
 
 # Images that a processor computes at a time. The memory of a larger batch is given back to the
@@ -31,8 +31,8 @@ class TorchRuntime:
         precision: ``fp32`` or ``bf16``.
 
     Raises:
-        EanetError: the model does not take RGB images, its head does not fit its classes, or there
-            is no such device.
+        EanetError: it is no `Classifier`, does not take RGB images, or its head does not fit its
+            classes; or there is no such device or precision.
     """
 
     name = "torch"
@@ -40,6 +40,8 @@ class TorchRuntime:
     def __init__(
         self, model: Classifier, device: str = "auto", precision: Precision = "fp32"
     ) -> None:
+        model = unwrapped(model)
+        check_precision(precision)
         check_head(model)
         check_rgb(model.config)
         self.device = resolve_device(device)

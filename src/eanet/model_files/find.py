@@ -11,6 +11,7 @@ from eanet.config import RUNS
 from eanet.console import only_errors
 from eanet.errors import EanetError, WrongArgumentError, nearest, unknown_name
 from eanet.files import nearest_path, user_path
+from eanet.parsing import run_name
 
 WEIGHTS_FILE = "model.safetensors"
 CONFIG_FILE = "config.json"
@@ -79,7 +80,7 @@ def _is_model(path: Path) -> bool:
 
 
 def _path(where: str | Path) -> Path:
-    if not str(where):
+    if not run_name(where):
         raise WrongArgumentError("the name of the model is empty")  # Path("") is this folder
     return user_path(where)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 from collections.abc import Mapping, Sequence
 
@@ -111,3 +112,7 @@ def adapt_model(
     adapted.to(model.head.weight)  # device and type
     adapt_weights(model, adapted, new_head=classes is None and num_classes is not None)
     return adapted.train(model.training)
+
+
+CHANGES = tuple(inspect.signature(adapt_model).parameters)[1:]
+"""What `adapt_model` can change."""

@@ -15,7 +15,7 @@ from eanet.files import replacing, replacing_together
 from eanet.model_files.exported import exported_beside
 from eanet.model_files.find import WEIGHTS_FILE, find_model
 from eanet.model_files.hub_library import hf_hub_download
-from eanet.models.adapt import adapt_model
+from eanet.models.adapt import CHANGES
 from eanet.models.classifier import Classifier
 from eanet.models.weights import load_model, model_metadata, save_model
 
@@ -28,11 +28,10 @@ def load_pretrained(where: str | Path, **options: Any) -> Classifier:
 
     The latter are ignored if the model is not on the Hub.
     """
-    known = inspect.signature(adapt_model).parameters
     for name in options:
-        if name not in known and name not in _OPTIONS:
-            raise unknown_name("option", name, [*known, *_OPTIONS])
-    changes = {name: options.pop(name) for name in known if name in options}
+        if name not in CHANGES and name not in _OPTIONS:
+            raise unknown_name("option", name, [*CHANGES, *_OPTIONS])
+    changes = {name: options.pop(name) for name in CHANGES if name in options}
     return load_model(find_model(where, **options), **changes)
 
 

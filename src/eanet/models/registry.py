@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from functools import partial
 from numbers import Integral
@@ -15,6 +15,7 @@ from pydantic import create_model as create_settings
 from eanet.config import MOST_SIDE
 from eanet.errors import EanetError, WrongArgumentError, unknown_name
 from eanet.model_files.config import ModelConfig
+from eanet.model_files.find import bundled_models
 from eanet.model_files.preprocessing import DEFAULT, Preprocessing
 from eanet.models.classifier import Classifier
 from eanet.models.embedding import Normalization
@@ -71,7 +72,14 @@ def parse_model_name(text: str) -> tuple[str, dict[str, Any]]:
     Raises:
         EanetError: an unknown model or setting, or a value that the setting does not accept.
     """
+    if not isinstance(text, str):
+        raise WrongArgumentError(f"a model is given by its name, not by {type(text).__name__}")
     name, _, rest = text.partition(":")
+    if name in bundled_models():
+        raise WrongArgumentError(
+            f"{name} is a trained model, not an architecture: eanet.load_model({name!r}) loads it, "
+            f"and a training begins with it by init={name}"
+        )
     if name not in _MODELS:
         raise unknown_name("model", name, _MODELS)
     given: dict[str, str] = {}
@@ -132,6 +140,24 @@ def unnamed_classes(count: int) -> tuple[str, ...]:
     return tuple(f"class {number}" for number in range(count))
 
 
+def _check_keywords(name: str, keywords: Iterable[str]) -> None:
+    """Raise an `EanetError` for a keyword that neither `create_model` nor the architecture has."""
+    if "pretrained" in keywords:
+        trained = " or ".join(bundled_models())
+        raise WrongArgumentError(
+            f"pretrained: create_model makes fresh weights; eanet.load_model loads trained ones, "
+            f"{trained}, with classes=[...] for others"
+        )
+    own = inspect.signature(_MODELS[name].build).parameters.values()
+    settings = {parameter.name for parameter in own if parameter.kind is parameter.KEYWORD_ONLY}
+    of_all = inspect.signature(create_model).parameters.keys() - {"name", "settings"}
+    for keyword in keywords:
+        if keyword not in settings:
+            raise WrongArgumentError(
+                f"{name}: {unknown_name('setting', keyword, settings | of_all)}"
+            )
+
+
 def create_model(
     name: str,
     *,
@@ -167,6 +193,14 @@ def create_model(
     """
     if not isinstance(image_size, Integral):
         raise WrongArgumentError(f"image_size={image_size}: images are square, one number will do")
+    for what, count in (("num_classes", num_classes), ("in_channels", in_channels)):
+        if not isinstance(count, Integral | None):
+            raise WrongArgumentError(f"{what}={count!r}: should be a whole number")
+    if isinstance(classes, Mapping | Set):
+        raise WrongArgumentError(
+            f"classes: a list of names is needed, in the order of their numbers, not a "
+            f"{type(classes).__name__}"
+        )
     if isinstance(classes, str):
         raise WrongArgumentError(f"classes={classes!r}: a list of names is needed, not one text")
     if isinstance(classes, Integral):
@@ -177,6 +211,7 @@ def create_model(
             "takes, forward_features the tokens"
         )
     name, own = parse_model_name(name)
+    _check_keywords(name, settings)
     settings = own | parse_settings(name, settings)
     if classes is None:
         classes = unnamed_classes(100 if num_classes is None else num_classes)

@@ -18,13 +18,13 @@ from safetensors.torch import save
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-from eanet.errors import EanetError, WrongArgumentError, one_line
+from eanet.errors import EanetError, WrongArgumentError, one_line, unknown_name
 from eanet.files import replacing, replacing_together, user_path, write_json
 from eanet.model_files.find import CONFIG_FILE, WEIGHTS_FILE, find_model
 from eanet.model_files.metadata import KEY
 from eanet.model_files.preprocessing import Preprocessing
 from eanet.model_files.weights_file import open_weights
-from eanet.models.adapt import adapt_model
+from eanet.models.adapt import CHANGES, adapt_model
 from eanet.models.classifier import Classifier
 from eanet.models.registry import create_model
 from eanet.models.unknown import DetectorFit, UnknownDetector
@@ -50,6 +50,9 @@ def model_metadata(model: Classifier) -> dict[str, Any]:
 def save_model(model: Classifier, directory: str | Path) -> Path:
     """Write weights and configuration into ``directory``, whose earlier ones they replace together.
 
+    Weights that layers share are written, and loaded, once for each. What `torch.compile`,
+    ``DistributedDataParallel`` or ``AveragedModel`` has wrapped is saved as what is inside.
+
     Raises:
         EanetError: `load_model` could not load what would be written, or it cannot be written.
 
@@ -58,12 +61,14 @@ def save_model(model: Classifier, directory: str | Path) -> Path:
         >>> eanet.save_model(model, "my-model")
         PosixPath('my-model/model.safetensors')
     """
-    model = getattr(model, "_orig_mod", model)  # what `torch.compile` wraps
-    if not isinstance(model, Classifier):
-        raise WrongArgumentError(f"only a Classifier can be saved, not a {type(model).__name__}")
+    model = unwrapped(model)
     check_head(model)
     directory, metadata = user_path(directory), model_metadata(model)
-    tensors = {k: v.detach().cpu().contiguous() for k, v in model.state_dict().items()}
+    # Copies, since safetensors refuses tensors that share memory, as those of tied layers do.
+    tensors = {
+        name: tensor.detach().cpu().clone(memory_format=torch.contiguous_format)
+        for name, tensor in model.state_dict().items()
+    }
     if changed := _shapes(tensors) ^ _shapes(_outline(metadata).state_dict()):
         name, _ = min(changed)
         raise EanetError(
@@ -76,6 +81,25 @@ def save_model(model: Classifier, directory: str | Path) -> Path:
             partial.write_bytes(save(tensors, {"format": "pt", KEY: json.dumps(metadata)}))
         write_json(directory / CONFIG_FILE, metadata)
     return path
+
+
+def unwrapped(model: nn.Module) -> Classifier:
+    """Return the classifier in what training loops wrap around one.
+
+    That is what `torch.compile`, ``DistributedDataParallel`` and ``AveragedModel`` return.
+
+    Raises:
+        EanetError: there is none.
+    """
+    inner: Any = model
+    while not isinstance(inner, Classifier):
+        inner = getattr(inner, "_orig_mod", getattr(inner, "module", None))
+        if not isinstance(inner, nn.Module):
+            raise WrongArgumentError(
+                f"a Classifier is needed, as create_model and load_model return it, not a "
+                f"{type(model).__name__}"
+            )
+    return inner
 
 
 def _shapes(state: Mapping[str, Tensor]) -> set[tuple[str, tuple[int, ...]]]:
@@ -104,7 +128,7 @@ def load_model(where: str | Path, **changes: Any) -> Classifier:
             ``preprocessing``, ``dropout`` or ``drop_path``, as in `adapt_model`.
 
     Raises:
-        EanetError: there is no model, or it was not written by this project.
+        EanetError: there is no model or no such change, or it was not written by this project.
 
     Examples:
         With a new head, to be fine-tuned:
@@ -113,6 +137,9 @@ def load_model(where: str | Path, **changes: Any) -> Classifier:
         >>> model.classes, model.config.image_size
         (('ant', 'bee'), 64)
     """
+    for name in changes:
+        if name not in CHANGES:
+            raise unknown_name("option", name, CHANGES)
     model = _load(find_model(where))
     return adapt_model(model, **changes) if changes else model
 

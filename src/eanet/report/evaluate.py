@@ -19,6 +19,7 @@ from eanet.metrics.calibration import divide_logits, fit_temperature
 from eanet.metrics.evaluation import Evaluation, evaluate_model, in_classes_of
 from eanet.metrics.unknown import FALSE_REJECTIONS, NoDetectorError, fit_detector, why_none
 from eanet.models import Classifier, save_model
+from eanet.parsing import run_name
 from eanet.report.beside import write_files
 from eanet.report.page import write_page
 from eanet.report.report import Report, Training
@@ -90,10 +91,10 @@ def evaluate(
     if false_rejections is not None and not 0 < false_rejections <= 0.5:
         raise WrongArgumentError("false_rejections takes a share above 0, at most 0.5")
     reading = {"layout": layout, "names": names, "data_dir": data_dir}
-    where = os.fspath(where)
+    run = run_name(where)
     if data is not None:
-        data = locate(data, base_folder(user_path(where)) / KEPT)
-    subject = open_subject(where, data, split, reading, output, device, runtime)
+        data = locate(data, base_folder(user_path(run)) / KEPT)
+    subject = open_subject(run, data, split, reading, output, device, runtime)
     if unknown is not None and subject.model.detector is None and false_rejections is None:
         false_rejections = FALSE_REJECTIONS
     others = None if unknown is None else user_path(unknown)
