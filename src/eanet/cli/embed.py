@@ -15,7 +15,7 @@ def add(commands: Commands) -> None:
     command = commands.add(
         "embed",
         run,
-        "write what a model makes of images before its last layer, to search or sort them by",
+        "write what a model makes of images before its last layer, to search or sort by",
         "eanet embed runs/photos-eanet_tiny holiday/",
         "eanet embed eanet_tiny_cifar100 holiday/ --output holiday.parquet",
     )

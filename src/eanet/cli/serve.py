@@ -15,7 +15,7 @@ def add(commands: Commands) -> None:
     command = commands.add(
         "serve",
         run,
-        "answer with a model over HTTP: a page for photographs, and an interface for programs",
+        "answer over HTTP with a model: a page for photographs, an interface for programs",
         "eanet serve runs/photos-eanet_tiny",
         "eanet serve runs/photos-eanet_tiny --host 0.0.0.0 --port 80 --workers 4",
     )
