@@ -489,6 +489,20 @@ def test_a_copy_is_equal_and_its_description_has_a_hash():
         assert hash(copied.config) == hash(model.config)
 
 
+@every_model
+def test_gradients_lie_in_memory_as_their_weights(name):
+    """As DistributedDataParallel asks, which warns otherwise."""
+    model, pixels = tiny(name)
+    model.train()(pixels).sum().backward()
+    live = [p for p in model.parameters() if p.requires_grad]
+    assert [p.grad.stride() for p in live] == [p.stride() for p in live]
+
+
+def test_the_gradient_of_a_compiled_convolution_lies_in_memory_as_its_weights():
+    x, weight = torch.randn(2, 9, 5), torch.randn(5, 1, 3, 3)
+    assert torch.ops.eanet.depthwise_backward(x, x, weight)[1].stride() == weight.stride()
+
+
 def test_images_go_from_a_loader_into_a_loop_of_ones_own():
     data = load_dataset("digits", image_size=12).train
     model = create_model("eanet_nano:dim=16,depth=1", classes=data.classes, image_size=12)

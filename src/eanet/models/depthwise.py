@@ -34,7 +34,10 @@ class DepthwiseConvolution(nn.Conv2d):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map tokens ``(B, N, dim)``, in row-major order, to ``(B, N, dim)``; N is a square."""
-        return depthwise(x, self.weight, self.bias)
+        # So that its gradient has the same strides, as DistributedDataParallel asks: PyTorch's has
+        # others in a dimension of size 1.
+        weight = self.weight.squeeze(1).unsqueeze(1)  # (dim, 1, 3, 3)
+        return depthwise(x, weight, self.bias)
 
 
 class NormalizedDepthwiseConvolution(nn.Sequential):

@@ -78,7 +78,8 @@ def _depthwise_backward(upstream: Tensor, x: Tensor, weight: Tensor) -> tuple[Te
         *(stride, padding, dilation, False, (0, 0), len(weight)),
         (True, True, False),
     )
-    return _tokens(maps), kernel.contiguous()
+    kernel = kernel.contiguous().squeeze(1).unsqueeze(1)  # strides as of ``weight``: (dim, 1, 3, 3)
+    return _tokens(maps), kernel
 
 
 @_depthwise_backward.register_fake

@@ -32,14 +32,12 @@ LOGGER = logging.getLogger("lightning_fabric")
 
 
 def configure_process(threads: int | None = None) -> None:
-    """Set up a process that only computes: threads, memory, place of compiled code, warnings.
+    """Set up a process that only computes: threads, memory, place of compiled code, logging.
 
     Args:
         threads: of PyTorch; None: unchanged.
     """
     LOGGER.setLevel(logging.WARNING)  # our notices already say what Fabric would log
-    # Harmless for depthwise convolutions: they have a size of 1, for which any stride is right.
-    warnings.filterwarnings("ignore", "Grad strides do not match bucket view strides")
     keep_compiled()
     keep_freed_memory()
     if threads is not None:
