@@ -272,6 +272,8 @@ def test_names_and_paths_are_left_as_they_are(tmp_path: Path) -> None:
         (None, "not NoneType"),
         (PIXELS, "not ndarray"),
         ({}, "there are no data"),
+        ((), "there are no images"),
+        ((PIXELS[:0], LABELS[:0]), "there are no images"),
         ((PIXELS, 3), r"not \(ndarray, int\)"),
         (("digits", "mnist"), r"not \(str, str\)"),
         ((PIXELS, LABELS[:5]), "12 images and 5 labels"),

@@ -80,6 +80,12 @@ def test_another_class_is_explained_when_asked_for(tmp_path: Path) -> None:
         assert width < 1300  # no text reaches beyond the sheet
 
 
+def test_a_class_that_is_a_number_may_be_given_as_one() -> None:
+    name = "keras_mlp:num_transformer_blocks=1"
+    network = eanet.create_model(name, classes=["3", "4"], image_size=16)
+    assert explain_image(network, PIXELS, class_name=4).explained == "4"  # type: ignore[arg-type]
+
+
 def test_wrong_arguments_are_named() -> None:
     with pytest.raises(WrongArgumentError, match="unknown class 'ants'; did you mean 'ant'"):
         explain_image(model(), PIXELS, class_name="ants")

@@ -109,6 +109,9 @@ def read_image(
         raise UnreadableImageError(name, "more pixels than Pillow reads") from error
     except UnidentifiedImageError as error:
         raise UnreadableImageError(name, _why_no_image(file_or_image)) from error
+    except IsADirectoryError as error:
+        files = f"sorted(Path({name!r}).glob('*.jpg'))"
+        raise UnreadableImageError(name, f"a folder; give its files, such as {files}") from error
     except OSError as error:
         raise UnreadableImageError(name, error.strerror or f"damaged: {one_line(error)}") from error
     except MemoryError as error:

@@ -56,7 +56,10 @@ def read_memory(data: Any) -> dict[str, Rows]:
     Raises:
         EanetError: they are nothing of `TAKEN`.
     """
-    return {split: _rows(part, split) for split, part in _splits(data).items()}
+    read = {split: _rows(part, split) for split, part in _splits(data).items()}
+    if not any(rows.number for rows in read.values()):
+        raise WrongArgumentError("there are no images in the data")
+    return read
 
 
 def _splits(data: Any) -> Mapping[str, Any]:

@@ -101,6 +101,7 @@ def explain_image(
         EanetError: there is no such class or layer, ``slots`` is below 1, or the model's outputs
             are not finite.
     """
+    class_name = None if class_name is None else str(class_name)  # digits may be given as numbers
     if class_name is not None and class_name not in model.classes:
         raise unknown_name("class", class_name, model.classes)
     block = _block(model, layer)
