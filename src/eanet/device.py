@@ -22,7 +22,8 @@ from typing import Literal, Self
 
 from eanet.console import notice_once
 from eanet.errors import EanetError
-from eanet.files import cache_dir, private_folder
+from eanet.files import cache_dir
+from eanet.private_files import private_folder
 
 COMPILER = "clang++" if sys.platform == "darwin" else "g++"  # of torch.compile, unless CXX says
 COMPILED_CODE = "TORCHINDUCTOR_CACHE_DIR"  # where torch.compile keeps its code

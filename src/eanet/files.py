@@ -1,4 +1,4 @@
-"""Atomic file writes, folder locks, checks of folders, and the cache folder."""
+"""Atomic file writes, folder locks, paths as users write them, and the cache folder."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import csv
 import io
 import json
 import os
-import stat
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from contextvars import ContextVar
@@ -235,43 +234,3 @@ def cache_dir() -> Path:
     if own := os.environ.get("EANET_CACHE_DIR"):
         return user_path(own)
     return user_path(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "eanet"
-
-
-def private_folder(folder: Path) -> Path:
-    """Make a folder, unless it exists, in which nobody else can put code that we would then run.
-
-    It belongs to the user, who alone can enter it (mode 0700), and nobody else can replace it or a
-    folder above it. Those above may be writable by the user's own group, which by convention has
-    the user's number.
-
-    Returns:
-        Its path, without symbolic links.
-
-    Raises:
-        EanetError: another user owns it or can replace it, or it cannot be made.
-    """
-    if not hasattr(os, "geteuid"):
-        raise EanetError(f"{folder}: this system cannot say who else may write there")
-    user = os.geteuid()
-    try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        folder = folder.parent.resolve() / folder.name
-        with suppress(FileExistsError):
-            folder.mkdir(mode=0o700)
-        for place in (folder, *folder.parents):
-            state, is_above = place.lstat(), place != folder
-            if not stat.S_ISDIR(state.st_mode):
-                raise EanetError(f"{place} is not a folder; remove it")
-            if state.st_uid != user and not (is_above and state.st_uid == 0):
-                raise EanetError(f"{place} belongs to another user; set EANET_CACHE_DIR to another")
-            others = stat.S_IWGRP | stat.S_IWOTH
-            if is_above and state.st_mode & stat.S_ISVTX:
-                others = 0  # such as /tmp, where only its owner can replace an entry
-            elif is_above and state.st_gid == user:
-                others = stat.S_IWOTH
-            if state.st_mode & others:
-                raise EanetError(f"{place} can be written by others; chmod go-w {place}")
-        folder.chmod(0o700)
-    except OSError as error:
-        raise EanetError(f"cannot use {folder}: {error.strerror or error}") from error
-    return folder

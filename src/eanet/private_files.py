@@ -1,7 +1,7 @@
 """Files that are run or believed when they are read again: only as this user wrote them.
 
-They lie in a folder from `eanet.files.private_folder`. Beside each is its SHA-256, which a file
-that was not written to the end does not have.
+They lie in a `private_folder`. Beside each is its SHA-256, which a file that was not written to the
+end does not have.
 """
 
 from __future__ import annotations
@@ -9,7 +9,50 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
+from contextlib import suppress
 from pathlib import Path
+
+from eanet.errors import EanetError
+
+
+def private_folder(folder: Path) -> Path:
+    """Make a folder, unless it exists, in which nobody else can put code that we would then run.
+
+    It belongs to the user, who alone can enter it (mode 0700), and nobody else can replace it or a
+    folder above it. Those above may be writable by the user's own group, which by convention has
+    the user's number.
+
+    Returns:
+        Its path, without symbolic links.
+
+    Raises:
+        EanetError: another user owns it or can replace it, or it cannot be made.
+    """
+    if not hasattr(os, "geteuid"):
+        raise EanetError(f"{folder}: this system cannot say who else may write there")
+    user = os.geteuid()
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        folder = folder.parent.resolve() / folder.name
+        with suppress(FileExistsError):
+            folder.mkdir(mode=0o700)
+        for place in (folder, *folder.parents):
+            state, is_above = place.lstat(), place != folder
+            if not stat.S_ISDIR(state.st_mode):
+                raise EanetError(f"{place} is not a folder; remove it")
+            if state.st_uid != user and not (is_above and state.st_uid == 0):
+                raise EanetError(f"{place} belongs to another user; set EANET_CACHE_DIR to another")
+            others = stat.S_IWGRP | stat.S_IWOTH
+            if is_above and state.st_mode & stat.S_ISVTX:
+                others = 0  # such as /tmp, where only its owner can replace an entry
+            elif is_above and state.st_gid == user:
+                others = stat.S_IWOTH
+            if state.st_mode & others:
+                raise EanetError(f"{place} can be written by others; chmod go-w {place}")
+        folder.chmod(0o700)
+    except OSError as error:
+        raise EanetError(f"cannot use {folder}: {error.strerror or error}") from error
+    return folder
 
 
 def seal(path: Path) -> None:

@@ -15,9 +15,9 @@ import torch
 
 import eanet
 from eanet import EanetError, ExternalAttention, build_kernels, private_files
-from eanet.files import private_folder
 from eanet.ops import kernels
 from eanet.ops.random_bytes import random_bytes
+from eanet.private_files import private_folder
 
 needs_compiler = pytest.mark.skipif(kernels.find_compiler() is None, reason="no C++ compiler here")
 SEED = torch.tensor(2**61 + 5)

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 from eanet.deploy.openvino_library import load_openvino
 from eanet.errors import EanetError
-from eanet.files import cache_dir, private_folder
-from eanet.private_files import move_sealed, read_sealed, seal
+from eanet.files import cache_dir
+from eanet.private_files import move_sealed, private_folder, read_sealed, seal
 from eanet.version import __version__
 
 if TYPE_CHECKING:

@@ -27,8 +27,8 @@ from typing import TYPE_CHECKING
 
 from eanet.console import notice_once
 from eanet.errors import EanetError, unknown_name
-from eanet.files import cache_dir, private_folder
-from eanet.private_files import move_sealed, open_sealed, seal
+from eanet.files import cache_dir
+from eanet.private_files import move_sealed, open_sealed, private_folder, seal
 
 if TYPE_CHECKING:
     import torch
