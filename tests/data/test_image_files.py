@@ -204,6 +204,22 @@ def test_what_passes_is_not_remembered_as_a_damaged_image(root, monkeypatch, err
     assert len(open_source(root).load_splits(OPTIONS).train) == 3
 
 
+def test_levels_found_on_a_failing_drive_are_not_remembered(root, monkeypatch):
+    for name in ("a/1.png", "a/2.png", "b/1.png"):
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(np.full((8, 8), 4000, np.uint16)).save(root / name)
+    read = Image.open
+
+    def fail(*_, **__):
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(Image, "open", fail)
+    with pytest.raises(EanetError, match=r"cannot read .*png \(Input/output error\): run again"):
+        open_source(root).load_splits(OPTIONS)
+    monkeypatch.setattr(Image, "open", read)
+    assert open_source(root).load_splits(OPTIONS).preprocessing.levels == (0, 4095)
+
+
 def test_of_many_skipped_images_five_are_named(root):
     fill(root / "cats", root / "dogs")
     for i in range(7):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -20,15 +19,10 @@ from eanet.data.decode import Original, UnreadableImageError, read_image
 from eanet.data.imageset import ImageSet
 from eanet.data.layout import Listing
 from eanet.data.parallel import in_parallel
+from eanet.data.passing import raise_passing
 from eanet.data.record import file_key
 from eanet.errors import EanetError
 from eanet.model_files.preprocessing import Preprocessing
-
-# Errors of a drive, a network or the system, and not of a file.
-PASSING = (
-    *(errno.EIO, errno.EMFILE, errno.ENFILE),
-    *(errno.ESTALE, errno.ETIMEDOUT, errno.ENOTCONN, errno.EHOSTDOWN),
-)
 
 
 @dataclass(frozen=True)
@@ -128,11 +122,5 @@ def _try_read(
     try:
         return *read_image(file, size, preprocessing), file_key(file)
     except (UnreadableImageError, OSError) as error:
-        cause = error if isinstance(error, OSError) else error.__cause__
-        reason = error.reason if isinstance(error, UnreadableImageError) else str(error.strerror)
-        is_passing = isinstance(cause, OSError) and cause.errno in PASSING
-        if is_passing or isinstance(cause, MemoryError):  # not to be cached as damaged
-            raise EanetError(
-                f"cannot read {file} ({reason}): run again, or remove the file"
-            ) from error
-        return reason
+        raise_passing(file, error if isinstance(error, OSError) else error.__cause__)
+        return error.reason if isinstance(error, UnreadableImageError) else str(error.strerror)

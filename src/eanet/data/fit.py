@@ -12,6 +12,7 @@ from eanet.config import Fit
 from eanet.data.decode import UnreadableImageError, decode_image
 from eanet.data.evenly import evenly
 from eanet.data.parallel import in_parallel
+from eanet.data.passing import raise_passing
 from eanet.data.statistics import ImageStatistics
 from eanet.model_files.preprocessing import Preprocessing
 
@@ -40,7 +41,8 @@ def mean_colour(files: Sequence[Path], preprocessing: Preprocessing) -> tuple[in
     def colour(file: Path) -> NDArray[np.float64] | None:
         try:
             return np.asarray(decode_image(file, THUMBNAIL, squash).mean(axis=(0, 1)))  # (3,)
-        except UnreadableImageError:
+        except UnreadableImageError as error:
+            raise_passing(file, error.__cause__)
             return None
 
     colours = [c for c in in_parallel(colour, evenly(files, SAMPLE)) if c is not None]

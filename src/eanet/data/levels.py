@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from eanet.data.formats import open_image
+from eanet.data.passing import raise_passing
 from eanet.data.turns import PIXELS
 
 BITS = (8, 10, 12, 14, 16)  # of cameras and scanners, which write all but the first as 16
@@ -112,12 +113,17 @@ def describe_levels(levels: tuple[float, float]) -> str:
 
 
 def read_depth(file: Path) -> Depth | None:
-    """Return the depth of an image file; None if it is not deep, or cannot be read."""
+    """Return the depth of an image file; None if it is not deep, or damaged.
+
+    Raises:
+        EanetError: as for `raise_passing`.
+    """
     try:
         with open_image(file) as image:
             if not is_deep(image):
                 return None
             with PIXELS.taken(image.width * image.height):
                 return measure_depth(np.asarray(image))
-    except Exception:  # damaged bytes make Pillow raise nearly anything; reported on decoding
-        return None
+    except Exception as error:  # damaged bytes make Pillow raise nearly anything
+        raise_passing(file, error)
+        return None  # which is reported on decoding
