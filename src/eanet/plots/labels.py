@@ -31,15 +31,13 @@ def label_ends(axes: Axes, ends: Sequence[tuple[str, str, float]], *, gap: float
 def spread(positions: Sequence[float], gap: float) -> list[float]:
     """Move positions as little as possible to keep neighbours ``gap`` apart, in their order.
 
-    Least squares under a minimum distance is isotonic regression: pool adjacent violators.
+    Least squares under a minimum distance is isotonic regression.
     """
+    from scipy.optimize import isotonic_regression  # takes half a second, and not all draw labels
+
+    if len(positions) < 2:
+        return list(positions)
     order = np.argsort(positions, kind="stable")
-    steps = gap * np.arange(len(order))
-    pools: list[list[float]] = []
-    for value in np.asarray(positions, dtype=float)[order] - steps:
-        pools.append([value])
-        while len(pools) > 1 and np.mean(pools[-2]) > np.mean(pools[-1]):
-            pools[-2:] = [pools[-2] + pools[-1]]
-    moved = np.empty(len(order))
-    moved[order] = [float(np.mean(pool)) for pool in pools for _ in pool] + steps
+    steps, moved = gap * np.arange(len(order)), np.empty(len(order))
+    moved[order] = isotonic_regression(np.asarray(positions)[order] - steps).x + steps
     return [float(height) for height in moved]
