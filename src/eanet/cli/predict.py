@@ -22,6 +22,8 @@ from eanet.text import shown
 
 if TYPE_CHECKING:
     from eanet.deploy.prediction import Prediction
+    from eanet.deploy.predictor import Predictor
+    from eanet.deploy.runtime import Runtime
 
 NOT_SURE = "not sure"
 OPTIONS = ("device", "threads")
@@ -84,13 +86,9 @@ def add(commands: Commands) -> None:
 def run(options: argparse.Namespace) -> int:
     """Run the command."""
     from eanet.data.find import find_images
-    from eanet.deploy.choosing import FEW, open_runtime
     from eanet.deploy.predictor import Predictor
-    from eanet.deploy.sorting import copy_into, originals
-    from eanet.device import keep_freed_memory
-    from eanet.model_files.exported import is_exported
+    from eanet.deploy.sorting import originals
     from eanet.model_files.find import DEFAULT_MODEL
-    from eanet.threads import available_cpus
 
     if options.top < 1:
         raise WrongArgumentError("--top takes 1 or more")
@@ -104,30 +102,46 @@ def run(options: argparse.Namespace) -> int:
     if options.copy_to:
         paths = originals(paths, options.copy_to)
     where = DEFAULT_MODEL if model is None else model
-    runtime = open_runtime(
-        where,
-        options.runtime,
-        machine.device,
-        options.precision,
-        threads=machine.threads,
-        images=len(paths),
-    )
+    predictor = Predictor(_open(where, options, machine, len(paths)))
+    if model is None:
+        notice(
+            f"no model named before the images: using {DEFAULT_MODEL}, with "
+            f"{len(predictor.classes)} classes"
+        )
+    failed = _answer(predictor, paths, options)
+    if options.copy_to:
+        notice(f"{len(paths) - failed:,} of {len(paths):,} images copied to {options.copy_to}")
+    return 1 if failed else 0
+
+
+def _open(
+    where: str, options: argparse.Namespace, machine: MachineSettings, images: int
+) -> Runtime:
+    """Open a model for so many images, and say what computes it if that was not asked for."""
+    from eanet.deploy.choosing import FEW, open_runtime
+    from eanet.device import keep_freed_memory
+    from eanet.model_files.exported import is_exported
+    from eanet.threads import available_cpus
+
+    machine_options = (options.runtime, machine.device, options.precision)
+    runtime = open_runtime(where, *machine_options, threads=machine.threads, images=images)
     if runtime.name == "torch":
         import torch
 
         torch.set_num_threads(machine.threads or available_cpus())
     elif options.runtime == "auto" and is_exported(where):
         notice(f"computing with {runtime.name}")
-    elif options.runtime == "auto" and len(paths) >= FEW:
+    elif options.runtime == "auto" and images >= FEW:
         notice(f"computing with {runtime.name} (--runtime torch: with PyTorch)")
     if runtime.device == "cpu":
         keep_freed_memory()
-    predictor = Predictor(runtime)
-    if model is None:
-        notice(
-            f"no model named before the images: using {DEFAULT_MODEL}, with "
-            f"{len(predictor.classes)} classes"
-        )
+    return runtime
+
+
+def _answer(predictor: Predictor, paths: list[Path], options: argparse.Namespace) -> int:
+    """Print an answer for each image, and copy it if that was asked for; count the failures."""
+    from eanet.deploy.sorting import copy_into
+
     write = {"table": _write_line, "json": _write_json, "csv": _write_csv}[options.format]
     if options.format == "csv":
         write_rows([["image", "class", "probability", "sure"]])
@@ -146,9 +160,7 @@ def run(options: argparse.Namespace) -> int:
             if options.copy_to:
                 name = result.top1 if is_sure and result.top1 is not None else NOT_SURE
                 copy_into(options.copy_to, name, path)
-    if options.copy_to:
-        notice(f"{len(paths) - failed:,} of {len(paths):,} images copied to {options.copy_to}")
-    return 1 if failed else 0
+    return failed
 
 
 def _model_and_images(options: argparse.Namespace) -> tuple[str | None, list[str]]:
