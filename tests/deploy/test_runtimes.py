@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import pickle
 import shutil
 import subprocess
 import sys
@@ -281,6 +282,20 @@ def test_openvino_says_that_it_computes_in_fp32_where_there_is_no_bf16(
 @pytest.mark.parametrize("runtime", ["torch", "auto"])
 def test_a_device_may_be_one_of_pytorch(runtime: RuntimeName, small_run: Path) -> None:
     assert load(small_run, device=torch.device("cpu"), runtime=runtime).device == "cpu"  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("runtime", ["torch", "openvino", "onnxruntime"])
+def test_a_predictor_is_copied_and_sent_to_other_processes(
+    runtime: RuntimeName, small_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(small_run.parent)
+    predictor, image = load(small_run.name, "cpu", runtime=runtime), Image.new("RGB", (9, 9), "red")
+    expected = predictor.predict(image)[0]
+    kept = pickle.dumps(predictor)
+    monkeypatch.chdir(tmp_path)
+    found = pickle.loads(kept)
+    assert found.runtime.name == runtime
+    assert found.predict(image)[0].probabilities == pytest.approx(expected.probabilities, abs=1e-6)
 
 
 def test_the_network_is_there_whatever_computes_it(copy: Path) -> None:

@@ -8,7 +8,7 @@ from functools import cached_property, partial
 from itertools import islice
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
+from typing import TYPE_CHECKING, Any, BinaryIO, SupportsIndex, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +25,7 @@ from eanet.device import Device
 from eanet.errors import MOST_NAMES, EanetError, WrongArgumentError
 from eanet.model_files.config import ModelConfig
 from eanet.model_files.exported import is_exported
+from eanet.model_files.find import locate_model
 from eanet.pages.notebook import MOST_IMAGES, show
 from eanet.parsing import run_name
 
@@ -96,6 +97,12 @@ class Predictor:
         if str(self._where):
             facts["from"] = str(self._where)
         return show(f"Predictor {config.name}", facts=facts)
+
+    def __reduce_ex__(self, protocol: SupportsIndex) -> Any:
+        """A graph of another library cannot be pickled: its model is loaded again from its file."""
+        if self.runtime.name == "torch":
+            return super().__reduce_ex__(protocol)
+        return load, (locate_model(self._where), self.device, self.precision, self.runtime.name)
 
     @cached_property
     def model(self) -> Classifier:
