@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+import pickle
 from contextlib import nullcontext
 from pathlib import Path
 
@@ -196,12 +197,13 @@ def test_a_damaged_file_is_named_with_the_reason_in_one_line(tmp_path, content, 
     assert reason in caught.value.reason
     assert "\n" not in str(caught.value)
     assert isinstance(caught.value, EanetError)
+    assert str(pickle.loads(pickle.dumps(caught.value))) == str(caught.value)  # between processes
 
 
 def test_a_missing_file_and_a_folder_are_clear(tmp_path):
     with pytest.raises(UnreadableImageError, match="No such file"):
         decode_image(tmp_path / "no.png", 8)
-    with pytest.raises(UnreadableImageError, match="directory"):
+    with pytest.raises(UnreadableImageError, match="a folder; give the files in it"):
         decode_image(tmp_path, 8)
 
 

@@ -125,7 +125,7 @@ def test_a_dark_array_of_a_deep_type_is_what_its_file_is(
 
 
 def test_an_unreadable_image_is_an_error(predictor: Predictor, image: Path, tmp_path: Path) -> None:
-    with pytest.raises(EanetError, match=r"cannot read image \S+: a folder; give its files"):
+    with pytest.raises(EanetError, match=r"cannot read image \S+: a folder; give the files in it"):
         predictor.predict(tmp_path)
     with pytest.raises(EanetError, match=r"cannot read image \S+none.png: No such file"):
         predictor.predict([image, tmp_path / "none.png"])

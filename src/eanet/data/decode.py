@@ -33,8 +33,11 @@ class UnreadableImageError(EanetError):
     """An image cannot be decoded; ``reason`` says why, without the file name."""
 
     def __init__(self, name: str, reason: str) -> None:
-        super().__init__(f"cannot read image {name}: {reason}")
-        self.reason = reason
+        super().__init__(name, reason)  # with which it is pickled
+        self.name, self.reason = name, reason
+
+    def __str__(self) -> str:
+        return f"cannot read image {self.name}: {self.reason}"
 
 
 class Original(NamedTuple):
@@ -110,8 +113,7 @@ def read_image(
     except UnidentifiedImageError as error:
         raise UnreadableImageError(name, _why_no_image(file_or_image)) from error
     except IsADirectoryError as error:
-        files = f"sorted(Path({name!r}).glob('*.jpg'))"
-        raise UnreadableImageError(name, f"a folder; give its files, such as {files}") from error
+        raise UnreadableImageError(name, "a folder; give the files in it") from error
     except OSError as error:
         raise UnreadableImageError(name, error.strerror or f"damaged: {one_line(error)}") from error
     except MemoryError as error:
