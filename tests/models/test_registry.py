@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 from eanet import EanetError, create_model, load_model
+from eanet.console import notice_once
 from eanet.models.registry import models, parse_model_name
 
 
@@ -74,6 +76,8 @@ def test_what_is_wrong_with_a_name_is_told_in_one_line(text, message):
         ({"num_classes": "2"}, r"^num_classes='2': should be a whole number$"),
         ({"in_channels": 1.5}, r"^in_channels=1\.5: should be a whole number$"),
         ({"classes": {0: "ant", 1: "bee"}}, r"^classes: a list of names .*, not a dict$"),
+        ({"normalization": (0.5, 0.5)}, r"^normalization needs 3 means and 3 standard deviations$"),
+        ({"normalization": "imagenet"}, r"^normalization needs 3 means and 3 standard deviations$"),
         ({"classes": {"ant", "bee"}}, r"^classes: a list of names .*, not a set$"),
     ],
 )
@@ -94,3 +98,12 @@ def test_an_unknown_change_of_a_trained_model_is_told_in_one_line():
         load_model("eanet_tiny_64", img_size=32)
     with pytest.raises(EanetError, match=r"unknown option 'device'; known: classes, drop_path, "):
         load_model("eanet_tiny_64", device="cpu")
+
+
+def test_a_normalization_of_images_from_0_to_1_is_told(capsys):
+    notice_once.cache_clear()
+    imagenet = np.array([[0.485, 0.456, 0.406], [0.229, 0.224, 0.225]])
+    create_model("vit", normalization=255 * imagenet)
+    assert not capsys.readouterr().err
+    create_model("vit", normalization=imagenet)
+    assert "multiply those of images from 0 to 1 by 255" in capsys.readouterr().err

@@ -13,6 +13,7 @@ from pydantic import Field
 from pydantic import create_model as create_settings
 
 from eanet.config import MOST_SIDE
+from eanet.console import notice_once
 from eanet.errors import EanetError, WrongArgumentError, unknown_name
 from eanet.model_files.config import ModelConfig
 from eanet.model_files.find import bundled_models
@@ -241,8 +242,20 @@ def create_model(
     except ValueError as error:
         raise EanetError(f"{name}: {error}") from error
     if normalization is not None:
-        mean, std = normalization
-        if not len(mean) == len(std) == in_channels:
-            raise EanetError(f"normalization needs {in_channels} means and standard deviations")
-        model.normalization = Normalization(mean, std)
+        model.normalization = _normalization(normalization, in_channels)
     return model
+
+
+def _normalization(given: Iterable[Iterable[float]], channels: int) -> Normalization:
+    try:
+        mean, std = (list(map(float, part)) for part in given)
+    except (TypeError, ValueError):
+        mean = std = []
+    if not len(mean) == len(std) == channels:
+        raise EanetError(f"normalization needs {channels} means and {channels} standard deviations")
+    if 0 < max(mean) <= 1 and max(std) <= 1:  # such as those of ImageNet that torchvision has
+        notice_once(
+            "normalization: mean and standard deviation are in grey levels, 0 to 255, so these are "
+            "of nearly black images; multiply those of images from 0 to 1 by 255"
+        )
+    return Normalization(mean, std)
