@@ -6,6 +6,7 @@ import csv
 import io
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,6 +17,8 @@ import eanet
 from eanet.cli import main
 from eanet.deploy.embedding import Embeddings
 from eanet.errors import EanetError
+
+PICTURE = Image.new("RGB", (9, 9))
 
 
 @pytest.fixture
@@ -140,6 +143,14 @@ def test_wrong_calls_are_one_line(
         in refused("embed", small_run, image, "--output", "out.parquet")[1]
     )
     assert not list(tmp_path.glob("embeddings*"))
+
+
+@pytest.mark.parametrize("given", [PICTURE, [PICTURE], np.zeros((2, 9, 9, 3), np.uint8)])
+def test_images_in_memory_are_for_a_predictor(given: Any, small_run: Path) -> None:
+    with pytest.raises(EanetError, match=r"takes paths, not \w+; eanet\.load\(run\)\.embed takes"):
+        eanet.embed(small_run, given)
+    with pytest.raises(EanetError, match="name the images"):
+        eanet.embed(small_run, [])
 
 
 def test_without_a_readable_image_there_is_nothing_to_return(

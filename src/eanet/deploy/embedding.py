@@ -124,7 +124,17 @@ def embed(
         >>> eanet.embed("eanet_tiny_cifar100", "red.png").vectors.shape
         (1, 96)
     """
-    several = [images] if isinstance(images, str | Path) else images
+    given: Any = images  # or whatever else callers try
+    is_one = isinstance(given, str | os.PathLike) or not isinstance(given, Iterable)
+    several = [given] if is_one else list(given)
+    for image in several:
+        if not isinstance(image, str | os.PathLike):
+            raise WrongArgumentError(
+                f"eanet.embed takes paths, not {type(image).__name__}; eanet.load(run).embed takes "
+                "images in memory"
+            )
+    if not several:
+        raise WrongArgumentError("name the images to embed")
     return embed_files(run_name(run), [str(image) for image in several], device=device)
 
 
