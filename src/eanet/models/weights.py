@@ -7,7 +7,7 @@ normalisation, so that file is enough. No pickle is ever opened.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -47,11 +47,13 @@ def model_metadata(model: Classifier) -> dict[str, Any]:
     }
 
 
-def save_model(model: Classifier, directory: str | Path) -> Path:
+def save_model(model: nn.Module | Callable[..., Any], directory: str | Path) -> Path:
     """Write weights and configuration into ``directory``, whose earlier ones they replace together.
 
-    Weights that layers share are written, and loaded, once for each. What `torch.compile`,
-    ``DistributedDataParallel`` or ``AveragedModel`` has wrapped is saved as what is inside.
+    Args:
+        model: a `Classifier`, or what `torch.compile`, ``DistributedDataParallel`` or
+            ``AveragedModel`` has made of one. Weights that its layers share become one for each.
+        directory: it is made if there is none.
 
     Raises:
         EanetError: `load_model` could not load what would be written, or it cannot be written.
@@ -83,7 +85,7 @@ def save_model(model: Classifier, directory: str | Path) -> Path:
     return path
 
 
-def unwrapped(model: nn.Module) -> Classifier:
+def unwrapped(model: nn.Module | Callable[..., Any]) -> Classifier:
     """Return the classifier in what training loops wrap around one.
 
     That is what `torch.compile`, ``DistributedDataParallel`` and ``AveragedModel`` return.
