@@ -44,6 +44,15 @@ def test_the_distance_is_that_to_the_nearest_mean_of_whitened_features() -> None
     assert made(torch.linalg.solve(made.whitening.T, made.means[2])[None]).item() < 1e-2
 
 
+def test_classes_far_apart_leave_distances_exact() -> None:
+    made = UnknownDetector(6, 4, FIT)
+    made.whitening.copy_(torch.eye(6))
+    made.means.copy_(3000.0 * torch.arange(1, 5)[:, None])
+    features = made.means + torch.tensor([0.01, 0.1, 1.0, 10.0])[:, None]
+    expected = torch.cdist(features.double(), made.means.double()).amin(1)
+    torch.testing.assert_close(made(features).double(), expected, atol=1e-9, rtol=1e-6)
+
+
 def test_the_distance_is_computed_in_float32_whatever_the_model_is_in(model: Classifier) -> None:
     made, features = detector(), torch.randn(5, 6).bfloat16()
     expected = made(features.float())

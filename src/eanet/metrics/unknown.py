@@ -25,6 +25,7 @@ ALL_ALIKE = (
     "to the model, the training images of each class are all alike, so that no distance from them "
     "is a large one"
 )
+ROUNDING = 1e-4  # of a distance, so that the image that the threshold is taken from is accepted
 MOST_IMAGES = 10_000  # to fit a detector on, and of other pictures: more change nothing that shows
 
 
@@ -109,7 +110,7 @@ def fit_detector(
     detector.means.copy_(torch.from_numpy(means @ whitening))
     distances = np.sort(detector(torch.from_numpy(held_out)).numpy())
     allowed = math.floor(false_rejections * (len(distances) + 1) + 1e-9)  # 1 or more
-    threshold = float(distances[-allowed])
+    threshold = float(distances[-allowed]) * (1 + ROUNDING)
     detector.whitening.div_(threshold)
     detector.means.div_(threshold)
     model.detector = detector.to(device)

@@ -49,6 +49,6 @@ class UnknownDetector(nn.Module):
         """Map features ``(B, dim)`` to distances ``(B,)``, computed in float32."""
         with torch.autocast(features.device.type, enabled=False):  # squares of 8 bits are too rough
             x, means = features.float() @ self.whitening.float(), self.means.float()  # (B, dim)
-            squares = x.square().sum(1, keepdim=True) + means.square().sum(1)  # (B, K)
-            squares = squares - 2 * (x @ means.T)
-            return squares.amin(1).clamp_min(0).sqrt()
+            nearest = (means.square().sum(1) - 2 * (x @ means.T)).argmin(1)  # of K, (B,)
+            # Those differences of large squares order the classes, but are too rough for distances.
+            return (x - means.index_select(0, nearest)).square().sum(1).sqrt()
