@@ -156,6 +156,21 @@ def test_a_column_of_a_list_names_the_groups(
     assert data.test.counts().tolist() == [2, 2]
 
 
+def test_groups_that_the_splits_of_the_source_divide_are_told(tmp_path: Path) -> None:
+    write_list(tmp_path)
+    lines = (tmp_path / "list.csv").read_text().splitlines()
+    splits = ["split", *["train"] * 18, *["test"] * 6]  # images 16 and 17 are of patients in both
+    rows = [f"{line},{split}" for line, split in zip(lines, splits, strict=True)]
+    (tmp_path / "list.csv").write_text("\n".join(rows))
+    source = open_source(tmp_path / "list.csv")
+    (finding,) = source.load(DataSettings(image_size=8, group="patient")).findings
+    assert finding.text == (
+        "2 of the 6 test images are of groups that training images are of as well, which inflates "
+        "the result"
+    )
+    assert not source.load(DataSettings(image_size=8)).findings
+
+
 @pytest.mark.parametrize(
     ("given", "reason"),
     [

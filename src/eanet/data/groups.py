@@ -43,19 +43,30 @@ def named_groups(group: str, files: Sequence[Path], listing: Listing, root: Path
     Raises:
         EanetError: it is no regular expression, or matches no file.
     """
-    names = [listing.groups.get(file) for file in files]
-    if not listing.groups:
-        pattern = _compiled(group)
-        found = [pattern.search(relative(file, root).as_posix()) for file in files]
-        names = [m and (m.group(1) if pattern.groups else m.group()) for m in found]
-        if not any(names):
-            raise WrongArgumentError(
-                f"group={group}: no column of the list, and no path of an image matches it, such "
-                f"as {relative(files[0], root)}"
-            )
+    names = group_names(group, files, listing, root)
+    if not listing.groups and not any(names):
+        raise WrongArgumentError(
+            f"group={group}: no column of the list, and no path of an image matches it, such "
+            f"as {relative(files[0], root)}"
+        )
     numbers: dict[object, int] = {}
     keys = [name or file for name, file in zip(names, files, strict=True)]
     return np.array([numbers.setdefault(key, len(numbers)) for key in keys], dtype=np.int64)
+
+
+def group_names(
+    group: str, files: Sequence[Path], listing: Listing, root: Path
+) -> list[str | None]:
+    """Return the name of each file's group, None without one; arguments as for `named_groups`.
+
+    Raises:
+        EanetError: it is no regular expression.
+    """
+    if listing.groups:
+        return [listing.groups.get(file) for file in files]
+    pattern = _compiled(group)
+    found = [pattern.search(relative(file, root).as_posix()) for file in files]
+    return [m and (m.group(1) if pattern.groups else m.group()) for m in found]
 
 
 def _compiled(pattern: str) -> re.Pattern[str]:

@@ -14,7 +14,7 @@ from eanet.data.class_names import check_known
 from eanet.data.decode_split import Decoded, decode_split
 from eanet.data.findings import Finding
 from eanet.data.formats import missing_plugin
-from eanet.data.groups import AUTO, named_groups
+from eanet.data.groups import AUTO, group_names, named_groups
 from eanet.data.imageset import ImageSet
 from eanet.data.layout import Layout, is_image, relative
 from eanet.data.levels import describe_levels
@@ -85,7 +85,7 @@ def load_image_files(
             depths=tuple(original.depth for original in read if original.depth is not None),
         ),
         preprocessing=preprocessing,
-        findings=findings,
+        findings=(*findings, *_divided_groups(layout, images, settings.group)),
         groups=_groups(layout, images["train"], settings.group),
     )
 
@@ -95,6 +95,31 @@ def _groups(layout: Layout, train: ImageSet, group: str | None) -> NDArray[np.in
     if group in (None, AUTO):
         return None
     return named_groups(group, train.files or (), layout.splits["train"], layout.root)
+
+
+def _divided_groups(
+    layout: Layout, images: Mapping[str, ImageSet], group: str | None
+) -> Iterator[Finding]:
+    """Find groups that the splits of the source divide: only what is drawn keeps them whole."""
+    if group in (None, AUTO):
+        return
+    names = {
+        split: group_names(group, part.files or (), layout.splits[split], layout.root)
+        for split, part in images.items()
+    }
+    trained = set(filter(None, names.pop("train")))
+    counts = [
+        f"{shared:,} of the {len(own):,} {split} images"
+        for split, own in names.items()
+        if (shared := sum(name in trained for name in own))
+    ]
+    if counts:
+        yield Finding(
+            f"{' and '.join(counts)} are of groups that training images are of as well, which "
+            "inflates the result",
+            "",
+            "keep each group in one split",
+        )
 
 
 def _choices(preprocessing: Preprocessing, settings: DataSettings) -> Iterator[Finding]:
