@@ -186,6 +186,23 @@ def test_the_conclusion_says_what_follows_and_what_does_not(
     assert conclusion(entries) == sentence
 
 
+def test_models_of_unequal_numbers_of_seeds_are_not_spoken_of_as_equal() -> None:
+    runs = [make_run("vit", seed) for seed in (0, 1, 2)]
+    runs += [make_run("keras_mlp", seed, accuracy=0.5) for seed in (0, 1)]
+    runs += [make_run("cnn", 2, accuracy=0.5), make_run("keras_eanet", 7)]
+    entries = group_by_settings(runs)
+    assert "Means of 1 to 3 seeds" in caption(entries)
+    assert notes(entries) == [
+        "Differences are over the seeds that both models have (keras_mlp 2, cnn 1), so they are "
+        "not those of the means."
+    ]
+    assert conclusion(entries).endswith(
+        "are worse than vit; keras_eanet and vit have no seed in common; this holds for these data "
+        "and this recipe, not for others; of cnn, with one pair of runs, it compares these trained "
+        "networks on images like the test images, not the models."
+    )
+
+
 def test_the_caption_names_the_test_that_was_used() -> None:
     assert "95% t interval; p is of the t test" in caption(make_entries([0.8, 0.7]))
     assert "McNemar" not in caption(make_entries([0.8, 0.7]))

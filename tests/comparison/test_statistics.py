@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy.stats import t, ttest_rel
+from scipy.stats import t, ttest_1samp, ttest_rel
 
 from eanet.comparison.statistics import difference, mcnemar, over_seeds
 
@@ -56,7 +56,7 @@ def test_the_mean_squares_are_those_of_the_two_way_layout() -> None:
     # images 2 * (2 * 9 + 1 + 25) / 64 / 3 = 11/24; rest (15/8 - 1/8 - 11/8) / 3 = 1/8.
     found = over_seeds(first, other)
     square = 1 / 8 + 11 / 24 - 1 / 8
-    error, freedom = (square / 8) ** 0.5, (square / (1 / 8)) ** 2
+    error, freedom = (square / 8) ** 0.5, square**2 / ((1 / 8) ** 2 + (1 / 3) ** 2 / 3)
     assert found.mean == 5 / 8
     assert found.p == pytest.approx(2 * t.sf(5 / 8 / error, freedom))
     assert found.high - found.low == pytest.approx(2 * t.ppf(0.975, freedom) * error)
@@ -68,6 +68,14 @@ def test_seeds_that_agree_by_chance_are_not_certain() -> None:
     found = over_seeds(first, other)
     assert found.p > 0.3
     assert found.low < 0 < 0.01 < found.high
+
+
+def test_the_images_are_as_few_as_they_are() -> None:
+    """Seeds that agree wholly leave the t test over the images, of which there are five here."""
+    first, other = np.zeros((2, 3, 5), dtype=bool)
+    other[:, :4] = True
+    usual = ttest_1samp(other[0].astype(float), 0)
+    assert over_seeds(first, other).p == pytest.approx(usual.pvalue)
 
 
 def test_the_same_answers_show_nothing() -> None:

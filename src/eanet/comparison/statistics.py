@@ -75,6 +75,7 @@ def over_seeds(first: Right, other: Right) -> Difference:
     Seeds and images are random effects of a two-way layout without replication: Hillis (2007), "A
     comparison of denominator degrees of freedom methods for multiple observer ROC analysis", with
     seeds for observers. Without an effect of the images, this is the paired t interval over seeds.
+    Their effect has a degree of freedom less than there are images, which few images make felt.
     With one, the images add to the variance; otherwise, three seeds that happen to agree would be
     certain of what a few images decide. No variance is taken to be below 0, that of the seeds
     included, which keeps the test at its 5 % for as few as two seeds.
@@ -93,11 +94,11 @@ def over_seeds(first: Right, other: Right) -> Difference:
     of_rest = float((rest**2).sum()) / max((seeds - 1) * (images - 1), 1)
     of_seeds = images * float(((by_seed - mean) ** 2).sum()) / (seeds - 1)
     of_images = seeds * float(((by_image - mean) ** 2).sum()) / max(images - 1, 1)
-    of_seeds, of_images = max(of_seeds, of_rest), max(of_images, of_rest)
-    if not (square := of_seeds + of_images - of_rest):  # one difference on every image
+    of_seeds, effect = max(of_seeds, of_rest), max(of_images - of_rest, 0.0)
+    if not (square := of_seeds + effect):  # one difference on every image
         return Difference(mean, None, None, mcnemar(first[0], other[0]), seeds)
     error = math.sqrt(square / gains.size)
-    freedom = (seeds - 1) * (square / of_seeds) ** 2 if of_seeds else math.inf
+    freedom = square**2 / (of_seeds**2 / (seeds - 1) + effect**2 / max(images - 1, 1))
     reach = float(t.ppf(0.5 + CONFIDENCE / 2, freedom)) * error
     p = 2 * float(t.sf(abs(mean) / error, freedom))
     return Difference(mean, mean - reach, mean + reach, p, seeds)

@@ -34,16 +34,22 @@ def conclusion(entries: Sequence[Entry]) -> str:
             f"no difference is shown between {first.name} and {_join(open_, 'or')}, which does not "
             "mean that there is none"
         )
-    seeds = max(entry.difference.seeds for entry in compared if entry.difference is not None)
-    if seeds == 1:
-        limit = (
-            "with one seed each, this compares these trained networks on images like the test "
-            "images, not the models with other seeds"
-        )
-    else:
-        limit = "this holds for these data and this recipe, not for others"
-    text = "; ".join([*parts, limit]) + "."
+    if apart := [entry.name for entry in others if entry.difference is None]:
+        parts.append(f"{_join(apart, 'and')} and {first.name} have no seed in common")
+    text = "; ".join([*parts, _limit(compared)]) + "."
     return text[0].upper() + text[1:] if parts[0].startswith("no difference") else text
+
+
+def _limit(compared: Sequence[Entry]) -> str:
+    """Say what a conclusion does not reach to."""
+    single = [e.name for e in compared if e.difference is not None and e.difference.seeds == 1]
+    networks = "compares these trained networks on images like the test images, not the models"
+    if len(single) == len(compared):
+        return f"with one seed each, this {networks} with other seeds"
+    limit = "this holds for these data and this recipe, not for others"
+    if not single:
+        return limit
+    return f"{limit}; of {_join(single, 'and')}, with one pair of runs, it {networks}"
 
 
 def _mean(entry: Entry) -> float:
@@ -74,7 +80,9 @@ def caption(entries: Sequence[Entry]) -> str:
         f"Top-1{' and top-5' if many else ''} in % of the same {images:,} test images, with the "
         "weights each run kept."
     ]
-    if (seeds := max(len(entry.runs) for entry in entries)) > 1:
+    counts = [len(entry.runs) for entry in entries if entry.runs]
+    if max(counts) > 1:
+        seeds = f"{min(counts)} to {max(counts)}" if min(counts) < max(counts) else f"{counts[0]}"
         text.append(f"Means of {seeds} seeds ± standard deviation.")
     pairs = {entry.difference.seeds for entry in others if entry.difference is not None}
     if pairs:
@@ -112,6 +120,17 @@ def notes(entries: Sequence[Entry]) -> list[str]:
         lines.append(
             "Some runs begin with trained weights and others with random ones: differences between "
             "them are also ones of what was learned before."
+        )
+    pairs = [
+        f"{entry.name} {entry.difference.seeds}"
+        for entry in entries[1:]
+        if entry.difference is not None
+        and entry.difference.seeds < max(len(entry.runs), len(entries[0].runs))
+    ]
+    if pairs:
+        lines.append(
+            f"Differences are over the seeds that both models have ({', '.join(pairs)}), so they "
+            "are not those of the means."
         )
     if others := format_differing(entries):
         lines.append(f"The runs differ in more than their models: {'; '.join(others)}.")
