@@ -17,6 +17,8 @@ from eanet.data.source import open_source
 from eanet.data.statistics import ImageStatistics
 from eanet.model_files.preprocessing import Preprocessing
 
+pytestmark = pytest.mark.usefixtures("undrawn")
+
 RED, BLUE = (255, 0, 0), (0, 0, 255)
 
 

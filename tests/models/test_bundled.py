@@ -14,6 +14,8 @@ from eanet.cli import main
 from eanet.model_files import find
 from eanet.model_files.weights_file import read_metadata
 
+pytestmark = pytest.mark.usefixtures("undrawn")
+
 NAME = "eanet_tiny_photos"
 
 

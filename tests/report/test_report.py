@@ -311,6 +311,7 @@ def noise(tmp_path: Path) -> Path:
     return folder
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_a_trained_run_learns_what_it_does_not_know_if_there_are_enough_images(
     run: Path,
     noise: Path,
@@ -336,6 +337,7 @@ def test_a_trained_run_learns_what_it_does_not_know_if_there_are_enough_images(
     assert all(answer.is_unknown for answer in answers)
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_other_pictures_are_counted_by_a_model_that_is_given_a_threshold(
     run: Path, photos: Path, noise: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -396,6 +398,7 @@ def test_images_that_are_not_there_are_one_line(run: Path, tmp_path: Path, photo
         evaluate(run, data=other, split="validation")
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_classes_are_found_by_name_in_whatever_order_the_model_has_them(
     run: Path, photos: Path, tmp_path: Path
 ) -> None:
@@ -410,6 +413,7 @@ def test_classes_are_found_by_name_in_whatever_order_the_model_has_them(
 # Images that the run knows by their content
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_images_of_one_class_are_scored_as_among_all(
     run: Path, photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -428,6 +432,7 @@ def test_images_of_one_class_are_scored_as_among_all(
         evaluate(run, data=other / "owl")
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_images_that_have_moved_are_those_that_the_run_was_tested_on(
     run: Path, photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -456,6 +461,7 @@ def test_images_that_the_run_has_seen_are_no_test(run: Path, photos: Path, tmp_p
         evaluate(run, data=moved)
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_a_run_that_recorded_no_images_says_nothing_of_them(
     run: Path, photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

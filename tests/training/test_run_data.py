@@ -14,6 +14,8 @@ from eanet import EanetError, device
 from eanet.data.source import open_source
 from eanet.training.run_directory import IMAGES, START_IMAGES, RunDirectory
 
+pytestmark = pytest.mark.usefixtures("undrawn")
+
 QUICK = {"image_size": 16, "epochs": 1, "compile": "off", "precision": "fp32", "threads": 1}
 
 

@@ -24,6 +24,8 @@ from eanet.training.teacher import Teacher
 from tests.support.draws import neutral_draws
 from tests.support.trainings import interrupt_after_an_epoch
 
+pytestmark = pytest.mark.usefixtures("undrawn")
+
 MODEL = "eanet_nano:dim=16,depth=1"
 CLASSES = ("blue", "green", "red", "white")
 
