@@ -133,7 +133,9 @@ def test_wrong_calls_are_one_line(
         "written as .npy or .parquet"
         in refused("embed", small_run, image, "--output", tmp_path / "out.txt")[1]
     )
-    assert "an exported file" in refused("embed", small_run / "model.onnx", image)[1]
+    assert (
+        "gives answers alone; name the run" in refused("embed", small_run / "model.onnx", image)[1]
+    )
     monkeypatch.setattr(
         "eanet.deploy.embedding.import_module",
         lambda name: (_ for _ in ()).throw(ImportError(name)),

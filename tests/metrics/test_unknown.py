@@ -81,9 +81,12 @@ def test_a_bounded_number_of_each_class_is_used(
 
 def test_too_few_images_are_one_line(model: Classifier) -> None:
     train = pictures(40, 0)
-    with pytest.raises(EanetError, match=r"no more than 5.0% of .* takes 19 validation .* are 18$"):
+    with pytest.raises(EanetError, match=r"no more than 5.0% of .* takes 19 validation .* are 18"):
         fit_detector(model, train, pictures(18, 1))
     assert why_none(train, pictures(19, 1), 0.05) is None
+    assert str(why_none(train, pictures(6, 1), 0.05)).endswith("RUN --false-rejections 0.15`")
+    assert why_none(train, pictures(6, 1), 0.15) is None
+    assert str(why_none(train, pictures(2, 1), 0.05)).endswith("there are 2")
     assert why_none(train, pictures(19, 1), 0.01) is not None
     assert "there are 0" in str(why_none(train, None, 0.05))
     one = train.subset(np.flatnonzero(train.labels == 0))

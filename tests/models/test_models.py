@@ -264,6 +264,9 @@ def test_a_file_that_is_no_model_is_named(tmp_path):
         load_model(tmp_path)
     with pytest.raises(EanetError, match=r"no model\.safetensors in"):
         load_model(tmp_path.parent)
+    (tmp_path / "model.onnx").write_bytes(b"nothing of the kind")
+    with pytest.raises(EanetError, match=r"model\.onnx is an exported file; name the run"):
+        load_model(tmp_path / "model.onnx")
 
 
 @pytest.mark.parametrize(

@@ -102,7 +102,7 @@ def test_the_images_and_the_machine_settle_the_rest() -> None:
     resolved, why = resolve(planned(compile="off"), dataset(mirrorable=False), 1e20, CPU, 2)
     assert (resolved.batch_size, resolved.flip, resolved.threads) == (32, False, 2)
     assert (resolved.device, resolved.precision, resolved.compile) == ("cpu", "fp32", "off")
-    assert why == "as asked"
+    assert why == "as set"
     native = replace(CPU, has_bf16=True)
     resolved, why = resolve(planned(batch_size=5000), dataset(), 1e20, native, 2)
     assert (resolved.batch_size, resolved.flip, resolved.precision) == (1000, True, "bf16")

@@ -18,6 +18,7 @@ from eanet.data.find import find_images
 from eanet.deploy.predictor import Vectors, load
 from eanet.errors import EanetError, WrongArgumentError
 from eanet.files import check_writable, replacing, replacing_together, user_path, write_csv
+from eanet.model_files.exported import is_exported
 from eanet.parsing import run_name
 
 IMAGE = "image"  # the column of the images' paths
@@ -77,6 +78,11 @@ def embed_files(
     Raises:
         EanetError: as in `load_model` and `find_images`, or no image can be read.
     """
+    if is_exported(where):
+        raise WrongArgumentError(
+            f"{where} is an exported file, which gives answers alone; name the run or model that "
+            "it is from"
+        )
     predictor = load(where, device, runtime="torch")
     paths = find_images(images, listing)
     read: list[Path] = []

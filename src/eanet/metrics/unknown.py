@@ -26,6 +26,7 @@ ALL_ALIKE = (
     "is a large one"
 )
 ROUNDING = 1e-4  # of a distance, so that the image that the threshold is taken from is accepted
+LARGEST_SHARE = 0.25  # of known images rejected, that is worth suggesting
 MOST_IMAGES = 10_000  # to fit a detector on, and of other pictures: more change nothing that shows
 
 
@@ -42,10 +43,13 @@ def why_none(train: ImageSet | None, validation: ImageSet | None, share: float) 
     needed = math.ceil(1 / share - 1e-9) - 1
     found = 0 if validation is None else len(validation)
     if found < needed:
-        return (
+        reason = (
             f"rejecting no more than {share:.1%} of the known images takes {needed:,} validation "
             f"images to choose the threshold on; there are {found:,}"
         )
+        least = math.ceil(100 / (found + 1)) / 100
+        enough = f", enough for `eanet evaluate RUN --false-rejections {least:g}`"
+        return reason + (enough if least <= LARGEST_SHARE else "")
     if train is None or not (counts := train.counts()).all():
         lacking = "all classes" if train is None else train.classes[int(counts.argmin())]
         return f"there are no training images of {lacking} to measure the distance from"

@@ -18,11 +18,12 @@ from eanet.files import user_path
 from eanet.model_files.config import ModelConfig, check_rgb
 from eanet.model_files.find import model_digest
 from eanet.model_files.metadata import KEY, check_metadata, parse_config
+from eanet.model_files.weights_file import EXPORTED
 
 if TYPE_CHECKING:
     from onnx import GraphProto, ModelProto
 
-SUFFIX, PROGRAM = ".onnx", ".pt2"
+SUFFIX, PROGRAM = EXPORTED
 LARGEST = 2**30  # bytes
 REFUSED = {"Loop", "Scan", "SequenceMap"}  # operators
 

@@ -13,6 +13,7 @@ from safetensors import SafetensorError, safe_open
 from eanet.errors import EanetError, one_line
 from eanet.model_files.metadata import KEY, check_metadata
 
+EXPORTED = (".onnx", ".pt2")  # files of `eanet export`, for programs without eanet
 MOST_HEADER_BYTES = 1 << 24  # with the names of 100,000 classes
 
 
@@ -39,6 +40,8 @@ def open_weights(path: Path, framework: str = "pt") -> Iterator[tuple[Any, dict[
     Raises:
         EanetError: as for `read_metadata`.
     """
+    if path.suffix.lower() in EXPORTED:
+        raise EanetError(f"{path} is an exported file; name the run or model that it is from")
     with ExitStack() as stack:
         try:
             _check_header(path)

@@ -161,7 +161,7 @@ def resolve_compile(
         EanetError: compiling was asked for but is not possible.
     """
     if settings.compile == "off":
-        return False, "as asked"
+        return False, "as set"
     if not machine.has_compiler:
         if settings.compile == "on":
             raise EanetError(
@@ -171,7 +171,7 @@ def resolve_compile(
             )
         return False, f"no compiler or no Python.h for {machine.device}"
     if settings.compile == "on":
-        return True, "as asked"
+        return True, "as set"
     if settings.minutes is None:
         worth = operations >= WORTH_COMPILING[machine.device]
         work = f"{operations / 1e12:,.1f} TFLOP ahead"
