@@ -70,6 +70,25 @@ def test_products_are_in_8_bits_and_what_they_cost_is_told(
     assert f"{figures['speedup']:.2f} times as fast" in out
 
 
+def test_distances_from_the_training_images_are_not_in_8_bits(tmp_path: Path) -> None:
+    helper, kind, eye = onnx.helper, onnx.TensorProto.FLOAT, np.eye(3, dtype=np.float32)
+    names = {"model.head/MatMul": "logits", "model.detector/MatMul": "distance"}
+    graph = helper.make_graph(
+        [helper.make_node("MatMul", ["pixels", name], [out], name) for name, out in names.items()],
+        "graph",
+        [helper.make_tensor_value_info("pixels", kind, [32, 3])],
+        [helper.make_tensor_value_info(out, kind, [32, 3]) for out in names.values()],
+        [onnx.numpy_helper.from_array(eye, name) for name in names],
+    )
+    opset = helper.make_opsetid("", 18)
+    plain = helper.make_model(graph, ir_version=10, opset_imports=[opset])
+    int8._quantize(plain, tmp_path / "model.onnx", np.ones((64, 3), np.float32))
+    found = {node.name: node.input[1] for node in onnx.load(tmp_path / "model.onnx").graph.node}
+    assert {name: found[name] == name for name in names} == dict(
+        zip(names, (False, True), strict=True)
+    )
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from onnx import ModelProto
 
 CALIBRATION = 256  # images
+_EXACT = ("resize/", "model.detector/")  # beginnings of the names of nodes left as they are
 _BATCH, _TURNS = 32, 9
 
 
@@ -54,7 +55,7 @@ def write_int8(model: Classifier, path: Path, weights_sha256: str, train: ImageS
 
     Weights have 7 bits: with 8, processors without VNNI overflow (x86 before 2019 and many later
     ones), and `eanet_tiny_cifar100` loses 12 points there instead of less than one. What resizes
-    and normalises stays as it is, and so does everything that takes little time.
+    and normalises stays as it is, and so do distances and everything that takes little time.
 
     Args:
         model: a classifier of RGB images.
@@ -92,7 +93,7 @@ def _quantize(plain: ModelProto, path: Path, pixels: Pixels) -> None:
             weight_type=QuantType.QInt8,
             op_types_to_quantize=["Conv", "MatMul", "Gemm"],
             nodes_to_exclude=[
-                node.name for node in plain.graph.node if node.name.startswith("resize/")
+                node.name for node in plain.graph.node if node.name.startswith(_EXACT)
             ],
         )
 
