@@ -19,7 +19,6 @@ from PIL import Image
 
 import eanet
 from eanet.cli import main
-from eanet.threads import available_cpus
 from tests.support.pictures import blank_pictures
 
 # The same examples in every run: a failure that comes and goes helps nobody.
@@ -31,11 +30,6 @@ settings.load_profile("eanet")
 logging.getLogger("torch.__trace").propagate = True
 
 REPOSITORY = Path(__file__).resolve().parent.parent
-
-
-def pytest_xdist_auto_num_workers() -> int:
-    """One worker more than there are processors: tests wait for processes and drives at times."""
-    return available_cpus() + 1
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -41,8 +41,8 @@ def test_operations_are_counted_on_the_model_and_grow_with_the_images():
         ("auto", True, 1e15, True, "1,000.0 TFLOP ahead, enough to pay for a minute"),
         ("auto", True, 1e12, False, "1.0 TFLOP ahead, too little to pay for a minute"),
         ("auto", False, 1e15, False, "no compiler or no Python.h for cpu"),
-        ("off", True, 1e15, False, "as asked"),
-        ("on", True, 0, True, "as asked"),
+        ("off", True, 1e15, False, "as set"),
+        ("on", True, 0, True, "as set"),
     ],
 )
 def test_compiles_where_it_pays_and_says_why(asked, compiler, operations, answer, reason):
