@@ -84,7 +84,7 @@ def test_whatever_goes_wrong_is_noticed(tmp_path: Path) -> None:
 
 
 def test_some_mutated_files_of_every_kind_do_no_harm(tmp_path: Path) -> None:
-    done = python("-m", "tools.fuzz", "--inputs", "20", "--without-onnx", "--keep", str(tmp_path))
+    done = python("-m", "tools.fuzz", "--inputs", "40", "--without-onnx", "--keep", str(tmp_path))
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout.splitlines()[-1].startswith("all ")
     assert "refused in one line" in done.stdout
