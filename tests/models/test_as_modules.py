@@ -107,6 +107,13 @@ def test_torch_func_differentiates_by_image(name, training):
                 torch.testing.assert_close(found[n][0], parameter.grad, atol=1e-5, rtol=1e-3)
 
 
+def test_torch_func_maps_attention_to_feature_maps_over_a_batch():
+    layer, maps = ExternalAttention2d(8, 4, 8), torch.randn(2, 8, 5, 3)
+    last = maps.contiguous(memory_format=torch.channels_last)
+    for batch in (maps, last):
+        torch.testing.assert_close(vmap(lambda x: layer(x[None])[0])(batch), layer(maps))
+
+
 @pytest.mark.parametrize("coefficient", [1, 4])  # weights multiplied last, and first
 def test_forward_mode_is_the_slope_along_a_direction(coefficient):
     torch.manual_seed(0)

@@ -239,7 +239,7 @@ class ExternalAttention2d(ExternalAttention):
         refuse_mask(attn_mask, is_causal)
         tokens = self._attend(self._tokens(x))  # (B, H*W, C)
         maps: Tensor = tokens.mT.unflatten(2, x.shape[2:])  # (B, C, H, W), in channels-last order
-        is_last = x.is_contiguous(memory_format=torch.channels_last)
+        is_last = x.stride(1) == 1  # `is_contiguous` for an order is not there inside of vmap
         return maps if is_last else maps.contiguous()
 
     def _tokens(self, x: Tensor) -> Tensor:
