@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -11,9 +11,11 @@ from safetensors.torch import load_file
 
 import eanet
 from eanet.config import TrainSettings
+from eanet.training import prepare
 from eanet.training.launch import launch
 from eanet.training.resume import resume
 
+IMAGES = 27  # of `photos`, for training
 QUICKLY = {"image_size": 16, "compile": "off", "precision": "fp32", "threads": 1}
 
 
@@ -40,6 +42,20 @@ def test_only_what_is_not_frozen_changes(
     longer = resume(run.path, epochs=3)
     statistics = {name for name in after if "running" in name}
     assert all(torch.equal(weights(longer.path)[name], after[name]) for name in statistics)
+
+
+def test_every_image_counts_about_alike_in_the_statistics(
+    photos: Path, trained: eanet.TrainingResult, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def keep(_: object, batches: Iterator[tuple[torch.Tensor, torch.Tensor]]) -> None:
+        sizes.extend(len(labels) for _, labels in batches)
+
+    sizes: list[int] = []
+    monkeypatch.setattr(prepare, "refit_statistics", keep)
+    monkeypatch.setattr(prepare, "STATISTICS_BATCH", IMAGES - 1)
+    settings = {"init": trained.path, "freeze": "trunk", "output": tmp_path, **QUICKLY}
+    launch(TrainSettings.with_recipe(data=str(photos), epochs=1, **settings))
+    assert sizes == [-(-IMAGES // 2), IMAGES // 2], "a batch counts alike, whatever its size"
 
 
 def test_random_weights_are_not_frozen(refused: Callable, photos: Path) -> None:

@@ -58,7 +58,8 @@ def refit_statistics(model: Classifier, batches: Iterator[tuple[Tensor, Tensor]]
 
     Args:
         model: none of whose batch normalisation is frozen.
-        batches: of raw pixels ``(B, C, H, W)`` and labels, to measure them on.
+        batches: of raw pixels ``(B, C, H, W)`` and labels, to measure them on. Each counts alike,
+            so a last one of few images would count too much.
     """
     if any(isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d) for module in model.modules()):
         with torch.no_grad():

@@ -29,7 +29,7 @@ from eanet.training.teacher import Teacher
 from eanet.training.tensorboard import check_tensorboard
 from eanet.training.updates import INITIAL_WEIGHTS
 
-STATISTICS_IMAGES, STATISTICS_BATCH = 2000, 128  # for the statistics of batch normalisation
+STATISTICS_IMAGES, STATISTICS_BATCH = 2000, 128  # at most, to measure batch normalisation's anew
 
 
 @dataclass(frozen=True)
@@ -139,7 +139,8 @@ def initial_model(
         load_weights(model, init)
         if settings.freeze != "off":
             some = dataset.train.subset(evenly(range(len(dataset.train)), STATISTICS_IMAGES))
-            refit_statistics(model, in_order(some, STATISTICS_BATCH))
+            count = -(-len(some) // STATISTICS_BATCH)
+            refit_statistics(model, in_order(some, -(-len(some) // count)))  # of about one size
     freeze(model, settings.freeze)
     return model
 
