@@ -192,7 +192,10 @@ def test_a_run_says_who_teaches_it_and_resumes_to_the_same_bits(
             launch(quick(photos, tmp_path, teacher=own, name="cut"))
     save_model(create_model(MODEL, classes=CLASSES, image_size=16), tmp_path)
     (tmp_path / "model.safetensors").replace(own)
-    with pytest.raises(EanetError, match=r"own\S+ is no longer the model that \S+cut began with"):
+    with pytest.raises(EanetError, match=r"own\S+ is no longer the model that \S+cut learns from"):
+        resume(tmp_path / "cut")
+    own.unlink()
+    with pytest.raises(EanetError, match=r"no such .*own\S+; \S+cut learns from it: put it back"):
         resume(tmp_path / "cut")
     shutil.copy(trained, own)
     resumed = resume(tmp_path / "cut")

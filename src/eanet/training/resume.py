@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Literal
 
 from eanet.config import PlannedSettings
 from eanet.data.source import Source, open_source
@@ -21,7 +22,7 @@ from eanet.training.extend import extend, extended
 from eanet.training.plan import resolve
 from eanet.training.prepare import initial_model, load_data
 from eanet.training.pretrained import Pretrained
-from eanet.training.run_config import ModelRecord, RunConfig
+from eanet.training.run_config import RunConfig
 from eanet.training.run_data import check_moved, open_run_source
 from eanet.training.run_directory import CHECKPOINT, RunDirectory, lost_state
 from eanet.training.teacher import Teacher
@@ -69,8 +70,8 @@ def resume(
             has_weights = (run.path / CHECKPOINT).is_file()
             if not has_weights and len(run.read_history()) > 1:
                 raise lost_state(run)
-            init = None if has_weights else _reload(settings.init, config.init, run)
-            trained = _reload(settings.teacher, config.teacher, run)
+            init = None if has_weights else _reload("init", settings, config, run)
+            trained = _reload("teacher", settings, config, run)
             teacher = Teacher.of(trained, dataset.train.classes)
             model = initial_model(settings, dataset, init)
             operations = training_operations(model, len(dataset.train) * settings.epochs, teacher)
@@ -106,14 +107,25 @@ def _moved(config: RunConfig, source: Source) -> RunConfig:
 
 
 def _reload(
-    where: str | Path | None, record: ModelRecord | None, run: RunDirectory
+    name: Literal["init", "teacher"],
+    settings: PlannedSettings,
+    config: RunConfig,
+    run: RunDirectory,
 ) -> Pretrained | None:
-    """Load a trained model again, if there is one, and check that it is the same."""
+    """Load the trained model of a setting again, if there is one, and check that it is the same."""
+    where, record = getattr(settings, name), config.models[name]
     if where is None:
         return None
-    trained = Pretrained.load(where)
+    use = {"init": "began with", "teacher": "learns from"}[name]
+    try:
+        trained = Pretrained.load(where)
+    except EanetError as error:
+        raise EanetError(
+            f"{error}; {run.path} {use} it: put it back, or start a new run"
+        ) from error
     if record is None or trained.digest != record.sha256:
         raise EanetError(
-            f"{where} is no longer the model that {run.path} began with; start a new run"
+            f"{where} is no longer the model that {run.path} {use}: put that back, or start a new "
+            "run"
         )
     return trained
