@@ -108,6 +108,13 @@ def test_changes_of_place_meet_the_pixels_once() -> None:
     torch.testing.assert_close(move(raw.float(), there_and_back), raw.float(), atol=0.01, rtol=0)
 
 
+@pytest.mark.parametrize(("side", "rounding"), [(32, 0.0), (300, 0.02), (1999, 0.1)])
+def test_a_shift_by_whole_pixels_keeps_their_values(side: int, rounding: float) -> None:
+    raw, shift = noise(1, 8, side).float(), side // 8
+    moved = move(raw, Affine(x0=torch.tensor([float(shift)])))
+    torch.testing.assert_close(moved[..., :-shift], raw[..., shift:], atol=rounding, rtol=0)
+
+
 def test_all_changes_of_place_act_together() -> None:
     settings = AugmentSettings(
         translate=0.1, min_scale=0.25, rotation=0.25, zoom=0.2, trivial_augment=True

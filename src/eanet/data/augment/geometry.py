@@ -80,7 +80,8 @@ def move(pixels: Tensor, source: Affine) -> Tensor:
     """Resample ``pixels`` (B, C, H, W) at ``source``, reflected at the borders.
 
     If all sources are pixel centres, as after a shift by whole pixels, values are preserved except
-    for the rounding of the coordinates: less than 0.01 grey levels.
+    for the rounding of the coordinates: less than 0.02 grey levels up to 300 pixels a side, 0.1 up
+    to 2048.
     """
     batch, _, rows, columns = pixels.shape
     y = (torch.arange(rows, device=pixels.device) - (rows - 1) / 2).view(1, -1, 1)
