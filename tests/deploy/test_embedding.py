@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -122,6 +123,14 @@ def test_parquet_has_both_in_one_file(small_run: Path, pictures: Path, tmp_path:
     table = parquet.read_table(tmp_path / "out.parquet").to_pydict()
     assert table["image"] == list(map(str, found.images))
     np.testing.assert_array_equal(np.array(table["embedding"], np.float32), found.vectors)
+
+
+def test_parquet_has_names_that_are_not_utf8_escaped(tmp_path: Path) -> None:
+    parquet = pytest.importorskip("pyarrow.parquet", reason="needs pyarrow")
+    images = (Path(os.fsdecode(b"caf\xe9.png")), Path("caf\u00e9.png"))
+    Embeddings(images, np.zeros((2, 4), np.float32)).write(tmp_path / "out.parquet")
+    named = parquet.read_table(tmp_path / "out.parquet").to_pydict()["image"]
+    assert named == ["caf\\xe9.png", "caf\u00e9.png"]
 
 
 def test_wrong_calls_are_one_line(

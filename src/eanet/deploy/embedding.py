@@ -17,7 +17,14 @@ from eanet.console import ImagesPerSecond, notice, progress_bar
 from eanet.data.find import find_images
 from eanet.deploy.predictor import Vectors, load
 from eanet.errors import EanetError, WrongArgumentError
-from eanet.files import check_writable, replacing, replacing_together, user_path, write_csv
+from eanet.files import (
+    check_writable,
+    readable,
+    replacing,
+    replacing_together,
+    user_path,
+    write_csv,
+)
 from eanet.model_files.exported import is_exported
 from eanet.parsing import run_name
 
@@ -195,7 +202,8 @@ def _write_parquet(embeddings: Embeddings, path: Path) -> tuple[Path, ...]:
     arrow, parquet = _parquet(path)
     width = embeddings.vectors.shape[1]
     vectors = arrow.FixedSizeListArray.from_arrays(embeddings.vectors.ravel(), width)
-    table = arrow.table({IMAGE: [str(i) for i in embeddings.images], "embedding": vectors})
+    images = [readable(str(image)) for image in embeddings.images]  # Parquet takes UTF-8 alone
+    table = arrow.table({IMAGE: images, "embedding": vectors})
     with replacing(path) as partial:
         parquet.write_table(table, partial)
     return (path,)
