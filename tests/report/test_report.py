@@ -433,6 +433,20 @@ def test_images_of_one_class_are_scored_as_among_all(
 
 
 @pytest.mark.usefixtures("undrawn")
+@pytest.mark.parametrize("group", ["patient", r"(\d)\.png"])
+def test_other_images_need_not_name_the_groups_of_the_run(
+    run: Path, photos: Path, tmp_path: Path, group: str
+) -> None:
+    config = yaml.safe_load((run / RUN_CONFIG).read_text())
+    config["resolved"]["group"] = config["settings"]["group"] = group
+    (run / RUN_CONFIG).write_text(yaml.safe_dump(config))
+    other = unseen(photos, tmp_path / "other")
+    for file in list(other.rglob("*.png")):
+        file.rename(file.with_suffix(".PNG"))
+    assert evaluate(run, data=other).metrics["images"] == 36
+
+
+@pytest.mark.usefixtures("undrawn")
 def test_images_that_have_moved_are_those_that_the_run_was_tested_on(
     run: Path, photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

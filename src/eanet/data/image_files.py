@@ -20,7 +20,7 @@ from eanet.data.layout import Layout, is_image, relative
 from eanet.data.levels import describe_levels
 from eanet.data.outliers import find_outliers
 from eanet.data.splits import Originals, SourceSplits
-from eanet.errors import EanetError
+from eanet.errors import EanetError, WrongArgumentError
 from eanet.model_files.preprocessing import Preprocessing
 from eanet.text import some
 
@@ -86,15 +86,23 @@ def load_image_files(
         ),
         preprocessing=preprocessing,
         findings=(*findings, *_divided_groups(layout, images, settings.group)),
-        groups=_groups(layout, images["train"], settings.group),
+        groups=_groups(layout, images["train"], settings.group, known),
     )
 
 
-def _groups(layout: Layout, train: ImageSet, group: str | None) -> NDArray[np.int64] | None:
+def _groups(
+    layout: Layout, train: ImageSet, group: str | None, known: Sequence[str]
+) -> NDArray[np.int64] | None:
     """Return the groups of the training images that a column or a pattern names."""
     if group in (None, AUTO):
         return None
-    return named_groups(group, train.files or (), layout.splits["train"], layout.root)
+    files, listing = train.files or (), layout.splits["train"]
+    try:
+        return named_groups(group, files, listing, layout.root)
+    except WrongArgumentError:
+        if not known:
+            raise
+        return None  # nothing is drawn from images for a model: they need not name any groups
 
 
 def _divided_groups(
