@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -57,7 +58,7 @@ def test_groups_stay_whole_and_the_only_one_of_a_class_is_never_held_out() -> No
 def test_what_is_never_held_out_is_said() -> None:
     images, groups = numbered(20), np.arange(20) // 4
     images.labels[:] = np.arange(20) == 9
-    splits = SourceSplits(images, groups=groups)
+    splits = SourceSplits(replace(images, groups=groups))
     for fold in (1, 2, 3):
         data = complete_splits("x", splits, DataSettings(folds=3, fold=fold))
         assert data.train.counts()[1] == 1
@@ -70,7 +71,7 @@ def test_a_class_in_one_group_stays_through_the_splits_for_test_and_validation()
     for seed in range(20):
         images.labels[:] = groups == seed
         images.labels[seed * 8 : seed * 8 + 5] = 0
-        splits = SourceSplits(images, groups=groups)
+        splits = SourceSplits(replace(images, groups=groups))
         data = complete_splits("x", splits, DataSettings(split_seed=seed))
         assert data.train.counts()[1] == 3
 

@@ -154,6 +154,7 @@ def test_a_column_of_a_list_names_the_groups(
     assert not patients[0] & (patients[1] | patients[2])
     assert not patients[1] & patients[2]
     assert data.test.counts().tolist() == [2, 2]
+    assert len(np.unique(data.test.groups)) == len(patients[2]) == 2
 
 
 def test_groups_that_the_splits_of_the_source_divide_are_told(tmp_path: Path) -> None:
@@ -169,6 +170,10 @@ def test_groups_that_the_splits_of_the_source_divide_are_told(tmp_path: Path) ->
         "the result"
     )
     assert not source.load(DataSettings(image_size=8)).findings
+    given = source.load_splits(DataSettings(image_size=8, group="patient"))
+    assert given.test is not None
+    assert len(np.intersect1d(given.train.groups, given.test.groups)) == 2
+    assert len(np.unique(given.test.groups)) == 4
 
 
 @pytest.mark.parametrize(

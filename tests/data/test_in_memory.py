@@ -127,7 +127,7 @@ def test_a_table_of_paths_copies_no_image_and_keeps_its_splits_and_groups(
     assert splits.train.classes == ("blue", "green", "red")
     assert splits.test is not None
     assert (len(splits.train), len(splits.test)) == (27, 9)
-    assert splits.groups is not None
+    assert splits.train.groups is not None
     assert set(splits.train.files or ()) <= set(photos.glob("*/*.png"))
 
 
@@ -170,8 +170,8 @@ def test_an_image_without_a_group_is_a_group_of_its_own(
     )
     settings = DataSettings(image_size=SIDE, group="patient")
     splits = open_source(locate(table, tmp_path)).load_splits(settings)
-    assert splits.groups is not None
-    number = dict(zip(splits.train.files or (), splits.groups.tolist(), strict=True))
+    assert splits.train.groups is not None
+    number = dict(zip(splits.train.files or (), splits.train.groups.tolist(), strict=True))
     assert number[files[0]] == number[files[1]]
     assert len(set(number.values())) == 3
 
@@ -221,7 +221,7 @@ def test_a_hugging_face_dataset_keeps_its_files_its_names_and_its_own(tmp_path: 
     assert len(splits.validation) == 3
     assert "patient" in Path(locate(both, tmp_path)).read_text().splitlines()[0]
     settings = DataSettings(image_size=SIDE, group="film")
-    groups = open_source(locate(both, tmp_path)).load_splits(settings).groups
+    groups = open_source(locate(both, tmp_path)).load_splits(settings).train.groups
     assert len(np.unique(groups)) == 1 + COUNT - 5
 
 

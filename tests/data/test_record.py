@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -103,7 +104,7 @@ def test_test_images_of_the_source_that_were_seen_are_left_out() -> None:
 
 
 def test_new_images_of_a_group_go_where_the_start_had_the_others() -> None:
-    splits = SourceSplits(numbered(range(40)), groups=np.arange(40) // 4)
+    splits = SourceSplits(replace(numbered(range(40)), groups=np.arange(40) // 4))
     start = record(train=range(1), test=range(4, 5))
     data = complete_splits("x", splits, DataSettings(), start)
     assert set(range(4)) <= numbers(data.train)
@@ -118,7 +119,7 @@ def test_a_class_that_the_start_learned_from_can_be_tested_on_whole() -> None:
     seen = images.subset(np.setdiff1d(np.arange(24), [*large, *small]))
     data = complete_splits(
         "x",
-        SourceSplits(images, groups=groups),
+        SourceSplits(replace(images, groups=groups)),
         DataSettings(validation_fraction=0),
         ImageRecord.of({"train": seen}),
     )

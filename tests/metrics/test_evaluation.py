@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import asdict, replace
+
 import numpy as np
 import pytest
 import torch
@@ -152,3 +154,27 @@ def test_other_classes_are_refused(
 ) -> None:
     with pytest.raises(EanetError, match=message):
         in_classes_of(known, image_set(len(found), classes=found))
+
+
+def test_every_interval_counts_groups_of_images() -> None:
+    random = np.random.default_rng(0)
+    groups, labels = np.repeat(np.arange(20), 5), np.repeat(np.arange(2), 50)
+    logits = np.eye(2, dtype=np.float32)[np.where(groups % 3 > 0, labels, 1 - labels)]
+    distance = (groups % 4 > 0).astype(np.float32) * 2
+    alone = Evaluation(logits, labels, ("ant", "bee"), 0.0, distance)
+    within = replace(alone, groups=random.permutation(20)[groups])
+    assert (within.metrics().pop("groups"), "groups" in alone.metrics()) == (20, False)
+    pairs = [(alone.metrics(), within.metrics())] + [
+        (asdict(one), asdict(other))
+        for one, other in zip(alone.by_class, within.by_class, strict=True)
+    ]
+    uncertain = [
+        (name.removesuffix("_low"), one, other)
+        for one, other in pairs
+        for name in one
+        if name.endswith("_low") and one[name.removesuffix("_low")] < 1
+    ]
+    assert len(uncertain) == 6, "top1, the recalls, and three of what is rejected"
+    for name, one, other in uncertain:
+        assert other[f"{name}_low"] < one[f"{name}_low"], name
+        assert other[f"{name}_high"] > one[f"{name}_high"], name

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from eanet.metrics.intervals import (
     difference_interval,
+    interval_of,
     note_of_few,
     note_of_guess,
     wilson_interval,
@@ -29,6 +30,16 @@ def test_the_interval_is_that_of_wilson(correct: int, images: int, low: float, h
     assert wilson_interval(correct, images) == pytest.approx((low, high), abs=5e-5)
     mirrored = wilson_interval(images - correct, images)
     assert mirrored == pytest.approx((1 - high, 1 - low), abs=5e-5)
+
+
+def test_images_of_a_patient_that_are_wrong_together_tell_little_more_than_one() -> None:
+    patients = np.repeat(np.arange(20), 5)
+    right = patients < 15
+    low, high = interval_of(right, patients)
+    assert (low, high) == pytest.approx(wilson_interval(15, 20), abs=0.01)
+    assert interval_of(right) == wilson_interval(75, 100)
+    assert interval_of(right, np.arange(100)) == pytest.approx(wilson_interval(75, 100), abs=0.001)
+    assert interval_of(np.full(100, True), patients) == wilson_interval(100, 100)
 
 
 @pytest.mark.parametrize("images", [1, 3, 20, 359])

@@ -18,12 +18,12 @@ def show_metrics(metrics: Mapping[str, float | int], files: Iterable[Path]) -> N
     """Print the scores of a model and the files written."""
     from eanet.metrics.calibration import verdict
     from eanet.metrics.evaluation import MANY_CLASSES
-    from eanet.metrics.intervals import note_of_few, note_of_guess
+    from eanet.metrics.intervals import note_of_few, note_of_guess, of_groups
 
     out, m = stdout(), metrics
     smoothing = m["label_smoothing"]
     note = f"  (label smoothing {smoothing:g})" if smoothing else ""
-    out.print(f"{m['images']:,} images")
+    out.print(f"{m['images']:,} images{of_groups(m)}")
     out.print(f"loss   {m['loss']:.4f}{note}")
     for k in (1, 5) if m["classes"] >= MANY_CLASSES else (1,):
         interval = f"{m[f'top{k}_low']:.2%} to {m[f'top{k}_high']:.2%}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -30,34 +30,27 @@ def linked(count: int, pairs: NDArray[np.int64]) -> Groups:
     return np.asarray(connected_components(links, directed=False)[1], dtype=np.int64)
 
 
-def named_groups(group: str, files: Sequence[Path], listing: Listing, root: Path) -> Groups:
-    """Return the group of each file, (n,), by a column of the list or by a pattern in its path.
-
-    Args:
-        group: name of the column, or a regular expression; what its first parenthesis matches, or
-            the whole match, names the group. An image without a name is a group of its own.
-        files: the images.
-        listing: with the column, if the list has it.
-        root: the folder that paths are matched relative to.
-
-    Raises:
-        EanetError: it is no regular expression, or matches no file.
-    """
-    names = group_names(group, files, listing, root)
-    if not listing.groups and not any(names):
-        raise WrongArgumentError(
-            f"group={group}: no column of the list, and no path of an image matches it, such "
-            f"as {relative(files[0], root)}"
-        )
+def number_groups(names: Iterable[str | None]) -> Groups:
+    """Return the groups of images, (n,), by their names; one without a name is by itself."""
     numbers: dict[object, int] = {}
-    keys = [name or file for name, file in zip(names, files, strict=True)]
+    keys = [index if name is None else name for index, name in enumerate(names)]
     return np.array([numbers.setdefault(key, len(numbers)) for key in keys], dtype=np.int64)
 
 
 def group_names(
     group: str, files: Sequence[Path], listing: Listing, root: Path
 ) -> list[str | None]:
-    """Return the name of each file's group, None without one; arguments as for `named_groups`.
+    """Return the name of each file's group by a column of the list or a pattern in its path.
+
+    Args:
+        group: name of the column, or a regular expression; what its first parenthesis matches, or
+            the whole match, names the group.
+        files: the images.
+        listing: with the column, if the list has it.
+        root: the folder that paths are matched relative to.
+
+    Returns:
+        None for an image without a group.
 
     Raises:
         EanetError: it is no regular expression.
@@ -66,7 +59,7 @@ def group_names(
         return [listing.groups.get(file) for file in files]
     pattern = _compiled(group)
     found = [pattern.search(relative(file, root).as_posix()) for file in files]
-    return [m and (m.group(1) if pattern.groups else m.group()) for m in found]
+    return [(m and (m.group(1) if pattern.groups else m.group())) or None for m in found]
 
 
 def _compiled(pattern: str) -> re.Pattern[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -66,6 +67,8 @@ def complete_splits(
     if total > MOST_IMAGES and is_own:
         notes += (f"near-duplicates are not looked for among {total:,} images: too many",)
     groups = groups_of(splits, settings)
+    if groups is not None:
+        train = replace(train, groups=groups)  # which whatever is drawn from them takes along
     left = np.arange(len(train))  # indices, so that what is left of train is copied only once
     codes = np.full(len(train), UNKNOWN, dtype=np.int8)
     if start is not None:
@@ -116,7 +119,7 @@ def groups_of(splits: SourceSplits, settings: DataSettings) -> Groups | None:
         # Near-duplicates are not looked for among small images, blank ones, or too many.
         pairs = np.concatenate([near_duplicates([splits.train]), copies(splits.train)])
         return linked(len(splits.train), pairs)
-    return splits.groups
+    return splits.train.groups
 
 
 def folds_of(

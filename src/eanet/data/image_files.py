@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from eanet.config import DataSettings
 from eanet.data.choose_preprocessing import choose_preprocessing
@@ -14,7 +14,7 @@ from eanet.data.class_names import check_known
 from eanet.data.decode_split import Decoded, decode_split
 from eanet.data.findings import Finding
 from eanet.data.formats import missing_plugin
-from eanet.data.groups import AUTO, group_names, named_groups
+from eanet.data.groups import AUTO, group_names, number_groups
 from eanet.data.imageset import ImageSet
 from eanet.data.layout import Layout, is_image, relative
 from eanet.data.levels import describe_levels
@@ -66,6 +66,7 @@ def load_image_files(
                 "remove the class"
             )
     images = {split: part.images for split, part in decoded.items()}
+    findings = (*findings, *_with_groups(layout, images, settings, known))
     read = [original for part in decoded.values() for original in part.originals]
     files = [file for part in decoded.values() for file in part.images.files or ()]
     outliers = tuple((files[index], reason) for index, reason in find_outliers(read).items())
@@ -85,36 +86,35 @@ def load_image_files(
             depths=tuple(original.depth for original in read if original.depth is not None),
         ),
         preprocessing=preprocessing,
-        findings=(*findings, *_divided_groups(layout, images, settings.group)),
-        groups=_groups(layout, images["train"], settings.group, known),
+        findings=findings,
     )
 
 
-def _groups(
-    layout: Layout, train: ImageSet, group: str | None, known: Sequence[str]
-) -> NDArray[np.int64] | None:
-    """Return the groups of the training images that a column or a pattern names."""
-    if group in (None, AUTO):
-        return None
-    files, listing = train.files or (), layout.splits["train"]
-    try:
-        return named_groups(group, files, listing, layout.root)
-    except WrongArgumentError:
-        if not known:
-            raise
-        return None  # nothing is drawn from images for a model: they need not name any groups
-
-
-def _divided_groups(
-    layout: Layout, images: Mapping[str, ImageSet], group: str | None
+def _with_groups(
+    layout: Layout, images: dict[str, ImageSet], settings: DataSettings, known: Sequence[str]
 ) -> Iterator[Finding]:
-    """Find groups that the splits of the source divide: only what is drawn keeps them whole."""
+    """Add the groups that a column or a pattern names to the images, if they are to be grouped.
+
+    Yields those that the splits of the source divide: only what is drawn keeps them whole.
+    """
+    group = settings.group
     if group in (None, AUTO):
         return
     names = {
         split: group_names(group, part.files or (), layout.splits[split], layout.root)
         for split, part in images.items()
     }
+    if not any(names["train"]):
+        if known:  # nothing is drawn from images for a model: they need not name any groups
+            return
+        raise WrongArgumentError(
+            f"group={group}: no column of the list, and no path of an image matches it, such as "
+            f"{relative((images['train'].files or ())[0], layout.root)}"
+        )
+    numbers = number_groups(name for own in names.values() for name in own)
+    ends = np.cumsum([len(own) for own in names.values()])[:-1]
+    for split, part in zip(names, np.split(numbers, ends), strict=True):
+        images[split] = replace(images[split], groups=part)
     trained = set(filter(None, names.pop("train")))
     counts = [
         f"{shared:,} of the {len(own):,} {split} images"

@@ -32,6 +32,8 @@ class ImageSet:
         classes: the class names, all different.
         files: the n files that the images were read from; None if they are not from files.
         contents: a key of each file's content, (n,), by which a moved image is known again.
+        groups: which images belong together, (n,), such as those of a patient; None if nothing
+            says so.
 
     Raises:
         EanetError: a type, a shape or a label does not fit.
@@ -42,6 +44,7 @@ class ImageSet:
     classes: tuple[str, ...]
     files: tuple[Path, ...] | None = None
     contents: NDArray[np.uint64] | None = None
+    groups: NDArray[np.int64] | None = None
 
     def __post_init__(self) -> None:
         shape = self.images.shape
@@ -124,20 +127,28 @@ class ImageSet:
             images = np.asarray(self.images[rows])
         files = None if self.files is None else tuple(self.files[index] for index in rows)
         contents = None if self.contents is None else self.contents[rows]
+        groups = None if self.groups is None else self.groups[rows]
         return replace(
-            self, images=images, labels=self.labels[rows], files=files, contents=contents
+            self,
+            images=images,
+            labels=self.labels[rows],
+            files=files,
+            contents=contents,
+            groups=groups,
         )
 
     def joined(self, other: ImageSet) -> ImageSet:
         """Return these images and then those of another set, of the same classes and size."""
-        files, contents = None, None
+        files, contents, groups = None, None, None
         if self.files is not None and other.files is not None:
             files = (*self.files, *other.files)
         if self.contents is not None and other.contents is not None:
             contents = np.concatenate([self.contents, other.contents])
+        if self.groups is not None and other.groups is not None:
+            groups = np.concatenate([self.groups, other.groups])
         images = np.concatenate([self.images, other.images])
         labels = np.concatenate([self.labels, other.labels])
-        return ImageSet(images, labels, self.classes, files, contents)
+        return ImageSet(images, labels, self.classes, files, contents, groups)
 
     def mean_std(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
         """Return the mean and standard deviation of each channel, in grey levels 0..255.

@@ -11,7 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eanet.data.findings import Finding
-from eanet.data.groups import Groups
 from eanet.data.imageset import ImageSet
 from eanet.data.layout import relative
 from eanet.data.levels import Depth
@@ -69,7 +68,6 @@ class SourceSplits:
         originals: None if the images are not from files.
         preprocessing: how the images became pixels.
         findings: what could make a result worse, or look better, than it is.
-        groups: which training images belong together, (n,); None if nothing says so.
     """
 
     train: ImageSet
@@ -80,7 +78,6 @@ class SourceSplits:
     originals: Originals | None = None
     preprocessing: Preprocessing = DEFAULT
     findings: tuple[Finding, ...] = ()
-    groups: Groups | None = None
 
     @property
     def sets(self) -> dict[str, ImageSet]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from eanet.metrics.intervals import wilson_interval
+from eanet.metrics.intervals import interval_of
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,10 @@ class ClassFigures:
 
 
 def class_figures(
-    labels: NDArray[np.int64], predicted: NDArray[np.int64], classes: Sequence[str]
+    labels: NDArray[np.int64],
+    predicted: NDArray[np.int64],
+    classes: Sequence[str],
+    groups: NDArray[np.int64] | None = None,
 ) -> list[ClassFigures]:
     """Compute precision, recall with its interval, and F1 of each class.
 
@@ -43,6 +46,7 @@ def class_figures(
         labels: (n,) true classes.
         predicted: (n,) predicted classes.
         classes: the K class names.
+        groups: which images belong together, (n,); None: each is by itself.
     """
     from sklearn.metrics import precision_recall_fscore_support
 
@@ -50,11 +54,12 @@ def class_figures(
         labels, predicted, labels=range(len(classes)), zero_division=0
     )
     recall[support == 0] = f1[support == 0] = np.nan
-    found = np.bincount(labels[labels == predicted], minlength=len(classes))  # (K,)
-    intervals = [
-        wilson_interval(int(right), int(images)) if images else (np.nan, np.nan)
-        for right, images in zip(found, support, strict=True)
-    ]
+    intervals = []
+    for label, images in enumerate(support):
+        of_class = labels == label
+        own = None if groups is None else groups[of_class]
+        found = predicted[of_class] == label
+        intervals.append(interval_of(found, own) if images else (np.nan, np.nan))
     low, high = zip(*intervals, strict=True)
     figures = (support.astype(int).tolist(), precision.tolist(), recall.tolist(), f1.tolist())
     return [ClassFigures(*row) for row in zip(classes, *figures, low, high, strict=True)]

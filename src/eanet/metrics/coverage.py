@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from eanet.metrics.intervals import wilson_interval
+from eanet.metrics.intervals import interval_of
 
 THRESHOLDS = (0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99)
 
@@ -41,6 +41,7 @@ def answered_above(
     certainty: NDArray[np.float32],
     correct: NDArray[np.bool_],
     thresholds: Sequence[float] = THRESHOLDS,
+    groups: NDArray[np.int64] | None = None,
 ) -> list[Answered]:
     """Return coverage and accuracy at each threshold.
 
@@ -48,11 +49,13 @@ def answered_above(
         certainty: probability of each image's answer, (n,).
         correct: whether it is right, (n,).
         thresholds: lowest probabilities to answer.
+        groups: which images belong together, (n,); None: each is by itself.
     """
     rows = []
     for threshold in thresholds:
-        kept = correct[certainty >= threshold]
-        low, high = wilson_interval(int(kept.sum()), len(kept)) if len(kept) else (np.nan, np.nan)
+        is_kept = certainty >= threshold
+        kept, own = correct[is_kept], None if groups is None else groups[is_kept]
+        low, high = interval_of(kept, own) if len(kept) else (np.nan, np.nan)
         accuracy = float(kept.mean()) if len(kept) else np.nan
         rows.append(Answered(threshold, len(kept), len(kept) / len(correct), accuracy, low, high))
     return rows

@@ -41,6 +41,8 @@ class Evaluation:
         label_smoothing: used in ``loss``.
         distance: from the training images, (n,), above 1 if an image is taken for an unknown thing;
             None if the model has no `eanet.models.unknown.UnknownDetector`.
+        groups: which images belong together, (n,), so that intervals are honest; None: each is by
+            itself.
     """
 
     logits: NDArray[np.float32]
@@ -48,6 +50,7 @@ class Evaluation:
     classes: tuple[str, ...]
     label_smoothing: float = 0.0
     distance: NDArray[np.float32] | None = None
+    groups: NDArray[np.int64] | None = None
 
     @cached_property
     def probabilities(self) -> NDArray[np.float32]:
@@ -90,7 +93,7 @@ class Evaluation:
     @cached_property
     def by_class(self) -> list[ClassFigures]:
         """Precision, recall and F1 of each class."""
-        return class_figures(self.labels, self.predicted, self.classes)
+        return class_figures(self.labels, self.predicted, self.classes, self.groups)
 
     @cached_property
     def reliability(self) -> Reliability:
@@ -114,7 +117,8 @@ class Evaluation:
         ``false_rejections`` is the share of these images that it takes for unknown ones,
         ``right_rejected`` the share of the right answers, and ``accepted_top1`` the accuracy on the
         others. ``confidence`` is the mean probability of the answers, ``majority_baseline`` the
-        accuracy of always guessing the largest class.
+        accuracy of always guessing the largest class. ``groups`` is how many there are, if images
+        belong together.
         """
         images = len(self.labels)
         metrics: dict[str, float | int] = {
@@ -123,8 +127,10 @@ class Evaluation:
             "loss": self.loss,
             "label_smoothing": self.label_smoothing,
         }
+        if self.groups is not None and (groups := len(np.unique(self.groups))) < images:
+            metrics["groups"] = groups
         for k in (1, 5):
-            metrics |= share_with_interval(f"top{k}", int(self.in_top(k).sum()), images)
+            metrics |= share_with_interval(f"top{k}", self.in_top(k), self.groups)
         metrics["majority_baseline"] = self.largest_class[1]
         precision, recall, f1 = macro_averages(self.by_class)
         metrics |= {
@@ -142,13 +148,14 @@ class Evaluation:
         if self.distance is None:
             return {}
         accepted, right = self.distance <= 1, self.predicted == self.labels  # each (n,)
-        metrics = share_with_interval("false_rejections", int((~accepted).sum()), len(right))
+        metrics = share_with_interval("false_rejections", ~accepted, self.groups)
         for name, part, of in (
             ("accepted_top1", right, accepted),
             ("right_rejected", ~accepted, right),
         ):
             if of.any():
-                metrics |= share_with_interval(name, int(part[of].sum()), int(of.sum()))
+                own = None if self.groups is None else self.groups[of]
+                metrics |= share_with_interval(name, part[of], own)
         return metrics
 
 
@@ -186,7 +193,9 @@ def evaluate_model(
         logits, *distance = computed(model.forward_with_distance, images, device)
     if not np.isfinite(logits).all():
         raise NonFiniteOutputError
-    return Evaluation(logits, images.labels, images.classes, label_smoothing, *distance)
+    return Evaluation(
+        logits, images.labels, images.classes, label_smoothing, *distance, groups=images.groups
+    )
 
 
 @torch.inference_mode()

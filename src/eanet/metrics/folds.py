@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from eanet.metrics.intervals import CONFIDENCE, wilson_interval
+from eanet.metrics.intervals import CONFIDENCE, interval_of
 
 Correct = NDArray[np.bool_]
 
@@ -32,20 +32,21 @@ class FoldAccuracy:
     high: float
 
 
-def fold_accuracies(correct: Correct, folds: NDArray[np.int64]) -> list[FoldAccuracy]:
+def fold_accuracies(
+    correct: Correct, folds: NDArray[np.int64], groups: NDArray[np.int64] | None = None
+) -> list[FoldAccuracy]:
     """Return the accuracy in each fold.
 
     Args:
         correct: whether each image's answer is right, (n,).
         folds: the fold of each, (n,).
+        groups: which images belong together, (n,); None: each is by itself.
     """
     rows = []
     for fold in np.unique(folds).tolist():
-        own = correct[folds == fold]
-        right = int(own.sum())
-        rows.append(
-            FoldAccuracy(fold, len(own), right / len(own), *wilson_interval(right, len(own)))
-        )
+        own = folds == fold
+        low, high = interval_of(correct[own], None if groups is None else groups[own])
+        rows.append(FoldAccuracy(fold, int(own.sum()), float(correct[own].mean()), low, high))
     return rows
 
 
@@ -68,21 +69,8 @@ def cross_validated_interval(
     from scipy.stats import t
 
     share, count = float(correct.mean()), len(np.unique(folds))
-    worth = len(correct) / _design_effect(correct, groups)
-    low, high = wilson_interval(share * worth, worth)
+    low, high = interval_of(correct, groups)
     spread = float(np.std([correct[folds == fold].mean() for fold in np.unique(folds)], ddof=1))
     error = spread * math.sqrt(1 / count + 1 / (count - 1))
     reach = float(t.ppf(0.5 + CONFIDENCE / 2, count - 1)) * error
     return min(low, max(share - reach, 0.0)), max(high, min(share + reach, 1.0))
-
-
-def _design_effect(correct: Correct, groups: NDArray[np.int64] | None) -> float:
-    """Return by how much groups raise the variance of the accuracy, 1 or more (Kish, 1965)."""
-    share, images = float(correct.mean()), len(correct)
-    if groups is None or not 0 < share < 1:
-        return 1.0
-    _, members = np.unique(groups, return_inverse=True)
-    surplus = np.bincount(members, weights=correct - share)  # (g,): right answers beyond the share
-    count = len(surplus)
-    variance = count / max(count - 1, 1) * float((surplus**2).sum()) / images**2
-    return max(1.0, variance / (share * (1 - share) / images))

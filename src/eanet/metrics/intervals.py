@@ -29,10 +29,49 @@ def wilson_interval(correct: float, images: float) -> tuple[float, float]:
     return middle - reach if correct else 0.0, middle + reach if correct != images else 1.0
 
 
-def share_with_interval(name: str, count: int, images: int) -> dict[str, float | int]:
-    """Return a share under its name, and its interval under ``NAME_low`` and ``NAME_high``."""
-    low, high = wilson_interval(count, images)
-    return {name: count / images, f"{name}_low": low, f"{name}_high": high}
+def interval_of(
+    correct: NDArray[np.bool_], groups: NDArray[np.int64] | None = None
+) -> tuple[float, float]:
+    """Return the 95 % confidence interval of the share of images for which ``correct`` holds.
+
+    It is Wilson's, for as many images as they are worth if those of a group are right or wrong
+    together: ten of one patient tell little more than one.
+
+    Args:
+        correct: of each image, (n,).
+        groups: which images belong together, (n,); None: each is by itself.
+    """
+    right, images = int(correct.sum()), len(correct)
+    if groups is None:
+        return wilson_interval(right, images)
+    worth = images / _design_effect(correct, groups)
+    return wilson_interval(right / images * worth if right < images else worth, worth)
+
+
+def _design_effect(correct: NDArray[np.bool_], groups: NDArray[np.int64]) -> float:
+    """Return by how much groups raise the variance of the share, 1 or more (Kish, 1965)."""
+    share, images = float(correct.mean()), len(correct)
+    if not 0 < share < 1:
+        return 1.0
+    _, members = np.unique(groups, return_inverse=True)
+    surplus = np.bincount(members, weights=correct - share)  # (g,): right answers beyond the share
+    count = len(surplus)
+    variance = count / max(count - 1, 1) * float((surplus**2).sum()) / images**2
+    return max(1.0, variance / (share * (1 - share) / images))
+
+
+def share_with_interval(
+    name: str, counted: NDArray[np.bool_], groups: NDArray[np.int64] | None = None
+) -> dict[str, float | int]:
+    """Return a share under its name, and its interval under ``NAME_low`` and ``NAME_high``.
+
+    Args:
+        name: of the share.
+        counted: whether each image is of it, (n,).
+        groups: as for `interval_of`.
+    """
+    low, high = interval_of(counted, groups)
+    return {name: int(counted.sum()) / len(counted), f"{name}_low": low, f"{name}_high": high}
 
 
 def difference_interval(first: NDArray[np.bool_], other: NDArray[np.bool_]) -> tuple[float, float]:
@@ -71,6 +110,11 @@ def note_of_few(images: int, low: float, high: float) -> str | None:
         return None
     few = f"{images:,} images are few" if images > 1 else "1 image is few"
     return f"{few}: on others like them, expect a top-1 anywhere from {low:.0%} to {high:.0%}"
+
+
+def of_groups(metrics: Mapping[str, float | int]) -> str:
+    """Return how many groups the images of an evaluation are in, for after their number, or ""."""
+    return f" in {metrics['groups']:,} groups" if "groups" in metrics else ""
 
 
 def note_of_guess(metrics: Mapping[str, float | int]) -> str:

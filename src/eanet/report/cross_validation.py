@@ -203,7 +203,8 @@ def _pool(paths: Sequence[Path]) -> Report:
     groups = groups_of(splits, settings)
     numbers = folds_of(splits, settings, groups)
     rows = np.flatnonzero(numbers != NEVER)
-    images, numbers = splits.train.subset(rows), numbers[rows]
+    images = replace(splits.train, groups=groups).subset(rows)
+    numbers = numbers[rows]
     logits = np.empty((len(rows), len(images.classes)), np.float32)
     for fold, path in enumerate(paths, 1):
         members = np.flatnonzero(numbers == fold)
@@ -214,13 +215,14 @@ def _pool(paths: Sequence[Path]) -> Report:
             )
         device = device_or_other(config.settings.device)
         logits[members] = evaluate_model(load_model(path), held_out, device=device).logits
-    evaluation = Evaluation(logits, images.labels, images.classes, settings.label_smoothing)
+    evaluation = Evaluation(
+        logits, images.labels, images.classes, settings.label_smoothing, groups=images.groups
+    )
     suspects = find_label_suspects(evaluation.probabilities, images.labels, images.classes)
-    accuracies = fold_accuracies(evaluation.in_top(1), numbers)
+    accuracies = fold_accuracies(evaluation.in_top(1), numbers, images.groups)
     metrics = evaluation.metrics()
     for k in (1, 5):
-        own_groups = None if groups is None else groups[rows]
-        low, high = cross_validated_interval(evaluation.in_top(k), numbers, own_groups)
+        low, high = cross_validated_interval(evaluation.in_top(k), numbers, images.groups)
         metrics |= {f"top{k}_low": low, f"top{k}_high": high}
     metrics |= {
         "folds": len(paths),

@@ -12,7 +12,7 @@ from typing import Any
 
 from eanet.metrics.calibration import BINS, verdict
 from eanet.metrics.evaluation import MANY_CLASSES
-from eanet.metrics.intervals import note_of_few, note_of_guess
+from eanet.metrics.intervals import note_of_few, note_of_guess, of_groups
 from eanet.pages.images import SheetImage
 from eanet.pages.notebook import Figure
 from eanet.pages.page import render_page, subtitle
@@ -96,6 +96,8 @@ def _suspects(report: Report, folds: Folds) -> list[SheetImage]:
 def _subtitle(report: Report) -> str:
     split = "" if report.split == "all" else f"{report.split} "
     what = f"{len(report.images):,} {split}images of {len(report.evaluation.classes):,} classes"
+    if groups := of_groups(report.metrics):
+        what += f",{groups}"
     training = report.training
     return subtitle(what, {} if training is None else training.config.environment.recorded())
 
@@ -106,6 +108,8 @@ def _cards(report: Report) -> Iterator[Figure]:
     for k in (1, 5) if len(report.evaluation.classes) >= MANY_CLASSES else (1,):
         low, high = m[f"top{k}_low"], m[f"top{k}_high"]
         note = f"95% interval {low:.1%} to {high:.1%}"
+        if groups := of_groups(m):
+            note += f"; the images are{groups}"
         yield Figure(f"Top-{k} accuracy", f"{m[f'top{k}']:.2%}", note, (low, high))
     name, share = report.evaluation.largest_class
     guess = f"{name}, the largest class of these images{note_of_guess(m)}"

@@ -57,7 +57,7 @@ class OtherPictures:
         is_unknown = np.repeat([False, True], [len(known), len(distance)])
         return {
             "unknown_images": len(distance),
-            **share_with_interval("unknown_rejected", int((distance > 1).sum()), len(distance)),
+            **share_with_interval("unknown_rejected", distance > 1),
             "unknown_auroc": float(roc_auc_score(is_unknown, np.append(known, distance))),
         }
 

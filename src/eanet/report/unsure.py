@@ -26,7 +26,7 @@ def unsure_context(report: Report) -> dict[str, Any]:
             partial(plot_coverage, certainty, correct, metrics=report.metrics),
             "Accuracy by the share of the images that are answered, most probable answers first",
         ),
-        "rows": answered_above(certainty, correct),
+        "rows": answered_above(certainty, correct, groups=evaluation.groups),
         "detector": report.detector,
         "why_none": report.no_detector,
         "of_folds": report.folds is not None,
