@@ -69,6 +69,17 @@ def test_missing_splits_are_made_test_first_and_noted():
     )
 
 
+def test_classes_that_none_is_held_out_of_are_named():
+    images = numbered([0] * 20 + [1] * 2 + [2])
+    notes = complete_splits("x", SourceSplits(images), DataSettings()).notes
+    assert notes[2:] == (
+        "no validation images of b, c: there are too few to set one aside",
+        "no test images of c: there are too few to set one aside",
+    )
+    own = SourceSplits(images, images, images.subset([0]))
+    assert complete_splits("x", own, DataSettings()).notes == ()
+
+
 def test_the_test_images_do_not_depend_on_the_validation():
     images = SourceSplits(numbered(np.repeat([0, 1], 50)))
     tests = [

@@ -120,6 +120,17 @@ def test_a_recall_has_its_interval_below_it(
     assert (row.recall_low, row.recall_high) == (pytest.approx(0.84, abs=0.005), 1.0)
 
 
+def test_classes_without_images_are_named_above_the_figures(
+    read: Callable[[Report], tuple[str, Reader]],
+) -> None:
+    _, page = read(make_report(["ant", "bee", "cat"], 2))
+    assert "no images of cat: these figures say nothing about this class." in page.text
+    assert "means over the classes that have images" in page.text
+    _, page = read(make_report([f"class {i}" for i in range(30)], 10))
+    assert "class 14 and 15 more: these figures say nothing about these 20 classes." in page.text
+    assert "say nothing" not in read(make_report(["ant", "bee"], 2))[1].text
+
+
 def test_the_figures_are_those_of_the_metrics(
     read: Callable[[Report], tuple[str, Reader]],
 ) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator, Mapping, Set
 from dataclasses import replace
 
 import numpy as np
@@ -100,6 +101,7 @@ def complete_splits(
     present = by_split(train, validation, test)
     twins = near_duplicates(list(present.values()) if is_own else [])
     drawn = set(present) - set(splits.sets) | ({"test"} if settings.fold is not None else set())
+    notes += tuple(_absent(present, set(present) - set(splits.sets)))
     findings = copy_findings(present, twins, set() if settings.group == AUTO else drawn)
     return Dataset(
         name,
@@ -111,6 +113,14 @@ def complete_splits(
         splits.preprocessing,
         (*splits.findings, *findings),
     )
+
+
+def _absent(sets: Mapping[str, ImageSet], drawn: Set[str]) -> Iterator[str]:
+    """Yield the classes that no image could be held out of, of which a result says nothing."""
+    for split, images in sets.items():
+        if split in drawn and not (counts := images.counts()).all():
+            names = [images.classes[label] for label in np.flatnonzero(counts == 0).tolist()]
+            yield f"no {split} images of {some(names)}: there are too few to set one aside"
 
 
 def groups_of(splits: SourceSplits, settings: DataSettings) -> Groups | None:

@@ -25,6 +25,7 @@ from eanet.report.images import sheet_images
 from eanet.report.report import Folds, Report
 from eanet.report.training import training_context
 from eanet.report.unsure import unsure_context
+from eanet.text import some
 
 SECTIONS = {  # the id is also the name of its template
     "result": "Result",
@@ -68,7 +69,7 @@ def write_page(report: Report, path: Path) -> Path:
         warning=None
         if report.folds is not None
         else note_of_few(int(m["images"]), m["top1_low"], m["top1_high"]),
-        findings=report.findings,
+        findings=(*report.findings, *_absent(report)),
         cards=list(_cards(report)),
         is_perfect=not len(wrong),
         mistakes=sheet_images(
@@ -102,6 +103,15 @@ def _subtitle(report: Report) -> str:
     return subtitle(what, {} if training is None else training.config.environment.recorded())
 
 
+def _absent(report: Report) -> Iterator[str]:
+    """Yield which classes nothing is known of, since they have no image."""
+    if absent := [row.name for row in report.evaluation.by_class if not row.support]:
+        yield (
+            f"no images of {some(absent)}: these figures say nothing about "
+            f"{'this class' if len(absent) == 1 else f'these {len(absent):,} classes'}"
+        )
+
+
 def _cards(report: Report) -> Iterator[Figure]:
     """Yield the figures of the first section."""
     m = report.metrics
@@ -115,7 +125,9 @@ def _cards(report: Report) -> Iterator[Figure]:
     guess = f"{name}, the largest class of these images{note_of_guess(m)}"
     yield Figure("Always guessing", f"{share:.2%}", guess)
     averages = f"precision {m['macro_precision']:.1%}, recall {m['macro_recall']:.1%}"
-    yield Figure("Macro F1", f"{m['macro_f1']:.1%}", f"{averages}; means over the classes")
+    absent = any(not row.support for row in report.evaluation.by_class)
+    over = f"means over the classes{' that have images' if absent else ''}"
+    yield Figure("Macro F1", f"{m['macro_f1']:.1%}", f"{averages}; {over}")
     yield Figure("Calibration error", f"{m['ece']:.1%}", f"ECE; {verdict(m)}")
     if "views" in m:
         yield Figure("Views of an image", str(m["views"]), _what_views_do(report))
