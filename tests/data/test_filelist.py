@@ -103,6 +103,14 @@ def test_a_column_that_only_sounds_like_splits_is_none(write, text):
     assert list(read_list(write(text)).splits) == ["train"]
 
 
+def test_another_column_that_could_have_the_classes_is_said(write):
+    file = write("image,Class,label\na.jpg,benign,3")
+    assert list(images(file)["train"]) == ["3"]
+    assert read_list(file).notes == (
+        "classes in list.csv are read from its column label; if they are in Class, rename label",
+    )
+
+
 @pytest.mark.parametrize(
     ("text", "name"),
     [("id,breed\na.jpg,tabby", "breed"), ("Species,file,split\ntabby,a.jpg,train", "Species")],

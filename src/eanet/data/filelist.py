@@ -9,9 +9,18 @@ from typing import NamedTuple
 
 from eanet.data.layout import Layout, Listing, relative
 from eanet.data.list_paths import as_posix, find_files
-from eanet.data.list_rows import Row, is_header, maybe_split, read_rows, shown, unusual_label
+from eanet.data.list_rows import (
+    Row,
+    is_header,
+    label_columns,
+    maybe_split,
+    read_rows,
+    shown,
+    unusual_label,
+)
 from eanet.data.split_names import SPLITS, split_meant, splits_meant
 from eanet.errors import EanetError, unknown_name
+from eanet.text import some
 
 _WHOLE = re.compile(r"[+-]?\d+(\.0+)?")
 
@@ -68,6 +77,11 @@ def read_entries(
     notes = list(_joined(file, rows))
     if rows and (name := unusual_label(file)) is not None:
         notes.append(f"classes in {file.name} are in its only other column, {name}")
+    if rows and (labels := label_columns(file))[1:]:
+        notes.append(
+            f"classes in {file.name} are read from its column {labels[0]}; if they are in "
+            f"{some(labels[1:])}, rename {labels[0]}"
+        )
     rows = [(where, cells) for where, cells in rows if not is_header(cells)]
     notes += _take_splits(file, [cells for _, cells in rows])
     for where, cells in rows:

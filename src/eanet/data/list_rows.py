@@ -77,6 +77,18 @@ def unusual_label(file: Path) -> str | None:
     return None if _plain(name) in _COLUMNS["label"] else name
 
 
+def label_columns(file: Path) -> list[str]:
+    """Return the names of the columns that are called as if they had the classes, as taken.
+
+    Raises:
+        EanetError: it cannot be read.
+    """
+    if file.name == ANNOTATIONS:
+        return []
+    names = [name for name in _header(file) if _plain(name) in _COLUMNS["label"]]
+    return sorted(names, key=lambda name: _COLUMNS["label"].index(_plain(name)))
+
+
 def maybe_split(file: Path) -> str | None:
     """Return the name of the column that looks as if it had the splits, if none is called so.
 
