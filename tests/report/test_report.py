@@ -435,7 +435,7 @@ def test_images_of_one_class_are_scored_as_among_all(
 @pytest.mark.usefixtures("undrawn")
 @pytest.mark.parametrize("group", ["patient", r"(\d)\.png"])
 def test_other_images_need_not_name_the_groups_of_the_run(
-    run: Path, photos: Path, tmp_path: Path, group: str
+    run: Path, photos: Path, tmp_path: Path, group: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     config = yaml.safe_load((run / RUN_CONFIG).read_text())
     config["resolved"]["group"] = config["settings"]["group"] = group
@@ -444,6 +444,7 @@ def test_other_images_need_not_name_the_groups_of_the_run(
     for file in list(other.rglob("*.png")):
         file.rename(file.with_suffix(".PNG"))
     assert evaluate(run, data=other).metrics["images"] == 36
+    assert f"(group={group}): intervals count each by itself" in capsys.readouterr().err
 
 
 @pytest.mark.usefixtures("undrawn")

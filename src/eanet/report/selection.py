@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from eanet.config import RUN_CONFIG, DataSettings
 from eanet.console import notice
 from eanet.data.datasets import named_datasets
+from eanet.data.groups import AUTO
 from eanet.data.imageset import ImageSet
 from eanet.data.record import CODES, UNKNOWN, image_keys
 from eanet.data.source import Source, open_source
@@ -93,6 +94,11 @@ def select_images(
     splits = source.load_splits(settings, preprocessing, () if is_unnamed or not data else names)
     for note in splits.notes:
         notice(note)
+    if settings.group not in (None, AUTO) and splits.train.groups is None:
+        notice(
+            f"which of these images belong together is not known (group={settings.group}): "
+            "intervals count each by itself"
+        )
     given = {name: splits.sets[name] for name in ORDER if name in splits.sets}
     if record is not None and run is not None:
         codes = {name: record.splits_of(images) for name, images in given.items()}
