@@ -320,7 +320,11 @@ def test_what_is_not_answered_is_told(read: Callable[[Report], tuple[str, Reader
     fitted = DetectorFit(0.05, 1234, 321)
     judged = replace(report, evaluation=evaluation, metrics=metrics, detector=fitted, others=others)
     _, page = read(judged)
+    probable = evaluation.probabilities.max(axis=1) >= 0.5
+    assert known == (probable & (distance > 1)).sum() > 0
     for text in (
+        f"50%{(probable & (distance <= 1)).mean():.1%}",
+        "Images taken for unknown things are not answered either",
         "1,234 training images",
         "321 validation images",
         f"it is {known / 200:.1%} (95% interval",

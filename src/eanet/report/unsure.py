@@ -21,12 +21,15 @@ def unsure_context(report: Report) -> dict[str, Any]:
     evaluation = report.evaluation
     certainty = evaluation.probabilities.max(axis=1)
     correct = evaluation.predicted == evaluation.labels
+    distance = evaluation.distance
+    # `predict` answers no unknown image, however probable.
+    known = certainty if distance is None else np.where(distance <= 1, certainty, np.float32(-1))
     context: dict[str, Any] = {
         "curve": inline_svg(
             partial(plot_coverage, certainty, correct, metrics=report.metrics),
             "Accuracy by the share of the images that are answered, most probable answers first",
         ),
-        "rows": answered_above(certainty, correct, groups=evaluation.groups),
+        "rows": answered_above(known, correct, groups=evaluation.groups),
         "detector": report.detector,
         "why_none": report.no_detector,
         "of_folds": report.folds is not None,
@@ -35,7 +38,6 @@ def unsure_context(report: Report) -> dict[str, Any]:
         "nearest": [],
         "rejected": [],
     }
-    distance = evaluation.distance
     if distance is None:
         return context
     farthest = np.argsort(-distance, kind="stable")[:SHOWN]
