@@ -190,11 +190,12 @@ def evaluate_model(
         build_kernels()
     model = model.to(device).eval()
     with freed_memory_kept():
-        logits, *distance = computed(model.forward_with_distance, images, device)
+        logits, *distances = computed(model.forward_with_distance, images, device)
     if not np.isfinite(logits).all():
         raise NonFiniteOutputError
+    distance = distances[0] if distances else None
     return Evaluation(
-        logits, images.labels, images.classes, label_smoothing, *distance, groups=images.groups
+        logits, images.labels, images.classes, label_smoothing, distance, images.groups
     )
 
 
