@@ -8,6 +8,7 @@ import torch
 from scipy.special import softmax
 
 from eanet.metrics.calibration import Reliability, divide_logits, fit_temperature, verdict
+from eanet.metrics.intervals import wilson_interval
 from eanet.models import create_model
 from eanet.plots.reliability import plot_reliability
 from tests.support.pictures import BLUE, ORANGE, amount, pixels
@@ -51,6 +52,15 @@ def test_the_error_by_hand() -> None:
     assert found.accuracy[[8, 13, 14]].tolist() == [1.0, 0.5, 1.0]
     assert np.isnan(found.accuracy[[0, 7, 9]]).all()
     assert found.error == pytest.approx((1 * 0.45 + 2 * 0.41 + 1 * 0.0) / 4)
+
+
+def test_the_interval_of_a_bin_counts_groups_of_images() -> None:
+    probabilities, labels = two_classes(*[0.9] * 40), np.repeat([0, 1], [30, 10])
+    alone = Reliability.of(probabilities, labels)
+    assert (alone.low[13], alone.high[13]) == wilson_interval(30, 40)
+    assert np.isnan(alone.low[:13]).all()
+    within = Reliability.of(probabilities, labels, np.arange(40) // 5)
+    assert within.low[13] < alone.low[13] < alone.high[13] < within.high[13]
 
 
 def test_a_bin_holds_its_upper_edge() -> None:

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from eanet.metrics.intervals import interval_of
 from eanet.models import Classifier
 
 BINS = 15
@@ -27,15 +28,27 @@ class Reliability:
         images: number in each bin, (15,).
         confidence: mean probability of the predicted classes in each bin, (15,); NaN if empty.
         accuracy: fraction of correct predictions in each bin, (15,); NaN if empty.
+        low: lower end of the 95 % confidence interval of the accuracy, (15,); NaN if empty.
+        high: upper end.
     """
 
     images: NDArray[np.int64]
     confidence: NDArray[np.float64]
     accuracy: NDArray[np.float64]
+    low: NDArray[np.float64]
+    high: NDArray[np.float64]
 
     @classmethod
-    def of(cls, probabilities: NDArray[np.float32], labels: NDArray[np.int64]) -> Reliability:
-        """Bin the probabilities ``(n, K)`` predicted for images with labels ``(n,)``."""
+    def of(
+        cls,
+        probabilities: NDArray[np.float32],
+        labels: NDArray[np.int64],
+        groups: NDArray[np.int64] | None = None,
+    ) -> Reliability:
+        """Bin the probabilities ``(n, K)`` predicted for images with labels ``(n,)``.
+
+        Images of the same of ``groups``, (n,), belong together.
+        """
         confidences = probabilities.max(axis=1).astype(np.float64)
         correct = probabilities.argmax(axis=1) == labels
         # Each bin includes its upper edge, as in the paper.
@@ -44,7 +57,13 @@ class Reliability:
             np.bincount(bins, weights, minlength=BINS) for weights in (None, confidences, correct)
         )
         filled = np.where(images > 0, images, np.nan)
-        return cls(images.astype(np.int64), confidence / filled, accuracy / filled)
+        low, high = np.full((2, BINS), np.nan)
+        for index in np.unique(bins):
+            own = bins == index
+            low[index], high[index] = interval_of(
+                correct[own], None if groups is None else groups[own]
+            )
+        return cls(images.astype(np.int64), confidence / filled, accuracy / filled, low, high)
 
     @property
     def error(self) -> float:

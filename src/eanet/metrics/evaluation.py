@@ -98,7 +98,7 @@ class Evaluation:
     @cached_property
     def reliability(self) -> Reliability:
         """Accuracy by confidence."""
-        return Reliability.of(self.probabilities, self.labels)
+        return Reliability.of(self.probabilities, self.labels, self.groups)
 
     @property
     def nll(self) -> float:

@@ -7,11 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from eanet.console import short
 from eanet.metrics.calibration import BINS, Reliability
-from eanet.metrics.intervals import wilson_interval
 from eanet.plots.style import (
     BLUE,
     BOLD,
@@ -54,7 +52,7 @@ def plot_reliability(
         above.bar(bins, accuracy, width=88 / BINS, color=BLUE)
         above.plot([0, 100], [0, 100], color=MUTED, linewidth=1, linestyle=(0, (4, 3)))
         above.vlines(bins, accuracy, confidence, color=ORANGE, linewidth=4)
-        low, high = 100 * _intervals(reliability)
+        low, high = 100 * reliability.low, 100 * reliability.high
         above.vlines(bins + 30 / BINS, low, high, color=INK, linewidth=1)
         legend = [("accuracy", BLUE), ("gap to confidence", ORANGE), ("95% interval", INK)]
         if before is not None:
@@ -73,16 +71,6 @@ def plot_reliability(
         _head(below, "Images", [])
         write_title(above, title, points=54)
     return path
-
-
-def _intervals(reliability: Reliability) -> NDArray[np.float64]:
-    """Return the ends of the 95 % confidence intervals of the accuracies, (2, 15)."""
-    ends = np.full((2, BINS), np.nan)
-    for index in np.flatnonzero(reliability.images):
-        images = int(reliability.images[index])
-        correct = round(float(reliability.accuracy[index]) * images)
-        ends[:, index] = wilson_interval(correct, images)
-    return ends
 
 
 def _head(axes: Axes, name: str, legend: Sequence[tuple[str, str]]) -> None:
