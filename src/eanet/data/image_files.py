@@ -19,6 +19,7 @@ from eanet.data.imageset import ImageSet
 from eanet.data.layout import Layout, is_image, relative
 from eanet.data.levels import describe_levels
 from eanet.data.outliers import find_outliers
+from eanet.data.shortcuts import shortcuts
 from eanet.data.splits import Originals, SourceSplits
 from eanet.errors import EanetError, WrongArgumentError
 from eanet.model_files.preprocessing import Preprocessing
@@ -69,6 +70,10 @@ def load_image_files(
     findings = (*findings, *_with_groups(layout, images, settings, known))
     read = [original for part in decoded.values() for original in part.originals]
     files = [file for part in decoded.values() for file in part.images.files or ()]
+    if not known:
+        labels = np.concatenate([part.labels for part in images.values()])
+        parts = np.repeat(np.arange(len(images)), [len(part) for part in images.values()])
+        findings = (*findings, *shortcuts(read, labels, classes, parts, tuple(images)))
     outliers = tuple((files[index], reason) for index, reason in find_outliers(read).items())
     return SourceSplits(
         images["train"],
