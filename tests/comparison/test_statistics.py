@@ -36,6 +36,33 @@ def test_one_pair_of_runs_has_no_interval() -> None:
     assert difference(*(side[None] for side in answers(50, 2, 18, 30))).is_shown
 
 
+def test_images_of_a_group_that_change_together_count_once() -> None:
+    first, other = answers(50, 2, 8, 60)
+    by_itself = np.arange(len(first))[::-1]
+    assert mcnemar(first, other, by_itself) == mcnemar(first, other)
+    groups = np.arange(len(first))
+    groups[52:60] = 200  # the 8 that the other alone is right on are of one patient
+    assert mcnemar(first, other, groups) == 1  # 1 group against 2
+    groups[[0, 50]] = (
+        300  # and of these, one is of the same group as an image that both are right on
+    )
+    assert mcnemar(first, other, groups) == 1
+
+
+def test_gains_by_group_are_those_of_the_units_that_were_drawn() -> None:
+    random = np.random.default_rng(0)
+    first, other = random.random((2, 3, 40)) < 0.5
+    usual = over_seeds(first, other)
+    assert over_seeds(first, other, random.permutation(40)) == usual
+    # Each image ten times over is no more evidence than once.
+    tenfold = np.repeat(first, 10, axis=1), np.repeat(other, 10, axis=1)
+    found, alone = over_seeds(*tenfold, np.repeat(np.arange(40), 10)), over_seeds(*tenfold)
+    assert found.mean == pytest.approx(usual.mean)
+    assert found.p == pytest.approx(usual.p)
+    assert (found.low, found.high) == pytest.approx((usual.low, usual.high))
+    assert alone.p < usual.p
+
+
 def test_seeds_that_differ_more_than_images_explain_give_the_paired_t_test() -> None:
     images, gained = 1000, [30, 50, 85, 20]
     first, other = np.zeros((2, 4, images), dtype=bool)

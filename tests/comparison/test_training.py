@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import pickle
 import shutil
@@ -16,6 +17,7 @@ from PIL import Image
 
 import eanet
 from eanet.comparison import training as module
+from eanet.comparison.entries import group_by_settings
 from eanet.comparison.runs import PREDICTIONS, Predictions, Run, read_peak_memory, write_peak_memory
 from eanet.comparison.table import figures, rows
 from eanet.data.record import CODES
@@ -24,6 +26,7 @@ from eanet.errors import EanetError, NonFiniteOutputError, WrongArgumentError
 from eanet.files import lock_folder
 from eanet.model_files.find import model_digest
 from eanet.training.run_directory import RunDirectory
+from tests.support.comparisons import make_run
 from tests.support.pictures import blank_pictures
 
 SMALL, SMALLER = "vit:depth=1,dim=16", "vit:depth=1,dim=8"
@@ -421,3 +424,36 @@ def test_it_is_said_what_a_training_would_begin_with(
     own = {name: value for name, value in QUICK.items() if name != "recipe"}
     eanet.compare(SMALLER, data=tmp_path / "photos", seeds=1, output=tmp_path / "c", **own)
     assert "eanet train alone would fine-tune eanet_tiny_64" in capsys.readouterr().err
+
+
+def test_groups_of_the_test_images_are_kept_with_the_answers(
+    made: eanet.Comparison, tmp_path: Path
+) -> None:
+    run = Path(shutil.copytree(made.entries[0].runs[0].path, tmp_path / "run"))
+    answers = made.entries[0].runs[0].predictions
+    groups = np.arange(len(answers.correct[1])) // 3
+    dataclasses.replace(answers, groups=groups).write(run)
+    found = Predictions.read(run)
+    assert found is not None
+    assert np.array_equal(found.groups, groups)
+    kept = json.loads((run / PREDICTIONS).read_text())
+    (run / PREDICTIONS).write_text(json.dumps(kept | {"groups": [1, 2]}))
+    with pytest.raises(
+        EanetError, match=r"answers\.json has been changed or damaged: not 359 groups"
+    ):
+        Predictions.read(run)
+
+
+def test_pairs_of_runs_are_compared_by_group() -> None:
+    first, other = make_run(accuracy=0.5, images=60), make_run("eanet", accuracy=0.75, images=60)
+    (_, alone) = group_by_settings([first, other])
+    groups = np.arange(60) // 20
+    runs = [
+        dataclasses.replace(run, predictions=dataclasses.replace(run.predictions, groups=groups))
+        for run in (first, other)
+    ]
+    (_, grouped) = group_by_settings(runs)
+    assert alone.difference is not None
+    assert alone.difference.is_shown
+    assert grouped.difference is not None
+    assert not grouped.difference.is_shown

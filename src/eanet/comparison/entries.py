@@ -182,7 +182,8 @@ def _with_difference(first: Entry, entry: Entry) -> Entry:
         ours, theirs = (
             np.stack([pair[i].predictions.correct[1] for pair in pairs]) for i in (0, 1)
         )
-        return replace(entry, difference=difference(ours, theirs))
+        groups = first.runs[0].predictions.groups
+        return replace(entry, difference=difference(ours, theirs, groups))
     return entry
 
 

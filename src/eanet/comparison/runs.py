@@ -40,6 +40,7 @@ class _Record(BaseModel):
     images: int = Field(ge=1)
     top1: str
     top5: str
+    groups: list[int] | None = None
 
 
 class _Peak(BaseModel):
@@ -55,19 +56,22 @@ class Predictions:
         parameters: number of parameters of the model.
         multiply_adds: per image, forward pass only; see `multiply_adds`.
         correct: by k, whether the class of each image is among the k most probable ones, (n,).
+        groups: which of the images belong together, (n,); None: each is by itself.
     """
 
     test_images: str
     parameters: int
     multiply_adds: int
     correct: Mapping[int, NDArray[np.bool_]]
+    groups: NDArray[np.int64] | None = None
 
     @classmethod
     def of(cls, run: Path, test_images: str, evaluation: Evaluation) -> Predictions:
         """Collect the predictions of a run from the evaluation of its model on its test images."""
         model = load_model(run)
         correct = {k: evaluation.in_top(k) for k in TOP}
-        return cls(test_images, model.num_parameters, multiply_adds(model.eval()), correct)
+        cost = model.num_parameters, multiply_adds(model.eval())
+        return cls(test_images, *cost, correct, evaluation.groups)
 
     @classmethod
     def read(cls, run: Path) -> Predictions | None:
@@ -78,11 +82,14 @@ class Predictions:
         record = checked(_Record, parse_json(read_text(path), str(path)), str(path))
         try:
             correct = {k: _unpack(getattr(record, f"top{k}"), record.images) for k in TOP}
+            groups = None if record.groups is None else np.array(record.groups, dtype=np.int64)
+            if groups is not None and len(groups) != record.images:
+                raise ValueError(f"not {record.images:,} groups")
         except ValueError as error:
             raise EanetError(f"{path} has been changed or damaged: {error}") from error
         if record.model != model_digest(run):
             return None
-        return cls(record.test_images, record.parameters, record.multiply_adds, correct)
+        return cls(record.test_images, record.parameters, record.multiply_adds, correct, groups)
 
     def write(self, run: Path) -> None:
         """Write the predictions to the run directory."""
@@ -93,6 +100,7 @@ class Predictions:
             "multiply_adds": self.multiply_adds,
             "images": len(self.correct[1]),
             **{f"top{k}": _pack(correct) for k, correct in self.correct.items()},
+            **({} if self.groups is None else {"groups": self.groups.tolist()}),
         }
         write_json(run / PREDICTIONS, content)
 

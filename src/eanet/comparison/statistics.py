@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from eanet.metrics.intervals import CONFIDENCE
 
 Right = NDArray[np.bool_]
+Groups = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -38,38 +39,52 @@ class Difference:
         return self.p < 1 - CONFIDENCE
 
 
-def difference(first: Right, other: Right) -> Difference:
+def difference(first: Right, other: Right, groups: Groups | None = None) -> Difference:
     """Compare paired runs of two models: a single pair by `mcnemar`, more by `over_seeds`.
 
     Args:
         first: (seeds, images), whether the first model's run of a seed is correct on an image.
         other: (seeds, images) of the other model, in the same order.
+        groups: which images belong together, (images,); None: each is by itself.
     """
     if len(first) == 1:
         mean = float(other.mean() - first.mean())
-        return Difference(mean, None, None, mcnemar(first[0], other[0]), 1)
-    return over_seeds(first, other)
+        return Difference(mean, None, None, mcnemar(first[0], other[0], groups), 1)
+    return over_seeds(first, other, groups)
 
 
-def mcnemar(first: Right, other: Right) -> float:
+def _gains(first: Right, other: Right, groups: Groups | None) -> NDArray[np.float64]:
+    """Return what the other model gains, (seeds, images), or (seeds, groups) with the same mean."""
+    gains = other.astype(float) - first  # (seeds, images): -1, 0 or 1
+    if groups is None:
+        return gains
+    _, members = np.unique(groups, return_inverse=True)
+    sums = np.stack([np.bincount(members, weights=own) for own in gains])  # (seeds, groups)
+    return sums * (sums.shape[1] / gains.shape[1])
+
+
+def mcnemar(first: Right, other: Right, groups: Groups | None = None) -> float:
     """Return the two-sided p-value of McNemar's exact test that two networks are equally accurate.
 
     McNemar (1947), "Note on the Sampling Error of the Difference Between Correlated Proportions or
     Percentages", with the binomial distribution itself. Images that both or neither get right tell
     nothing; of the rest, each network should get half right. The test is about these two networks
-    on other images like these, not about the models with other seeds.
+    on other images like these, not about the models with other seeds. Of groups, it counts those
+    in which one network gets more images right than the other: a sign test.
 
     Args:
         first: (images,).
         other: (images,).
+        groups: as for `difference`.
     """
     from scipy.stats import binomtest
 
-    won, lost = int((other & ~first).sum()), int((first & ~other).sum())
+    gains = _gains(first[None], other[None], groups)
+    won, lost = int((gains > 0).sum()), int((gains < 0).sum())
     return float(binomtest(won, won + lost).pvalue) if won + lost else 1.0
 
 
-def over_seeds(first: Right, other: Right) -> Difference:
+def over_seeds(first: Right, other: Right, groups: Groups | None = None) -> Difference:
     """Return the mean difference, its t interval and p-value, for new seeds and new images.
 
     Seeds and images are random effects of a two-way layout without replication: Hillis (2007), "A
@@ -78,15 +93,17 @@ def over_seeds(first: Right, other: Right) -> Difference:
     Their effect has a degree of freedom less than there are images, which few images make felt.
     With one, the images add to the variance; otherwise, three seeds that happen to agree would be
     certain of what a few images decide. No variance is taken to be below 0, that of the seeds
-    included, which keeps the test at its 5 % for as few as two seeds.
+    included, which keeps the test at its 5 % for as few as two seeds. Images of a group are one:
+    their sum.
 
     Args:
         first: (seeds, images), of two or more seeds.
         other: (seeds, images).
+        groups: as for `difference`.
     """
     from scipy.stats import t
 
-    gains = other.astype(float) - first  # (seeds, images): -1, 0 or 1
+    gains = _gains(first, other, groups)
     seeds, images = gains.shape
     by_seed, by_image, mean = gains.mean(axis=1), gains.mean(axis=0), float(gains.mean())
     rest = gains - by_seed[:, None] - by_image + mean
@@ -96,7 +113,7 @@ def over_seeds(first: Right, other: Right) -> Difference:
     of_images = seeds * float(((by_image - mean) ** 2).sum()) / max(images - 1, 1)
     of_seeds, effect = max(of_seeds, of_rest), max(of_images - of_rest, 0.0)
     if not (square := of_seeds + effect):  # one difference on every image
-        return Difference(mean, None, None, mcnemar(first[0], other[0]), seeds)
+        return Difference(mean, None, None, mcnemar(first[0], other[0], groups), seeds)
     error = math.sqrt(square / gains.size)
     freedom = square**2 / (of_seeds**2 / (seeds - 1) + effect**2 / max(images - 1, 1))
     reach = float(t.ppf(0.5 + CONFIDENCE / 2, freedom)) * error
