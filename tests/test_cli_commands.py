@@ -77,10 +77,12 @@ def test_a_calibration_prints_what_it_changed(
     arguments = ["evaluate", str(trained.path), "--calibrate", "--output", str(tmp_path)]
     assert main(arguments) == 0
     m = json.loads((tmp_path / "metrics.json").read_text())
+    out = capsys.readouterr().out
     assert (
         f"calibrated by temperature {m['temperature']:.3f}: ECE {m['ece_before']:.2%} before, "
         f"negative log-likelihood {m['nll_before']:.4f} before, {m['nll']:.4f} now\n"
-    ) in capsys.readouterr().out
+    ) in out
+    assert ("worse on these images" in out) == (m["nll"] > m["nll_before"])
     assert (trained.path / "model.safetensors").read_bytes() == model
     assert eanet.load(tmp_path).classes == eanet.load(trained.path).classes
 

@@ -77,6 +77,17 @@ def test_the_interval_of_a_difference_is_newcombe_s() -> None:
     assert difference_interval(first, other) == pytest.approx((-0.507, -0.026), abs=5e-4)
 
 
+def test_the_interval_of_a_difference_counts_groups() -> None:
+    random = np.random.default_rng(0)
+    first, other = random.random((2, 100)) < np.array([[0.8], [0.6]])
+    usual = difference_interval(first, other)
+    assert difference_interval(first, other, np.arange(100)) == pytest.approx(usual, abs=0.01)
+    fourfold = [np.repeat(right, 4) for right in (first, other)]
+    found = difference_interval(*fourfold, np.repeat(np.arange(100), 4))
+    assert found == pytest.approx(usual, abs=0.01), "four copies of an image tell no more than one"
+    assert np.ptp(difference_interval(*fourfold)) < 0.6 * np.ptp(usual)
+
+
 def test_answers_that_nearly_always_agree_differ_by_little() -> None:
     """The interval of two independent networks would be ten times as wide."""
     first = np.arange(10_000) < 7_400

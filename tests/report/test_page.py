@@ -292,12 +292,16 @@ def test_a_calibration_is_told_with_what_was_before(
     assert "with a temperature" not in read(report)[1].text, "there is nothing to fit it on"
     able = replace(report, can_calibrate=True)
     assert "To correct it with a temperature" in read(able)[1].text
-    told = {"temperature": 1.25, "ece_before": 0.321, "nll_before": 0.987}
+    told = {"temperature": 1.25, "temperature_images": 20, "ece_before": 0.321, "nll_before": 0.987}
     metrics = {**report.metrics, **told}
     _, page = read(replace(report, before=report.evaluation, metrics=metrics))
     for text in ("temperature of 1.250", "ECE 32.1% before", "0.987 before", "○ before"):
         assert text in page.text
     assert "rough estimate" not in page.text
+    worse = "worse on these images: the 20 validation images that it was fitted on are too few"
+    assert (worse in page.text) == (report.metrics["nll"] > 0.987)
+    better = {**metrics, "nll_before": report.metrics["nll"] - 0.01}
+    assert worse in read(replace(report, before=report.evaluation, metrics=better))[1].text
 
 
 def test_what_is_not_answered_is_told(read: Callable[[Report], tuple[str, Reader]]) -> None:

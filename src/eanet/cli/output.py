@@ -16,7 +16,7 @@ from eanet.text import cell, shown
 
 def show_metrics(metrics: Mapping[str, float | int], files: Iterable[Path]) -> None:
     """Print the scores of a model and the files written."""
-    from eanet.metrics.calibration import verdict
+    from eanet.metrics.calibration import note_of_temperature, verdict
     from eanet.metrics.evaluation import MANY_CLASSES
     from eanet.metrics.intervals import note_of_few, note_of_guess, of_groups
 
@@ -47,6 +47,8 @@ def show_metrics(metrics: Mapping[str, float | int], files: Iterable[Path]) -> N
             f"calibrated by temperature {m['temperature']:.3f}: ECE {m['ece_before']:.2%} before, "
             f"negative log-likelihood {m['nll_before']:.4f} before, {m['nll']:.4f} now"
         )
+        if note := note_of_temperature(m):
+            out.print(note)
     for name, images in (
         ("false_rejections", "these images"),
         ("unknown_rejected", f"{m.get('unknown_images', 0):,} other pictures"),

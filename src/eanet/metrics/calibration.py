@@ -84,6 +84,17 @@ def verdict(metrics: Mapping[str, float]) -> str:
     return f"too sure, {points}" if confidence > accuracy else f"not sure enough, {points}"
 
 
+def note_of_temperature(metrics: Mapping[str, float]) -> str:
+    """Return a remark if the temperature made the probabilities worse, else "".
+
+    It was fitted on other images, and cannot be better on these than those are like them.
+    """
+    if metrics["nll"] <= metrics["nll_before"]:
+        return ""
+    fitted = f"{metrics['temperature_images']:,} validation images"
+    return f"worse on these images: the {fitted} that it was fitted on are too few, or unlike them"
+
+
 def fit_temperature(logits: NDArray[np.float32], labels: NDArray[np.int64]) -> float:
     """Return the temperature to divide logits by for the best fit to the labels (section 4.2).
 

@@ -74,7 +74,11 @@ def share_with_interval(
     return {name: int(counted.sum()) / len(counted), f"{name}_low": low, f"{name}_high": high}
 
 
-def difference_interval(first: NDArray[np.bool_], other: NDArray[np.bool_]) -> tuple[float, float]:
+def difference_interval(
+    first: NDArray[np.bool_],
+    other: NDArray[np.bool_],
+    groups: NDArray[np.int64] | None = None,
+) -> tuple[float, float]:
     """Return the 95 % confidence interval of how much more often ``first`` is right than ``other``.
 
     Both are about the same images. Newcombe (1998), "Improved confidence intervals for the
@@ -84,14 +88,13 @@ def difference_interval(first: NDArray[np.bool_], other: NDArray[np.bool_]) -> t
     Args:
         first: whether it is right on each image, (n,).
         other: likewise.
+        groups: as for `interval_of`.
     """
     count = len(first)
     both, neither = int((first & other).sum()), int((~first & ~other).sum())
     alone, other_alone = int((first & ~other).sum()), int((~first & other).sum())
     p, q = float(first.mean()), float(other.mean())
-    (p_low, p_high), (q_low, q_high) = (
-        wilson_interval(int(right.sum()), count) for right in (first, other)
-    )
+    (p_low, p_high), (q_low, q_high) = (interval_of(right, groups) for right in (first, other))
     product = float(both * neither - alone * other_alone)
     if product > 0:
         product = max(product - count / 2, 0)

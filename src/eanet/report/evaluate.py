@@ -231,6 +231,7 @@ def _calibrate(model: Classifier, report: Report, held_out: Evaluation) -> Repor
         **report.metrics,
         **evaluation.metrics(),
         "temperature": temperature,
+        "temperature_images": len(held_out.labels),
         "nll_before": before.nll,
         "ece_before": before.reliability.error,
     }

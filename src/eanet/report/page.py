@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from eanet.metrics.calibration import BINS, verdict
+from eanet.metrics.calibration import BINS, note_of_temperature, verdict
 from eanet.metrics.evaluation import MANY_CLASSES
 from eanet.metrics.intervals import note_of_few, note_of_guess, of_groups
 from eanet.pages.images import SheetImage
@@ -150,6 +150,7 @@ def _calibration(report: Report) -> dict[str, Any]:
         "bins": BINS,
         "verdict": verdict(report.metrics),
         "is_calibrated": report.before is not None,
+        "note": note_of_temperature(report.metrics) if report.before is not None else "",
         "is_possible": report.can_calibrate,
         "chart": inline_svg(
             lambda path: plot_reliability(now, path, before=before),

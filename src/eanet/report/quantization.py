@@ -25,6 +25,6 @@ def measure_loss(model: Classifier, path: Path, own: OwnImages) -> AccuracyLoss:
     of = own.name if own.validation is None else "validation images"
     exported = RuntimeModule(open_runtime(path, "onnxruntime"))
     before, after = (evaluate_model(m, images).in_top(1) for m in (model, exported))
-    low, high = difference_interval(before, after)
+    low, high = difference_interval(before, after, images.groups)
     top1, top1_before = float(after.mean()), float(before.mean())
     return AccuracyLoss(of, len(images), top1, top1_before, top1_before - top1, low, high)

@@ -66,7 +66,7 @@ def views_metrics(
     single = evaluate_model(model, images, device=device)
     model.views = views
     with_views, alone = evaluation.in_top(1), single.in_top(1)
-    low, high = difference_interval(with_views, alone)
+    low, high = difference_interval(with_views, alone, images.groups)
     return {
         "views": views,
         "single_view_top1": float(alone.mean()),
