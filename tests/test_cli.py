@@ -266,6 +266,8 @@ def test_an_unexpected_error_of_a_file_names_it(
 
     monkeypatch.setattr("eanet.api.train", fail)
     assert refused("train") == (1, "cannot read or write /locked/a.png: Permission denied")
+    with pytest.raises(PermissionError):
+        main(["train", "--debug"])
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")

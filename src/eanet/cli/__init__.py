@@ -52,10 +52,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         with _warnings_in_one_line():
             code = _run(arguments)
+    except BrokenPipeError:  # a reader such as `head` has gone, which is no failure
+        _silence()
+    try:
         sys.stdout.flush()
     except OSError as error:
         _silence()
-        # That a reader such as `head` has gone is no failure; another one has been reported.
+        # Another failure has been reported.
         if code == 0 and not isinstance(error, BrokenPipeError):
             report(f"cannot write to standard output: {error.strerror}")
             code = 1
