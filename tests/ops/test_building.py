@@ -274,6 +274,16 @@ def test_the_first_error_of_the_compiler_is_shown(unbuilt, monkeypatch, tmp_path
     assert "\n" not in kernels.status()
 
 
+@needs_compiler
+def test_a_cache_that_cannot_be_used_is_told_with_the_version(unbuilt, monkeypatch):
+    def refuse(path):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "exists", refuse)
+    monkeypatch.setattr("eanet.files.TemporaryFile", lambda dir: refuse(dir))  # noqa: A006
+    assert kernels.status() == f"not in use: cannot write to {unbuilt}: Permission denied"
+
+
 def test_they_can_be_switched_off(unbuilt, monkeypatch, capsys):
     monkeypatch.setenv("EANET_KERNELS", "off")
     assert not build_kernels()

@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING
 
 from eanet.console import notice_once
 from eanet.errors import EanetError, unknown_name
-from eanet.files import cache_dir
+from eanet.files import cache_dir, check_writable
 from eanet.private_files import move_sealed, open_sealed, private_folder, seal
 
 if TYPE_CHECKING:
@@ -109,11 +109,13 @@ def status() -> str:
         return f"not in use: {_failure}"
     try:
         compiler = _find_compiler()
-        if (cache_dir() / "kernels").exists():
-            with suppress(OSError):
+        folder = cache_dir() / "kernels"
+        with suppress(OSError):
+            if folder.exists():
                 os.close(open_sealed(_folder() / _name(compiler)))
                 return "built; in use once work begins"
-    except _UnavailableError as reason:
+        check_writable(folder)
+    except (EanetError, _UnavailableError) as reason:
         return f"not in use: {reason}"
     return f"built by {Path(compiler).name} once work begins"
 
