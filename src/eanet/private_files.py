@@ -49,7 +49,8 @@ def private_folder(folder: Path) -> Path:
                 others = stat.S_IWOTH
             if state.st_mode & others:
                 raise EanetError(f"{place} can be written by others; chmod go-w {place}")
-        folder.chmod(0o700)
+        if stat.S_IMODE(folder.stat().st_mode) != 0o700:  # on a read-only disk, it may be already
+            folder.chmod(0o700)
     except OSError as error:
         raise EanetError(f"cannot use {folder}: {error.strerror or error}") from error
     return folder

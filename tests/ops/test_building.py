@@ -243,6 +243,16 @@ def test_a_folder_that_others_can_read_is_closed(tmp_path):
     assert (tmp_path / "ours").stat().st_mode & 0o777 == 0o700
 
 
+@needs_compiler
+def test_what_was_built_is_used_from_a_disk_that_is_read_only_now(kept, compilations, monkeypatch):
+    def refuse(path, mode):
+        raise OSError(30, "Read-only file system", str(path))
+
+    monkeypatch.setattr(Path, "chmod", refuse)
+    assert build_kernels()
+    assert not compilations
+
+
 @pytest.mark.parametrize(
     ("compiler", "why"),
     [
