@@ -180,7 +180,9 @@ def load_dataset(data: Any = "digits", **settings: Unpack[DataOptions]) -> Datas
     from eanet.data.source import open_source
 
     checked = DataSettings.parse(settings)
-    return open_source(locate(data, cache_dir() / KEPT)).load(checked)
+    if not isinstance(data, str | os.PathLike):  # else no cache is needed
+        data = locate(data, cache_dir() / KEPT)
+    return open_source(os.fspath(data)).load(checked)
 
 
 def explain(

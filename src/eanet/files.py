@@ -25,6 +25,10 @@ MOST_LOOKED_AT = 10_000  # files in a folder, for one of another name
 MOST_TEXT_BYTES = 1 << 24  # of a file of settings or figures
 
 
+class NoCacheError(EanetError):
+    """The cache folder cannot be written at all."""
+
+
 @dataclass(frozen=True)
 class _Group:
     """Files below a folder that are to appear together: the finished ones, each with its path."""
@@ -230,7 +234,14 @@ def readable(name: str) -> str:
 
 
 def cache_dir() -> Path:
-    """EANET_CACHE_DIR, else ``eanet`` in XDG_CACHE_HOME, else ``~/.cache/eanet``."""
+    """EANET_CACHE_DIR, else ``eanet`` in XDG_CACHE_HOME, else ``~/.cache/eanet``.
+
+    Raises:
+        NoCacheError: the user has no home, as in containers that run under a number without a name.
+    """
     if own := os.environ.get("EANET_CACHE_DIR"):
         return user_path(own)
-    return user_path(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "eanet"
+    folder = user_path(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "eanet"
+    if folder.parts[0] == "~":
+        raise NoCacheError("this user has no home for the cache; set EANET_CACHE_DIR to a folder")
+    return folder

@@ -9,10 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import eanet
 from eanet.data import cache
 from eanet.data.cache import cached, cached_images, fingerprint
 from eanet.errors import EanetError
 from eanet.files import cache_dir
+from eanet.ops import kernels
 
 ROWS = np.arange(5 * 2 * 2 * 3, dtype=np.uint8).reshape(5, 2, 2, 3)
 
@@ -51,6 +53,20 @@ def test_the_cache_folder_follows_the_environment(monkeypatch):
     assert cache_dir() == Path("/x/eanet")
     monkeypatch.delenv("XDG_CACHE_HOME")
     assert cache_dir() == Path.home() / ".cache" / "eanet"
+
+
+def test_without_a_home_no_folder_of_that_name_is_made(place, tmp_path, monkeypatch, capsys):
+    # As in containers that run under a number without a name.
+    monkeypatch.setattr(os.path, "expanduser", os.fspath)
+    monkeypatch.delenv("EANET_CACHE_DIR")
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.chdir(tmp_path)
+    assert np.array_equal(images_of(place)[0], ROWS)
+    assert "set EANET_CACHE_DIR to a folder; until then" in capsys.readouterr().err
+    assert len(eanet.load_dataset("digits").train) == 1293
+    monkeypatch.setattr(kernels, "_library", None)
+    assert kernels.status().startswith("not in use: ")
+    assert not (tmp_path / "~").exists()
 
 
 def test_a_second_call_maps_what_the_first_has_built(place, entries, monkeypatch):

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from eanet.console import notice_once
 from eanet.errors import EanetError
-from eanet.files import cache_dir
+from eanet.files import NoCacheError, cache_dir
 
 FORMAT_VERSION = 7
 STALE_AFTER_S = 24 * 3600
@@ -33,10 +33,6 @@ T = TypeVar("T")
 Details = dict[str, Any]
 Build = Callable[[Callable[[NDArray[np.uint8]], None]], Details]
 """Calls its argument with each image in turn and returns JSON-serialisable details to store."""
-
-
-class NoCacheError(EanetError):
-    """The cache folder cannot be written at all."""
 
 
 def fingerprint(files: Iterable[Path], folder: Path, *others: object) -> str:

@@ -6,13 +6,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from eanet.config import DataSettings, Fit
-from eanet.data.cache import Details, NoCacheError, cached, fingerprint
+from eanet.data.cache import Details, cached, fingerprint
 from eanet.data.evenly import evenly
 from eanet.data.fit import choose_fit, mean_colour
 from eanet.data.layout import Layout
 from eanet.data.levels import read_depth, used_levels
 from eanet.data.parallel import in_parallel
 from eanet.data.statistics import image_statistics
+from eanet.files import NoCacheError
 from eanet.model_files.preprocessing import Preprocessing
 
 SAMPLE = 1000  # files whose levels are read, spread evenly over all
