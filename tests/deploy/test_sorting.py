@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import BinaryIO
 
 import pytest
 
@@ -71,6 +72,15 @@ def test_what_cannot_be_copied_is_one_line_and_leaves_nothing(write, tmp_path, m
     image = write("x.jpg", "1")
     monkeypatch.setattr("shutil.copyfileobj", full)
     with pytest.raises(EanetError, match=r"cannot copy \S+x\.jpg to \S+bees: No space left"):
+        copy_into(tmp_path / "out", "bees", image)
+    assert list((tmp_path / "out" / "bees").iterdir()) == []
+
+    def full_at_last(_: object, copy: BinaryIO) -> None:
+        copy.write(b"1")  # which is written when the file is closed
+        os.close(copy.fileno())
+
+    monkeypatch.setattr("shutil.copyfileobj", full_at_last)
+    with pytest.raises(EanetError, match="cannot copy"):
         copy_into(tmp_path / "out", "bees", image)
     assert list((tmp_path / "out" / "bees").iterdir()) == []
     (tmp_path / "file").touch()

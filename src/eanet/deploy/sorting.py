@@ -55,10 +55,12 @@ def copy_into(folder: Path, name: str, image: Path) -> Path:
 
 
 def _copy(image: Path, target: Path) -> None:
-    with image.open("rb") as source, target.open("xb") as copy:
+    with image.open("rb") as source:
+        copy = target.open("xb")
         try:
-            shutil.copyfileobj(source, copy)
-        except BaseException:
+            with copy:
+                shutil.copyfileobj(source, copy)
+        except BaseException:  # also of closing, which writes what is left
             target.unlink()
             raise
     shutil.copystat(image, target)
