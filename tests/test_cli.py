@@ -289,6 +289,13 @@ def test_a_closed_output_is_no_error() -> None:
     assert (result.returncode, result.stderr) == (0, b"")
 
 
+def test_a_closed_input_is_an_empty_list(monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> None:
+    monkeypatch.setattr(sys, "stdin", None)
+    assert main(["predict", "eanet_tiny_cifar100", "-"]) == 0
+    assert capsys.readouterr().out == ""
+    sys.stdin.close()
+
+
 def test_names_that_the_output_cannot_show_are_escaped(
     tmp_path: Path, photos: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -41,8 +41,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         0 done, 1 failed, 2 wrong arguments, 130 interrupted, 141 the reader of the output has gone
         before all files were written.
     """
-    if sys.stdout is None:  # closed by the caller
-        sys.stdout = Path(os.devnull).open("w")  # noqa: SIM115 (for the rest of the process)
+    if sys.stdin is None:  # closed by the caller
+        sys.stdin = Path(os.devnull).open()  # noqa: SIM115 (for the rest of the process)
+    if sys.stdout is None:
+        sys.stdout = Path(os.devnull).open("w")  # noqa: SIM115
     for stream in (sys.stdin, sys.stdout):
         if isinstance(stream, io.TextIOWrapper):
             # File names need not be UTF-8, and the output may be unable to show all others.
