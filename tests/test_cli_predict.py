@@ -337,7 +337,7 @@ def test_threads_and_precision_are_as_asked(
     monkeypatch.setattr(Predictor, "predict_files", witness)
     monkeypatch.setattr(eanet.device, "has_bf16", lambda device: False)
     notice_once.cache_clear()
-    arguments = ["predict", str(trained.path), str(photos / "red")]
+    arguments = ["predict", str(trained.path), str(photos / "red"), "--runtime", "torch"]
     before = torch.get_num_threads()
     try:
         assert main([*arguments, "--threads", "3", "--precision", "bf16"]) == 0

@@ -55,12 +55,14 @@ def difference(first: Right, other: Right, groups: Groups | None = None) -> Diff
 
 def _gains(first: Right, other: Right, groups: Groups | None) -> NDArray[np.float64]:
     """Return what the other model gains, (seeds, images), or (seeds, groups) with the same mean."""
-    gains = other.astype(float) - first  # (seeds, images): -1, 0 or 1
+    gains: NDArray[np.float64] = other.astype(float) - first  # (seeds, images): -1, 0 or 1
     if groups is None:
         return gains
     _, members = np.unique(groups, return_inverse=True)
-    sums = np.stack([np.bincount(members, weights=own) for own in gains])  # (seeds, groups)
-    return sums * (sums.shape[1] / gains.shape[1])
+    images = gains.shape[1]
+    gains = np.stack([np.bincount(members, weights=own) for own in gains])  # (seeds, groups)
+    gains *= gains.shape[1] / images
+    return gains
 
 
 def mcnemar(first: Right, other: Right, groups: Groups | None = None) -> float:

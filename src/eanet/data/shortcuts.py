@@ -31,7 +31,7 @@ TRAITS: tuple[Callable[[Original], str], ...] = (
 class Difference(NamedTuple):
     """How many images of a class or split, and of the others, have a trait."""
 
-    index: int
+    code: int
     trait: str
     have: int
     images: int
@@ -66,14 +66,14 @@ def shortcuts(
         values = [trait(original) for original in originals]
         if found := _largest(values, labels):
             yield Finding(
-                found.of(f"images of {classes[found.index]!r}"),
+                found.of(f"images of {classes[found.code]!r}"),
                 "",
                 "a model may go by that instead of what they show; make them alike, or see with "
                 "eanet explain what it looks at",
             )
         if found := _largest(values, splits, first=1):
             yield Finding(
-                found.of(f"{names[found.index]} images"),
+                found.of(f"{names[found.code]} images"),
                 "",
                 "the result may be worse, or better, for that reason alone",
             )
