@@ -253,6 +253,9 @@ def test_a_calibrated_run_predicts_what_its_report_tells(run: Path, photos: Path
     assert [answer.top1 for answer in answers] == [row["predicted"] for row in rows]
     sure = [answer.probabilities[0] for answer in answers]
     assert sure == pytest.approx([float(row["probability"]) for row in rows], abs=1e-4)
+    for answer, row in zip(answers, rows, strict=True):
+        told = [float(row[f"P({name})"]) for name in answer.classes]
+        assert told == pytest.approx(answer.probabilities, abs=1e-4)
 
     again = evaluate(run, calibrate=True).metrics
     assert again["temperature"] == pytest.approx(1, abs=1e-3)

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eanet.data.imageset import ImageSet
-from eanet.metrics.evaluation import Evaluation
+from eanet.metrics.evaluation import MANY_CLASSES, Evaluation
 
 
 def prediction_columns(
@@ -16,8 +16,9 @@ def prediction_columns(
 ) -> dict[str, list[Any]]:
     """Return name, true and predicted class, and the latter's probability, for each image.
 
-    With a detector of unknown images, also the distance from the training images; with
-    cross-validation, also the fold.
+    With fewer than 20 classes, the probability of each follows, as ``P(class)``. With a detector of
+    unknown images, also the distance from the training images; with cross-validation, also the
+    fold.
 
     Args:
         evaluation: of the images.
@@ -31,6 +32,9 @@ def prediction_columns(
         "predicted": [names[k] for k in evaluation.predicted.tolist()],
         "probability": evaluation.probabilities.max(axis=1).tolist(),
     }
+    if len(names) < MANY_CLASSES:
+        for name, probabilities in zip(names, evaluation.probabilities.T, strict=True):
+            columns[f"P({name})"] = probabilities.tolist()
     if evaluation.distance is not None:
         columns["distance"] = evaluation.distance.tolist()
     if folds is not None:
