@@ -208,8 +208,9 @@ def test_results_are_columns_without_pandas(
     assert table["difference"][0] is None
     assert table["difference"][1] == pytest.approx(-0.1, abs=0.02)
     predictions = shown["Report"].predictions
-    assert list(predictions) == ["image", "true", "predicted", "probability"]
     evaluation = shown["Report"].evaluation
+    each = [f"P({name})" for name in evaluation.classes]
+    assert list(predictions) == ["image", "true", "predicted", "probability", *each]
     right = [t == p for t, p in zip(predictions["true"], predictions["predicted"], strict=True)]
     assert np.mean(right) == evaluation.top(1)
 
