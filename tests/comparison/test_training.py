@@ -457,3 +457,5 @@ def test_pairs_of_runs_are_compared_by_group() -> None:
     assert alone.difference.is_shown
     assert grouped.difference is not None
     assert not grouped.difference.is_shown
+    (_, later) = group_by_settings([first, runs[1]])  # an earlier version judged the first
+    assert later.difference == grouped.difference

@@ -182,7 +182,9 @@ def _with_difference(first: Entry, entry: Entry) -> Entry:
         ours, theirs = (
             np.stack([pair[i].predictions.correct[1] for pair in pairs]) for i in (0, 1)
         )
-        groups = first.runs[0].predictions.groups
+        # Runs that an earlier version judged lack them.
+        kept = (run.predictions.groups for pair in pairs for run in pair)
+        groups = next((own for own in kept if own is not None), None)
         return replace(entry, difference=difference(ours, theirs, groups))
     return entry
 

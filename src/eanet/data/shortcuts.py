@@ -63,15 +63,17 @@ def shortcuts(
         names: the names of the splits, training images first.
     """
     for trait in TRAITS:
-        values = [trait(original) for original in originals]
-        if found := _largest(values, labels):
+        values = np.unique(
+            [trait(original) for original in originals], return_inverse=True, return_counts=True
+        )
+        if found := _largest(*values, labels):
             yield Finding(
                 found.of(f"images of {classes[found.code]!r}"),
                 "",
                 "a model may go by that instead of what they show; make them alike, or see with "
                 "eanet explain what it looks at",
             )
-        if found := _largest(values, splits, first=1):
+        if found := _largest(*values, splits, first=1):
             yield Finding(
                 found.of(f"{names[found.code]} images"),
                 "",
@@ -79,9 +81,22 @@ def shortcuts(
             )
 
 
-def _largest(values: Sequence[str], sets: NDArray[np.int64], first: int = 0) -> Difference | None:
-    """Find the set, of those from ``first`` on, that a value tells apart from the others most."""
-    words, codes, counts = np.unique(values, return_inverse=True, return_counts=True)
+def _largest(
+    words: NDArray[np.str_],
+    codes: NDArray[np.intp],
+    counts: NDArray[np.intp],
+    sets: NDArray[np.int64],
+    first: int = 0,
+) -> Difference | None:
+    """Find the set, of those from ``first`` on, that a value tells apart from the others most.
+
+    Args:
+        words: the values, (v,).
+        codes: which of them each image has, (n,).
+        counts: how many images have each, (v,).
+        sets: the class or split of each image, (n,).
+        first: of the sets that are looked at.
+    """
     kept = np.argsort(-counts, kind="stable")[:MOST_VALUES]
     table = np.zeros((sets.max(initial=0) + 1, len(words)), dtype=np.int64)  # (sets, values)
     np.add.at(table, (sets, codes), 1)
