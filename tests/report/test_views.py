@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,10 @@ import torch
 
 import eanet
 from eanet.cli import main
+from eanet.data.imageset import ImageSet
 from eanet.errors import EanetError
+from eanet.metrics.evaluation import evaluate_model
+from eanet.report.views import views_metrics
 from tests.support.reports import Reader
 
 pytestmark = pytest.mark.usefixtures("undrawn")
@@ -45,6 +49,21 @@ def test_the_report_says_what_views_gain_and_the_run_answers_with_them(
     assert eanet.evaluate(run).metrics["views"] == 5, "also without being asked again"
     eanet.evaluate(run, views=1)
     assert eanet.load(run, runtime="torch").predict(image)[0] == before
+
+
+def test_what_views_gain_is_as_uncertain_as_its_groups(run: Path) -> None:
+    model = eanet.load_model(run)
+    model.views = 5
+    side = model.config.image_size
+    pixels = np.random.default_rng(0).integers(0, 256, (40, side, side, 3), dtype=np.uint8)
+    fourfold = np.repeat(pixels, 4, axis=0)
+    labels = np.repeat(np.arange(40) % 3, 4)
+    alone = ImageSet(fourfold, labels, model.config.classes)
+    widths = []
+    for images in (alone, replace(alone, groups=np.repeat(np.arange(40), 4))):
+        metrics = views_metrics(model, images, evaluate_model(model, images), "cpu")
+        widths.append(metrics["views_gain_high"] - metrics["views_gain_low"])
+    assert widths[1] > 1.5 * widths[0], "four copies tell no more than one"
 
 
 def test_mirrored_views_are_for_what_was_trained_on_mirrored_images(
