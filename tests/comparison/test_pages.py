@@ -4,6 +4,7 @@ import csv
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from eanet.comparison.entries import Entry, format_differing, group_by_model, group_by_settings
@@ -211,6 +212,14 @@ def test_the_caption_names_the_test_that_was_used() -> None:
     assert "±" not in single
     assert "not corrected for their number" not in single
     assert "not corrected for their number" in caption(make_entries([0.8, 0.7, 0.6]))
+
+
+def test_the_caption_says_how_many_groups_the_tests_count() -> None:
+    runs = [make_run("vit"), make_run("keras_mlp")]
+    groups = np.arange(200) // 25
+    grouped = [replace(run, predictions=replace(run.predictions, groups=groups)) for run in runs]
+    assert "the tests are over 8 groups" in caption(group_by_settings(grouped))
+    assert "group" not in caption(group_by_settings(runs))
 
 
 def test_the_caption_explains_memory_only_where_the_table_has_it() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +25,7 @@ class Difference:
         high: upper end; None likewise.
         p: probability of a difference at least this large if there is none.
         seeds: number of pairs of runs.
+        groups: number of groups that the images were counted by; None: each was by itself.
     """
 
     mean: float
@@ -32,6 +33,7 @@ class Difference:
     high: float | None
     p: float
     seeds: int
+    groups: int | None = None
 
     @property
     def is_shown(self) -> bool:
@@ -49,8 +51,10 @@ def difference(first: Right, other: Right, groups: Groups | None = None) -> Diff
     """
     if len(first) == 1:
         mean = float(other.mean() - first.mean())
-        return Difference(mean, None, None, mcnemar(first[0], other[0], groups), 1)
-    return over_seeds(first, other, groups)
+        found = Difference(mean, None, None, mcnemar(first[0], other[0], groups), 1)
+    else:
+        found = over_seeds(first, other, groups)
+    return replace(found, groups=None if groups is None else len(np.unique(groups)))
 
 
 def _gains(first: Right, other: Right, groups: Groups | None) -> NDArray[np.float64]:

@@ -94,6 +94,9 @@ def caption(entries: Sequence[Entry]) -> str:
             "In parentheses, its 95% t interval; p is of the t test. Both are over seeds: runs of "
             "the same seed are paired, and seeds and test images both count as random."
         )
+    counted = {entry.difference.groups for entry in others if entry.difference is not None}
+    if groups := counted - {None}:
+        text.append(f"Images of a group count as one: the tests are over {groups.pop():,} groups.")
     if len(others) > 1 and pairs:
         text.append(
             "The tests are not corrected for their number: of 20 between equals, one finds a "
