@@ -7,6 +7,7 @@ import pickle
 
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.autograd import forward_ad
@@ -390,6 +391,33 @@ def test_a_replaced_convolution_or_norm_is_called(index, other, training):
     layer, x = NormalizedDepthwiseConvolution(8).train(training), torch.randn(2, 9, 8)
     layer[index] = other(8)
     torch.testing.assert_close(layer(x), layer[1](layer[0](x)))
+
+
+@pytest.mark.parametrize(
+    ("dtype", "tokens", "dropout", "trains", "own"),
+    [
+        (torch.float32, 1023, 0, True, True),
+        (torch.float32, 1024, 0, True, False),
+        (torch.float32, 1024, 0.5, True, True),
+        (torch.float32, 64, 0.5, False, False),
+        (torch.bfloat16, 1024, 0, False, True),
+        (torch.bfloat16, 8192, 0, True, False),
+    ],
+)
+def test_self_attention_is_computed_by_the_better_operator(
+    dtype, tokens, dropout, trains, own, monkeypatch
+):
+    def computes(q, *_, **__):
+        used.append(True)
+        return q
+
+    used: list[bool] = []
+    monkeypatch.setattr(self_attention, "fused_self_attention", computes)
+    monkeypatch.setattr(F, "scaled_dot_product_attention", lambda q, *_, **__: q)
+    layer = SelfAttention(2, 1, dropout=dropout).to(dtype).train(trains)
+    with torch.no_grad():
+        layer(torch.zeros(1, tokens, 2, dtype=dtype))
+    assert bool(used) == own
 
 
 @pytest.mark.parametrize("own", [True, False])

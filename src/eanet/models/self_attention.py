@@ -15,8 +15,9 @@ from eanet.models.dropout import Dropout, goes_inside
 from eanet.ops.dispatch import is_jit_traced, is_plain, needs_formulas, needs_gradient
 from eanet.ops.self_attention import fused_self_attention
 
-# Tokens from which PyTorch's attention without dropout is faster on a CPU.
-OWN_BELOW = 1024
+# Tokens from which PyTorch's attention without dropout is used on a CPU: in float32 it is faster,
+# in bfloat16 not yet, but its memory does not grow with their square.
+OWN_BELOW, OWN_BELOW_IN_BFLOAT16 = 1024, 8192
 # Rows of the (N, N) map that `attention_maps` holds in memory at a time.
 QUERIES_AT_A_TIME = 256
 
@@ -24,8 +25,9 @@ QUERIES_AT_A_TIME = 256
 class SelfAttention(nn.Module):
     """Attention of tokens to each other: ``(B, N, dim)`` in and out, quadratic in N.
 
-    Where PyTorch's own attention computes it (on GPUs, and on CPUs from 1024 tokens on without
-    dropout), a second derivative needs `torch.nn.attention.sdpa_kernel` with ``SDPBackend.MATH``.
+    Where PyTorch's own attention computes it (on GPUs, and on CPUs without dropout from 1024 tokens
+    on, in bfloat16 from 8192), a second derivative needs `torch.nn.attention.sdpa_kernel` with
+    ``SDPBackend.MATH``.
 
     Args:
         dim: width of the tokens.
@@ -118,11 +120,16 @@ class SelfAttention(nn.Module):
         return norms.sum(dim=1)
 
     def _prefers_own(self, q: Tensor) -> bool:
-        """Return whether to use `fused_self_attention`, where PyTorch's attention is slower."""
+        """Return whether to use `fused_self_attention`.
+
+        It is faster with dropout and in bfloat16. In float32 it trains about as fast as PyTorch's
+        attention, but has second derivatives.
+        """
         if self.dropout.training and self.dropout.p:
             return True
-        trains = self.training or needs_gradient(q)
-        return q.shape[2] < OWN_BELOW and (trains or q.dtype == torch.bfloat16)
+        if q.dtype == torch.bfloat16:
+            return q.shape[2] < OWN_BELOW_IN_BFLOAT16
+        return q.shape[2] < OWN_BELOW and (self.training or needs_gradient(q))
 
     def _needs_all_formulas(self, q: Tensor) -> bool:
         """Return whether PyTorch's attention does not support what follows the computation.
