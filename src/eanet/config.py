@@ -60,6 +60,11 @@ MOST_FOLDS = 100
 MOST_SIDE = 2048  # of images, in pixels: a file of a few bytes may ask for any model
 
 
+def is_run(folder: Path) -> bool:
+    """Whether ``folder`` is a run directory."""
+    return (folder / RUN_CONFIG).is_file()
+
+
 class MachineSettings(Settings):
     """Device, precision, compilation, threads: how fast an answer comes, not what it is."""
 

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
 from eanet.cli.output import stdout
 from eanet.cli.parser import Commands
-from eanet.config import RUN_CONFIG
+from eanet.config import RUNS, is_run
 from eanet.errors import EanetError
 from eanet.files import read_text, user_path
 
@@ -44,8 +43,8 @@ def run(options: argparse.Namespace) -> None:
     from eanet.models.keras_import import import_keras
 
     stem = options.file.name.removesuffix(".keras").removesuffix(".weights.h5")
-    folder = options.output or Path("runs") / stem
-    if (folder / RUN_CONFIG).is_file():
+    folder = options.output or RUNS / stem
+    if is_run(folder):
         raise EanetError(f"{folder} holds a run; name another folder with --output")
     classes = read_text(options.classes).split("\n") if options.classes else None
     model = import_keras(

@@ -14,7 +14,7 @@ from rich.progress import MofNCompleteColumn
 
 from eanet.cli.output import write_rows
 from eanet.cli.parser import RUN, Commands, add_images, add_runtime, add_settings
-from eanet.config import RUN_CONFIG, MachineSettings
+from eanet.config import MachineSettings, is_run
 from eanet.console import ImagesPerSecond, notice, progress_bar
 from eanet.errors import EanetError, WrongArgumentError
 from eanet.files import check_writable, user_path
@@ -184,8 +184,8 @@ def _means_images(argument: str) -> bool:
 
     path = user_path(argument)
     if argument and path.is_dir():
-        is_run = any((path / name).is_file() for name in (WEIGHTS_FILE, RUN_CONFIG))
-        return not is_run and bool(list_images(path))
+        is_model = is_run(path) or (path / WEIGHTS_FILE).is_file()
+        return not is_model and bool(list_images(path))
     is_pattern = not path.exists() and any(sign in argument for sign in "*?[")
     return argument == "-" or is_image(path) or is_archive(path) or is_pattern
 

@@ -12,10 +12,11 @@ from eanet.comparison.entrants import open_entrant
 from eanet.comparison.entries import Entry, group_by_model, group_by_settings
 from eanet.comparison.page import write_markdown, write_page
 from eanet.comparison.plots import BY_EPOCH, has_curves, plot_parameters, plot_progress
-from eanet.comparison.runs import Run, is_run
+from eanet.comparison.runs import Run
 from eanet.comparison.table import figures, rows, write_models, write_runs
 from eanet.comparison.training import CONDITIONS, Evaluate, train_all
 from eanet.comparison.words import caption, conclusion, notes
+from eanet.config import RUNS, is_run
 from eanet.errors import EanetError, WrongArgumentError
 from eanet.files import user_path
 from eanet.models.registry import models as known_models
@@ -144,7 +145,7 @@ def _is_run(name: str) -> bool:
 def _default_folder(names: Sequence[str]) -> Path:
     few = [user_path(name).resolve().name for name in names[:3]]
     more = [f"and-{len(names) - 3}-more"] if len(names) > 3 else []
-    return Path("runs") / "-".join(["compare", *few, *more])
+    return RUNS / "-".join(["compare", *few, *more])
 
 
 def _write(entries: Sequence[Entry], folder: Path) -> Comparison:

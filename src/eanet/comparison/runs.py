@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, Field
 
-from eanet.config import RUN_CONFIG, ResolvedSettings
+from eanet.config import ResolvedSettings
 from eanet.device import device_or_other
 from eanet.errors import EanetError
 from eanet.files import read_text, write_json
@@ -180,11 +180,6 @@ class Run:
     def images_per_second(self) -> float:
         """Training throughput in the median epoch; the first may include compiling."""
         return float(np.median([row["images_per_second"] for row in self.history]))
-
-
-def is_run(path: Path) -> bool:
-    """Whether ``path`` is a run directory."""
-    return (path / RUN_CONFIG).is_file()
 
 
 def is_finished(run: RunDirectory) -> bool:

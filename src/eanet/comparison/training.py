@@ -14,9 +14,9 @@ import yaml
 from pydantic import BaseModel
 
 from eanet.comparison.entrants import Entrant
-from eanet.comparison.runs import Predictions, Run, is_finished, is_run, write_peak_memory
+from eanet.comparison.runs import Predictions, Run, is_finished, write_peak_memory
 from eanet.comparison.settings import PER_RUN
-from eanet.config import PlannedSettings, TrainSettings
+from eanet.config import RUNS, PlannedSettings, TrainSettings, is_run
 from eanet.console import notice
 from eanet.data.imageset import ImageSet
 from eanet.data.record import ImageRecord, joined
@@ -115,7 +115,7 @@ def train_all(
         if leading.trained is None:
             _tell_of_pretrained(given, inputs, machine)
         settings = fill(inputs.settings, defaults)
-        folder = output or Path("runs") / f"compare-{source.name}-{Path(str(settings.recipe)).stem}"
+        folder = output or RUNS / f"compare-{source.name}-{Path(str(settings.recipe)).stem}"
         source.check_outside(folder, settings)
         check_writable(folder)
         # What one of the trained models has seen is a test image of no run.

@@ -9,7 +9,7 @@ from typing import Any, Unpack
 
 import numpy as np
 
-from eanet.config import RUN_CONFIG, MachineSettings, TrainSettings
+from eanet.config import MachineSettings, TrainSettings, is_run
 from eanet.console import notice
 from eanet.data.groups import NEVER
 from eanet.data.held_out import folds_of, groups_of
@@ -157,7 +157,7 @@ def _prepare(asked: TrainSettings) -> tuple[Path, TrainSettings]:
     folder = asked.output / (asked.name or f"{planned.name}-{asked.folds}-folds")
     inputs.source.check_outside(folder, planned)
     check_writable(folder)
-    if (folder / RUN_CONFIG).is_file():
+    if is_run(folder):
         raise EanetError(f"{folder} is a run directory; choose another --name")
     show_defaults(defaults)
     return folder, fill(inputs.settings, defaults)
@@ -167,7 +167,7 @@ def _train(settings: TrainSettings, path: Path) -> None:
     """Train the run of a fold, or what is left of it, and evaluate it."""
     what = f"fold {settings.fold} of {settings.folds}"
     run = RunDirectory(path)
-    if not (path / RUN_CONFIG).is_file():
+    if not is_run(path):
         notice(what)
         run.remove_unbegun()
         launch(settings)

@@ -10,7 +10,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from eanet.config import RUN_CONFIG, DataSettings
+from eanet.config import DataSettings, is_run
 from eanet.console import notice
 from eanet.data.datasets import named_datasets
 from eanet.data.groups import AUTO
@@ -132,7 +132,7 @@ def model_images(
         EanetError: there are no such data, or those of the run have changed.
     """
     path = user_path(where)
-    run = RunDirectory.open(path) if (path / RUN_CONFIG).is_file() else None
+    run = RunDirectory(path) if is_run(path) else None
     if run is None and data is None:
         return None
     settings = DataSettings() if run is None else run.read_config().resolved

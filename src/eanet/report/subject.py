@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from eanet.config import RUN_CONFIG, DataSettings
+from eanet.config import RUNS, DataSettings, is_run
 from eanet.console import notice
 from eanet.deploy.module import RuntimeModule, open_model
 from eanet.deploy.runtime import RuntimeName
@@ -65,9 +65,9 @@ def open_subject(
     path = user_path(where)
     output = None if output is None else user_path(output)
     check_writable(base_folder(path) if output is None else output)
-    if path.is_file() and (path.parent / RUN_CONFIG).is_file():
+    if path.is_file() and is_run(path.parent):
         notice(f"{path} does not know its training images; name {path.parent} to leave them out")
-    run = RunDirectory.open(path) if (path / RUN_CONFIG).is_file() else None
+    run = RunDirectory(path) if is_run(path) else None
     config = run.read_config() if run is not None else None
     settings = config.resolved if config is not None else None
     asked = DataSettings.parse(
@@ -85,7 +85,7 @@ def open_subject(
     folder = output if output is not None else _folder(path, selection)
     if output is None and folder != path and (folder / PAGE).is_file():
         notice(f"{folder} has an earlier report, which is replaced: --output names another folder")
-    if (folder / RUN_CONFIG).is_file() and folder.resolve() != path.resolve():
+    if is_run(folder) and folder.resolve() != path.resolve():
         raise EanetError(f"{folder} holds another run; name another folder with --output")
     if device is not None:
         compute_device = resolve_device(device)
@@ -113,4 +113,4 @@ def _folder(path: Path, selection: Selection) -> Path:
 
 def base_folder(path: Path) -> Path:
     """Return the folder of a run or file, or for other models one below ``runs``."""
-    return path if path.is_dir() else path.parent if path.is_file() else Path("runs") / path.name
+    return path if path.is_dir() else path.parent if path.is_file() else RUNS / path.name

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from pydantic import BaseModel
 
-from eanet.config import RUN_CONFIG, RUNS
+from eanet.config import RUN_CONFIG, RUNS, is_run
 from eanet.data.record import ImageRecord, joined
 from eanet.data.splits import Dataset
 from eanet.errors import EanetError, one_line
@@ -81,8 +81,8 @@ class RunDirectory:
         Raises:
             EanetError: there is none.
         """
-        if not (path / RUN_CONFIG).is_file():
-            near = nearest_path(path, RUNS, lambda other: (other / RUN_CONFIG).is_file())
+        if not is_run(path):
+            near = nearest_path(path, RUNS, is_run)
             hint = f"; did you mean {str(near)!r}?" if near and not path.exists() else ""
             raise EanetError(f"{path} is not a run directory: it has no {RUN_CONFIG}{hint}")
         return cls(path)
