@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
-from pathlib import Path
-from typing import Any, BinaryIO, cast
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from eanet.data.decode import decode_image
 from eanet.errors import WrongArgumentError
 from eanet.files import user_path
+from eanet.model_files.config import ModelConfig
 
 CHANNELS = {1: "L", 3: "RGB", 4: "RGBA"}
 EIGHT_BITS = ("bool", "uint8")
@@ -56,25 +57,23 @@ def _is_ambiguous(shape: tuple[int, ...]) -> bool:
     return len(shape) == 3 and shape[0] > 1 and shape[0] in CHANNELS and shape[2] not in CHANNELS
 
 
-def as_picture(image: Any, levels: tuple[float, float] | None) -> Path | BinaryIO | Image.Image:
-    """Return a path, an open file or a Pillow image, which a file is decoded from.
-
-    Args:
-        image: one of these, or an array.
-        levels: of the preprocessing that follows.
+def decode_for(config: ModelConfig, image: Any) -> NDArray[np.uint8]:
+    """Return what a model sees of a path, an open file, a Pillow image or an array: (S, S, 3).
 
     Raises:
-        EanetError: it is nothing that stands for an image.
+        EanetError: it is nothing that stands for an image, or cannot be read.
     """
+    levels = config.preprocessing.levels
     if isinstance(image, str | os.PathLike):
-        return user_path(os.fspath(image))
-    if is_array(image):
-        return to_image(image, is_deep=levels is not None and levels[1] > 255)
-    if isinstance(image, Image.Image) or hasattr(image, "read"):
-        return cast(BinaryIO | Image.Image, image)
-    raise WrongArgumentError(
-        f"an image is a path, an open file, a Pillow image or an array, not {type(image).__name__}"
-    )
+        image = user_path(os.fspath(image))
+    elif is_array(image):
+        image = to_image(image, is_deep=levels is not None and levels[1] > 255)
+    elif not (isinstance(image, Image.Image) or hasattr(image, "read")):
+        kind = type(image).__name__
+        raise WrongArgumentError(
+            f"an image is a path, an open file, a Pillow image or an array, not {kind}"
+        )
+    return decode_image(image, config.image_size, config.preprocessing)
 
 
 def is_array(value: object) -> bool:

@@ -7,8 +7,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from eanet.data.arrays import as_picture
-from eanet.data.decode import decode_image
+from eanet.data.arrays import decode_for
 from eanet.deploy.prediction import Prediction
 from eanet.errors import EanetError
 from eanet.model_files.config import ModelConfig
@@ -50,9 +49,7 @@ class Predictions(list[Prediction]):
         if image is None:
             return None
         try:
-            config = self._config
-            picture = as_picture(image, config.preprocessing.levels)
-            pixels = decode_image(picture, config.image_size, config.preprocessing)
+            pixels = decode_for(self._config, image)
         except (EanetError, OSError):  # it was there when it was classified
             return None
         is_file = isinstance(image, str | os.PathLike)

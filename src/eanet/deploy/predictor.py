@@ -14,8 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from eanet.data.arrays import as_picture, each_image
-from eanet.data.decode import decode_image
+from eanet.data.arrays import decode_for, each_image
 from eanet.data.parallel import in_parallel
 from eanet.deploy.choosing import open_runtime
 from eanet.deploy.prediction import Prediction, decide
@@ -252,9 +251,7 @@ class Predictor:
         Raises:
             EanetError: it is no image or cannot be read.
         """
-        config = self.config
-        picture = as_picture(image, config.preprocessing.levels)
-        return decode_image(picture, config.image_size, config.preprocessing)
+        return decode_for(self.config, image)
 
     def _try_decode(self, image: str | Path | Pixels) -> Pixels | EanetError:
         if isinstance(image, np.ndarray):

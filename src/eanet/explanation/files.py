@@ -9,17 +9,15 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
 from rich.progress import MofNCompleteColumn
 
 from eanet.console import notice, progress_bar
-from eanet.data.arrays import as_picture, each_image
+from eanet.data.arrays import decode_for, each_image
 from eanet.data.decode import UnreadableImageError, decode_image
 from eanet.data.find import find_images
 from eanet.data.parallel import in_parallel
 from eanet.deploy.module import open_model
-from eanet.deploy.runtime import RuntimeName
+from eanet.deploy.runtime import Pixels, RuntimeName
 from eanet.errors import WrongArgumentError
 from eanet.explanation.explain import Explanation, explain_image
 from eanet.explanation.neighbours import TrainingImages
@@ -30,8 +28,6 @@ from eanet.pages.notebook import show
 
 IN_MEMORY = Path("image")  # how an image without a file is called
 MOST_NEIGHBOURS = 12
-
-Pixels = NDArray[np.uint8]
 
 
 class Pictures(tuple[Path, ...]):
@@ -113,8 +109,7 @@ def _images(images: Any, listing: Iterable[str], config: ModelConfig) -> Iterato
         if isinstance(image, str | os.PathLike):
             yield from find_images([os.fspath(image)], listing)
         else:
-            picture = as_picture(image, config.preprocessing.levels)
-            yield decode_image(picture, config.image_size, config.preprocessing)
+            yield decode_for(config, image)
 
 
 def _draw(
