@@ -14,10 +14,9 @@ from torch import Tensor, nn
 from torch.export import Dim, ExportedProgram
 
 from eanet.deploy.export.resize import Resize
-from eanet.errors import WrongArgumentError
 from eanet.model_files.config import check_rgb
 from eanet.models import Classifier
-from eanet.models.weights import check_head
+from eanet.models.weights import check_head, unwrapped
 
 Pixels = NDArray[np.uint8]  # (B, H, W, 3)
 Probabilities = NDArray[np.float32]  # (B, K)
@@ -65,9 +64,7 @@ def trace(model: Classifier) -> ExportedProgram:
     Raises:
         EanetError: the model does not take RGB images, or its head does not fit its classes.
     """
-    model = getattr(model, "_orig_mod", model)  # what `torch.compile` wraps
-    if not isinstance(model, Classifier):
-        raise WrongArgumentError(f"only a Classifier can be exported: {type(model).__name__}")
+    model = unwrapped(model)
     check_head(model)
     check_rgb(model.config)
     program = Program(copy.deepcopy(model).cpu().float()).eval().requires_grad_(False)
