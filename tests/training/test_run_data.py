@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -49,6 +50,10 @@ def test_a_run_goes_on_with_images_that_have_moved(
         eanet.resume(run)
     with pytest.raises(EanetError, match=r"/gone/photos; .* name their place with --data"):
         eanet.evaluate(run)
+    spaced = shutil.copytree(run, tmp_path / "my run")
+    for call in (eanet.resume, partial(eanet.explain, images=photos, neighbours=1)):
+        with pytest.raises(EanetError, match=r"eanet train --resume '/\S*/my run' NEWPLACE"):
+            call(spaced)
     moved = Path(shutil.copytree(photos, tmp_path / "moved"))
     result = eanet.resume(run, data=moved)
     assert result.metrics == trained.metrics

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -14,6 +13,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, Field
 
 from eanet.config import ResolvedSettings
+from eanet.console import how_to_resume
 from eanet.device import device_or_other
 from eanet.errors import EanetError
 from eanet.files import read_text, write_json
@@ -145,8 +145,7 @@ class Run:
         """
         run = RunDirectory.open(path)
         if not (is_finished(run) and (path / "metrics.json").is_file()):
-            command = f"eanet train --resume {shlex.quote(str(path))}"
-            raise EanetError(f"{path} is not finished; resume with: {command}")
+            raise EanetError(f"{path} is not finished; resume with: {how_to_resume(path)}")
         config, history = run.read_config(), run.read_history("seconds", "images_per_second")
         predictions = Predictions.read(path) or _evaluate(run)
         return cls(path, config, history, predictions, read_peak_memory(path), entrant)
@@ -193,8 +192,7 @@ def is_finished(run: RunDirectory) -> bool:
 
 def _evaluate(run: RunDirectory) -> Predictions:
     config = run.read_config()
-    source = open_run_source(run, f"eanet train --resume {run.path} NEWPLACE")
-    dataset = load_run_data(run, source, config.resolved)
+    dataset = load_run_data(run, open_run_source(run), config.resolved)
     run.check_data(dataset)
     evaluation = evaluate_model(
         load_model(run.path), dataset.test, device=device_or_other(config.settings.device)

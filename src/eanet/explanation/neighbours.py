@@ -57,8 +57,7 @@ class TrainingImages:
                 else "neighbours are found by PyTorch: leave out --runtime"
             )
         run = RunDirectory.open(where)
-        source = open_run_source(run, f"eanet train --resume {where} NEWPLACE")
-        config = run.read_config().resolved
+        source, config = open_run_source(run), run.read_config().resolved
         images = load_run_data(run, source, config, model.config.preprocessing).train
         if len(images) > MOST_IMAGES:
             images = images.subset(evenly(range(len(images)), MOST_IMAGES))

@@ -57,7 +57,7 @@ def resume(
         here, fabric = Machine.here(settings.device), create_fabric(settings)
         with run.locked(fabric):
             config = run.read_config()
-            source = _source(run, data)
+            source = open_run_source(run) if data is None else open_source(data)
             start = run.read_start_images()
             classes = config.data.classes
             dataset = load_data(source, settings, fabric, classes=classes, start=start)
@@ -89,12 +89,6 @@ def resume(
 
 def _settings(config: RunConfig, given: Mapping[str, str | int]) -> PlannedSettings:
     return PlannedSettings.parse({**config.resolved.model_dump(), **given})
-
-
-def _source(run: RunDirectory, data: str | Path | None) -> Source:
-    if data is not None:
-        return open_source(data)
-    return open_run_source(run, f"eanet train --resume {run.path} NEWPLACE")
 
 
 def _moved(config: RunConfig, source: Source) -> RunConfig:

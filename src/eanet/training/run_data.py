@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+
 import numpy as np
 
 from eanet.config import DataSettings
@@ -13,12 +15,12 @@ from eanet.model_files.preprocessing import Preprocessing
 from eanet.training.run_directory import RunDirectory
 
 
-def open_run_source(run: RunDirectory, remedy: str) -> Source:
+def open_run_source(run: RunDirectory, remedy: str = "") -> Source:
     """Open the images of a run where they were.
 
     Args:
         run: the run.
-        remedy: what to do if they have moved.
+        remedy: what to do if they have moved; unless given, to resume the run with their place.
 
     Raises:
         EanetError: they are not there.
@@ -26,6 +28,7 @@ def open_run_source(run: RunDirectory, remedy: str) -> Source:
     try:
         return open_source(run.read_config().resolved.data)
     except EanetError as error:
+        remedy = remedy or f"eanet train --resume {shlex.quote(str(run.path))} NEWPLACE"
         raise EanetError(f"{error}; if the images have moved, {remedy}") from error
 
 
