@@ -105,9 +105,10 @@ class ExternalAttention(nn.Module):
     def _logits(self, x: Tensor) -> Tensor:
         if self._multiplies_weights():
             logits: Tensor = F.linear(x, self._w_in()).unflatten(-1, (self.heads, self.slots))
-            return logits  # (B, N, h, S)
-        q = self.query(x).unflatten(-1, (self.heads, self.head_dim))  # (B, N, h, c*d/h)
-        return self._match(q)  # (B, N, h, S)
+        else:
+            q = self.query(x).unflatten(-1, (self.heads, self.head_dim))  # (B, N, h, c*d/h)
+            logits = self.key_memory(q)
+        return logits  # (B, N, h, S)
 
     def attention(self, x: Tensor) -> Tensor:
         """Return the attention of each token ``(B, N, dim)`` to each slot: ``(B, N, h, S)``."""
@@ -137,7 +138,7 @@ class ExternalAttention(nn.Module):
         size = self.heads * self.slots
         a = torch.cat([torch.eye(size), torch.zeros(1, size)]).to(x.device, x.dtype)
         a = a.unflatten(1, (self.heads, self.slots)).unsqueeze(0)  # (1, h*S + 1, h, S)
-        y: Tensor = self.output(self._read(a).flatten(2))  # (1, h*S + 1, d)
+        y: Tensor = self.output(self.value_memory(a).flatten(2))  # (1, h*S + 1, d)
         added: Tensor = y[:, :-1] - y[:, -1:]  # (1, h*S, d)
         return cast(Tensor, added.unflatten(1, (self.heads, self.slots)))  # (1, h, S, d)
 
@@ -158,7 +159,7 @@ class ExternalAttention(nn.Module):
         """Map tokens ``(B, N, dim)`` to ``(B, N, dim)``."""
         if not self._multiplies_weights():
             a = self._drop_within(self._logits(x))  # (B, N, h, S)
-            y = self.output(self._read(a).flatten(2))  # (B, N, c*d) -> (B, N, d)
+            y = self.output(self.value_memory(a).flatten(2))  # (B, N, c*d) -> (B, N, d)
         elif goes_inside(self.dropout, x) and can_fuse(x, self.query.weight, self.output.weight):
             drawn = self.dropout.draw()
             y = fused_attention(x, self._w_in(), self._w_out(), self.heads, *drawn)
@@ -174,14 +175,6 @@ class ExternalAttention(nn.Module):
         if goes_inside(self.dropout, logits):
             return double_normalize(logits, *self.dropout.draw())
         return cast(Tensor, self.dropout(double_normalize(logits)))
-
-    def _match(self, q: Tensor) -> Tensor:
-        """Map the queries of each head ``(B, N, h, c*d/h)`` to logits ``(B, N, h, S)``."""
-        return cast(Tensor, self.key_memory(q))
-
-    def _read(self, a: Tensor) -> Tensor:
-        """Map attention ``(B, N, h, S)`` to what it reads of the memory: ``(B, N, h, c*d/h)``."""
-        return cast(Tensor, self.value_memory(a))
 
     def _multiplies_weights(self) -> bool:
         """Return whether neighbouring weights are multiplied before the tokens."""
