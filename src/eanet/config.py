@@ -18,6 +18,7 @@ from eanet.settings import Settings
 RECIPES = resources.files("eanet") / "recipes"
 
 Fit = Literal["crop", "pad", "squash"]
+Freeze = Literal["off", "trunk", "all-but-memories"]
 
 
 def _two_numbers(value: Any) -> Any:
@@ -46,8 +47,12 @@ def _no_share(value: Any) -> Any:
 HowToSplit = Annotated[Literal["stratified", "last"], BeforeValidator(_no_share)]
 
 
+VIEWS = (1, 2, 5, 10)
+"""The image alone; with its mirror image; shifted to four sides; both."""
+
+
 def _known_views(count: int) -> int:
-    if count not in (1, 2, 5, 10):
+    if count not in VIEWS:
         raise PydanticCustomError("views", "should be 1, 2, 5 or 10")
     return count
 
@@ -258,7 +263,7 @@ class Recipe(AugmentSettings, ValidationSettings):
         "off",
         description="for unequal classes: sample all equally often, or weight the loss",
     )
-    freeze: Literal["off", "trunk", "all-but-memories"] = Field(
+    freeze: Freeze = Field(
         "off",
         description="of the weights to begin with; trunk: only the head learns; all-but-memories: "
         "the head, the memories of external attention and the norms around them",

@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal, TypedDict
 
-from eanet.config import Fit, LayoutName
+from eanet.config import Fit, Freeze, LayoutName
 
 
 class MachineOptions(TypedDict, total=False):
@@ -73,7 +73,7 @@ class CommonOptions(MachineOptions, ImageOptions, total=False):
     dropout: float
     drop_path: float
     balance: Literal["off", "sampling", "loss"]
-    freeze: Literal["off", "trunk", "all-but-memories"]
+    freeze: Freeze
     views: int
     clip_norm: float | None
     ema: float | None

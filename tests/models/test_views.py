@@ -9,10 +9,11 @@ import torch
 from torch import Tensor
 
 from eanet import EanetError, create_model, load_model, save_model
+from eanet.config import VIEWS
 from eanet.models import Classifier
 from eanet.models.operations import multiply_adds
 from eanet.models.unknown import DetectorFit, UnknownDetector
-from eanet.models.views import VIEWS, views_of
+from eanet.models.views import views_of
 
 
 def model(views: int = 1, size: int = 16) -> Classifier:

@@ -6,6 +6,7 @@ import argparse
 
 from eanet.cli.output import show_metrics
 from eanet.cli.parser import RUN, Commands, add_model, add_runtime, add_settings
+from eanet.config import VIEWS
 from eanet.files import user_path
 
 
@@ -62,7 +63,7 @@ def add(commands: Commands) -> None:
     command.add_argument(
         "--views",
         type=int,
-        choices=[1, 2, 5, 10],
+        choices=VIEWS,
         help="answer for several views of each image and average: 2: it and its mirror image; 5: "
         "it and shifted to four sides; 10: both; 1: it alone; say what that gains and costs, and "
         "save this model with the report, as --calibrate does",

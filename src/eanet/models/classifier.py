@@ -41,7 +41,7 @@ class Classifier(
     Attributes:
         detector: of images that are unlike all it was trained on; None if there is none.
         views: in evaluation, the number of views of each image to average logits over: one of
-            `eanet.models.views.VIEWS`.
+            `eanet.config.VIEWS`.
 
     Examples:
         `eanet.create_model` and `eanet.load_model` make one.

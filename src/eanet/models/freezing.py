@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Literal
 
 import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import update_bn
 
+from eanet.config import Freeze
 from eanet.errors import WrongArgumentError
 from eanet.models.block import Block
 from eanet.models.classifier import Classifier
 from eanet.models.external_attention import ExternalAttention
-
-Freeze = Literal["off", "trunk", "all-but-memories"]
 
 
 def freeze(model: Classifier, what: Freeze) -> None:

@@ -7,8 +7,6 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-VIEWS = (1, 2, 5, 10)
-"""The image alone; with its mirror image; shifted to four sides; both."""
 MIRRORED = (2, 10)
 SHIFT = 16  # of a side, the part by which an image is shifted
 
@@ -20,7 +18,7 @@ def views_of(images: Tensor, count: int) -> Tensor:
 
     Args:
         images: of any type.
-        count: one of `VIEWS`.
+        count: one of `eanet.config.VIEWS`.
     """
     shifted = [images, *(_shifts(images) if count > 2 else ())]
     mirrored = [view.flip(3) for view in shifted] if count in MIRRORED else []

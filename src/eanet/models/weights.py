@@ -18,6 +18,7 @@ from safetensors.torch import save
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
+from eanet.config import VIEWS
 from eanet.errors import EanetError, WrongArgumentError, one_line, unknown_name
 from eanet.files import replacing, replacing_together, user_path, write_json
 from eanet.model_files.find import CONFIG_FILE, WEIGHTS_FILE, find_model
@@ -28,7 +29,6 @@ from eanet.models.adapt import CHANGES, adapt_model
 from eanet.models.classifier import Classifier
 from eanet.models.registry import create_model
 from eanet.models.unknown import DetectorFit, UnknownDetector
-from eanet.models.views import VIEWS
 
 
 def model_metadata(model: Classifier) -> dict[str, Any]:

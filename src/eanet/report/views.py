@@ -5,14 +5,14 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 
-from eanet.config import ResolvedSettings
+from eanet.config import VIEWS, ResolvedSettings
 from eanet.console import notice
 from eanet.data.imageset import ImageSet
 from eanet.errors import WrongArgumentError
 from eanet.metrics.evaluation import Evaluation, evaluate_model
 from eanet.metrics.intervals import difference_interval
 from eanet.models import Classifier
-from eanet.models.views import MIRRORED, VIEWS
+from eanet.models.views import MIRRORED
 
 SAMPLE = 256  # images that the cost is measured on
 
