@@ -157,9 +157,8 @@ def load_dataset(data: Any = "digits", **settings: Unpack[DataOptions]) -> Datas
 
     Args:
         data: as for `train`.
-        **settings: any field of `eanet.config.DataSettings`: ``image_size``, ``fit``,
-            ``data_dir``, ``validation_fraction``, ``validation_split`` or ``split_seed``, as in
-            `train`.
+        **settings: any field of `eanet.config.DataSettings`, such as ``image_size``, ``fit``,
+            ``group``, ``validation_fraction`` or ``split_seed``, as in `train`.
 
     Returns:
         The data set, with ``train``, ``validation`` (None if there is none) and ``test``, each an

@@ -124,7 +124,7 @@ def open_source(data: str | Path) -> Source:
 
     Args:
         data: the name of a data set (see ``eanet datasets``); or a folder of class folders, a list
-            of images (CSV, TSV or Parquet with the columns ``path``, ``label`` and optionally
+            of images (CSV, TSV, JSON lines, Parquet; with the columns ``path``, ``label`` and maybe
             ``split``), or an archive (zip, tar) of either. A name takes precedence over a folder of
             the same name; write ``./digits`` for the folder.
 

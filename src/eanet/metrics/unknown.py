@@ -90,7 +90,7 @@ def fit_detector(
 
     if reason := why_none(train, validation, false_rejections):
         raise NoDetectorError(reason)
-    train = _evenly(train)
+    train = _first_of_each_class(train)
     if device == "cpu":
         build_kernels()
     model = model.to(device).eval()
@@ -120,7 +120,7 @@ def fit_detector(
     model.detector = detector.to(device)
 
 
-def _evenly(images: ImageSet) -> ImageSet:
+def _first_of_each_class(images: ImageSet) -> ImageSet:
     """Return the first images of each class, at most `MOST_IMAGES` together."""
     most = max(1, MOST_IMAGES // len(images.classes))
     if len(images) <= MOST_IMAGES:

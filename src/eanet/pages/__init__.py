@@ -1,1 +1,1 @@
-"""What every HTML page has in common: frame, style, charts."""
+"""What every HTML page has in common: frame, style, embedded images."""

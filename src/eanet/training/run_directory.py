@@ -44,7 +44,7 @@ class _Checkpoint(BaseModel):
 
 
 class RunDirectory:
-    """Folder of one training; its files are replaced atomically, or appended to and flushed."""
+    """Folder of one training; its files are replaced atomically."""
 
     def __init__(self, path: Path) -> None:
         self.path = path

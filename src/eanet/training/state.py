@@ -28,7 +28,8 @@ class State:
         prepared: ``spent`` after the very first step, which includes compiling.
         validating: seconds that the last validation took; only in runs limited by minutes.
         extended: number of finished epochs when more were asked for.
-        finished: whether there is nothing left to train; None in checkpoints of earlier versions.
+        finished: whether there is nothing left to train; None: not known, after `extend` and in
+            checkpoints of earlier versions.
     """
 
     __pydantic_config__ = ConfigDict(arbitrary_types_allowed=True, extra="forbid")  # for `parse`
