@@ -373,7 +373,7 @@ def _make_app(run: str | Path | Predictor, settings: AppSettings) -> FastAPI:
     return create_app(predictor, settings, explain=explain_as_png, metrics=read_metrics(run))
 
 
-def _finish(run: RunDirectory, device: str | int | None = None) -> TrainingResult:
+def _finish(run: RunDirectory, device: str | None = None) -> TrainingResult:
     """Evaluate in the first process; the others of a distributed run return empty results."""
     from torch import distributed
 
@@ -384,5 +384,5 @@ def _finish(run: RunDirectory, device: str | int | None = None) -> TrainingResul
     if distributed.is_available() and distributed.is_initialized() and distributed.get_rank() > 0:
         return TrainingResult(run.path, {}, (), [])
     with compute_environment(run.read_config().resolved):
-        report = evaluate_trained(run.path, device=None if device is None else str(device))
+        report = evaluate_trained(run.path, device=device)
     return TrainingResult(run.path, dict(report.metrics), report.files, run.read_history())
