@@ -15,7 +15,7 @@ from eanet.data.folds import fold_numbers
 from eanet.data.groups import AUTO, NEVER, Groups, grouped_split, linked, share_codes
 from eanet.data.imageset import ImageSet
 from eanet.data.near_duplicates import MOST_IMAGES, near_duplicates
-from eanet.data.record import CODES, UNKNOWN, ImageRecord
+from eanet.data.record import CODES, UNKNOWN, ImageRecord, is_seen
 from eanet.data.splits import Dataset, SourceSplits, by_split
 from eanet.errors import EanetError, WrongArgumentError
 from eanet.text import some
@@ -155,7 +155,7 @@ def _fold(
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], str]:
     """Return the indices to train on, those of the fold to hold out, and a note on these."""
     train, fold = splits.train, settings.fold
-    if seen := int(((codes != UNKNOWN) & (codes < CODES["test"])).sum()):
+    if seen := int(is_seen(codes, "test").sum()):
         raise EanetError(
             f"the model to begin with has seen {seen:,} of these {len(train):,} images, so folds "
             "would test what it remembers: begin with another model, or --init none"
@@ -183,17 +183,16 @@ def _without_seen(
     """Leave out images that the model to begin with has seen nearer to training."""
     if images is None:
         return None, notes
-    codes = start.splits_of(images)
-    is_seen = (codes != UNKNOWN) & (codes < CODES[what])
-    if not is_seen.any():
+    seen = is_seen(start.splits_of(images), what)
+    if not seen.any():
         return images, notes
-    if is_seen.all():
+    if seen.all():
         raise EanetError(
             f"the model to begin with has seen all {len(images):,} {what} images: add others, or "
             "begin with another model"
         )
-    note = f"{is_seen.sum():,} of the {len(images):,} {what} images left out: the model to begin "
-    return images.subset(np.flatnonzero(~is_seen)), (*notes, f"{note}with has seen them")
+    note = f"{seen.sum():,} of the {len(images):,} {what} images left out: the model to begin "
+    return images.subset(np.flatnonzero(~seen)), (*notes, f"{note}with has seen them")
 
 
 def _split_off(

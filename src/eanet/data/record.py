@@ -34,6 +34,11 @@ def image_keys(images: ImageSet) -> NDArray[np.uint64]:
     return np.frombuffer(digests, dtype="<u8").astype(np.uint64)
 
 
+def is_seen(codes: NDArray[np.int8], split: str) -> NDArray[np.bool_]:
+    """Return which images were in a split nearer to training than this one, by their codes."""
+    return np.asarray((codes != UNKNOWN) & (codes < CODES[split]))
+
+
 @dataclass(frozen=True, eq=False)
 class ImageRecord:
     """Images and the splits that they were in: 8 bytes each, whatever they are called.

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from eanet.data.findings import Finding
-from eanet.data.record import CODES, UNKNOWN
+from eanet.data.record import is_seen
 from eanet.data.splits import Dataset
 from eanet.errors import EanetError
 from eanet.training.pretrained import Pretrained
@@ -55,9 +55,7 @@ class Teacher(nn.Module):
         """Return the data set with a finding if a teacher has seen images that it is tested on."""
         if trained.images is None:
             return dataset
-        codes = trained.images.splits_of(dataset.test)
-        seen = int(((codes != UNKNOWN) & (codes < CODES["test"])).sum())
-        if not seen:
+        if not (seen := int(is_seen(trained.images.splits_of(dataset.test), "test").sum())):
             return dataset
         finding = Finding(
             f"the teacher was trained or validated on {seen:,} of the {len(dataset.test):,} test "
