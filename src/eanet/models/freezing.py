@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.optim.swa_utils import update_bn
 
 from eanet.config import Freeze
@@ -59,6 +59,5 @@ def refit_statistics(model: Classifier, batches: Iterator[tuple[Tensor, Tensor]]
         batches: of raw pixels ``(B, C, H, W)`` and labels, to measure them on. Each counts alike,
             so a last one of few images would count too much.
     """
-    if any(isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d) for module in model.modules()):
-        with torch.no_grad():
-            update_bn(batches, model)
+    with torch.no_grad():
+        update_bn(batches, model)  # reads no batch if there is none to measure for
