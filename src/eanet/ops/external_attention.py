@@ -50,12 +50,7 @@ _has_kernel._dynamo_marked_constant = True  # type: ignore[attr-defined]
 
 
 def fused_attention(
-    x: Tensor,
-    w_in: Tensor,
-    w_out: Tensor,
-    heads: int,
-    seed: Tensor | None = None,
-    threshold: int = 0,
+    x: Tensor, w_in: Tensor, w_out: Tensor, heads: int, seed: Tensor, threshold: int
 ) -> Tensor:
     """Compute ``double_normalize(x w_in^T)``, then dropout, then the product with ``w_out^T``.
 
@@ -70,8 +65,6 @@ def fused_attention(
     Returns:
         ``(B, N, d)``, in autocast's type if that is on.
     """
-    if seed is None:
-        seed = torch.zeros((), dtype=torch.int64)
     working = autocast_type(x)
     x, w_in, w_out = (t.to(working) for t in (x, w_in, w_out))
     attend = _attend if is_traced(x, w_in, w_out) else _compute
