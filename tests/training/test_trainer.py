@@ -417,6 +417,19 @@ def test_a_run_of_another_version_is_not_resumed(plain, tmp_path):
             resume(run.path)
 
 
+def test_a_resumed_run_refuses_processes_that_cannot_share_its_batches(plain, monkeypatch):
+    shared: list[int] = []
+
+    def refuse(batch_size: int, _: object) -> None:
+        shared.append(batch_size)
+        raise EanetError("cannot share")
+
+    monkeypatch.setattr("eanet.training.resume.check_shares", refuse)
+    with pytest.raises(EanetError, match="cannot share"):
+        resume(plain.path)
+    assert shared == [plain.read_config().resolved.batch_size]
+
+
 def test_long_runs_save_between_epochs(tmp_path, monkeypatch):
     monkeypatch.setattr(trainer_module, "CHECKPOINT_SECONDS", 0)
     places: list[tuple[int, int]] = []

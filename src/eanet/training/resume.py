@@ -27,6 +27,7 @@ from eanet.training.run_data import check_moved, open_run_source
 from eanet.training.run_directory import CHECKPOINT, RunDirectory, lost_state
 from eanet.training.teacher import Teacher
 from eanet.training.trainer import Trainer
+from eanet.training.updates import check_shares
 
 
 def resume(
@@ -77,6 +78,7 @@ def resume(
             operations = training_operations(model, len(dataset.train) * settings.epochs, teacher)
             threads = use_threads(settings.threads, OtherLoad(), fabric)
             resolved, _ = resolve(settings, dataset, operations, here, threads)
+            check_shares(resolved.batch_size, fabric)
             if fabric.is_global_zero:  # only now: a run that cannot go on stays as it is
                 if data is not None or epochs is not None:
                     run.write_config(config)

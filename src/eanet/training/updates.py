@@ -93,6 +93,6 @@ def check_shares(batch_size: int, fabric: Fabric) -> None:
     """Raise an `EanetError` unless batches can be split evenly among the processes."""
     if batch_size % fabric.world_size:
         raise EanetError(
-            f"{fabric.world_size} processes cannot share batches of {batch_size} images; use "
-            "--batch-size with a multiple"
+            f"{fabric.world_size} processes cannot share batches of {batch_size} images; start "
+            "a number of processes that divides it, or a new run with another --batch-size"
         )
