@@ -92,6 +92,17 @@ def test_a_new_class_begins_as_the_mean_of_those_that_are_kept(
     assert model.normalization.mean.tolist() == [1, 2, 3]
 
 
+def test_classes_that_a_new_model_forgets_are_named(
+    small: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    gone = [name for name in CLASSES if name != "ant"]
+    begun(small, classes=("ant", "cat"))
+    assert f"will not know {', '.join(gone)}, of which there are no" in capsys.readouterr().err
+    begun(small, classes=(*CLASSES, "cat"))
+    begun(small, classes=("cat", "dog"))  # nothing in common: another task
+    assert "will not know" not in capsys.readouterr().err
+
+
 def test_classes_that_are_all_unknown_have_a_new_head(small: Path) -> None:
     model = begun(small, classes=("cat", "dog"))
     torch.manual_seed(0)

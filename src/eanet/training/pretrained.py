@@ -10,7 +10,7 @@ from typing import Self
 from eanet.console import notice
 from eanet.data.record import ImageRecord
 from eanet.errors import EanetError
-from eanet.model_files.find import find_model, locate_model, model_digest
+from eanet.model_files.find import bundled_models, find_model, locate_model, model_digest
 from eanet.models import Classifier, adapt_weights, load_model
 from eanet.training.run_directory import RunDirectory
 
@@ -69,6 +69,12 @@ def load_weights(model: Classifier, init: Pretrained) -> None:
         f"starts from the weights of {init.where} ({size} x {size} pixels, {len(classes)} "
         f"classes), with {head}; {grid} x {grid} tokens"
     )
+    lost = [name for name in classes if name not in kept]
+    if kept and lost and init.where not in bundled_models():  # whose classes nobody expects back
+        notice(
+            f"the new model will not know {_some(lost)}, of which there are no images here: "
+            f"{init.where} does"
+        )
 
 
 def _some(names: Sequence[str]) -> str:
