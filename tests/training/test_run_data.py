@@ -66,6 +66,15 @@ def test_a_run_goes_on_with_images_that_have_moved(
         eanet.resume(run, data=moved)
 
 
+def test_a_run_does_not_go_on_with_images_of_other_classes(
+    run: Path, photos: Path, tmp_path: Path
+) -> None:
+    moved = Path(shutil.copytree(photos, tmp_path / "moved"))
+    (moved / "red" / "00.png").rename(moved / "green" / "red00.png")
+    with pytest.raises(EanetError, match=r"holds the 36 images of \S+, but some are of another"):
+        eanet.resume(run, data=moved)
+
+
 def test_a_finished_run_trains_for_longer(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     first = RunDirectory.open(run).read_history()
     result = eanet.resume(run, epochs=4)

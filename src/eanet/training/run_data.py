@@ -59,6 +59,11 @@ def check_moved(run: RunDirectory, dataset: Dataset, where: str) -> None:
     if record is None:
         raise EanetError(f"{where} does not hold the images of {run.path} alone; {remedy}")
     known = sum(int(np.sum(record.splits_of(images) != UNKNOWN)) for images in sets)
+    if known == count == given:
+        raise EanetError(
+            f"{where} holds the {count:,} images of {run.path}, but some are of another class, or "
+            f"they are split in another way; {remedy}"
+        )
     raise EanetError(
         f"{where} holds {known:,} of the {count:,} images of {run.path} and {given - known:,} "
         f"others, or they are laid out in another way; {remedy}"
