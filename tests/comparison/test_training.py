@@ -268,6 +268,7 @@ def test_wrong_names_are_one_line(
         ([run], {"epochs": 2, "seeds": 1}, "finished runs take no settings; leave out epochs, se"),
         ([SMALL], {"model": "vit", "seed": 3}, "leave out model, seed: a comparison trains"),
         ([run, trained.path], {}, "were tested on different images"),
+        ([run, trained.path], {}, "for images that both were tested on, merge their pred"),
         ([run], {"output": made.path}, "holds runs of its own; name another folder"),
         ([unfinished], {}, f"resume with: eanet train --resume '{unfinished}'"),
         ([cut], {}, f"resume with: eanet train --resume {cut}"),
@@ -282,6 +283,20 @@ def test_wrong_names_are_one_line(
     state["progress"]["finished"] = True  # stopped early
     RunDirectory(patient).write_checkpoint(state)
     assert len(eanet.compare(patient, output=tmp_path / "early").table)
+
+
+@pytest.mark.parametrize("name", ["red/new.png", "new/new.png"])
+def test_a_run_whose_images_have_changed_says_how_to_judge_it(
+    trained: eanet.TrainingResult, photos: Path, tmp_path: Path, name: str
+) -> None:
+    run = Path(shutil.copytree(trained.path, tmp_path / "run"))
+    grown = Path(shutil.copytree(photos, tmp_path / "grown"))
+    (grown / name).parent.mkdir(exist_ok=True)
+    Image.new("RGB", (16, 16)).save(grown / name)
+    config = (run / "config.yaml").read_text().replace(str(photos), str(grown))
+    (run / "config.yaml").write_text(config)
+    with pytest.raises(EanetError, match=f"; `eanet evaluate {run}` judges it by those of its"):
+        eanet.compare(run)
 
 
 def test_finished_runs_may_be_below_home(

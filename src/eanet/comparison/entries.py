@@ -119,7 +119,8 @@ def _check_tested_alike(runs: Sequence[Run]) -> None:
         if run.predictions.test_images != runs[0].predictions.test_images:
             raise EanetError(
                 f"{runs[0].path} and {run.path} were tested on different images; only runs on the "
-                "same data, split and image size can be compared"
+                "same data, split and image size can be compared; for images that both were "
+                "tested on, merge their predictions.csv"
             )
 
 

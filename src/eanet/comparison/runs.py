@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -192,8 +193,14 @@ def is_finished(run: RunDirectory) -> bool:
 
 def _evaluate(run: RunDirectory) -> Predictions:
     config = run.read_config()
-    dataset = load_run_data(run, open_run_source(run), config.resolved)
-    run.check_data(dataset)
+    source = open_run_source(run)
+    place = shlex.quote(str(run.path))
+    remedy = f"`eanet evaluate {place}` judges it by those of its test images that are left"
+    try:
+        dataset = load_run_data(run, source, config.resolved)
+    except EanetError as error:  # such as a class that is new
+        raise EanetError(f"{error}; {remedy}") from error
+    run.check_data(dataset, remedy)
     evaluation = evaluate_model(
         load_model(run.path), dataset.test, device=device_or_other(config.settings.device)
     )
