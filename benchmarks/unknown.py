@@ -25,8 +25,9 @@ from eanet.data.find import find_images
 from eanet.data.imageset import ImageSet
 from eanet.data.source import open_source
 from eanet.metrics.evaluation import computed
-from eanet.metrics.unknown import FALSE_REJECTIONS, fit_detector
+from eanet.metrics.unknown import fit_detector
 from eanet.models import Classifier, load_model
+from eanet.models.unknown import FALSE_REJECTIONS
 from eanet.training.run_directory import RunDirectory
 
 NEIGHBOURS = 10

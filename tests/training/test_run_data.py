@@ -75,10 +75,29 @@ def test_a_run_does_not_go_on_with_images_of_other_classes(
         eanet.resume(run, data=moved)
 
 
+def test_what_was_set_after_a_training_is_kept_or_named(
+    run: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    eanet.evaluate(run, views=5, false_rejections=0.5)
+    for usual in (0.25, 0.05):  # which the validation images are enough for, and not
+        monkeypatch.setattr("eanet.report.evaluate.FALSE_REJECTIONS", usual)
+        eanet.resume(run)  # finished: nothing but a report
+        assert "will answer whatever" not in capsys.readouterr().err
+    model = eanet.load_model(run)
+    assert model.views == 5
+    assert model.detector is not None
+    assert model.detector.fit.false_rejections == 0.5
+    eanet.evaluate(run, calibrate=True)
+    eanet.resume(run, epochs=3)
+    told = capsys.readouterr().err
+    assert "give --calibrate, --false-rejections, --views again in the end" in told
+
+
 def test_a_finished_run_trains_for_longer(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     first = RunDirectory.open(run).read_history()
     result = eanet.resume(run, epochs=4)
     told = capsys.readouterr().err
+    assert "again in the end" not in told
     assert "epochs 3 to 4: the learning rate goes on as in a run of 4 epochs, from " in told
     assert [row["epoch"] for row in result.epochs] == [1, 2, 3, 4]
     assert result.epochs[:2] == first

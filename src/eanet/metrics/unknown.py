@@ -16,11 +16,9 @@ from eanet.device import freed_memory_kept
 from eanet.errors import EanetError
 from eanet.metrics.evaluation import computed
 from eanet.models import Classifier
-from eanet.models.unknown import DetectorFit, UnknownDetector
+from eanet.models.unknown import FALSE_REJECTIONS, DetectorFit, UnknownDetector
 from eanet.ops.kernels import build_kernels
 
-FALSE_REJECTIONS = 0.05
-"""Share of images of the known classes that a detector may take for unknown ones."""
 ALL_ALIKE = (
     "to the model, the training images of each class are all alike, so that no distance from them "
     "is a large one"

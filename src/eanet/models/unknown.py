@@ -7,6 +7,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+FALSE_REJECTIONS = 0.05
+"""Share of images of the known classes that a detector may take for unknown ones, as trained."""
+
 
 @dataclass(frozen=True)
 class DetectorFit:

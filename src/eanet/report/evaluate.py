@@ -17,8 +17,9 @@ from eanet.errors import EanetError, WrongArgumentError
 from eanet.files import replacing_together, user_path
 from eanet.metrics.calibration import divide_logits, fit_temperature
 from eanet.metrics.evaluation import Evaluation, evaluate_model, in_classes_of
-from eanet.metrics.unknown import FALSE_REJECTIONS, NoDetectorError, fit_detector, why_none
+from eanet.metrics.unknown import NoDetectorError, fit_detector, why_none
 from eanet.models import Classifier, save_model
+from eanet.models.unknown import FALSE_REJECTIONS
 from eanet.parsing import run_name
 from eanet.report.beside import write_files
 from eanet.report.page import write_page
@@ -110,9 +111,12 @@ def evaluate(
 def evaluate_trained(run: str | Path, *, device: str | None = None) -> Report:
     """Evaluate a run whose training is over, as `evaluate` does.
 
-    Its model gets a detector of unknown images first, if one can be fitted.
+    Its model gets a detector of unknown images first, if one can be fitted and it has none: one
+    that it has was fitted to the same weights, maybe as somebody asked for.
     """
     subject = open_subject(run, None, None, {}, None, device)
+    if subject.model.detector is not None:
+        return _report(subject)
     reason = why_none(subject.selection.train, subject.selection.validation, FALSE_REJECTIONS)
     if reason is None:
         try:

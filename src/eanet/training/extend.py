@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 from eanet.console import notice
 from eanet.errors import EanetError
+from eanet.model_files.find import WEIGHTS_FILE
+from eanet.model_files.weights_file import read_metadata
+from eanet.models.unknown import FALSE_REJECTIONS
 from eanet.training.optimizer import learning_rate
 from eanet.training.run_config import RunConfig
 from eanet.training.run_directory import RunDirectory, lost_state, other_version
@@ -58,6 +63,28 @@ def extend(run: RunDirectory, config: RunConfig) -> None:
         f"from {learning_rate(config.resolved, done):.2g}; the best epoch so far stays the best "
         "until one validates better"
     )
+    if changed := _set_since(run, config):
+        notice(
+            "an epoch that validates better is without what `eanet evaluate` set since: give "
+            f"{changed} again in the end"
+        )
+
+
+def _set_since(run: RunDirectory, config: RunConfig) -> str:
+    """Return the options by which the model was changed after its training, as far as is known."""
+    metadata: dict[str, Any] = {}
+    figures: Any = None
+    with suppress(EanetError):
+        metadata = read_metadata(run.path / WEIGHTS_FILE)
+    with suppress(OSError, ValueError, RecursionError):
+        figures = json.loads((run.path / "metrics.json").read_bytes())
+    share = metadata.get("unknown", {}).get("false_rejections", FALSE_REJECTIONS)
+    changes = {
+        "--calibrate": isinstance(figures, dict) and "temperature" in figures,
+        "--false-rejections": share != FALSE_REJECTIONS,
+        "--views": metadata.get("views", 1) != config.resolved.views,
+    }
+    return ", ".join(option for option, is_set in changes.items() if is_set)
 
 
 def _epochs_done(run: RunDirectory, state: Mapping[str, Any] | None) -> int:
