@@ -184,6 +184,7 @@ def test_images_are_copied_into_the_folders_of_their_classes(
     assert main([*arguments, "--copy-to", str(out)]) == 1
     lines, err = capsys.readouterr()
     assert f"36 of 37 images copied to {out}\n" in err
+    assert "another answer" not in err
     answers = [json.loads(line) for line in lines.splitlines()]
     expected: dict[str, int] = {}
     for answer in answers:
@@ -196,6 +197,7 @@ def test_images_are_copied_into_the_folders_of_their_classes(
 
     assert main([*arguments, "--copy-to", str(out), "--threshold", "1"]) == 1
     assert len(list((out / "not sure").iterdir())) == 36
+    assert "36 of them are in the folder of another answer there as well" in capsys.readouterr().err
 
 
 def test_copies_among_the_images_are_not_classified_again(

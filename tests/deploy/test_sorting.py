@@ -6,7 +6,7 @@ from typing import BinaryIO
 
 import pytest
 
-from eanet.deploy.sorting import copy_into
+from eanet.deploy.sorting import copy_into, has_other_copy
 from eanet.errors import EanetError
 
 
@@ -42,6 +42,16 @@ def test_doing_it_again_copies_nothing_twice(write, tmp_path):
     first = [copy_into(tmp_path / "out", "bees", image) for image in images]
     assert [copy_into(tmp_path / "out", "bees", image) for image in images] == first
     assert len(list((tmp_path / "out").rglob("*.jpg"))) == 2
+
+
+def test_a_copy_that_an_earlier_answer_made_is_seen(write, tmp_path):
+    images = [write("a/x.jpg", "1"), write("b/x.jpg", "2")]
+    out = tmp_path  # with the folder of the originals in it
+    bees = [copy_into(out, "bees", image) for image in images]
+    assert not any(map(has_other_copy, images, bees))
+    ant = copy_into(out, "ants", images[1])
+    assert has_other_copy(images[1], ant)
+    assert not has_other_copy(images[0], bees[0])
 
 
 def test_of_a_link_the_image_is_copied_and_a_link_in_the_way_is_kept(write, tmp_path):

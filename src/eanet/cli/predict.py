@@ -108,9 +108,14 @@ def run(options: argparse.Namespace) -> int:
             f"no model named before the images: using {DEFAULT_MODEL}, with "
             f"{len(predictor.classes)} classes"
         )
-    failed = _answer(predictor, paths, options)
+    failed, twice = _answer(predictor, paths, options)
     if options.copy_to:
         notice(f"{len(paths) - failed:,} of {len(paths):,} images copied to {options.copy_to}")
+        if twice:
+            notice(
+                f"{twice:,} of them are in the folder of another answer there as well, from "
+                "before: a new folder has each once"
+            )
     return 1 if failed else 0
 
 
@@ -138,14 +143,20 @@ def _open(
     return runtime
 
 
-def _answer(predictor: Predictor, paths: list[Path], options: argparse.Namespace) -> int:
-    """Print an answer for each image, and copy it if that was asked for; count the failures."""
-    from eanet.deploy.sorting import copy_into
+def _answer(
+    predictor: Predictor, paths: list[Path], options: argparse.Namespace
+) -> tuple[int, int]:
+    """Print an answer for each image, and copy it if that was asked for.
+
+    Returns:
+        How many could not be read, and how many copies lie in another folder as well.
+    """
+    from eanet.deploy.sorting import copy_into, has_other_copy
 
     write = {"table": _write_line, "json": _write_json, "csv": _write_csv}[options.format]
     if options.format == "csv":
         write_rows([["image", "class", "probability", "sure"]])
-    failed = 0
+    failed = twice = 0
     with closing(predictor.predict_files(paths, options.top)) as results:
         for path, result in _tracked(results, len(paths)):
             if isinstance(result, EanetError):
@@ -159,8 +170,8 @@ def _answer(predictor: Predictor, paths: list[Path], options: argparse.Namespace
             write(path, result, is_sure)
             if options.copy_to:
                 name = result.top1 if is_sure and result.top1 is not None else NOT_SURE
-                copy_into(options.copy_to, name, path)
-    return failed
+                twice += has_other_copy(path, copy_into(options.copy_to, name, path))
+    return failed, twice
 
 
 def _model_and_images(options: argparse.Namespace) -> tuple[str | None, list[str]]:

@@ -42,16 +42,36 @@ def copy_into(folder: Path, name: str, image: Path) -> Path:
     place = folder / (re.sub(r'[\\/:*?"<>|\x00-\x1f]', "_", name).strip(". ") or "_")
     try:
         place.mkdir(parents=True, exist_ok=True)
-        target, number = place / image.name, 1
-        while os.path.lexists(target):
-            if target.is_file() and filecmp.cmp(image, target, shallow=False):
-                return target
-            number += 1
-            target = place / f"{image.stem}-{number}{image.suffix}"
-        _copy(image, target)
+        target, is_there = _find_copy(image, place)
+        if not is_there:
+            _copy(image, target)
         return target
     except OSError as error:
         raise EanetError(f"cannot copy {image} to {place}: {error.strerror}") from error
+
+
+def has_other_copy(image: Path, copy: Path) -> bool:
+    """Whether an image whose copy is ``copy`` lies in the folder of another class there as well.
+
+    Equal images have equal answers, so another model or threshold has put it there, or a person.
+    """
+    own = (copy.parent.resolve(), image.parent.resolve())
+    try:
+        others = [place for place in copy.parent.parent.iterdir() if place.is_dir()]
+        return any(_find_copy(image, place)[1] for place in others if place.resolve() not in own)
+    except OSError:  # a folder that cannot be read is none of the answers'
+        return False
+
+
+def _find_copy(image: Path, place: Path) -> tuple[Path, bool]:
+    """Return where the copy of an image is in a folder, or would be made, and whether it is."""
+    target, number = place / image.name, 1
+    while os.path.lexists(target):
+        if target.is_file() and filecmp.cmp(image, target, shallow=False):
+            return target, True
+        number += 1
+        target = place / f"{image.stem}-{number}{image.suffix}"
+    return target, False
 
 
 def _copy(image: Path, target: Path) -> None:
