@@ -13,6 +13,7 @@ from PIL import Image
 import eanet
 from eanet import EanetError, device
 from eanet.data.source import open_source
+from eanet.report.files import read_metrics
 from eanet.training.run_directory import IMAGES, START_IMAGES, RunDirectory
 
 pytestmark = pytest.mark.usefixtures("undrawn")
@@ -91,6 +92,24 @@ def test_what_was_set_after_a_training_is_kept_or_named(
     eanet.resume(run, epochs=3)
     told = capsys.readouterr().err
     assert "give --calibrate, --false-rejections, --views again in the end" in told
+
+
+def test_figures_do_not_outlive_the_weights_that_they_are_of(
+    run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stop(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    state = RunDirectory.open(run).read_checkpoint()
+    for best, is_kept in ((2.0, True), (-1.0, False)):  # no epoch is better, then any is
+        state["progress"]["best_accuracy"] = best
+        RunDirectory.open(run).write_checkpoint(state)
+        with monkeypatch.context() as patch:
+            patch.setattr("eanet.report.evaluate.evaluate_trained", stop)
+            with pytest.raises(KeyboardInterrupt):
+                eanet.resume(run, epochs=3)
+        assert (read_metrics(run) is not None) == is_kept
+    assert eanet.resume(run).metrics["images"] == read_metrics(run)["images"]
 
 
 def test_a_finished_run_trains_for_longer(run: Path, capsys: pytest.CaptureFixture[str]) -> None:

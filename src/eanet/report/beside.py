@@ -23,6 +23,7 @@ from eanet.report.files import (
     write_predictions,
 )
 from eanet.report.report import Folds, Report
+from eanet.report.subject import PAGE
 
 OPTIONAL = ("label_suspects.png", "distances.png", "curves.png", "learning_rate.png")
 SUSPECTS = 48  # images on the sheet of labels that are suspected
@@ -33,7 +34,7 @@ def write_files(report: Report, folder: Path) -> list[Path]:
 
     Pictures of an earlier report there, which this one lacks, are removed: they show other figures.
     """
-    is_later = (folder / METRICS_FILE).exists()
+    is_later = any((folder / name).exists() for name in (METRICS_FILE, PAGE))
     files = [*_write_figures(report, folder), *_draw(report, folder)]
     if report.folds is not None:
         files += _write_suspects(report, report.folds, folder)

@@ -14,7 +14,7 @@ from eanet.model_files.weights_file import read_metadata
 from eanet.models.unknown import FALSE_REJECTIONS
 from eanet.training.optimizer import learning_rate
 from eanet.training.run_config import RunConfig
-from eanet.training.run_directory import RunDirectory, lost_state, other_version
+from eanet.training.run_directory import FIGURES, RunDirectory, lost_state, other_version
 from eanet.training.state import State
 
 
@@ -77,8 +77,8 @@ def _set_since(run: RunDirectory, config: RunConfig) -> str:
     with suppress(EanetError):
         metadata = read_metadata(run.path / WEIGHTS_FILE)
     with suppress(OSError, ValueError, RecursionError):
-        figures = json.loads((run.path / "metrics.json").read_bytes())
-    share = metadata.get("unknown", {}).get("false_rejections", FALSE_REJECTIONS)
+        figures = json.loads((run.path / FIGURES).read_bytes())
+    share = (metadata.get("unknown") or {}).get("false_rejections", FALSE_REJECTIONS)
     changes = {
         "--calibrate": isinstance(figures, dict) and "temperature" in figures,
         "--false-rejections": share != FALSE_REJECTIONS,

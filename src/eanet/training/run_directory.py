@@ -27,6 +27,7 @@ HISTORY = "history.csv"
 CHECKPOINT = "last.ckpt"
 IMAGES = "images.npy"
 START_IMAGES = "start_images.npy"
+FIGURES = "metrics.json"  # of the report
 
 COUNTED = ("epoch", "seconds", "images_per_second")
 MOST = 1e12  # of any of these
@@ -181,6 +182,15 @@ class RunDirectory:
             if not all(0 <= row.get(name, 0) < MOST for name in COUNTED):
                 raise EanetError(f"{path} has been changed or damaged: see row {number}")
         return rows
+
+    # Figures
+
+    def remove_figures(self) -> None:
+        """Remove the figures of a report, which are not those of weights that are yet to be judged.
+
+        Commands and servers show them as the model's until a training that goes on has ended.
+        """
+        (self.path / FIGURES).unlink(missing_ok=True)
 
     # Training state
 

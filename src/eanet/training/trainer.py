@@ -249,6 +249,7 @@ class Trainer:
                     self._events.add_scalar(name.replace("_", "/", 1), value, state.epoch)
                 self._events.flush()
             if best:
+                self.run.remove_figures()
                 save_model(self.evaluated, self.run.path)
         self._save()
         display.end_epoch(row, best=best)
