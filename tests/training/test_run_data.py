@@ -74,6 +74,9 @@ def test_a_run_does_not_go_on_with_images_of_other_classes(
     (moved / "red" / "00.png").rename(moved / "green" / "red00.png")
     with pytest.raises(EanetError, match=r"holds the 36 images of \S+, but some are of another"):
         eanet.resume(run, data=moved)
+    (moved / "green").rename(moved / "grey")
+    with pytest.raises(EanetError, match=r"know the class 'grey' .*, start a new run, with --init"):
+        eanet.resume(run, data=moved)
 
 
 def test_what_was_set_after_a_training_is_kept_or_named(

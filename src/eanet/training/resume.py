@@ -61,7 +61,13 @@ def resume(
             source = open_run_source(run) if data is None else open_source(data)
             start = run.read_start_images()
             classes = config.data.classes
-            dataset = load_data(source, settings, fabric, classes=classes, start=start)
+            try:
+                dataset = load_data(source, settings, fabric, classes=classes, start=start)
+            except EanetError as error:  # such as a class that is new
+                raise EanetError(
+                    f"{error}; with other images than before, start a new run, with --init "
+                    f"{run.path} to begin with its weights"
+                ) from error
             check_moved(run, dataset, source.location)
             if data is not None:
                 config = _moved(config, source)
