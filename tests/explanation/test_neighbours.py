@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from unittest.mock import Mock
 
 import numpy as np
 import pytest
+from PIL import Image
 
 import eanet
 from eanet.data.decode import decode_image
@@ -34,6 +36,40 @@ def test_an_image_is_nearest_to_itself_and_then_to_those_of_its_colour(
             assert nearest[0].similarity == pytest.approx(1, abs=1e-5)
             assert [n.class_name for n in nearest].count("red") >= 3
     assert found == 9
+
+
+@pytest.mark.parametrize("new_class", [None, "grey"])
+def test_images_that_came_later_are_no_neighbours(
+    trained: eanet.TrainingResult,
+    photos: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    new_class: str | None,
+) -> None:
+    run = Path(shutil.copytree(trained.path, tmp_path / "run"))
+    grown = Path(shutil.copytree(photos, tmp_path / "grown"))
+    config = (run / "config.yaml").read_text().replace(str(photos), str(grown))
+    (run / "config.yaml").write_text(config)
+    model = eanet.load_model(run)
+    learned = len(TrainingImages(run, model)._images)
+    random = np.random.default_rng(0)
+    for place in filter(None, ("red", new_class)):
+        (grown / place).mkdir(exist_ok=True)
+        for number in range(20):
+            noise = random.integers(0, 256, (16, 16, 3), dtype=np.uint8)
+            Image.fromarray(noise).save(grown / place / f"new{number}.png")
+    images = TrainingImages(run, model)
+    assert len(images._images) == learned
+    told = capsys.readouterr().err
+    assert f"the images have changed: {learned} of {learned} training images are left" in told
+    for file in grown.rglob("new*.png"):
+        pixels = decode_image(file, model.config.image_size, model.config.preprocessing)
+        assert not np.array_equal(images.nearest(pixels, 1)[0].pixels, pixels)
+    shutil.rmtree(grown / "red")
+    shutil.rmtree(grown / "green")
+    (run / "images.npy").unlink()
+    with pytest.raises(EanetError):
+        TrainingImages(run, model)
 
 
 def test_they_are_drawn_below_the_explanation(

@@ -7,7 +7,9 @@ import shlex
 import numpy as np
 
 from eanet.config import DataSettings
-from eanet.data.record import UNKNOWN
+from eanet.console import notice
+from eanet.data.imageset import ImageSet
+from eanet.data.record import CODES, UNKNOWN, image_keys
 from eanet.data.source import Source, open_source
 from eanet.data.splits import Dataset
 from eanet.errors import EanetError
@@ -45,6 +47,40 @@ def load_run_data(
     """
     classes = run.read_config().data.classes
     return source.load(settings, preprocessing, classes, run.read_start_images())
+
+
+def training_images(run: RunDirectory, source: Source, preprocessing: Preprocessing) -> ImageSet:
+    """Load the images that a run was trained on, or what is left of them; then say so.
+
+    Raises:
+        EanetError: they cannot be loaded, have changed and were not recorded, or none is left.
+    """
+    config, record = run.read_config(), run.read_own_images()
+    try:
+        dataset = load_run_data(run, source, config.resolved, preprocessing)
+    except EanetError:  # such as a class that is new
+        if record is None:
+            raise
+        sets = source.load_splits(config.resolved, preprocessing).sets
+    else:
+        if run.has_data(dataset):
+            return dataset.train
+        if record is None:
+            run.check_data(dataset)
+        sets = dataset.sets
+    left: ImageSet | None = None
+    for images in sets.values():
+        assert record is not None
+        is_left = record.splits_of(images) == CODES["train"]
+        if left is not None:
+            is_left &= ~np.isin(image_keys(images), image_keys(left))
+        part = images.subset(np.flatnonzero(is_left))
+        left = part if left is None or not len(left) else left.joined(part) if len(part) else left
+    if left is None or not len(left):
+        raise EanetError(f"none of the training images of {run.path} is left")
+    count = config.data.images.get("train", 0)
+    notice(f"the images have changed: {len(left):,} of {count:,} training images are left")
+    return left
 
 
 def check_moved(run: RunDirectory, dataset: Dataset, where: str) -> None:

@@ -145,8 +145,12 @@ class RunDirectory:
 
     def read_images(self) -> ImageRecord | None:
         """Return the images of the run and its start by split; None if they are not recorded."""
-        own = ImageRecord.read(self.path / IMAGES)
+        own = self.read_own_images()
         return None if own is None else joined(own, self.read_start_images())
+
+    def read_own_images(self) -> ImageRecord | None:
+        """Return the images of the run alone, without those of its start."""
+        return ImageRecord.read(self.path / IMAGES)
 
     def read_start_images(self) -> ImageRecord | None:
         """Return the images of the run that the model to begin with comes from, if there is one."""
