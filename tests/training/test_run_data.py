@@ -115,6 +115,20 @@ def test_figures_do_not_outlive_the_weights_that_they_are_of(
     assert eanet.resume(run).metrics["images"] == read_metrics(run)["images"]
 
 
+def test_a_run_whose_weights_are_lost_keeps_those_of_a_later_epoch(
+    run: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    state = RunDirectory.open(run).read_checkpoint()
+    state["progress"]["best_accuracy"] = 2.0  # no epoch is better
+    RunDirectory.open(run).write_checkpoint(state)
+    (run / "model.safetensors").unlink()
+    with pytest.raises(EanetError, match=r"no model\.safetensors in"):
+        eanet.resume(run)
+    assert eanet.resume(run, epochs=3).metrics["images"] == 6
+    assert "has lost model.safetensors, the weights of epoch" in capsys.readouterr().err
+    assert RunDirectory.open(run).read_checkpoint()["progress"]["best_epoch"] == 3
+
+
 def test_a_finished_run_trains_for_longer(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     first = RunDirectory.open(run).read_history()
     result = eanet.resume(run, epochs=4)

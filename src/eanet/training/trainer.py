@@ -16,6 +16,7 @@ from eanet.console import how_to_resume, notice
 from eanet.data.splits import Dataset
 from eanet.errors import EanetError
 from eanet.interruption import StopRequest, stop_requests
+from eanet.model_files.find import WEIGHTS_FILE
 from eanet.models import Classifier, save_model
 from eanet.training.budget import Budget
 from eanet.training.contention import ContentionMonitor
@@ -109,6 +110,14 @@ class Trainer:
             self.state = State.parse(state["progress"])
         except (AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
             raise other_version(self.run) from error
+        has_weights = (self.run.path / WEIGHTS_FILE).is_file()
+        if self.state.best_epoch and not has_weights and not self.state.finished:
+            notice(
+                f"{self.run.path} has lost {WEIGHTS_FILE}, the weights of epoch "
+                f"{self.state.best_epoch}: the best of the epochs to come takes their place"
+            )
+            self.state.best_epoch, self.state.best_accuracy = 0, State.best_accuracy
+            self.state.best_loss = State.best_loss
         if self.fabric.is_global_zero:
             self.run.write_history(self.state.history)
         else:  # the saved sums cover all processes, so only the first keeps them
