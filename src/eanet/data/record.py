@@ -39,6 +39,34 @@ def is_seen(codes: NDArray[np.int8], split: str) -> NDArray[np.bool_]:
     return np.asarray((codes != UNKNOWN) & (codes < CODES[split]))
 
 
+def pick(
+    sets: Mapping[str, ImageSet], codes: Mapping[str, NDArray[np.int8]], split: str, place: str = ""
+) -> ImageSet:
+    """Return the images that were in a split, each from one set, and the new ones in ``place``.
+
+    Args:
+        sets: images by where they lie now.
+        codes: the splits that those of each set were in; see `ImageRecord.splits_of`.
+        split: which to return.
+        place: a set, of which the images that were in no split are returned as well.
+    """
+    picked: ImageSet | None = None
+    for name in sorted(sets, key=lambda name: name != place):
+        images = sets[name]
+        is_picked = codes[name] == CODES[split]
+        if name == place:
+            is_picked |= codes[name] == UNKNOWN
+        if picked is not None:
+            is_picked &= ~np.isin(image_keys(images), image_keys(picked))
+        part = images.subset(np.flatnonzero(is_picked))
+        if picked is None or not len(picked):
+            picked = part
+        elif len(part):
+            picked = picked.joined(part)
+    assert picked is not None  # there is a set
+    return picked
+
+
 @dataclass(frozen=True, eq=False)
 class ImageRecord:
     """Images and the splits that they were in: 8 bytes each, whatever they are called.

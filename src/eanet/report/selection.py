@@ -15,7 +15,7 @@ from eanet.console import notice
 from eanet.data.datasets import named_datasets
 from eanet.data.groups import AUTO
 from eanet.data.imageset import ImageSet
-from eanet.data.record import CODES, UNKNOWN, image_keys
+from eanet.data.record import CODES, UNKNOWN, pick
 from eanet.data.source import Source, open_source
 from eanet.data.splits import Dataset
 from eanet.deploy.export.images import OwnImages
@@ -199,7 +199,7 @@ def _by_record(
         place = "train" if wanted == "test" else ""
     if not with_new:
         place = ""
-    images = _pick(sets, codes, wanted, place)
+    images = pick(sets, codes, wanted, place)
     counts = {
         name: sum(int((of_set == code).sum()) for of_set in codes.values())
         for name, code in CODES.items()
@@ -222,7 +222,7 @@ def _by_record(
     elif seen and wanted == "test":
         notice(f"{run.path} has seen {told} of the {total:,} images: these are left out")
     parts = [
-        _pick(sets, codes, part, part if len(sets) > 1 else "") for part in ("train", "validation")
+        pick(sets, codes, part, part if len(sets) > 1 else "") for part in ("train", "validation")
     ]
     train, validation = (part if len(part) else None for part in parts)
     of_run = run.read_config().data.images.get(wanted) == len(images) == counts[wanted]
@@ -230,24 +230,3 @@ def _by_record(
     if len(sets) == 1 and name == "train" and not split:
         name = "unseen"
     return Selection(data, name, images, train, validation, of_run)
-
-
-def _pick(
-    sets: Mapping[str, ImageSet], codes: Mapping[str, NDArray[np.int8]], split: str, place: str
-) -> ImageSet:
-    """Return the images that were in a split, each from one set, and the new ones in ``place``."""
-    picked: ImageSet | None = None
-    for name in sorted(sets, key=lambda name: name != place):
-        images = sets[name]
-        is_picked = codes[name] == CODES[split]
-        if name == place:
-            is_picked |= codes[name] == UNKNOWN
-        if picked is not None:
-            is_picked &= ~np.isin(image_keys(images), image_keys(picked))
-        part = images.subset(np.flatnonzero(is_picked))
-        if picked is None or not len(picked):
-            picked = part
-        elif len(part):
-            picked = picked.joined(part)
-    assert picked is not None  # there is a set
-    return picked

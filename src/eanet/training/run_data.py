@@ -9,7 +9,7 @@ import numpy as np
 from eanet.config import DataSettings
 from eanet.console import notice
 from eanet.data.imageset import ImageSet
-from eanet.data.record import CODES, UNKNOWN, image_keys
+from eanet.data.record import UNKNOWN, pick
 from eanet.data.source import Source, open_source
 from eanet.data.splits import Dataset
 from eanet.errors import EanetError
@@ -63,20 +63,13 @@ def training_images(run: RunDirectory, source: Source, preprocessing: Preprocess
             raise
         sets = source.load_splits(config.resolved, preprocessing).sets
     else:
-        if run.has_data(dataset):
-            return dataset.train
         if record is None:
             run.check_data(dataset)
+        if record is None or run.has_data(dataset):
+            return dataset.train
         sets = dataset.sets
-    left: ImageSet | None = None
-    for images in sets.values():
-        assert record is not None
-        is_left = record.splits_of(images) == CODES["train"]
-        if left is not None:
-            is_left &= ~np.isin(image_keys(images), image_keys(left))
-        part = images.subset(np.flatnonzero(is_left))
-        left = part if left is None or not len(left) else left.joined(part) if len(part) else left
-    if left is None or not len(left):
+    left = pick(sets, {name: record.splits_of(images) for name, images in sets.items()}, "train")
+    if not len(left):
         raise EanetError(f"none of the training images of {run.path} is left")
     count = config.data.images.get("train", 0)
     notice(f"the images have changed: {len(left):,} of {count:,} training images are left")
