@@ -10,6 +10,7 @@ import pytest
 from eanet.comparison.entries import Entry, format_differing, group_by_model, group_by_settings
 from eanet.comparison.page import write_markdown, write_page
 from eanet.comparison.plots import has_curves, plot_parameters, plot_progress
+from eanet.comparison.runs import Run
 from eanet.comparison.table import rows, write_models, write_runs
 from eanet.comparison.training import Failure
 from eanet.comparison.words import caption, conclusion, notes
@@ -91,13 +92,34 @@ def test_conditions_are_what_all_runs_have_in_common(tmp_path: Path) -> None:
     assert "1e-07" not in shown
 
 
-def test_runs_tested_on_other_images_are_not_compared() -> None:
-    runs = [make_run(seed=0), make_run(seed=1, tested="u")]
-    message = "runs/vit-0 and runs/vit-1 were tested on different images"
+def shifted(run: Run, by: int) -> Run:
+    """The same run, tested on as many images of which the last ``by`` are others."""
+    keys = run.predictions.keys + np.uint64(by)
+    return replace(run, predictions=replace(run.predictions, test_images="u", keys=keys))
+
+
+def test_runs_that_share_no_test_image_are_not_compared() -> None:
+    runs = [make_run(seed=0), shifted(make_run(seed=1), 200)]
+    message = "no image is a test image of all: runs/vit-0, runs/vit-1; only runs that were tested"
     with pytest.raises(EanetError, match=message):
         group_by_settings(runs)
     with pytest.raises(EanetError, match=message):
         group_by_model(["vit"], runs, ())
+
+
+def test_runs_are_compared_on_the_images_that_all_were_tested_on() -> None:
+    old, new = make_run("vit"), make_run("keras_mlp", 1)
+    entries = group_by_settings([old, shifted(new, 50)])
+    found = [entry.runs[0].predictions.correct[1] for entry in entries]
+    assert np.array_equal(found[0], old.predictions.correct[1][50:])
+    assert np.array_equal(found[1], new.predictions.correct[1][:150])
+    assert entries[1].difference.mean == pytest.approx(found[1].mean() - found[0].mean())
+    assert "of the same 150 test images" in caption(entries)
+    assert notes(entries)[0] == (
+        "Only the 150 images count that all runs were tested on, with the same label: single runs "
+        "were tested on 200."
+    )
+    assert not any("tested on" in line for line in notes(group_by_settings([old, new])))
 
 
 def test_pairs_are_the_seeds_that_both_models_have() -> None:

@@ -37,7 +37,13 @@ def make_run(
     random = np.random.default_rng(seed)
     right = np.arange(images) < accuracy * images
     right ^= random.random(images) < 0.02
-    answers = Predictions(tested, 1000 * len(model), 10**6, {1: right, 5: right | True})
+    answers = Predictions(
+        tested,
+        np.arange(images, dtype=np.uint64),
+        1000 * len(model),
+        10**6,
+        {1: right, 5: right | True},
+    )
     history = [
         {
             "epoch": epoch,

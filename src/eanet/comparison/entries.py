@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import reduce
 from pathlib import Path
 from typing import Any
 
@@ -76,12 +77,11 @@ def group_by_model(
     """Group runs into one entry per trained model.
 
     Raises:
-        EanetError: all runs of all models have failed, or they were tested on different images.
+        EanetError: all runs of all models have failed, or no image was in the test of all others.
     """
     grouped: dict[str, list[Run]] = {model: [] for model in models}
-    for run in runs:
+    for run in _on_shared_images([*runs]):
         grouped[run.model].append(run)
-    _check_tested_alike([run for own in grouped.values() for run in own])
     if not any(grouped.values()):
         raise EanetError(f"every run failed; the first: {failures[0].reason}")
     return _with_differences(
@@ -94,9 +94,9 @@ def group_by_settings(runs: Sequence[Run]) -> list[Entry]:
     """Group runs by model and recipe: those that differ only in the seed become one entry.
 
     Raises:
-        EanetError: the runs were tested on different images.
+        EanetError: no image was in the test of all runs.
     """
-    _check_tested_alike(runs)
+    runs = _on_shared_images(runs)
     grouped: list[list[Run]] = []
     for run in runs:
         for group in grouped:
@@ -114,14 +114,18 @@ def group_by_settings(runs: Sequence[Run]) -> list[Entry]:
     )
 
 
-def _check_tested_alike(runs: Sequence[Run]) -> None:
-    for run in runs[1:]:
-        if run.predictions.test_images != runs[0].predictions.test_images:
-            raise EanetError(
-                f"{runs[0].path} and {run.path} were tested on different images; only runs on the "
-                "same data, split and image size can be compared; for images that both were "
-                "tested on, merge their predictions.csv"
-            )
+def _on_shared_images(runs: Sequence[Run]) -> list[Run]:
+    """Reduce the predictions to the images that all runs were tested on, with the same label."""
+    predictions = [run.predictions for run in runs]
+    if len({own.test_images for own in predictions}) < 2:
+        return [*runs]
+    shared = reduce(np.intersect1d, [own.keys for own in predictions])
+    if not len(shared):
+        raise EanetError(
+            f"no image is a test image of all: {', '.join(str(run.path) for run in runs)}; only "
+            "runs that were tested on the same images can be compared"
+        )
+    return [replace(run, predictions=run.predictions.on(shared)) for run in runs]
 
 
 def shortest_names(paths: Sequence[Path]) -> dict[Path, str]:
@@ -183,7 +187,7 @@ def _with_difference(first: Entry, entry: Entry) -> Entry:
         ours, theirs = (
             np.stack([pair[i].predictions.correct[1] for pair in pairs]) for i in (0, 1)
         )
-        # Runs that an earlier version judged lack them.
+        # A run that was told of none may be beside one that was.
         kept = (run.predictions.groups for pair in pairs for run in pair)
         groups = next((own for own in kept if own is not None), None)
         return replace(entry, difference=difference(ours, theirs, groups))

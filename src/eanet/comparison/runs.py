@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import base64
-import shlex
+import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -15,6 +15,8 @@ from pydantic import BaseModel, Field
 
 from eanet.config import ResolvedSettings
 from eanet.console import how_to_resume
+from eanet.data.imageset import ImageSet
+from eanet.data.record import image_keys
 from eanet.device import device_or_other
 from eanet.errors import EanetError
 from eanet.files import read_text, write_json
@@ -24,7 +26,7 @@ from eanet.models import load_model
 from eanet.models.operations import multiply_adds
 from eanet.parsing import checked, parse_json
 from eanet.training.run_config import RunConfig
-from eanet.training.run_data import load_run_data, open_run_source
+from eanet.training.run_data import load_split, open_run_source
 from eanet.training.run_directory import RunDirectory
 
 PREDICTIONS = "answers.json"
@@ -34,7 +36,8 @@ TOP = (1, 5)
 class _Record(BaseModel):
     """The contents of the file."""
 
-    model: str = ""  # what earlier versions did not write
+    model: str = ""  # this and keys are what earlier versions did not write
+    keys: str = ""
     test_images: str
     parameters: int
     multiply_adds: int
@@ -54,25 +57,40 @@ class Predictions:
 
     Attributes:
         test_images: their fingerprint.
+        keys: by which each of them is known again together with its label, (n,).
         parameters: number of parameters of the model.
         multiply_adds: per image, forward pass only; see `multiply_adds`.
         correct: by k, whether the class of each image is among the k most probable ones, (n,).
         groups: which of the images belong together, (n,); None: each is by itself.
+        left_out: number of further test images, which other runs were not tested on.
     """
 
     test_images: str
+    keys: NDArray[np.uint64]
     parameters: int
     multiply_adds: int
     correct: Mapping[int, NDArray[np.bool_]]
     groups: NDArray[np.int64] | None = None
+    left_out: int = 0
 
     @classmethod
-    def of(cls, run: Path, test_images: str, evaluation: Evaluation) -> Predictions:
+    def of(cls, run: Path, images: ImageSet, evaluation: Evaluation) -> Predictions:
         """Collect the predictions of a run from the evaluation of its model on its test images."""
         model = load_model(run)
         correct = {k: evaluation.in_top(k) for k in TOP}
         cost = model.num_parameters, multiply_adds(model.eval())
-        return cls(test_images, *cost, correct, evaluation.groups)
+        return cls(images.fingerprint(), _keys(images), *cost, correct, evaluation.groups)
+
+    def on(self, keys: NDArray[np.uint64]) -> Predictions:
+        """Return the predictions on some of the images, in the order of these keys."""
+        _, rows, _ = np.intersect1d(self.keys, keys, return_indices=True)
+        return replace(
+            self,
+            keys=self.keys[rows],
+            correct={k: correct[rows] for k, correct in self.correct.items()},
+            groups=None if self.groups is None else self.groups[rows],
+            left_out=len(self.keys) - len(rows),
+        )
 
     @classmethod
     def read(cls, run: Path) -> Predictions | None:
@@ -86,17 +104,22 @@ class Predictions:
             groups = None if record.groups is None else np.array(record.groups, dtype=np.int64)
             if groups is not None and len(groups) != record.images:
                 raise ValueError(f"not {record.images:,} groups")
+            keys = np.frombuffer(base64.b64decode(record.keys), dtype="<u8").astype(np.uint64)
+            if len(keys) not in (0, record.images):
+                raise ValueError(f"not {record.images:,} keys")
         except ValueError as error:
             raise EanetError(f"{path} has been changed or damaged: {error}") from error
-        if record.model != model_digest(run):
+        if record.model != model_digest(run) or not len(keys):
             return None
-        return cls(record.test_images, record.parameters, record.multiply_adds, correct, groups)
+        cost = record.parameters, record.multiply_adds
+        return cls(record.test_images, keys, *cost, correct, groups)
 
     def write(self, run: Path) -> None:
         """Write the predictions to the run directory."""
         content = {
             "model": model_digest(run),
             "test_images": self.test_images,
+            "keys": base64.b64encode(self.keys.astype("<u8").tobytes()).decode("ascii"),
             "parameters": self.parameters,
             "multiply_adds": self.multiply_adds,
             "images": len(self.correct[1]),
@@ -104,6 +127,13 @@ class Predictions:
             **({} if self.groups is None else {"groups": self.groups.tolist()}),
         }
         write_json(run / PREDICTIONS, content)
+
+
+def _keys(images: ImageSet) -> NDArray[np.uint64]:
+    """Return keys of images with their labels, (n,)."""
+    names = (name.encode() for name in images.classes)
+    of_class = b"".join(hashlib.blake2b(name, digest_size=8).digest() for name in names)
+    return image_keys(images) ^ np.frombuffer(of_class, "<u8").astype(np.uint64)[images.labels]
 
 
 def _pack(correct: NDArray[np.bool_]) -> str:
@@ -142,7 +172,7 @@ class Run:
         """Read a finished run; evaluate its model if the directory has no predictions.
 
         Raises:
-            EanetError: there is no run, it is not finished, or its images have changed since.
+            EanetError: there is no run, it is not finished, or none of its test images is left.
         """
         run = RunDirectory.open(path)
         if not (is_finished(run) and (path / "metrics.json").is_file()):
@@ -192,19 +222,11 @@ def is_finished(run: RunDirectory) -> bool:
 
 
 def _evaluate(run: RunDirectory) -> Predictions:
-    config = run.read_config()
-    source = open_run_source(run)
-    place = shlex.quote(str(run.path))
-    remedy = f"`eanet evaluate {place}` judges it by those of its test images that are left"
-    try:
-        dataset = load_run_data(run, source, config.resolved)
-    except EanetError as error:  # such as a class that is new
-        raise EanetError(f"{error}; {remedy}") from error
-    run.check_data(dataset, remedy)
-    evaluation = evaluate_model(
-        load_model(run.path), dataset.test, device=device_or_other(config.settings.device)
+    images = load_split(run, open_run_source(run), split="test")
+    device = device_or_other(run.read_config().settings.device)
+    return Predictions.of(
+        run.path, images, evaluate_model(load_model(run.path), images, device=device)
     )
-    return Predictions.of(run.path, dataset.test.fingerprint(), evaluation)
 
 
 PEAK_MEMORY = "peak_memory.json"

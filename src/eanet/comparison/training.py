@@ -206,7 +206,7 @@ def train_and_evaluate(
             device = RunDirectory(path).read_config().resolved.device
             write_peak_memory(path, peak_memory(torch.device(device)))
     evaluated = evaluate(path)
-    Predictions.of(path, evaluated.images.fingerprint(), evaluated.evaluation).write(path)
+    Predictions.of(path, evaluated.images, evaluated.evaluation).write(path)
 
 
 def _agree(

@@ -118,6 +118,13 @@ def notes(entries: Sequence[Entry]) -> list[str]:
         for entry in entries
         for failure in entry.failures
     ]
+    tested = [run.predictions for entry in entries for run in entry.runs]
+    if any(own.left_out for own in tested):
+        counts = sorted({len(own.keys) + own.left_out for own in tested})
+        lines.append(
+            f"Only the {len(tested[0].keys):,} images count that all runs were tested on, with "
+            f"the same label: single runs were tested on {' or '.join(f'{n:,}' for n in counts)}."
+        )
     starts = {run.entrant is not None for entry in entries for run in entry.runs}
     if len(starts) == 2:
         lines.append(

@@ -16,7 +16,7 @@ from eanet.errors import EanetError
 from eanet.metrics.evaluation import computed
 from eanet.model_files.exported import is_exported
 from eanet.models import Classifier
-from eanet.training.run_data import open_run_source, training_images
+from eanet.training.run_data import load_split, open_run_source
 from eanet.training.run_directory import RunDirectory
 
 MOST_IMAGES = 50_000  # training images looked at
@@ -57,7 +57,7 @@ class TrainingImages:
                 else "neighbours are found by PyTorch: leave out --runtime"
             )
         run = RunDirectory.open(where)
-        images = training_images(run, open_run_source(run), model.config.preprocessing)
+        images = load_split(run, open_run_source(run), model.config.preprocessing)
         if len(images) > MOST_IMAGES:
             images = images.subset(evenly(range(len(images)), MOST_IMAGES))
         self._images = images

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from typing import Literal
 
 import numpy as np
 
@@ -49,8 +50,13 @@ def load_run_data(
     return source.load(settings, preprocessing, classes, run.read_start_images())
 
 
-def training_images(run: RunDirectory, source: Source, preprocessing: Preprocessing) -> ImageSet:
-    """Load the images that a run was trained on, or what is left of them; then say so.
+def load_split(
+    run: RunDirectory,
+    source: Source,
+    preprocessing: Preprocessing | None = None,
+    split: Literal["train", "test"] = "train",
+) -> ImageSet:
+    """Load the images that a run was trained or tested on, or what is left of them; then say so.
 
     Raises:
         EanetError: they cannot be loaded, have changed and were not recorded, or none is left.
@@ -66,13 +72,15 @@ def training_images(run: RunDirectory, source: Source, preprocessing: Preprocess
         if record is None:
             run.check_data(dataset)
         if record is None or run.has_data(dataset):
-            return dataset.train
+            return dataset.train if split == "train" else dataset.test
         sets = dataset.sets
-    left = pick(sets, {name: record.splits_of(images) for name, images in sets.items()}, "train")
+    left = pick(sets, {name: record.splits_of(images) for name, images in sets.items()}, split)
+    kind = "training" if split == "train" else split
     if not len(left):
-        raise EanetError(f"none of the training images of {run.path} is left")
-    count = config.data.images.get("train", 0)
-    notice(f"the images have changed: {len(left):,} of {count:,} training images are left")
+        raise EanetError(f"none of the {kind} images of {run.path} is left")
+    count = config.data.images.get(split, 0)
+    many = "all" if len(left) == count else f"{len(left):,} of"
+    notice(f"the images of {run.path} have changed: {many} {count:,} {kind} images are left")
     return left
 
 
