@@ -72,6 +72,19 @@ def test_a_run_is_reported_in_its_own_folder_with_the_figures_of_its_training(
 
 
 @pytest.mark.usefixtures("undrawn")
+def test_a_run_that_was_stopped_is_said_to_be_unfinished(
+    run: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    evaluate(run)
+    assert "not finished" not in capsys.readouterr().err
+    history = run / "history.csv"
+    *rows, _ = history.read_text().splitlines(keepends=True)
+    history.write_text("".join(rows))
+    evaluate(run)
+    said = f"{run} is not finished; resume with: eanet train --resume {run}"
+    assert said in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(("split", "images"), [("train", 27), ("validation", 3)])
 def test_another_split_is_reported_beside_the_test(run: Path, split: str, images: int) -> None:
     before = (run / "metrics.json").read_bytes()

@@ -175,7 +175,7 @@ class Run:
             EanetError: there is no run, it is not finished, or none of its test images is left.
         """
         run = RunDirectory.open(path)
-        if not (is_finished(run) and (path / "metrics.json").is_file()):
+        if not (run.is_finished() and (path / "metrics.json").is_file()):
             raise EanetError(f"{path} is not finished; resume with: {how_to_resume(path)}")
         config, history = run.read_config(), run.read_history("seconds", "images_per_second")
         predictions = Predictions.read(path) or _evaluate(run)
@@ -210,15 +210,6 @@ class Run:
     def images_per_second(self) -> float:
         """Training throughput in the median epoch; the first may include compiling."""
         return float(np.median([row["images_per_second"] for row in self.history]))
-
-
-def is_finished(run: RunDirectory) -> bool:
-    """Whether a run has trained for as long as it was to."""
-    settings = run.read_config().resolved
-    if settings.minutes is None and settings.patience is None:
-        return len(run.read_history()) >= settings.epochs
-    state = run.read_checkpoint()  # may be deleted to save space once the run is finished
-    return state is None or state.get("progress", {}).get("finished") is not False
 
 
 def _evaluate(run: RunDirectory) -> Predictions:

@@ -14,7 +14,7 @@ import yaml
 from pydantic import BaseModel
 
 from eanet.comparison.entrants import Entrant
-from eanet.comparison.runs import Predictions, Run, is_finished, write_peak_memory
+from eanet.comparison.runs import Predictions, Run, write_peak_memory
 from eanet.comparison.settings import PER_RUN
 from eanet.config import RUNS, PlannedSettings, TrainSettings, is_run
 from eanet.console import notice
@@ -199,7 +199,7 @@ def train_and_evaluate(
         if not is_run(path):
             run.remove_unbegun()
             launch(settings, seen)
-        elif not is_finished(run):
+        elif not run.is_finished():
             resume(path)
     finally:
         if is_run(path):

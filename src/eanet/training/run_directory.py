@@ -187,6 +187,14 @@ class RunDirectory:
                 raise EanetError(f"{path} has been changed or damaged: see row {number}")
         return rows
 
+    def is_finished(self) -> bool:
+        """Return whether it has trained for as long as it was to."""
+        settings = self.read_config().resolved
+        if settings.minutes is None and settings.patience is None:
+            return len(self.read_history()) >= settings.epochs
+        state = self.read_checkpoint()  # may be deleted to save space once the run is finished
+        return state is None or state.get("progress", {}).get("finished") is not False
+
     # Figures
 
     def remove_figures(self) -> None:
