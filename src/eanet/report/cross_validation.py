@@ -88,7 +88,7 @@ class CrossValidation:
             f"Cross-validation {self.path}",
             figures=accuracy_figures(self.metrics),
             tables={"Folds": table},
-            notes=[f"labels that are probably wrong: {count:,}", *pages],
+            notes=[f"labels suspected of being wrong: {count:,}", *pages],
         )
 
 
