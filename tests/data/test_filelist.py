@@ -158,6 +158,26 @@ def test_what_is_no_text_or_cannot_be_read_is_one_line(write, tmp_path):
         read_list(tmp_path / "gone.csv")
 
 
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("list.csv", "path,label,set\na.jpg,x,train"),
+        ("list.jsonl", '{"path": "a.jpg", "breed": "x"}'),
+        ("val_annotations.txt", "a.jpg\tx\t0"),
+    ],
+)
+def test_a_list_is_opened_once(write, monkeypatch, name, text):
+    file, opened, open_it = write(text, name), [], Path.open
+
+    def count(path, *args, **kwargs):
+        opened.append(path)
+        return open_it(path, *args, **kwargs)
+
+    monkeypatch.setattr(Path, "open", count)
+    assert list(images(file)["train"]) == ["x"]
+    assert opened == [file]
+
+
 def test_json_lines_read_like_a_csv_list(write, tmp_path):
     lines = ['{"label": 1, "file_name": "a.jpg"}', "", '{"file_name": "b.jpg", "label": 2.0}']
     assert images(write("\n".join(lines), "metadata.jsonl")) == {
@@ -168,6 +188,8 @@ def test_json_lines_read_like_a_csv_list(write, tmp_path):
         ('{"path": "a.jpg", "label": null}', "line 1: no label"),
         ('{"path": "a.jpg", "label": 1}\n[1]', r"line 2: \[1\] names no columns"),
         ("[" * 100_000, "line 1: not JSON"),
+        ("{}", "has no column 'path'; its first line is ''"),
+        ("\n", "lists no training images"),
     ]:
         with pytest.raises(EanetError, match=message):
             read_list(write(text, "metadata.jsonl"))
@@ -185,6 +207,7 @@ def fake_pyarrow(monkeypatch, columns: dict[str, list[object]]) -> None:
             self.schema_arrow.names = list(columns)
 
         def read(self, names: list[str]) -> ParquetFile:
+            assert "size" not in names  # what is not asked for may be large
             self.names = names
             return self
 

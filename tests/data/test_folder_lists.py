@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image
@@ -119,6 +120,30 @@ def test_class_folders_go_before_lists_that_lie_beside_them(tmp_path: Path) -> N
     write(tmp_path / "labels.csv", "path,label", "a/1.jpg,b")
     (tmp_path / "broken.csv").write_bytes(b"\xff\xfe\x00")
     assert read(tmp_path)[0] == {"train": {"a": ["a/1.jpg"], "b": ["b/2.jpg"]}}
+
+
+def test_a_list_is_opened_to_see_whether_it_has_classes_and_to_read_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    touch(tmp_path, "1.jpg")
+    file, opened, open_it = write(tmp_path / "list.csv", "path,label", "1.jpg,x"), [], Path.open
+
+    def count(path: Path, *args: Any, **kwargs: Any) -> Any:
+        opened.append(path)
+        return open_it(path, *args, **kwargs)
+
+    monkeypatch.setattr(Path, "open", count)
+    read(tmp_path)
+    assert opened == [file, file]
+
+
+def test_of_a_list_without_classes_only_the_header_is_read(tmp_path: Path) -> None:
+    touch(tmp_path, "1.jpg")
+    write(tmp_path / "list.csv", "path,label", "1.jpg,x")
+    write(tmp_path / "masks.csv", "img,encoded,height", f"1.jpg,{'1 ' * 100_000},9")  # csv's limit
+    found, notes = read(tmp_path)
+    assert found == {"train": {"x": ["1.jpg"]}}
+    assert notes == "lists without classes, left out: masks.csv"
 
 
 def test_two_lists_of_the_same_split_are_one_too_many(tmp_path: Path) -> None:
@@ -249,6 +274,7 @@ def test_a_list_that_says_more_than_the_folders_is_named(tmp_path: Path) -> None
         (finding,) = findings()
         assert "not the list list.csv, which has no columns path and label" in finding
     file.write_bytes("id,label\n1,Größe".encode("cp1252"))
+    write(tmp_path / "val_annotations.txt")  # empty
     assert findings() == []
 
 

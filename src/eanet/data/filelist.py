@@ -9,15 +9,7 @@ from typing import NamedTuple
 
 from eanet.data.layout import Layout, Listing, relative
 from eanet.data.list_paths import as_posix, find_files
-from eanet.data.list_rows import (
-    Row,
-    is_header,
-    label_columns,
-    maybe_split,
-    read_rows,
-    shown,
-    unusual_label,
-)
+from eanet.data.list_rows import Header, Row, is_header, open_list, shown
 from eanet.data.split_names import SPLITS, split_meant, splits_meant
 from eanet.errors import EanetError, unknown_name
 from eanet.text import some
@@ -73,17 +65,11 @@ def read_entries(
     Raises:
         EanetError: as for `read_list`.
     """
-    rows = list(read_rows(file, group))
-    notes = list(_joined(file, rows))
-    if rows and (name := unusual_label(file)) is not None:
-        notes.append(f"classes in {file.name} are in its only other column, {name}")
-    if rows and (labels := label_columns(file))[1:]:
-        notes.append(
-            f"classes in {file.name} are read from its column {labels[0]}; if they are in "
-            f"{some(labels[1:])}, rename {labels[0]}"
-        )
+    with open_list(file, group) as opened:
+        rows = list(opened.rows)
+    notes = list(_doubts(file, opened.header, rows))
     rows = [(where, cells) for where, cells in rows if not is_header(cells)]
-    notes += _take_splits(file, [cells for _, cells in rows])
+    notes += _take_splits(file, opened.header, [cells for _, cells in rows])
     for where, cells in rows:
         for name, cell in cells.items():
             if not cell and name != "group":
@@ -118,19 +104,28 @@ def to_listings(place: Path, entries: Sequence[Entry]) -> dict[str, Listing]:
     return {split: Listing(place, splits[split], [], groups) for split in SPLITS if split in splits}
 
 
-def _joined(file: Path, rows: Sequence[Row]) -> Iterator[str]:
+def _doubts(file: Path, header: Header, rows: Sequence[Row]) -> Iterator[str]:
+    """Yield what is read in one way and may be meant in another."""
+    if not rows:
+        return
     if again := [where for where, cells in rows if is_header(cells)]:
         yield f"{file.name} has its header again in {again[0]}, as if it were several lists in one"
+    taken, *others = header.label_names or [header.name("label")]
+    if not header.label_names:
+        yield f"classes in {file.name} are in its only other column, {taken}"
+    elif others:
+        yield (
+            f"classes in {file.name} are read from its column {taken}; if they are in "
+            f"{some(others)}, rename {taken}"
+        )
 
 
-def _take_splits(file: Path, rows: Sequence[dict[str, str]]) -> Iterator[str]:
+def _take_splits(file: Path, header: Header, rows: Sequence[dict[str, str]]) -> Iterator[str]:
     """Take the splits from a column of another name, such as fastai's, if every cell means one."""
-    if not rows or (name := maybe_split(file)) is None:
-        return
-    if splits := splits_meant([row.pop("maybe split") for row in rows]):
+    if splits := splits_meant([row.pop("maybe split") for row in rows if "maybe split" in row]):
         for row, split in zip(rows, splits, strict=True):
             row["split"] = split
-        yield f"splits in {file.name} are in its column {name}"
+        yield f"splits in {file.name} are in its column {header.name('maybe split')}"
 
 
 def _split(file: Path, where: str, name: str) -> str:

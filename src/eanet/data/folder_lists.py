@@ -10,7 +10,7 @@ from pathlib import Path
 from eanet.data.filelist import read_entries, to_listings
 from eanet.data.findings import Finding
 from eanet.data.layout import Layout, Listing, visible_files
-from eanet.data.list_rows import has_labels, is_list, names_images, read_rows
+from eanet.data.list_rows import is_list, open_list
 from eanet.data.split_names import SPLITS, split_meant
 from eanet.errors import EanetError
 
@@ -98,9 +98,13 @@ class Lists:
         known = {name.casefold() for name in classes}
         for file in (*chain.from_iterable(self.files.values()), *self.others):
             try:
-                labels = {} if file in self.others else dict.fromkeys(_labels(file))
-                lacks_classes = not labels and names_images(file)
-            except EanetError:  # left out like any other file
+                if not file.stat().st_size:  # says nothing, whatever its header
+                    continue
+                with open_list(file) as opened:
+                    rows = () if file in self.others else opened.rows
+                    labels = dict.fromkeys(cells["label"] for _, cells in rows if cells["label"])
+                    lacks_classes = not labels and opened.names_images()
+            except (EanetError, OSError):  # left out like any other file
                 continue
             if other := [label for label in labels if label.casefold() not in known]:
                 yield Finding(
@@ -149,14 +153,11 @@ def find_lists(folder: Path, split: str | None = None, group: str | None = None)
     return Lists(folder, files, tuple(others), group)
 
 
-def _labels(file: Path) -> Iterator[str]:
-    return (cells["label"] for _, cells in read_rows(file) if cells["label"])
-
-
 def _may_have_labels(file: Path) -> bool:
     """Whether a list has classes; one that cannot be read says why when it is needed."""
     try:
-        return has_labels(file)
+        with open_list(file) as opened:
+            return not opened.header.missing
     except EanetError:
         return True
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from eanet.console import notice
 from eanet.data.arrays import as_array, is_array
-from eanet.data.list_rows import maybe_split_name, named_columns
+from eanet.data.list_rows import Header
 from eanet.data.split_names import SPLITS, splits_meant
 from eanet.data.splits import Dataset
 from eanet.errors import EanetError, WrongArgumentError
@@ -138,19 +138,20 @@ def _classes(data: Any) -> Sequence[str]:
 
 def _of_table(table: Any) -> Rows:
     """Read a DataFrame with the columns that a list of images has."""
-    found = named_columns([str(name) for name in table.columns])
+    header = Header([str(name) for name in table.columns])
     columns = {str(name): list(table[name]) for name in table.columns}
-    names = list(columns)
-    if missing := [name for name in ("path", "label") if name not in found]:
+    if missing := header.missing:
         raise EanetError(
-            f"the DataFrame has no column {missing[0]!r}; its columns are {', '.join(names)}"
+            f"the DataFrame has no column {missing[0]!r}; its columns are {', '.join(columns)}"
         )
-    path, label = (columns.pop(names[found[name]]) for name in ("path", "label"))
-    if "split" in found:
-        columns = {"split": columns.pop(names[found["split"]]), **columns}
-    elif (name := maybe_split_name(names)) and (splits := splits_meant(map(str, columns[name]))):
-        notice(f"splits in the DataFrame are in its column {name}")
-        columns = {"split": splits, **columns}
+    path, label = (columns.pop(header.name(column)) for column in ("path", "label"))
+    if "split" in header.columns:
+        columns = {"split": columns.pop(header.name("split")), **columns}
+    elif "maybe split" in header.columns:
+        name = header.name("maybe split")
+        if splits := splits_meant(map(str, columns[name])):
+            notice(f"splits in the DataFrame are in its column {name}")
+            columns = {"split": splits, **columns}
     name_of = _naming((), "")
     rows = (
         Row(
@@ -168,8 +169,8 @@ def _of_hugging_face(data: Any, split: str) -> Rows:
     kinds = {name: type(feature).__name__ for name, feature in data.features.items()}
     images = [name for name, kind in kinds.items() if kind == "Image"]
     labels = [name for name, kind in kinds.items() if kind == "ClassLabel"]
-    if not labels and (found := named_columns(list(kinds))).get("label") is not None:
-        labels = [list(kinds)[found["label"]]]
+    if not labels and "label" in (header := Header(list(kinds))).columns:
+        labels = [header.name("label")]
     if not images or not labels:
         what = "images" if not images else "classes"
         columns = ", ".join(f"{name} ({kind})" for name, kind in kinds.items())

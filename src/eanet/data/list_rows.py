@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from importlib import import_module
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, NamedTuple, TextIO
 
-from eanet.data.formats import image_extensions
-from eanet.data.layout import LISTS
+from eanet.data.layout import LISTS, is_image
 from eanet.errors import EanetError, one_line
 
 # Accepted column names; the first one present is used. Case, spaces, hyphens and underscores are
@@ -33,9 +32,72 @@ _MAYBE_SPLIT = ("subset", "set", "dataset", "partition", "phase", "isvalid", "is
 ANNOTATIONS = "val_annotations.txt"  # of Tiny ImageNet: file, class and a box, without a header
 
 Row = tuple[str, dict[str, str]]
-"""The position of a row, such as ``line 3``, and its cells, keyed as in ``_COLUMNS``.
+"""The position of a row, such as ``line 3``, and its cells, keyed as `Header.columns`."""
 
-``maybe split`` has those of a column that another name than ``split`` makes look like one."""
+Cells = Iterator[tuple[str, Sequence[Any]]]
+"""The position of each row, and its cells in the order of `Header.columns`."""
+
+
+class Header:
+    """The names of the columns of a list, or of a table in memory, and which of them matter.
+
+    Attributes:
+        names: as they are written.
+        columns: the index of each that is there, keyed as ``_COLUMNS`` and in its order; then of
+            ``maybe split``, which another name than ``split`` makes look like it, and ``group``.
+    """
+
+    def __init__(self, names: Iterable[str], group: str | None = None) -> None:
+        self.names = list(names)
+        plain = [_plain(name) for name in self.names]
+        found = {
+            column: next((plain.index(name) for name in known if name in plain), None)
+            for column, known in _COLUMNS.items()
+        }
+        rest = [index for index in range(len(plain)) if index not in found.values()]
+        if found["path"] is not None and found["label"] is None and len(rest) == 1:
+            found["label"] = rest.pop()  # beside a single other, paths have classes
+        if found["split"] is None:
+            found["maybe split"] = next((i for i in rest if plain[i] in _MAYBE_SPLIT), None)
+        if group in self.names:
+            found["group"] = self.names.index(group)
+        self.columns = {column: i for column, i in found.items() if i is not None}
+
+    @property
+    def missing(self) -> list[str]:
+        """The columns that are not there of those that a list of labelled images has."""
+        return [column for column in ("path", "label") if column not in self.columns]
+
+    @property
+    def label_names(self) -> list[str]:
+        """The names of the columns that are called as if they had the classes, as taken."""
+        order = _COLUMNS["label"]
+        names = [name for name in self.names if _plain(name) in order]
+        return sorted(names, key=lambda name: order.index(_plain(name)))
+
+    def name(self, column: str) -> str:
+        """Return what one of ``columns`` is called."""
+        return self.names[self.columns[column]]
+
+
+class ListFile(NamedTuple):
+    """An open list.
+
+    Attributes:
+        header: the names of its columns, known also after it is closed.
+        rows: its rows, to be read once; an `EanetError` if there are no paths or no classes.
+        lines: of a file that may lack a header, as they stand.
+    """
+
+    header: Header
+    rows: Iterator[Row]
+    lines: Iterable[Sequence[str]] = ((),)
+
+    def names_images(self) -> bool:
+        """Return whether there is a column of paths, or a CSV file has images in its first row."""
+        return "path" in self.header.columns or any(
+            is_image(Path(cell)) for cell in next(iter(self.lines), self.header.names)
+        )
 
 
 def is_list(path: Path) -> bool:
@@ -43,158 +105,83 @@ def is_list(path: Path) -> bool:
     return (path.suffix.lower() in LISTS or path.name == ANNOTATIONS) and path.is_file()
 
 
-def has_labels(file: Path) -> bool:
-    """Return whether a list has a column of paths and one of classes.
-
-    Raises:
-        EanetError: it cannot be read.
-    """
-    return file.name == ANNOTATIONS or {"path", "label"} <= named_columns(_header(file)).keys()
-
-
-def names_images(file: Path) -> bool:
-    """Return whether a list has a column of paths, or a CSV file images in its first row.
-
-    Raises:
-        EanetError: it cannot be read.
-    """
-    if file.suffix.lower() in (".jsonl", ".parquet") or "path" in named_columns(_header(file)):
-        return "path" in named_columns(_header(file))
-    with _open_text(file) as text:
-        first = list(islice(csv.reader(text, delimiter=_delimiter(text)), 2))[-1:]
-    return any(Path(cell).suffix.lower() in image_extensions() for row in first for cell in row)
-
-
-def unusual_label(file: Path) -> str | None:
-    """Return the name of the column of classes, if it was taken because there is no other.
-
-    Raises:
-        EanetError: it cannot be read.
-    """
-    if file.name == ANNOTATIONS:
-        return None
-    name = (header := _header(file))[named_columns(header)["label"]]
-    return None if _plain(name) in _COLUMNS["label"] else name
-
-
-def label_columns(file: Path) -> list[str]:
-    """Return the names of the columns that are called as if they had the classes, as taken.
-
-    Raises:
-        EanetError: it cannot be read.
-    """
-    if file.name == ANNOTATIONS:
-        return []
-    names = [name for name in _header(file) if _plain(name) in _COLUMNS["label"]]
-    return sorted(names, key=lambda name: _COLUMNS["label"].index(_plain(name)))
-
-
-def maybe_split(file: Path) -> str | None:
-    """Return the name of the column that looks as if it had the splits, if none is called so.
-
-    Raises:
-        EanetError: it cannot be read.
-    """
-    return None if file.name == ANNOTATIONS else maybe_split_name(_header(file))
-
-
-def maybe_split_name(header: Sequence[str]) -> str | None:
-    """Return which of the names of columns looks so, if none is ``split``."""
-    taken = named_columns(header)
-    rest = [name for index, name in enumerate(header) if index not in taken.values()]
-    looks = (name for name in rest if _plain(name) in _MAYBE_SPLIT)
-    return None if "split" in taken else next(looks, None)
-
-
-def _header(file: Path) -> list[str]:
-    if file.suffix.lower() == ".parquet":
-        return list(_open_parquet(file).schema_arrow.names)
-    if file.suffix.lower() == ".jsonl":
-        return next((list(content) for _, content in _objects(file)), [])
-    with _open_text(file) as text:
-        return next(csv.reader(text, delimiter=_delimiter(text)), [])
-
-
-def read_rows(file: Path, group: str | None = None) -> Iterator[Row]:
-    """Yield the rows of a list.
-
-    Raises:
-        EanetError: it cannot be read, or has no column of paths or of classes.
-    """
-    if file.name == ANNOTATIONS:
-        return _read_annotations(file)
-    readers = {".parquet": _read_parquet, ".jsonl": _read_json_lines}
-    return readers.get(file.suffix.lower(), _read_csv)(file, group)
-
-
 def is_header(cells: dict[str, str]) -> bool:
     """Return whether a row names columns: the header again, where lists were joined."""
     return all(_plain(cells[column]) in _COLUMNS[column] for column in ("path", "label"))
 
 
-def _read_annotations(file: Path) -> Iterator[Row]:
-    with _open_text(file) as text:
-        for number, line in enumerate(text, 1):
-            if cells := [cell.strip() for cell in line.split("\t")][:2]:
-                yield f"line {number}", dict(zip(("path", "label"), [*cells, ""], strict=False))
-
-
-def _read_csv(file: Path, group: str | None) -> Iterator[Row]:
-    with _open_text(file) as text:
-        rows = csv.reader(text, delimiter=_delimiter(text))
-        columns = _columns(file, next(rows, []), group)
-        for row in rows:
-            if any(row):
-                cells = {n: row[i].strip() if i < len(row) else "" for n, i in columns.items()}
-                yield f"line {rows.line_num}", cells
-
-
-def _read_json_lines(file: Path, group: str | None) -> Iterator[Row]:
-    columns: dict[str, str] | None = None
-    for number, content in _objects(file):
-        if columns is None:
-            names = list(content)
-            columns = {c: names[index] for c, index in _columns(file, names, group).items()}
-        values = {column: content.get(name) for column, name in columns.items()}
-        cells = {column: "" if x is None else str(x).strip() for column, x in values.items()}
-        yield f"line {number}", cells
-
-
-def _objects(file: Path) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Yield the number and the object of each line that has one."""
-    with _open_text(file) as text:
-        for number, line in enumerate(text, 1):
-            if not line.strip():
-                continue
-            try:
-                content = json.loads(line)
-            except (ValueError, RecursionError) as error:
-                raise EanetError(f"{file}, line {number}: not JSON ({error})") from error
-            if not isinstance(content, dict):
-                raise EanetError(f"{file}, line {number}: {shown(content)} names no columns")
-            yield number, content
-
-
 @contextmanager
-def _open_text(file: Path) -> Iterator[TextIO]:
+def open_list(file: Path, group: str | None = None) -> Iterator[ListFile]:
+    """Open a list and read its header; rows have a ``group`` if a column has that name.
+
+    Raises:
+        EanetError: it cannot be read, here or in the block.
+    """
+    kind = file.suffix[1:].lower()
+    if kind == "parquet":
+        with _open_parquet(file, group) as opened:
+            yield opened
+        return
+    read = _annotations if file.name == ANNOTATIONS else _json_lines if kind == "jsonl" else _csv
     try:
         with file.open(encoding="utf-8-sig", newline="") as text:
-            yield text
+            yield read(file, text, group)
     except OSError as error:
         raise EanetError(f"cannot read {file} ({error.strerror})") from error
     except (UnicodeDecodeError, csv.Error) as error:
-        kind = file.suffix[1:].upper()
+        kind = kind.upper()
         raise EanetError(f"{file} is not a {kind} file in UTF-8, save it so: {error}") from error
 
 
-def _delimiter(text: TextIO) -> str:
-    """Return what separates the cells of the first line; the file is then at its beginning."""
+def _csv(file: Path, text: TextIO, group: str | None) -> ListFile:
     delimiter = max(",;\t", key=text.readline().count)
     text.seek(0)
-    return delimiter
+    lines = csv.reader(text, delimiter=delimiter)
+    header = Header(next(lines, []), group)
+    cells = ((f"line {lines.line_num}", _at(header, line)) for line in lines if any(line))
+    return ListFile(header, _rows(file, header, cells), lines)
 
 
-def _open_parquet(file: Path) -> Any:
+def _annotations(file: Path, text: TextIO, _: str | None) -> ListFile:
+    header = Header(["path", "label"])  # written nowhere, so that no group is found in it
+    lines = enumerate(text, 1)
+    cells = ((f"line {number}", _at(header, line.split("\t"))) for number, line in lines)
+    return ListFile(header, _rows(file, header, cells))
+
+
+def _at(header: Header, line: Sequence[str]) -> list[str]:
+    return [line[index] if index < len(line) else "" for index in header.columns.values()]
+
+
+def _json_lines(file: Path, text: TextIO, group: str | None) -> ListFile:
+    objects = _objects(file, text)
+    first = list(islice(objects, 1))
+    header = Header([name for _, content in first for name in content], group)
+    names = [header.name(column) for column in header.columns]
+    cells = (
+        (f"line {number}", [content.get(name) for name in names])
+        for number, content in chain(first, objects)
+    )
+    # An empty file names no columns, so that it lacks none.
+    return ListFile(header, _rows(file, header, cells) if first else iter(()))
+
+
+def _objects(file: Path, text: TextIO) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Yield the number and the object of each line that has one."""
+    for number, line in enumerate(text, 1):
+        if not line.strip():
+            continue
+        try:
+            content = json.loads(line)
+        except (ValueError, RecursionError) as error:
+            raise EanetError(f"{file}, line {number}: not JSON ({error})") from error
+        if not isinstance(content, dict):
+            raise EanetError(f"{file}, line {number}: {shown(content)} names no columns")
+        yield number, content
+
+
+@contextmanager
+def _open_parquet(file: Path, group: str | None) -> Iterator[ListFile]:
     try:
         damaged = import_module("pyarrow").ArrowException
         parquet = import_module("pyarrow.parquet")
@@ -203,54 +190,31 @@ def _open_parquet(file: Path) -> Any:
             f"reading {file} needs pyarrow: pip install pyarrow, or save the list as CSV"
         ) from error
     try:
-        return parquet.ParquetFile(file)
+        table = parquet.ParquetFile(file)
+        header = Header(table.schema_arrow.names, group)
+        yield ListFile(header, _rows(file, header, _parquet_cells(file, table, header)))
     except (OSError, damaged) as error:
         raise EanetError(f"cannot read {file}: {one_line(error)}") from error
 
 
-def _read_parquet(file: Path, group: str | None) -> Iterator[Row]:
-    table = _open_parquet(file)
-    names = table.schema_arrow.names
-    columns = _columns(file, names, group)
-    try:
-        wanted = table.read([names[index] for index in columns.values()]).to_pydict()
-    except (OSError, import_module("pyarrow").ArrowException) as error:
-        raise EanetError(f"cannot read {file}: {one_line(error)}") from error
-    rows = zip(*(wanted[names[index]] for index in columns.values()), strict=True)
-    for number, row in enumerate(rows, 1):
+def _parquet_cells(file: Path, table: Any, header: Header) -> Cells:
+    names = [header.name(column) for column in header.columns]
+    columns = table.read(names).to_pydict()  # others may be large, such as the images themselves
+    for number, row in enumerate(zip(*(columns[name] for name in names), strict=True), 1):
         if not isinstance(row[0], str):
             raise EanetError(f"{file}, row {number}: {shown(row[0])} is not a path")
-        cells = ["" if cell is None else str(cell).strip() for cell in row]
-        yield f"row {number}", dict(zip(columns, cells, strict=True))
+        yield f"row {number}", row
 
 
-def _columns(file: Path, header: Sequence[str], group: str | None) -> dict[str, int]:
-    """Return the index of each relevant column, keyed as in ``_COLUMNS``, and of ``group``."""
-    columns = named_columns(header)
-    if missing := [name for name in ("path", "label") if name not in columns]:
+def _rows(file: Path, header: Header, cells: Cells) -> Iterator[Row]:
+    if header.missing:
         raise EanetError(
-            f"{file} has no column {missing[0]!r}; its first line is {shown(','.join(header))}, "
-            "which should name the columns, such as path,label"
+            f"{file} has no column {header.missing[0]!r}; its first line is "
+            f"{shown(','.join(header.names))}, which should name the columns, such as path,label"
         )
-    if (name := maybe_split_name(header)) is not None:
-        columns["maybe split"] = list(header).index(name)
-    if group is not None and group in header:
-        columns["group"] = list(header).index(group)
-    return columns
-
-
-def named_columns(header: Sequence[str]) -> dict[str, int]:
-    """Return the index of each column that is there; beside a single other, paths have classes."""
-    plain = [_plain(name) for name in header]
-    found = {
-        column: plain.index(next(name for name in names if name in plain))
-        for column, names in _COLUMNS.items()
-        if set(names) & set(plain)
-    }
-    rest = set(range(len(plain))) - set(found.values())
-    if "path" in found and "label" not in found and len(rest) == 1:
-        found["label"] = rest.pop()
-    return {column: found[column] for column in _COLUMNS if column in found}
+    for where, values in cells:
+        texts = ("" if value is None else str(value).strip() for value in values)
+        yield where, dict(zip(header.columns, texts, strict=True))
 
 
 def _plain(name: str) -> str:
