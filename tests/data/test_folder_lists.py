@@ -273,6 +273,8 @@ def test_a_list_that_says_more_than_the_folders_is_named(tmp_path: Path) -> None
         write(file, header, header.replace("Dateiname", "1.jpg"))
         (finding,) = findings()
         assert "not the list list.csv, which has no columns path and label" in finding
+    write(file, "path,Class", "part_1/1.jpg,")
+    assert "which has no class in its column Class: if it is to have the classes" in findings()[0]
     file.write_bytes("id,label\n1,Größe".encode("cp1252"))
     write(tmp_path / "val_annotations.txt")  # empty
     assert findings() == []

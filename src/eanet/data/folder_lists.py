@@ -114,11 +114,15 @@ class Lists:
                     f"to read the list, name it: {file}",
                 )
             elif lacks_classes:
+                lacks, remedy = "columns path and label", "name its columns so"
+                if not opened.header.missing:
+                    lacks = f"class in its column {opened.header.name('label')}"
+                    remedy = "write them there"
                 yield Finding(
                     f"the folders are read as classes, not the list {file.name}, which has no "
-                    "columns path and label",
+                    f"{lacks}",
                     "layout",
-                    f"if it has the classes, name its columns so, and then the list: {file}",
+                    f"if it is to have the classes, {remedy}, and then name the list: {file}",
                 )
 
     def _only(self, split: str | None) -> Path:
