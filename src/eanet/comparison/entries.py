@@ -122,8 +122,8 @@ def _on_shared_images(runs: Sequence[Run]) -> list[Run]:
     shared = reduce(np.intersect1d, [own.keys for own in predictions])
     if not len(shared):
         raise EanetError(
-            f"no image is a test image of all: {', '.join(str(run.path) for run in runs)}; only "
-            "runs that were tested on the same images can be compared"
+            f"no image is a test image of all: {', '.join(str(run.path) for run in runs)}; runs "
+            "are compared on images that all were tested on, if these are not files, at one size"
         )
     return [replace(run, predictions=run.predictions.on(shared)) for run in runs]
 
