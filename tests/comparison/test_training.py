@@ -305,6 +305,22 @@ def test_a_run_whose_images_have_changed_is_compared_on_what_is_left(
     assert after.correct[1].mean() == before.correct[1].mean()
 
 
+def test_an_image_that_has_another_label_by_now_does_not_count(
+    trained: eanet.TrainingResult, photos: Path, tmp_path: Path
+) -> None:
+    run = Path(shutil.copytree(trained.path, tmp_path / "run"))
+    corrected = Path(shutil.copytree(photos, tmp_path / "corrected"))
+    config = (run / "config.yaml").read_text().replace(str(photos), str(corrected))
+    (run / "config.yaml").write_text(config)
+    (run / PREDICTIONS).unlink(missing_ok=True)
+    answers = (trained.path / "predictions.csv").read_text().splitlines()
+    image = corrected / Path(answers[1].partition(",")[0]).relative_to(photos)
+    other = next(f for f in corrected.iterdir() if f.is_dir() and f != image.parent)
+    image.rename(other / "moved.png")
+    predictions = [entry.runs[0].predictions for entry in eanet.compare(run, trained.path).entries]
+    assert [own.left_out for own in predictions] == [1, 1]
+
+
 def test_finished_runs_may_be_below_home(
     made: eanet.Comparison, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -479,5 +495,5 @@ def test_pairs_of_runs_are_compared_by_group() -> None:
     assert alone.difference.is_shown
     assert grouped.difference is not None
     assert not grouped.difference.is_shown
-    (_, later) = group_by_settings([first, runs[1]])  # an earlier version judged the first
+    (_, later) = group_by_settings([first, runs[1]])  # which was told of no groups
     assert later.difference == grouped.difference
