@@ -32,6 +32,7 @@ from eanet.models.batch_norm import TokenBatchNorm
 from eanet.models.depthwise import NormalizedDepthwiseConvolution
 from eanet.models.dropout import Dropout
 from eanet.models.written_memory import WrittenExternalAttention
+from eanet.ops import kernels
 from tests.support.settings import blocks
 
 NAMES = ["eanet_tiny", "keras_eanet", "vit", "eanet_tiny:mixing=written"]
@@ -401,12 +402,29 @@ def test_a_replaced_convolution_or_norm_is_called(index, other, training):
         (torch.float32, 1024, 0.5, True, True),
         (torch.float32, 64, 0.5, False, False),
         (torch.bfloat16, 1024, 0, False, True),
+        (torch.bfloat16, 8191, 0, True, True),
         (torch.bfloat16, 8192, 0, True, False),
     ],
 )
 def test_self_attention_is_computed_by_the_better_operator(
     dtype, tokens, dropout, trains, own, monkeypatch
 ):
+    monkeypatch.setattr(kernels, "_library", object())  # is there, and is not called
+    assert _is_own(dtype, tokens, dropout, trains, monkeypatch) == own
+
+
+@pytest.mark.parametrize(
+    ("tokens", "dropout", "trains", "own"),
+    [(64, 0, False, False), (64, 0, True, True), (1024, 0, True, False), (1024, 0.5, True, True)],
+)
+def test_without_kernels_self_attention_in_bfloat16_is_not_the_slower_operator(
+    tokens, dropout, trains, own, monkeypatch
+):
+    monkeypatch.setattr(kernels, "_library", None)
+    assert _is_own(torch.bfloat16, tokens, dropout, trains, monkeypatch) == own
+
+
+def _is_own(dtype, tokens, dropout, trains, monkeypatch):
     def computes(q, *_, **__):
         used.append(True)
         return q
@@ -417,7 +435,7 @@ def test_self_attention_is_computed_by_the_better_operator(
     layer = SelfAttention(2, 1, dropout=dropout).to(dtype).train(trains)
     with torch.no_grad():
         layer(torch.zeros(1, tokens, 2, dtype=dtype))
-    assert bool(used) == own
+    return bool(used)
 
 
 @pytest.mark.parametrize("own", [True, False])

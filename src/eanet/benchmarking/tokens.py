@@ -74,7 +74,7 @@ def benchmark_tokens(
 
     Every point is measured in its own process, so scripts must call this under
     ``if __name__ == "__main__":``. Self-attention is the layer that the models train with: on a
-    CPU, PyTorch's fused one from 1,024 tokens on, in bfloat16 from 8,192.
+    CPU, PyTorch's fused one from 1,024 tokens on, in bfloat16 from 8,192 if kernels are compiled.
 
     Args:
         tokens: lengths of the sequences, ascending.

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from eanet.models.attention_maps import AttentionMaps
 from eanet.models.attention_mask import refuse_mask
 from eanet.models.dropout import Dropout, goes_inside
+from eanet.ops import kernels
 from eanet.ops.dispatch import is_jit_traced, is_plain, needs_formulas, needs_gradient
 from eanet.ops.self_attention import fused_self_attention
 
@@ -26,8 +27,8 @@ class SelfAttention(nn.Module):
     """Attention of tokens to each other: ``(B, N, dim)`` in and out, quadratic in N.
 
     Where PyTorch's own attention computes it (on GPUs, and on CPUs without dropout from 1024 tokens
-    on, in bfloat16 from 8192), a second derivative needs `torch.nn.attention.sdpa_kernel` with
-    ``SDPBackend.MATH``.
+    on, with compiled kernels in bfloat16 from 8192), a second derivative needs
+    `torch.nn.attention.sdpa_kernel` with ``SDPBackend.MATH``.
 
     Args:
         dim: width of the tokens.
@@ -122,12 +123,12 @@ class SelfAttention(nn.Module):
     def _prefers_own(self, q: Tensor) -> bool:
         """Return whether to use `fused_self_attention`.
 
-        It is faster with dropout and in bfloat16. In float32 it trains about as fast as PyTorch's
-        attention, but has second derivatives.
+        It is faster with dropout and, with compiled kernels, in bfloat16. In float32 it trains
+        about as fast as PyTorch's attention, but has second derivatives.
         """
         if self.dropout.training and self.dropout.p:
             return True
-        if q.dtype == torch.bfloat16:
+        if q.dtype == torch.bfloat16 and kernels.library() is not None:
             return q.shape[2] < OWN_BELOW_IN_BFLOAT16
         return q.shape[2] < OWN_BELOW and (self.training or needs_gradient(q))
 

@@ -2,11 +2,11 @@
 
 `torch.nn.functional.scaled_dot_product_attention` has no fused form with dropout on CPUs, and its
 fallback spends most of a training step drawing random numbers. In bfloat16 its fused form is slower
-as well (``benchmarks/operations.py``). The maps are by far the largest tensors of a model. Here
-they are processed in groups of whole heads, which stay in cache up to some 700 tokens. The backward
-pass draws the dropout anew; it also computes large maps anew, of which no more than a group is then
-in memory, while small ones are kept, since that is faster. Groups and recomputing follow Dao et
-al., 2022, "FlashAttention", arXiv 2205.14135.
+than compiled kernels (``benchmarks/operations.py``). The maps are by far the largest tensors of a
+model. Here they are processed in groups of whole heads, which stay in cache up to some 700 tokens.
+The backward pass draws the dropout anew; it also computes large maps anew, of which no more than a
+group is then in memory, while small ones are kept, since that is faster. Groups and recomputing
+follow Dao et al., 2022, "FlashAttention", arXiv 2205.14135.
 """
 
 from __future__ import annotations
