@@ -16,14 +16,17 @@ import torch
 from PIL import Image
 
 import eanet
+from eanet.comparison import runs as comparison_runs
 from eanet.comparison import training as module
 from eanet.comparison.entries import group_by_settings
 from eanet.comparison.runs import PREDICTIONS, Predictions, Run, read_peak_memory, write_peak_memory
 from eanet.comparison.table import figures, rows
+from eanet.data.imageset import ImageSet
 from eanet.data.record import CODES
 from eanet.device import Machine
 from eanet.errors import EanetError, NonFiniteOutputError, WrongArgumentError
 from eanet.files import lock_folder
+from eanet.metrics.evaluation import Evaluation, evaluate_model
 from eanet.model_files.find import model_digest
 from eanet.training.run_directory import RunDirectory
 from tests.support.comparisons import make_run
@@ -303,6 +306,28 @@ def test_a_run_whose_images_have_changed_is_compared_on_what_is_left(
     assert "test images are left" in capsys.readouterr().err
     assert len(after.keys) + after.left_out == len(before.keys)
     assert after.correct[1].mean() == before.correct[1].mean()
+
+
+def test_a_run_takes_its_test_images_as_it_did_whatever_was_added(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    values = np.random.default_rng(0).integers(0, 1000, (20, 8, 8)).astype(np.uint16)
+    for number, pixels in enumerate(values):
+        file = tmp_path / "deep" / "ab"[number % 2] / f"{number}.png"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(pixels).save(file)
+    run = eanet.train(tmp_path / "deep", model=SMALL, output=tmp_path, **QUICK).path
+    judged = []
+
+    def judge(model: eanet.Classifier, images: ImageSet, **given: Any) -> Evaluation:
+        judged.append(images.images[np.argsort(images.contents)])
+        return evaluate_model(model, images, **given)
+
+    monkeypatch.setattr(comparison_runs, "evaluate_model", judge)
+    Run.read(run)
+    Image.fromarray(60 * values[0]).save(tmp_path / "deep" / "a" / "brighter.png")
+    Run.read(run)
+    np.testing.assert_array_equal(*judged)
 
 
 def test_an_image_that_has_another_label_by_now_does_not_count(

@@ -213,11 +213,10 @@ class Run:
 
 
 def _evaluate(run: RunDirectory) -> Predictions:
-    images = load_split(run, open_run_source(run), split="test")
+    model, source = load_model(run.path), open_run_source(run)
+    images = load_split(run, source, model.config.preprocessing, "test")
     device = device_or_other(run.read_config().settings.device)
-    return Predictions.of(
-        run.path, images, evaluate_model(load_model(run.path), images, device=device)
-    )
+    return Predictions.of(run.path, images, evaluate_model(model, images, device=device))
 
 
 PEAK_MEMORY = "peak_memory.json"

@@ -57,7 +57,7 @@ class TrainingImages:
                 else "neighbours are found by PyTorch: leave out --runtime"
             )
         run = RunDirectory.open(where)
-        images = load_split(run, open_run_source(run), model.config.preprocessing)
+        images = load_split(run, open_run_source(run), model.config.preprocessing, "train")
         if len(images) > MOST_IMAGES:
             images = images.subset(evenly(range(len(images)), MOST_IMAGES))
         self._images = images

@@ -53,10 +53,16 @@ def load_run_data(
 def load_split(
     run: RunDirectory,
     source: Source,
-    preprocessing: Preprocessing | None = None,
-    split: Literal["train", "test"] = "train",
+    preprocessing: Preprocessing,
+    split: Literal["train", "test"],
 ) -> ImageSet:
     """Load the images that a run was trained or tested on, or what is left of them; then say so.
+
+    Args:
+        run: the run.
+        source: its images.
+        preprocessing: of its model, which is not what suits images that have changed.
+        split: which of them.
 
     Raises:
         EanetError: they cannot be loaded, have changed and were not recorded, or none is left.
