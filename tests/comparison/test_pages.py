@@ -122,6 +122,25 @@ def test_runs_are_compared_on_the_images_that_all_were_tested_on() -> None:
     assert not any("tested on" in line for line in notes(group_by_settings([old, new])))
 
 
+def test_images_that_one_of_three_runs_was_not_tested_on_count_for_none() -> None:
+    runs = [
+        make_run("vit"),
+        shifted(make_run("keras_mlp"), 50),
+        shifted(make_run("eanet_nano"), 80),
+    ]
+    for entry in group_by_settings(runs):
+        assert entry.runs[0].predictions.keys.tolist() == list(range(80, 200))
+
+
+def test_the_groups_of_the_images_that_count_are_their_own() -> None:
+    old, new = make_run("vit"), shifted(make_run("keras_mlp", 1), 50)
+    groups = np.arange(200) // 4
+    old = replace(old, predictions=replace(old.predictions, groups=groups))
+    kept, entry = group_by_settings([old, new])
+    assert np.array_equal(kept.runs[0].predictions.groups, groups[50:])
+    assert entry.difference.groups == 38
+
+
 def test_pairs_are_the_seeds_that_both_models_have() -> None:
     runs = [make_run("vit", seed) for seed in (0, 1, 2)]
     runs += [make_run("keras_mlp", seed) for seed in (1, 2, 3)]

@@ -440,6 +440,18 @@ def test_answers_are_those_of_the_model_that_is_there(
     assert np.array_equal(Run.read(run).predictions.correct[1], right.correct[1])
 
 
+def test_answers_without_keys_as_earlier_versions_wrote_them_are_made_anew(
+    made: eanet.Comparison, tmp_path: Path
+) -> None:
+    run = Path(shutil.copytree(made.entries[0].runs[0].path, tmp_path / "run"))
+    record = json.loads((run / PREDICTIONS).read_text())
+    del record["keys"]
+    (run / PREDICTIONS).write_text(json.dumps(record))
+    assert Predictions.read(run) is None
+    before = made.entries[0].runs[0].predictions
+    assert np.array_equal(Run.read(run).predictions.keys, before.keys)
+
+
 def test_a_finished_run_without_answers_answers_and_is_not_trained(
     made: eanet.Comparison, tmp_path: Path
 ) -> None:
