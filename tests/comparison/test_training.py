@@ -330,8 +330,14 @@ def test_a_run_takes_its_test_images_as_it_did_whatever_was_added(
     np.testing.assert_array_equal(*judged)
 
 
+@pytest.mark.parametrize(("is_new", "left_out"), [(False, [1, 1]), (True, [0, 1])])
 def test_an_image_that_has_another_label_by_now_does_not_count(
-    trained: eanet.TrainingResult, photos: Path, tmp_path: Path
+    trained: eanet.TrainingResult,
+    photos: Path,
+    tmp_path: Path,
+    is_new: bool,
+    left_out: list[int],
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     run = Path(shutil.copytree(trained.path, tmp_path / "run"))
     corrected = Path(shutil.copytree(photos, tmp_path / "corrected"))
@@ -341,9 +347,13 @@ def test_an_image_that_has_another_label_by_now_does_not_count(
     answers = (trained.path / "predictions.csv").read_text().splitlines()
     image = corrected / Path(answers[1].partition(",")[0]).relative_to(photos)
     other = next(f for f in corrected.iterdir() if f.is_dir() and f != image.parent)
+    if is_new:
+        other = corrected / "new"
+        other.mkdir()
     image.rename(other / "moved.png")
     predictions = [entry.runs[0].predictions for entry in eanet.compare(run, trained.path).entries]
-    assert [own.left_out for own in predictions] == [1, 1]
+    assert [own.left_out for own in predictions] == left_out
+    assert ("1 of them are of classes by now that" in capsys.readouterr().err) == is_new
 
 
 def test_finished_runs_may_be_below_home(

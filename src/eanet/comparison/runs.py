@@ -14,13 +14,13 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, Field
 
 from eanet.config import ResolvedSettings
-from eanet.console import how_to_resume
+from eanet.console import how_to_resume, notice
 from eanet.data.imageset import ImageSet
 from eanet.data.record import image_keys
 from eanet.device import device_or_other
 from eanet.errors import EanetError
 from eanet.files import read_text, write_json
-from eanet.metrics.evaluation import Evaluation, evaluate_model
+from eanet.metrics.evaluation import Evaluation, evaluate_model, of_known_classes
 from eanet.model_files.find import model_digest
 from eanet.models import load_model
 from eanet.models.operations import multiply_adds
@@ -214,7 +214,12 @@ class Run:
 
 def _evaluate(run: RunDirectory) -> Predictions:
     model, source = load_model(run.path), open_run_source(run)
-    images = load_split(run, source, model.config.preprocessing, "test")
+    left = load_split(run, source, model.config.preprocessing, "test")
+    images = of_known_classes(model.classes, left)
+    if not len(images):
+        raise EanetError(f"{run.path} knows the class of none of its test images by now")
+    if count := len(left) - len(images):
+        notice(f"{count:,} of them are of classes by now that {run.path} does not know: left out")
     device = device_or_other(run.read_config().settings.device)
     return Predictions.of(run.path, images, evaluate_model(model, images, device=device))
 

@@ -227,6 +227,14 @@ def computed(
     return [torch.cat(parts).numpy() for parts in zip(*batches, strict=True)]
 
 
+def of_known_classes(known: tuple[str, ...], images: ImageSet) -> ImageSet:
+    """Return the images that `in_classes_of` takes: those of classes that a model knows."""
+    if known in (images.classes, unnamed_classes(len(images.classes))):
+        return images
+    is_known = np.array([name in known for name in images.classes])
+    return images.subset(np.flatnonzero(is_known[images.labels]))
+
+
 def in_classes_of(known: tuple[str, ...], images: ImageSet) -> ImageSet:
     """Return images with their labels as a model numbers its classes, which are found by name.
 
