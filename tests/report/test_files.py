@@ -72,4 +72,9 @@ def test_pictures_of_an_earlier_report_go_and_others_stay(tmp_path: Path) -> Non
         assert all(file.is_file() for file in optional)
         (tmp_path / "own.png").touch()
         assert write_files(short, tmp_path) == files
-    assert {*tmp_path.iterdir()} == {tmp_path / "own.png", *files}
+        assert {*tmp_path.iterdir()} == {tmp_path / "own.png", *files}
+        write_files(long, tmp_path)
+        # A training that goes on removes the figures alone.
+        (tmp_path / "metrics.json").rename(tmp_path / "report.html")
+        assert write_files(short, tmp_path) == files
+    assert not any(picture.exists() for picture in optional)
