@@ -195,6 +195,14 @@ def test_json_lines_read_like_a_csv_list(write, tmp_path):
             read_list(write(text, "metadata.jsonl"))
 
 
+@pytest.mark.parametrize(("name", "value"), [("Split", "test"), ("patient", "7")])
+def test_a_column_of_json_lines_is_not_overlooked_where_the_first_line_lacks_it(name, value, write):
+    text = '{"path": "a.jpg", "label": "x"}\n{"path": "b.jpg", "label": "y", "%s": "%s"}'
+    message = f"line 2: '{name}' is not in the first line"
+    with pytest.raises(EanetError, match=message):
+        read_list(write(text % (name, value), "metadata.jsonl"), "patient")
+
+
 def fake_pyarrow(monkeypatch, columns: dict[str, list[object]]) -> None:
     class ArrowException(Exception):  # noqa: N818 (pyarrow's name)
         pass

@@ -157,13 +157,28 @@ def _json_lines(file: Path, text: TextIO, group: str | None) -> ListFile:
     objects = _objects(file, text)
     first = list(islice(objects, 1))
     header = Header([name for _, content in first for name in content], group)
-    names = [header.name(column) for column in header.columns]
-    cells = (
-        (f"line {number}", [content.get(name) for name in names])
-        for number, content in chain(first, objects)
-    )
+    cells = _object_cells(file, header, chain(first, objects), group)
     # An empty file names no columns, so that it lacks none.
     return ListFile(header, _rows(file, header, cells) if first else iter(()))
+
+
+def _object_cells(
+    file: Path, header: Header, objects: Iterable[tuple[int, dict[str, Any]]], group: str | None
+) -> Cells:
+    names = [header.name(column) for column in header.columns]
+    known = {tuple(header.names)}
+    for number, content in objects:
+        if (own := tuple(content)) not in known:
+            known.add(own)
+            columns = Header(own, group).columns
+            for column in ("split", "group"):  # without which its images would be others'
+                if column in columns and column not in header.columns:
+                    name = own[columns[column]]
+                    raise EanetError(
+                        f"{file}, line {number}: {name!r} is not in the first line, which names "
+                        "the columns: write it there as well"
+                    )
+        yield f"line {number}", [content.get(name) for name in names]
 
 
 def _objects(file: Path, text: TextIO) -> Iterator[tuple[int, dict[str, Any]]]:
