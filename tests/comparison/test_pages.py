@@ -14,8 +14,10 @@ from eanet.comparison.runs import Run
 from eanet.comparison.table import rows, write_models, write_runs
 from eanet.comparison.training import Failure
 from eanet.comparison.words import caption, conclusion, notes
+from eanet.data.record import ImageRecord
 from eanet.errors import EanetError
 from eanet.training.run_config import Environment, ModelRecord
+from eanet.training.run_directory import IMAGES
 from tests.support.comparisons import DATA, ENVIRONMENT, make_entries, make_run, with_config
 from tests.support.pictures import BLUE, ORANGE, amount, pixels
 from tests.support.reports import Reader
@@ -59,6 +61,22 @@ def test_runs_on_other_training_images_or_machines_are_told() -> None:
         "processor some processor, another",
         "training images",
     ]
+
+
+@pytest.mark.parametrize("are_same", [True, False])
+def test_the_same_training_images_at_two_sizes_are_not_called_others(
+    are_same: bool, tmp_path: Path
+) -> None:
+    runs = []
+    for number, size in enumerate((32, 64)):
+        data = DATA.model_copy(update={"fingerprint": f"of {size} pixels"})
+        run = with_config(make_run("vit", image_size=size), data=data)
+        (tmp_path / f"{size}").mkdir()
+        record = ImageRecord(np.array([4, 8 if are_same else 8 + 4 * number], dtype=np.uint64))
+        record.write(tmp_path / f"{size}" / IMAGES)
+        runs.append(replace(run, path=tmp_path / f"{size}"))
+    others = [] if are_same else ["training images"]
+    assert format_differing(group_by_settings(runs)) == ["image size 32, 64", *others]
 
 
 def test_runs_that_began_with_other_weights_or_had_another_teacher_are_apart() -> None:

@@ -15,9 +15,11 @@ from eanet.comparison.runs import Run
 from eanet.comparison.statistics import Difference, difference
 from eanet.comparison.training import Failure
 from eanet.errors import EanetError
+from eanet.training.run_directory import RunDirectory
 
 # Settings specific to one run, or irrelevant to training; data are compared by fingerprint.
 NOT_CONDITIONS = {"model", "seed", "output", "name", "data", "data_dir", "tensorboard"}
+READING = ("image_size", "fit", "levels")  # settings that the pixels of the same files depend on
 
 
 @dataclass(frozen=True, eq=False)
@@ -157,7 +159,7 @@ def _conditions_of(run: Run) -> dict[str, Any]:
     return settings | models | machine | {"images": run.config.data.fingerprint}
 
 
-def differing_conditions(entries: Iterable[Entry]) -> dict[str, list[str]]:
+def differing_conditions(entries: Sequence[Entry]) -> dict[str, list[str]]:
     """Return what differs between runs besides model and seed, with their values."""
     values: dict[str, list[str]] = defaultdict(list)
     for entry in entries:
@@ -165,10 +167,22 @@ def differing_conditions(entries: Iterable[Entry]) -> dict[str, list[str]]:
             for key, value in _conditions_of(run).items():
                 if str(value) not in values[key]:
                     values[key].append(str(value))
-    return {key: several for key, several in values.items() if len(several) > 1}
+    differing = {key: several for key, several in values.items() if len(several) > 1}
+    if any(key in differing for key in READING) and _have_same_files(entries):
+        differing.pop("images", None)  # which are told apart by their pixels
+    return differing
 
 
-def format_differing(entries: Iterable[Entry]) -> list[str]:
+def _have_same_files(entries: Sequence[Entry]) -> bool:
+    """Return whether all runs are known to have the same images in the same splits."""
+    runs = [run for entry in entries for run in entry.runs]
+    first, *others = (RunDirectory(run.path).read_own_images() for run in runs)
+    return first is not None and all(
+        other is not None and np.array_equal(first.entries, other.entries) for other in others
+    )
+
+
+def format_differing(entries: Sequence[Entry]) -> list[str]:
     """Describe what `differing_conditions` returns in words, such as "epochs 10, 20"."""
     return [
         "training images" if key == "images" else f"{key.replace('_', ' ')} {', '.join(values)}"
