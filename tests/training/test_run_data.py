@@ -115,14 +115,18 @@ def test_figures_do_not_outlive_the_weights_that_they_are_of(
     assert eanet.resume(run).metrics["images"] == read_metrics(run)["images"]
 
 
+@pytest.mark.parametrize("is_damaged", [False, True])
 def test_a_run_whose_weights_are_lost_keeps_those_of_a_later_epoch(
-    run: Path, capsys: pytest.CaptureFixture[str]
+    run: Path, is_damaged: bool, capsys: pytest.CaptureFixture[str]
 ) -> None:
     state = RunDirectory.open(run).read_checkpoint()
     state["progress"]["best_accuracy"] = 2.0  # no epoch is better
     RunDirectory.open(run).write_checkpoint(state)
+    weights = (run / "model.safetensors").read_bytes()
     (run / "model.safetensors").unlink()
-    with pytest.raises(EanetError, match=r"no model\.safetensors in"):
+    if is_damaged:
+        (run / "model.safetensors").write_bytes(weights[:-8])
+    with pytest.raises(EanetError, match=r"model\.safetensors"):
         eanet.resume(run)
     assert eanet.resume(run, epochs=3).metrics["images"] == 6
     assert "has lost model.safetensors, the weights of epoch" in capsys.readouterr().err

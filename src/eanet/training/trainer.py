@@ -17,7 +17,7 @@ from eanet.data.splits import Dataset
 from eanet.errors import EanetError
 from eanet.interruption import StopRequest, stop_requests
 from eanet.model_files.find import WEIGHTS_FILE
-from eanet.models import Classifier, save_model
+from eanet.models import Classifier, load_model, save_model
 from eanet.training.budget import Budget
 from eanet.training.contention import ContentionMonitor
 from eanet.training.ema import averaged
@@ -110,11 +110,11 @@ class Trainer:
             self.state = State.parse(state["progress"])
         except (AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
             raise other_version(self.run) from error
-        has_weights = (self.run.path / WEIGHTS_FILE).is_file()
-        if self.state.best_epoch and not has_weights and not self.state.finished:
+        if self.state.best_epoch and not self.state.finished and not self._has_weights():
             notice(
                 f"{self.run.path} has lost {WEIGHTS_FILE}, the weights of epoch "
-                f"{self.state.best_epoch}: the best of the epochs to come takes their place"
+                f"{self.state.best_epoch}, or it is damaged: the best of the epochs to come takes "
+                "their place"
             )
             self.state.best_epoch, self.state.best_accuracy = 0, State.best_accuracy
             self.state.best_loss = State.best_loss
@@ -122,6 +122,14 @@ class Trainer:
             self.run.write_history(self.state.history)
         else:  # the saved sums cover all processes, so only the first keeps them
             self.state.sums = torch.zeros_like(self.state.sums)
+
+    def _has_weights(self) -> bool:
+        """Whether there are weights that the evaluation in the end can read."""
+        try:
+            load_model(self.run.path)
+        except EanetError:
+            return False
+        return True
 
     def _save(self) -> None:
         """Write the training state, unless the loss or a weight is not finite."""
