@@ -94,7 +94,7 @@ def replacing_together(folder: Path) -> Iterator[None]:
 
 
 def write_csv(path: Path, header: Sequence[str], rows: Iterable[Iterable[Any]]) -> Path:
-    """Write a header and rows as CSV, each value as `cell` makes it.
+    """Write a header and rows as CSV, each value and name of a column as `cell` makes it.
 
     Raises:
         EanetError: the file cannot be written.
@@ -105,7 +105,7 @@ def write_csv(path: Path, header: Sequence[str], rows: Iterable[Iterable[Any]]) 
         partial.open("w", newline="", encoding="utf-8", errors="surrogateescape") as file,
     ):
         writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(header)
+        writer.writerow(map(cell, header))
         writer.writerows(map(cell, row) for row in rows)
     return path
 

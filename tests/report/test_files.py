@@ -57,6 +57,12 @@ def test_predictions_are_a_row_an_image_under_its_own_name(tmp_path: Path) -> No
     assert [float(row["probability"]) for row in rows] == pytest.approx(best.tolist(), abs=1e-6)
 
 
+def test_the_name_of_a_class_breaks_no_line_of_a_list(tmp_path: Path) -> None:
+    file = write_predictions(make_report(["ant\nhill", "\x1b[2J"]), tmp_path / "p.csv")
+    head = file.read_text("utf-8").splitlines()[0]
+    assert head.endswith(",P(ant\\x0ahill),P(\\x1b[2J)")
+
+
 def test_pictures_of_an_earlier_report_go_and_others_stay(tmp_path: Path) -> None:
     short = make_report(["ant", "bee"])
     far = OtherPictures("noise", (Path("1.png"),), (Prediction(("ant",), (0.8,), 1.4),), {})
