@@ -19,7 +19,9 @@ from rich.console import Console
 
 import eanet
 from eanet.cli import main
+from eanet.cli.predict import _write_json
 from eanet.console import notice_once
+from eanet.deploy.prediction import Prediction
 from eanet.deploy.predictor import Predictor
 from eanet.model_files import find
 from eanet.models import create_model, save_model
@@ -120,6 +122,19 @@ def test_json_is_valid_whatever_the_name_of_the_file(
         line = capfdbinary.readouterr().out
         assert json.loads(line)["image"] == str(image)
         assert (name in line) == (name != b"caf\xe9.png")
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1"])
+def test_json_is_utf8_in_a_locale_of_another_encoding(
+    encoding: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    content = io.BytesIO()
+    stream = io.TextIOWrapper(content, encoding, "backslashreplace")
+    monkeypatch.setattr(sys, "stdout", stream)
+    _write_json(Path("käfer.png"), Prediction(("Käfer",), (0.9,)), is_sure=True)
+    stream.flush()
+    answer = json.loads(content.getvalue().decode())
+    assert (answer["image"], answer["predictions"][0]["class"]) == ("käfer.png", "Käfer")
 
 
 def test_below_the_threshold_an_answer_is_not_sure_in_every_format(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import codecs
 import io
 import os
 import sys
@@ -26,6 +25,7 @@ from eanet.cli import (
     serve,
     train,
 )
+from eanet.cli.output import is_utf8
 from eanet.cli.parser import Commands, Parser
 from eanet.console import notice, report
 from eanet.errors import EanetError, error_line
@@ -48,7 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for stream in (sys.stdin, sys.stdout):
         if isinstance(stream, io.TextIOWrapper):
             # File names need not be UTF-8, and the output may be unable to show all others.
-            is_limited = stream is sys.stdout and codecs.lookup(stream.encoding).name != "utf-8"
+            is_limited = stream is sys.stdout and not is_utf8(stream)
             stream.reconfigure(errors="backslashreplace" if is_limited else "surrogateescape")
     code = 0
     try:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from rich.console import Console
 from rich.table import Table
@@ -98,6 +99,11 @@ class _Output(Console):
 
     def on_broken_pipe(self) -> None:
         raise BrokenPipeError
+
+
+def is_utf8(stream: TextIO) -> bool:
+    """Return whether a stream can show all characters; one in memory can."""
+    return codecs.lookup(stream.encoding or "utf-8").name == "utf-8"
 
 
 def write_rows(rows: Iterable[Sequence[Any]]) -> None:

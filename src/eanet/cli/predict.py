@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from rich.progress import MofNCompleteColumn
 
-from eanet.cli.output import write_rows
+from eanet.cli.output import is_utf8, write_rows
 from eanet.cli.parser import RUN, Commands, add_images, add_runtime, add_settings
 from eanet.config import MachineSettings, is_run
 from eanet.console import ImagesPerSecond, notice, progress_bar
@@ -225,8 +225,10 @@ def _write_json(path: Path, result: Prediction, is_sure: bool) -> None:
     if result.distance is not None:
         line["distance"] = round(result.distance, 4)
     text = json.dumps(line, ensure_ascii=False)
-    # Bytes that are not UTF-8 have to be escaped, and control characters should be.
-    sys.stdout.write((text if text.isprintable() else json.dumps(line)) + "\n")
+    # Bytes that are not UTF-8 have to be escaped, and control characters should be. JSON is UTF-8:
+    # in a locale of another encoding, only ASCII is.
+    is_plain = text.isprintable() and is_utf8(sys.stdout)
+    sys.stdout.write((text if is_plain else json.dumps(line)) + "\n")
 
 
 def _write_csv(path: Path, result: Prediction, is_sure: bool) -> None:
