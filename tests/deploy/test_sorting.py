@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import BinaryIO
 
@@ -73,6 +75,15 @@ def test_of_a_link_the_image_is_copied_and_a_link_in_the_way_is_kept(write, tmp_
 def test_no_class_name_leads_out_of_the_folder(write, tmp_path, name, folder):
     copy = copy_into(tmp_path / "out", name, write("x.jpg", "1"))
     assert copy.parent == tmp_path / "out" / folder
+
+
+def test_folders_are_named_in_utf8_where_names_of_files_are_ascii(write, tmp_path):
+    image = write("x.jpg", "1")
+    call = "from pathlib import Path; from eanet.deploy.sorting import copy_into\n"
+    call += f"copy_into(Path({str(tmp_path)!r}), 'K\\xe4fer', Path({str(image)!r}))"
+    plain = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    subprocess.run([sys.executable, "-c", call], check=True, env={**os.environ, **plain})
+    assert (tmp_path / "Käfer" / "x.jpg").is_file()
 
 
 def test_what_cannot_be_copied_is_one_line_and_leaves_nothing(write, tmp_path, monkeypatch):

@@ -39,7 +39,9 @@ def copy_into(folder: Path, name: str, image: Path) -> Path:
     Raises:
         EanetError: the image cannot be read, or the copy cannot be written.
     """
-    place = folder / (re.sub(r'[\\/:*?"<>|\x00-\x1f]', "_", name).strip(". ") or "_")
+    plain = re.sub(r'[\\/:*?"<>|\x00-\x1f]', "_", name).strip(". ") or "_"
+    # UTF-8 in any locale: some, such as C, have no letters but ASCII for names of files.
+    place = folder / os.fsdecode(plain.encode(errors="backslashreplace"))
     try:
         place.mkdir(parents=True, exist_ok=True)
         target, is_there = _find_copy(image, place)
