@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -35,6 +36,15 @@ def test_an_address_that_is_taken_is_one_line() -> None:
             bind("127.0.0.1", port)
 
 
+@pytest.mark.parametrize("workers", [1, 2])
+def test_an_address_that_another_takes_while_the_model_is_loaded_is_one_line(workers: int) -> None:
+    with bind("127.0.0.1", 0) as other:
+        port = other.getsockname()[1]
+        settings = ServeSettings(port=port, workers=workers)
+        with pytest.raises(EanetError, match=rf"port {port}: another program .*--port"):
+            serve_app(other.listen, settings)  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize("host", ["no.such.host.invalid", "203.0.113.7"])
 def test_an_address_of_another_machine_is_one_line(host: str) -> None:
     with pytest.raises(EanetError, match=r"is not an address of this machine|cannot listen at"):
@@ -57,7 +67,10 @@ def test_nobody_is_answered_before_the_model_is_loaded(monkeypatch: pytest.Monke
     assert seen == []
 
 
-def test_ctrl_c_finishes_what_is_under_way(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_finishes_what_is_under_way(
+    number: signal.Signals, monkeypatch: pytest.MonkeyPatch
+) -> None:
     said: list[str] = []
     drawing, stopped = threading.Event(), threading.Event()
     answers: list[Future[httpx.Response]] = []
@@ -78,7 +91,7 @@ def test_ctrl_c_finishes_what_is_under_way(monkeypatch: pytest.MonkeyPatch) -> N
 
     def interrupt() -> None:
         assert drawing.wait(60)
-        os.kill(os.getpid(), signal.SIGINT)
+        os.kill(os.getpid(), number)
         stopped.set()
 
     monkeypatch.setattr(module, "notice", notice)
@@ -145,6 +158,23 @@ def test_if_a_worker_fails_to_start_the_server_has_failed(
         serve_app(make_app, ServeSettings(port=0, workers=2))  # type: ignore[arg-type]
     told = capsys.readouterr().err.partition("(Ctrl-C stops)\n")[2]
     assert told == line * (2 - ready)
+
+
+def test_the_port_is_open_when_the_address_of_workers_is_printed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    tried: list[str] = []
+
+    def notice(line: str) -> None:
+        if "workers at " in line:
+            host, port = line.split("//")[1].split()[0].split(":")
+            socket.create_connection((host, int(port)), timeout=5).close()
+            tried.append(line)
+
+    monkeypatch.setattr(multiprocess, "Process", FakeWorker)
+    monkeypatch.setattr(module, "notice", notice)
+    serve_app(object, ServeSettings(port=0, workers=2))  # type: ignore[arg-type]
+    assert len(tried) == 1
 
 
 def test_workers_that_are_ready_serve_until_they_are_stopped(

@@ -22,6 +22,7 @@ from eanet.console import notice, report
 from eanet.deploy.server.connection import Connection
 from eanet.deploy.server.settings import ServeSettings
 from eanet.errors import EanetError, error_line
+from eanet.interruption import when_interrupted
 
 STOP_SECONDS = 30  # in which what is under way may finish
 WORKER_SECONDS = 120  # in which a worker has to import what it needs and to answer its supervisor
@@ -57,10 +58,16 @@ def serve_app(make_app: Callable[[], FastAPI], settings: ServeSettings) -> None:
 
 def _serve(app: FastAPI, listener: socket.socket, address: str) -> None:
     server = Server(_config(lambda: app, 1))
-    listener.listen(server.config.backlog)
-    notice(f"serving at {address} (Ctrl-C stops)")
-    with suppress(KeyboardInterrupt):  # which uvicorn raises again when it has stopped
+    _listen(listener, server.config.backlog)
+    # When it has stopped, uvicorn sends itself the signal again, which is SIGTERM's end of this
+    # process otherwise.
+    with suppress(KeyboardInterrupt), when_interrupted(_interrupt):
+        notice(f"serving at {address} (Ctrl-C stops)")
         server.run([listener])
+
+
+def _interrupt() -> None:
+    raise KeyboardInterrupt
 
 
 def _supervise(
@@ -74,6 +81,7 @@ def _supervise(
     make = partial(_in_worker, make_app, settings.threads_each, say_ready)
     try:
         supervisor = _Supervisor(_config(make, settings.workers), [listener], ready)
+        _listen(listener, supervisor.config.backlog)  # requests wait for the first worker
         notice(f"{settings.workers} workers at {address} (Ctrl-C stops)")
         supervisor.run()
     finally:
@@ -148,12 +156,25 @@ def bind(host: str, port: int) -> socket.socket:
             f"{host!r} is not an address of this machine ({error.strerror})"
         ) from error
     except OSError as error:
-        reason = {
-            EADDRINUSE: "another program is using it; choose another with --port, 0 for any",
-            EACCES: "not allowed; ports from 1024 up are",
-        }.get(error.errno or 0, error.strerror)
-        raise EanetError(f"cannot listen at {host}, port {port}: {reason}") from error
+        raise _cannot_listen(host, port, error) from error
     return listener
+
+
+def _listen(listener: socket.socket, backlog: int) -> None:
+    """Open the port; of several that have taken it, only the first to do so can."""
+    try:
+        listener.listen(backlog)
+    except OSError as error:
+        host, port = listener.getsockname()[:2]
+        raise _cannot_listen(host, port, error) from error
+
+
+def _cannot_listen(host: str, port: int, error: OSError) -> EanetError:
+    reason = {
+        EADDRINUSE: "another program is using it; choose another with --port, 0 for any",
+        EACCES: "not allowed; ports from 1024 up are",
+    }.get(error.errno or 0, error.strerror)
+    return EanetError(f"cannot listen at {host}, port {port}: {reason}")
 
 
 def _config(make_app: Callable[[], FastAPI], workers: int) -> Config:
