@@ -19,8 +19,13 @@ def test_a_drawing_for_a_page_has_the_colours_and_fonts_of_the_page() -> None:
     assert used == set(re.findall(r' id="([^"]*)"', svg)) != set()
 
 
-def test_two_drawings_in_a_page_share_no_id() -> None:
-    def ids() -> set[str]:
-        return set(re.findall(r' id="([^"]*)"', inline_svg(partial(plot_curves, history(5)), "x")))
+def test_two_drawings_in_a_page_share_no_id_and_the_same_is_drawn_alike_again() -> None:
+    def drawn(label: str) -> str:
+        return inline_svg(partial(plot_curves, history(5)), label)
 
-    assert not ids() & ids()
+    def ids(label: str) -> set[str]:
+        return set(re.findall(r' id="([^"]*)"', drawn(label)))
+
+    assert ids("x")
+    assert not ids("x") & ids("y")
+    assert drawn("x") == drawn("x")

@@ -78,7 +78,9 @@ def picture(path: Path, width: float, height: float, dpi: int) -> Iterator[Figur
     padding = 0 if path.suffix == ".svg" else 0.25  # a page has its own padding
     installed = set(font_manager.get_font_names())
     fonts = [_FONT, *(font for font in _FALLBACK_FONTS if font in installed)]
-    setting = style.context([_STYLE | {"font.family": fonts}], after_reset=True)
+    # Ids within SVG are random without a salt, so that no two files of the same would be equal.
+    own = {"font.family": fonts, "svg.hashsalt": path.stem}
+    setting = style.context([_STYLE | own], after_reset=True)
     with _lock, setting, _missing_characters_said_once():
         figure = Figure(figsize=(width, height), dpi=dpi)
         yield figure

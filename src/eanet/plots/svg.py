@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from zlib import crc32
 
 from markupsafe import Markup, escape
 
@@ -42,7 +43,7 @@ def svg_image(draw: Callable[[Path], object], label: str) -> Markup:
     Other than `inline_svg`, it is shown where elements of SVG are removed from a page, as notebooks
     do that were written by somebody else. ``label`` is for screen readers.
     """
-    svg = re.sub(r"<(metadata)\b.*?</\1>", "", _drawn(draw), flags=re.DOTALL)
+    svg = re.sub(r"<(metadata)\b.*?</\1>", "", _drawn(draw, label), flags=re.DOTALL)
     svg = re.sub(r"font-family: [^;\"]*", "font-family: sans-serif", svg)
     svg = re.sub(r"(font: [^;\"]*?px) [^;\"]*", r"\1 sans-serif", svg)
     svg = re.sub("#[0-9a-f]{6}", lambda m: _ANYWHERE.get(m[0], m[0]), svg)
@@ -54,9 +55,9 @@ def inline_svg(draw: Callable[[Path], object], label: str) -> Markup:
     """Return the SVG element that ``draw`` writes into a file, adapted to a page of HTML.
 
     Colours and fonts become those of the page, and unreferenced ids are removed. ``label`` is for
-    screen readers.
+    screen readers; each drawing of a page has its own, from which its ids follow.
     """
-    svg = _drawn(draw)
+    svg = _drawn(draw, label)
     svg = re.sub(r"<(metadata|style)\b.*?</\1>", "", svg[svg.index("<svg") :], flags=re.DOTALL)
     svg = re.sub(r' (xmlns(:xlink)?|version|height)="[^"]*"', "", svg, count=4)
     svg = re.sub(r"font-family: [^;\"]*;?", "", svg)
@@ -66,8 +67,8 @@ def inline_svg(draw: Callable[[Path], object], label: str) -> Markup:
     return Markup(re.sub("#[0-9a-f]{6}", lambda m: _PAGE_COLOURS.get(m[0], m[0]), svg))
 
 
-def _drawn(draw: Callable[[Path], object]) -> str:
+def _drawn(draw: Callable[[Path], object], label: str) -> str:
     with TemporaryDirectory() as folder:
-        path = Path(folder) / "picture.svg"
+        path = Path(folder) / f"{crc32(label.encode()):08x}.svg"
         draw(path)
         return path.read_text("utf-8")
