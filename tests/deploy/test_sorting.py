@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -107,3 +108,36 @@ def test_what_cannot_be_copied_is_one_line_and_leaves_nothing(write, tmp_path, m
     (tmp_path / "file").touch()
     with pytest.raises(EanetError, match="cannot copy"):
         copy_into(tmp_path / "file", "bees", image)
+
+
+def test_a_killed_process_leaves_no_half_copy_and_what_it_left_is_removed(write, tmp_path):
+    image, out = write("x.jpg", "12"), tmp_path / "out"
+    call = f"""if True:
+        import os, shutil
+        from pathlib import Path
+        from eanet.deploy.sorting import copy_into
+
+        def killed(source, copy):
+            copy.write(source.read(1))
+            copy.flush()
+            os._exit(9)
+
+        shutil.copyfileobj = killed
+        copy_into(Path({str(out)!r}), "bees", Path({str(image)!r}))"""
+    assert subprocess.run([sys.executable, "-c", call], check=False).returncode == 9
+    assert not [file for file in (out / "bees").iterdir() if not file.name.startswith(".")]
+    assert copy_into(out, "bees", image).read_text() == "12"
+    assert [file.name for file in (out / "bees").iterdir()] == ["x.jpg"]
+
+
+def test_copies_that_are_made_at_once_take_names_of_their_own(write, tmp_path, monkeypatch):
+    images, copy = [write("a/x.jpg", "1"), write("b/x.jpg", "2")], shutil.copyfileobj
+
+    def meanwhile(*files: BinaryIO) -> None:
+        monkeypatch.setattr("shutil.copyfileobj", copy)
+        copy_into(tmp_path / "out", "bees", images[1])
+        copy(*files)
+
+    monkeypatch.setattr("shutil.copyfileobj", meanwhile)
+    copies = [copy_into(tmp_path / "out", "bees", image) for image in images]
+    assert [(file.name, file.read_text()) for file in copies] == [("x-2.jpg", "1"), ("x.jpg", "2")]

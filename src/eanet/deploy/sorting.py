@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from eanet.errors import EanetError
+from eanet.unfinished import alone, unfinished
 
 
 def originals(images: Sequence[Path], folder: Path) -> list[Path]:
@@ -45,9 +46,7 @@ def copy_into(folder: Path, name: str, image: Path) -> Path:
     try:
         place.mkdir(parents=True, exist_ok=True)
         target, is_there = _find_copy(image, place)
-        if not is_there:
-            _copy(image, target)
-        return target
+        return target if is_there else _copy(image, place)
     except OSError as error:
         raise EanetError(f"cannot copy {image} to {place}: {error.strerror}") from error
 
@@ -76,13 +75,14 @@ def _find_copy(image: Path, place: Path) -> tuple[Path, bool]:
     return target, False
 
 
-def _copy(image: Path, target: Path) -> None:
-    with image.open("rb") as source:
-        copy = target.open("xb")
-        try:
-            with copy:
-                shutil.copyfileobj(source, copy)
-        except BaseException:  # also of closing, which writes what is left
-            target.unlink()
-            raise
+def _copy(image: Path, place: Path) -> Path:
+    """Copy an image, which appears as a whole, and return the path of the copy."""
+    with unfinished(place / image.name) as partial:
+        with image.open("rb") as source, partial.open("wb") as copy:
+            shutil.copyfileobj(source, copy)
+        with alone(place):  # other processes may copy images of the same name
+            target, is_there = _find_copy(image, place)
+            if not is_there:
+                partial.replace(target)
     shutil.copystat(image, target)
+    return target
