@@ -25,6 +25,7 @@ from eanet.deploy import choosing, conversion, graphs, signal_stack
 from eanet.deploy.choosing import FASTER_IN_TORCH, open_runtime
 from eanet.deploy.conversion import make_graph
 from eanet.deploy.export import onnx_file
+from eanet.deploy.openvino_library import load_openvino
 from eanet.deploy.openvino_runtime import OpenVinoRuntime
 from eanet.deploy.predictor import load
 from eanet.deploy.runtime import Runtime, RuntimeName
@@ -193,6 +194,17 @@ def test_only_the_newest_graphs_are_kept(copy: Path, monkeypatch: pytest.MonkeyP
     for digest in ("a", "b", "c"):
         graphs.keep_graph(graph, digest)
     assert [graphs.kept_graph(digest) is None for digest in ("a", "b", "c")] == [True, False, False]
+
+
+def test_a_graph_that_cannot_be_kept_computes_all_the_same(
+    copy: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise RuntimeError("basic_ios::clear: iostream error")  # as OpenVINO says of a full disk
+
+    monkeypatch.setattr(load_openvino(), "save_model", full)
+    assert open_runtime(copy, "openvino")(FIVE).logits.shape[0] == len(FIVE)
+    assert list((copy.parent / "cache" / "graphs").iterdir()) == []
 
 
 def test_auto_takes_openvino_where_it_is_worth_its_start(

@@ -41,7 +41,7 @@ def keep_graph(graph: Model, digest: str) -> None:
     """Keep a graph for later processes, as `kept_graph` finds it; if it cannot be kept, do not."""
     openvino = load_openvino()
 
-    with suppress(OSError, EanetError):
+    with suppress(OSError, EanetError, RuntimeError):  # the last is OpenVINO's for a full disk
         folder = _folder()
         with TemporaryDirectory(dir=folder) as own:  # several processes may make it
             made = Path(own) / GRAPH
