@@ -133,6 +133,19 @@ def test_the_command_tells_the_file_its_parity_and_what_to_do_with_it(
 
 
 @pytest.mark.usefixtures("quick")
+def test_figures_of_an_earlier_file_do_not_stay_beside_a_new_one(
+    run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(export, "measure_parity", stop)
+    assert main(["export", str(run)]) == 130
+    assert (run / "model.onnx").is_file()
+    assert not (run / "model.onnx.json").exists()
+
+
+@pytest.mark.usefixtures("quick")
 def test_a_file_is_named_after_the_model_unless_it_is_given(
     run: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -26,6 +26,7 @@ from eanet.deploy.export.web import write_web
 from eanet.deploy.predictor import Predictor
 from eanet.errors import EanetError
 from eanet.explanation.explain import explain_image
+from eanet.files import replacing
 from eanet.model_files.preprocessing import Preprocessing
 from tests.support.browser_runtime import installed_runtime
 from tests.support.servers import CLASSES, predictor
@@ -90,6 +91,28 @@ def test_another_package_is_one_line(tmp_path: Path) -> None:
     with pytest.raises(EanetError, match=r"is not the npm package onnxruntime-web: .*npm pack"):
         write_web(predictor().model, tmp_path / "web", runtime=tmp_path)
     assert not (tmp_path / "web").exists()
+
+
+def test_a_page_and_its_model_are_replaced_together(
+    tmp_path: Path, package: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def write(model: object, path: Path, digest: object = None) -> Path:
+        with replacing(path) as partial:
+            partial.write_text("another model")
+        return path
+
+    def fail(*_: object) -> None:
+        raise EanetError("cannot write index.html: No space left on device")
+
+    monkeypatch.setattr(web, "write_onnx", write)
+    folder = write_web(predictor().model, tmp_path / "web", runtime=package)
+    before = {file: file.read_text() for file in folder.rglob("*") if file.is_file()}
+    (folder / "model.onnx").write_text("a model")
+    monkeypatch.setattr(web, "_page", fail)
+    with pytest.raises(EanetError, match="No space"):
+        write_web(predictor().model, folder, runtime=package)
+    assert {*folder.rglob("*")} == {*before, folder / "onnxruntime-web"}
+    assert (folder / "model.onnx").read_text() == "a model"
 
 
 @pytest.mark.usefixtures("quick")

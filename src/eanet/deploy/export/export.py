@@ -122,9 +122,11 @@ def export_model(
         if own is None or own.train is None:
             raise EanetError("int8 needs training images: name some with --data")
         speedup = write_int8(model, path, digest, own.train)
+        report.unlink(missing_ok=True)  # the figures of what was there before
         loss = judge(model, path, own)
     else:
         kind.write(model, path, digest)
+        report.unlink(missing_ok=True)  # likewise
         own = _try_find(find_images, model)
     parity = measure_parity(
         Predictor(model, "cpu"), kind.open(path / kind.model), originals_of(own)

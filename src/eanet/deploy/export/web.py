@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from eanet.deploy.export.onnx_file import write_onnx
 from eanet.errors import EanetError
-from eanet.files import replacing
+from eanet.files import replacing, replacing_together
 from eanet.models import Classifier
 from eanet.models.tokenizer import patch_size_for
 from eanet.pages.classifying import Page, classifying_page, default_threshold
@@ -62,11 +62,12 @@ def write_web(
         EanetError: as `write_onnx`; there is no such package.
     """
     script, binary = _SCRIPT, _BINARY
-    if runtime is not None:
-        script, binary = (_copy(runtime, folder / LOCAL, file) for file in (script, binary))
-    write_onnx(model, folder / MODEL, weights_sha256)
-    with replacing(folder / PAGE) as partial:
-        partial.write_text(_page(model, script, binary).text, "utf-8")
+    with replacing_together(folder):  # the page has the names of the model's classes
+        if runtime is not None:
+            script, binary = (_copy(runtime, folder / LOCAL, file) for file in (script, binary))
+        write_onnx(model, folder / MODEL, weights_sha256)
+        with replacing(folder / PAGE) as partial:
+            partial.write_text(_page(model, script, binary).text, "utf-8")
     return folder
 
 
