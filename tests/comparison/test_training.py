@@ -163,6 +163,19 @@ def test_a_folder_with_other_settings_or_things_is_refused(
         eanet.compare(SMALL, seeds=2, output=folder, **QUICK)
 
 
+def test_a_comparison_that_was_killed_as_it_began_begins_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    (tmp_path / ".partial-00000000-00000000.yaml").touch()
+    monkeypatch.setattr(module, "_train_each", stop)
+    with pytest.raises(KeyboardInterrupt):
+        eanet.compare(SMALL, output=tmp_path, **QUICK)
+    assert (tmp_path / "comparison.yaml").is_file()
+
+
 def test_a_teacher_is_known_before_and_stays_the_same(
     made: eanet.Comparison, trained: eanet.TrainingResult, tmp_path: Path
 ) -> None:

@@ -39,6 +39,7 @@ from eanet.training.resume import resume
 from eanet.training.run_config import data_fingerprint
 from eanet.training.run_directory import RunDirectory
 from eanet.training.teacher import Teacher
+from eanet.unfinished import PREFIX
 
 CONDITIONS = "comparison.yaml"
 
@@ -230,7 +231,8 @@ def _agree(
     compiled = _compile(plans, dataset, teacher, machine)
     file = folder / CONDITIONS
     if not file.is_file():
-        if folder.exists() and any(folder.iterdir()):
+        # But for what a process left that was killed while it wrote these conditions.
+        if folder.exists() and not all(f.name.startswith(PREFIX) for f in folder.iterdir()):
             raise EanetError(f"{folder} holds no comparison; name another folder with --output")
         threads = resolve_threads(settings.threads, load)
         decided = {"compile": compiled, "threads": threads}
