@@ -107,11 +107,16 @@ def test_a_run_of_a_fold_is_evaluated_on_that_fold(whole: CrossValidation, tmp_p
 
 
 @pytest.mark.usefixtures("undrawn")
+@pytest.mark.parametrize("missing", ["metrics.json", "report.html"])
 def test_what_was_interrupted_goes_on(
-    whole: CrossValidation, folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    missing: str,
+    whole: CrossValidation,
+    folder: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     copy = Path(shutil.copytree(whole.path, tmp_path / whole.path.name))
-    (copy / "fold-2/metrics.json").unlink()
+    (copy / "fold-2" / missing).unlink()
     shutil.rmtree(copy / "fold-3")
     (copy / "fold-3").mkdir()  # as a run leaves it that is killed while it starts
     options = [f"--{name.replace('_', '-')}={value}" for name, value in SETTINGS.items()]
@@ -120,6 +125,7 @@ def test_what_was_interrupted_goes_on(
     out, err = capsys.readouterr()
     assert "fold 1 of 3: already done" in err
     assert "fold 2 of 3: resuming" in err
+    assert (copy / "fold-2" / missing).is_file()
     assert "\nfold 3 of 3\n" in err
     assert f"top-1  {whole.metrics['top1']:.2%}" in out
     assert "folds  3  (standard deviation " in out

@@ -31,6 +31,7 @@ from eanet.report.figures import accuracy_figures, in_words
 from eanet.report.files import METRICS_FILE
 from eanet.report.page import write_page
 from eanet.report.report import Folds, Report
+from eanet.report.subject import PAGE
 from eanet.training.defaults import fill
 from eanet.training.engine import compute_environment
 from eanet.training.launch import launch
@@ -139,7 +140,7 @@ def cross_validate(
             report = _pool(paths)
         with replacing_together(folder):
             files = write_files(report, folder)
-            files.append(write_page(report, folder / "report.html"))
+            files.append(write_page(report, folder / PAGE))
     accuracies, suspects = (
         ((), ()) if report.folds is None else (report.folds.accuracies, report.folds.suspects)
     )
@@ -173,7 +174,8 @@ def _train(settings: TrainSettings, path: Path) -> None:
         launch(settings)
     else:
         _check_same(settings, run)
-        if (path / METRICS_FILE).is_file():
+        # The first and the last file of a report: a process may be killed between them.
+        if (path / METRICS_FILE).is_file() and (path / PAGE).is_file():
             notice(f"{what}: already done")
             return
         notice(f"{what}: resuming")
