@@ -11,7 +11,7 @@ import httpx
 import pytest
 import uvicorn
 
-from eanet.deploy.server import connection
+from eanet.deploy.server import connection, run
 from eanet.deploy.server.run import _config, bind
 from tests.support.servers import app, named, picture
 
@@ -114,3 +114,17 @@ def test_a_client_that_does_not_read_is_cut(monkeypatch: pytest.MonkeyPatch) -> 
         client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         with pytest.raises((ConnectionResetError, BrokenPipeError)):
             send_without_reading(client, request * 1000)
+
+
+def test_a_server_that_stops_answers_whom_it_no_longer_waits_for(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(run, "STOP_SECONDS", 0.1)
+    half = HEAD + FORM + b"Content-Length: 9\r\n\r\n--x"
+    with serving() as port:
+        client = socket.create_connection(("127.0.0.1", port), timeout=30)
+        client.sendall(half)
+        assert httpx.get(f"http://127.0.0.1:{port}/health").status_code == 200  # it was read
+    with client:
+        assert b" 503 " in client.recv(2**16)
+    assert not [record for record in caplog.records if record.exc_info]

@@ -1,7 +1,11 @@
-"""Keeps web pages of others, and names that lead here by trickery, away from a server."""
+"""Keeps web pages of others, and names that lead here by trickery, away from a server.
+
+It also answers what a server that stops no longer waits for.
+"""
 
 from __future__ import annotations
 
+import asyncio
 import ipaddress
 from collections.abc import Iterable
 from urllib.parse import urlsplit
@@ -41,9 +45,12 @@ class Guard:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer as ASGI prescribes."""
+        is_begun = False
 
         async def send_with_headers(message: Message) -> None:
+            nonlocal is_begun
             if message["type"] == "http.response.start":
+                is_begun = True
                 headers = MutableHeaders(scope=message)
                 for name, value in HEADERS.items():
                     headers.setdefault(name, value)
@@ -54,7 +61,12 @@ class Guard:
         elif refusal := self._refusal(scope["method"], Headers(scope=scope)):
             await refusal(scope, receive, send_with_headers)
         else:
-            await self._app(scope, receive, send_with_headers)
+            try:
+                await self._app(scope, receive, send_with_headers)
+            except asyncio.CancelledError:  # a server that stops has waited for it long enough
+                if not is_begun:
+                    stopping = JSONResponse({"detail": "The server is stopping."}, 503)
+                    await stopping(scope, receive, send_with_headers)
 
     def _refusal(self, method: str, headers: Headers) -> JSONResponse | None:
         host = headers.get("host", "")
