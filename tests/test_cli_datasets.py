@@ -181,7 +181,9 @@ def test_ten_thousand_problems_do_not_flood_the_screen(tmp_path: Path, capsys: C
     assert err.endswith("and 9995 more\n")
 
 
-def test_near_duplicates_are_drawn_in_pairs(tmp_path: Path, capsys: Capture) -> None:
+def test_near_duplicates_are_drawn_in_pairs_as_long_as_there_are_any(
+    tmp_path: Path, capsys: Capture
+) -> None:
     random, root = np.random.default_rng(0), tmp_path / "own"
     for name in ("ant", "bee"):
         (root / name).mkdir(parents=True)
@@ -198,3 +200,6 @@ def test_near_duplicates_are_drawn_in_pairs(tmp_path: Path, capsys: Capture) -> 
     with Image.open(tmp_path / "look/near_duplicates.png") as sheet:
         sheet.load()
         assert sheet.width > 200
+    (root / "bee" / "twin.png").unlink()
+    assert main(["datasets", str(root), "--output", str(tmp_path / "look")]) == 0
+    assert not (tmp_path / "look/near_duplicates.png").exists(), "there are none any more"

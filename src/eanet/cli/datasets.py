@@ -182,13 +182,11 @@ def _write(overview: Overview, settings: TrainSettings, folder: Path) -> tuple[P
     flip = overview.splits.mirrorable if settings.flip is None else settings.flip
     augmentation = settings.model_copy(update={"flip": flip})
     pairs = [_pair(overview, *twins) for twins in overview.near_duplicates[:PAIRS]]
+    near, table = folder / "near_duplicates.png", folder / "problems.csv"
+    is_later = table.exists()
     with replacing_together(folder):
-        sheet = (
-            [plot_pairs(pairs, folder / "near_duplicates.png", title=_of_pairs(overview))]
-            if pairs
-            else []
-        )
-        return (
+        sheet = [plot_pairs(pairs, near, title=_of_pairs(overview))] if pairs else []
+        files = (
             *sheet,
             plot_classes(train, folder / "classes.png", title=title),
             plot_preview(
@@ -197,5 +195,8 @@ def _write(overview: Overview, settings: TrainSettings, folder: Path) -> tuple[P
                 folder / "augmented.png",
                 title=f"{title}, recipe {settings.recipe}",
             ),
-            overview.write_problems(folder / "problems.csv"),
+            overview.write_problems(table),
         )
+    if is_later and not pairs:  # those of an earlier look have been removed
+        near.unlink(missing_ok=True)
+    return files
