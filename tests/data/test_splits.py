@@ -80,6 +80,15 @@ def test_classes_that_none_is_held_out_of_are_named():
     assert complete_splits("x", own, DataSettings()).notes == ()
 
 
+def test_classes_that_are_not_among_the_last_images_are_not_called_too_few():
+    own = SourceSplits(numbered(np.repeat([0, 1], 20)), test=numbered([0, 1], 50))
+    notes = complete_splits("x", own, DataSettings(validation_split="last")).notes
+    assert notes[1:] == (
+        "no validation images of a: the last images are of others; --validation-split stratified "
+        "takes of each",
+    )
+
+
 def test_the_test_images_do_not_depend_on_the_validation():
     images = SourceSplits(numbered(np.repeat([0, 1], 50)))
     tests = [

@@ -101,7 +101,8 @@ def complete_splits(
     present = by_split(train, validation, test)
     twins = near_duplicates(list(present.values()) if is_own else [])
     drawn = set(present) - set(splits.sets) | ({"test"} if settings.fold is not None else set())
-    notes += tuple(_absent(present, set(present) - set(splits.sets)))
+    last = settings.validation_split == "last"
+    notes += tuple(_absent(present, set(present) - set(splits.sets), last=last))
     findings = copy_findings(present, twins, set() if settings.group == AUTO else drawn)
     return Dataset(
         name,
@@ -115,12 +116,15 @@ def complete_splits(
     )
 
 
-def _absent(sets: Mapping[str, ImageSet], drawn: Set[str]) -> Iterator[str]:
-    """Yield the classes that no image could be held out of, of which a result says nothing."""
+def _absent(sets: Mapping[str, ImageSet], drawn: Set[str], *, last: bool) -> Iterator[str]:
+    """Yield the classes that no image was held out of, of which a result says nothing."""
     for split, images in sets.items():
         if split in drawn and not (counts := images.counts()).all():
+            why = "there are too few to set one aside"
+            if last and split == "validation":  # in a folder, images are in the order of classes
+                why = "the last images are of others; --validation-split stratified takes of each"
             names = [images.classes[label] for label in np.flatnonzero(counts == 0).tolist()]
-            yield f"no {split} images of {some(names)}: there are too few to set one aside"
+            yield f"no {split} images of {some(names)}: {why}"
 
 
 def groups_of(splits: SourceSplits, settings: DataSettings) -> Groups | None:
