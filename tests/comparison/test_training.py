@@ -193,6 +193,22 @@ def test_a_teacher_is_known_before_and_stays_the_same(
         eanet.compare(SMALL, seeds=2, output=folder, teacher=teacher, **QUICK)
 
 
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"views": 2, "flip": False}, "views=2: mirrored views are of no use"),
+        ({"patience": 1, "validation_fraction": 0}, "patience=1: without validation images"),
+    ],
+)
+def test_what_no_run_could_do_is_refused_before_the_first(
+    wrong: dict[str, Any], message: str, tmp_path: Path, here: list[str]
+) -> None:
+    with pytest.raises(WrongArgumentError, match=message):
+        eanet.compare(SMALL, seeds=2, output=tmp_path / "c", **QUICK, **wrong)
+    assert not here
+    assert not (tmp_path / "c").exists()  # so that the corrected command may use the folder
+
+
 def test_a_run_that_fails_leaves_the_others(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

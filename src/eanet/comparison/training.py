@@ -26,14 +26,16 @@ from eanet.errors import EanetError, WrongArgumentError, error_line
 from eanet.files import check_writable, lock_folder, read_text, replacing
 from eanet.memory import peak_memory
 from eanet.metrics.evaluation import Evaluation
+from eanet.models import Classifier
 from eanet.parsing import checked, parse_yaml
 from eanet.process import in_own_process
 from eanet.threads import OtherLoad, resolve_threads
 from eanet.training.defaults import fill, recommend
 from eanet.training.engine import compute_environment, configure_process, training_operations
+from eanet.training.feasibility import check_feasible
 from eanet.training.launch import launch
 from eanet.training.messages import show_defaults
-from eanet.training.plan import plan, resolve_compile
+from eanet.training.plan import plan, resolve, resolve_compile
 from eanet.training.prepare import Inputs, initial_model, open_inputs
 from eanet.training.resume import resume
 from eanet.training.run_config import data_fingerprint
@@ -228,12 +230,15 @@ def _agree(
     fingerprint = data_fingerprint(dataset)
     digest = None if trained is None else trained.digest
     shared = settings.model_dump(mode="json", exclude=set(PER_RUN))
-    compiled = _compile(plans, dataset, teacher, machine)
+    built = [initial_model(planned, dataset, None) for planned in plans]
+    compiled = _compile(plans, built, dataset, teacher, machine)
     file = folder / CONDITIONS
     if not file.is_file():
         # But for what a process left that was killed while it wrote these conditions.
         if folder.exists() and not all(f.name.startswith(PREFIX) for f in folder.iterdir()):
             raise EanetError(f"{folder} holds no comparison; name another folder with --output")
+        for planned, model in zip(plans, built, strict=True):
+            check_feasible(resolve(planned, dataset, 0, machine, 1)[0], dataset, model)
         threads = resolve_threads(settings.threads, load)
         decided = {"compile": compiled, "threads": threads}
         conditions = {"settings": shared, **decided, "fingerprint": fingerprint}
@@ -290,11 +295,14 @@ def _plans(inputs: Inputs, entrants: Sequence[Entrant]) -> list[PlannedSettings]
 
 
 def _compile(
-    plans: Sequence[PlannedSettings], dataset: Dataset, teacher: Teacher | None, machine: Machine
+    plans: Sequence[PlannedSettings],
+    built: Sequence[Classifier],
+    dataset: Dataset,
+    teacher: Teacher | None,
+    machine: Machine,
 ) -> str:
     """Return "on" if compiling pays off for any model, else "off": times must be comparable."""
     images = len(dataset.train) * plans[0].epochs
-    built = [initial_model(settings, dataset, None) for settings in plans]
     operations = max(training_operations(model, images, teacher) for model in built)
     return "on" if resolve_compile(plans[0], operations, machine)[0] else "off"
 
