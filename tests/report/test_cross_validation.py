@@ -14,7 +14,7 @@ import torch
 import eanet
 from eanet.cli import main
 from eanet.errors import EanetError
-from eanet.report.cross_validation import CrossValidation
+from eanet.report.cross_validation import CrossValidation, _findings
 from tests.support.pictures import blank_pictures
 from tests.support.reports import Reader
 
@@ -170,6 +170,26 @@ def test_images_that_have_changed_since_are_not_mixed(photos: Path, tmp_path: Pa
     (own / "red/00.png").write_bytes((own / "green/01.png").read_bytes())
     with pytest.raises(EanetError, match=r"no longer those that .*fold-1 was trained on"):
         eanet.cross_validate(own, folds=2, **settings)
+
+
+def test_what_was_found_about_single_folds_is_not_said_of_all_images() -> None:
+    unequal, near = "9 of '3', 2 of '5'", "{} of the 17 test images have near-duplicates"
+    of_folds = [[unequal, near.format(3)], [unequal], [near.format(1), unequal, "a teacher"]]
+    assert _findings(of_folds) == (
+        unequal,
+        "in 2 of the 3 folds, such as fold 1: 3 of the 17 test images have near-duplicates",
+        "in 1 of the 3 folds, such as fold 3: a teacher",
+    )
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_findings_of_later_folds_are_in_the_report(photos: Path, tmp_path: Path) -> None:
+    own = Path(shutil.copytree(photos, tmp_path / "photos"))
+    shutil.copy(own / "red/00.png", own / "red/00-copy.png")
+    settings = SETTINGS | {"epochs": 1, "output": tmp_path, "model": "vit:depth=1,dim=16,heads=2"}
+    whole = eanet.cross_validate(own, folds=2, **settings)
+    page = (whole.path / "report.html").read_text(encoding="utf-8")
+    assert "of the 2 folds, such as fold" in page
 
 
 def test_wrong_calls_are_one_line(refused: Callable, photos: Path, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -239,5 +240,25 @@ def _pool(paths: Sequence[Path]) -> Report:
         images=images,
         evaluation=evaluation,
         folds=Folds(numbers, accuracies, suspects),
-        findings=config.data.findings,
+        findings=_findings([RunDirectory(path).read_config().data.findings for path in paths]),
     )
+
+
+def _findings(of_folds: Sequence[Sequence[str]]) -> tuple[str, ...]:
+    """Return what was found in all folds alike, and examples of what differs between them.
+
+    Args:
+        of_folds: what was found about the images of each run.
+    """
+    first, *others = of_folds
+    everywhere = [text for text in first if all(text in other for other in others)]
+    examples: dict[str, str] = {}  # by text without its numbers
+    folds: dict[str, set[int]] = {}
+    for fold, findings in enumerate(of_folds, 1):
+        for text in findings:
+            if text not in everywhere:
+                kind = re.sub(r"\d[\d,.]*", "", text)
+                examples.setdefault(kind, f"such as fold {fold}: {text}")
+                folds.setdefault(kind, set()).add(fold)
+    some = [f"in {len(folds[k])} of the {len(of_folds)} folds, {examples[k]}" for k in examples]
+    return (*everywhere, *some)
