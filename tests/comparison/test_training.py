@@ -299,6 +299,11 @@ def test_wrong_names_are_one_line(
         ([run, SMALL], {}, "is a run and vit:depth=1,dim=16 is not; compare like with like"),
         ([run], {"epochs": 2, "seeds": 1}, "finished runs take no settings; leave out epochs, se"),
         ([SMALL], {"model": "vit", "seed": 3}, "leave out model, seed: a comparison trains"),
+        (
+            [SMALL],
+            {"freeze": "trunk"},
+            "--init, or in a comparison, trained models alone",
+        ),
         ([run, trained.path], {}, "no image is a test image of all"),
         ([run], {"output": made.path}, "holds runs of its own; name another folder"),
         ([unfinished], {}, f"resume with: eanet train --resume '{unfinished}'"),

@@ -59,8 +59,8 @@ def plan(
     filled = fill(settings, defaults)
     if filled.freeze != "off" and init is None:
         raise WrongArgumentError(
-            f"freeze={filled.freeze}: random weights would stay random; name trained ones with "
-            "--init"
+            f"freeze={filled.freeze}: random weights would stay random; begin with trained ones: "
+            "--init, or in a comparison, trained models alone"
         )
     model, size = str(filled.model), filled.image_size or source.natural_size
     named = model
