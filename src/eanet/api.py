@@ -286,7 +286,14 @@ def export(
     run = run_name(run)
     find = partial(model_images, run, data=data, data_dir=data_dir)
     return export_model(
-        run, find, measure_loss, file_format=format, int8=int8, output=output, runtime=runtime
+        run,
+        find,
+        measure_loss,
+        file_format=format,
+        int8=int8,
+        output=output,
+        runtime=runtime,
+        named=data is not None,
     )
 
 

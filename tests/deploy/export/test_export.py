@@ -23,6 +23,7 @@ from eanet.deploy.export.onnx_file import open_onnx, write_onnx
 from eanet.deploy.export.parity import measure_parity
 from eanet.deploy.export.torch_file import open_torch, write_torch
 from eanet.deploy.predictor import Predictor
+from eanet.errors import EanetError
 from eanet.model_files.find import model_digest
 from eanet.models import Classifier, load_model
 from eanet.report.selection import model_images
@@ -236,6 +237,16 @@ def test_what_cannot_be_exported_is_one_line(
     assert found[0] == code
     assert message in found[1]
     assert (run / "mine.onnx").read_bytes() == b"mine"
+
+
+def test_images_that_were_asked_for_have_to_be_there_before_anything_is_written(
+    small: Classifier, photos: Path, tmp_path: Path
+) -> None:
+    model = eanet.save_model(small, tmp_path / "model")
+    for data, message in [("gone", "gone"), (photos, "does not know the classes")]:
+        with pytest.raises(EanetError, match=message):
+            eanet.export(model, format="torch", data=data, output=tmp_path / "model.pt2")
+    assert not (tmp_path / "model.pt2").exists()
 
 
 def test_a_missing_package_is_named_with_what_installs_it(

@@ -86,6 +86,7 @@ def export_model(
     int8: bool = False,
     output: str | Path | None = None,
     runtime: str | Path | None = None,
+    named: bool = False,
 ) -> Export:
     """Export a trained model.
 
@@ -97,6 +98,7 @@ def export_model(
         int8: compute in 8 bits.
         output: the file or folder.
         runtime: see `write_web`.
+        named: whether the images were asked for, so that they have to be there.
 
     Raises:
         EanetError: as for `eanet.export`.
@@ -117,8 +119,8 @@ def export_model(
     _check_output(path, kind)
     _check_report(report)
     loss = speedup = None
+    own = find_images(model) if int8 or named else None  # before anything is written
     if int8:
-        own = find_images(model)
         if own is None or own.train is None:
             raise EanetError("int8 needs training images: name some with --data")
         speedup = write_int8(model, path, digest, own.train)
@@ -127,7 +129,7 @@ def export_model(
     else:
         kind.write(model, path, digest)
         report.unlink(missing_ok=True)  # likewise
-        own = _try_find(find_images, model)
+        own = own if named else _try_find(find_images, model)
     parity = measure_parity(
         Predictor(model, "cpu"), kind.open(path / kind.model), originals_of(own)
     )
