@@ -7,6 +7,7 @@ import pytest
 from eanet.config import Recipe, TrainSettings, load_recipe, recipes
 from eanet.errors import EanetError, WrongArgumentError
 from eanet.parsing import parse_yaml
+from eanet.report.result import TrainingResult
 
 
 @pytest.mark.parametrize("name", recipes())
@@ -90,6 +91,12 @@ def test_strings_are_read_as_what_the_setting_wants() -> None:
     assert (settings.epochs, settings.ema, settings.flip) == (3, 0.99, True)
     assert settings.output == Path("a/b")
     assert settings.data == "photos"
+
+
+def test_the_result_of_a_training_stands_for_its_run() -> None:
+    result = TrainingResult(Path("runs/first"), {}, (), [])
+    settings = TrainSettings.with_recipe(init=result, teacher=result)
+    assert (settings.init, settings.teacher) == (result.path, result.path)
 
 
 def test_on_and_off_may_be_booleans_as_yaml_reads_them(tmp_path: Path) -> None:

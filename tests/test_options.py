@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import os
 from pathlib import Path
 from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
 
@@ -34,6 +35,10 @@ CASES = {
 OTHER = {
     ("ResumeOptions", "data"): {str, Path, type(None)},
     ("ResumeOptions", "epochs"): {int, type(None)},
+} | {
+    (name, field): {str, os.PathLike[str], type(None)}  # also what `train` returns
+    for name in ("CommonOptions", "SharedOptions", "FoldOptions", "TrainOptions")
+    for field in ("init", "teacher")
 }
 
 

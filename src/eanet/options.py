@@ -5,6 +5,7 @@ Each dictionary has the fields of a model of settings, which says what they mean
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Literal, TypedDict
 
@@ -78,7 +79,7 @@ class CommonOptions(MachineOptions, ImageOptions, total=False):
     clip_norm: float | None
     ema: float | None
     patience: int | None
-    teacher: str | Path | None
+    teacher: str | os.PathLike[str] | None  # also what `train` returns
     recipe: str | None
     tensorboard: bool
 
@@ -91,7 +92,7 @@ class FoldOptions(CommonOptions, total=False):
     """Those of `eanet.config.TrainSettings` that all folds share, without ``data``."""
 
     model: str | None
-    init: str | Path | None
+    init: str | os.PathLike[str] | None
     seed: int
     output: str | Path
     name: str | None

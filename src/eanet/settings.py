@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from textwrap import shorten
@@ -65,9 +66,12 @@ def _plain(value: Any, field: FieldInfo) -> Any:
     """``None`` for "none" where allowed; booleans as text, so that none is taken for a number.
 
     That text is "on" or "off", which YAML reads as booleans, where a setting has these as choices.
-    Paths become text where a setting takes a name or a path.
+    Paths become text where a setting takes a name or a path; what stands for one, such as the
+    result of a training, becomes one.
     """
     annotation = field.annotation
+    if isinstance(value, os.PathLike):
+        value = Path(value)
     if isinstance(value, Path) and Path not in (annotation, *get_args(annotation)):
         return str(value)
     if isinstance(value, bool):
