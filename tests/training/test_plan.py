@@ -52,6 +52,8 @@ def test_what_is_open_is_filled_and_what_is_given_stays() -> None:
     assert settings.rotation == 0.03  # the recipe's
     settings = planned(image_size=16, model="keras_mlp")
     assert (settings.model, settings.image_size) == ("keras_mlp", 16)
+    settings = planned(dropout=0.5, drop_path=0.2, model="vit:dropout=0.1")
+    assert (settings.dropout, settings.drop_path) == (0.1, 0.2), "what the model will have"
 
 
 @pytest.mark.parametrize(

@@ -81,7 +81,9 @@ def plan(
     run = f"{source.name}-{named.replace(':', '-').replace(',', '-')}"
     if settings.fold is not None:
         run += f"-fold-{settings.fold}"
+    rates = parse_model_name(model)[1]  # take precedence over those of the recipe
     values = {
+        **{name: rates[name] for name in REGULARIZATION if name in rates},
         "model": model,
         "image_size": size,
         "fit": filled.fit or "crop",
