@@ -101,6 +101,13 @@ def test_a_named_data_set_is_looked_at_alike_and_nothing_is_written(
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("options", [["--output", "look"], ["--image-size", "64"]])
+def test_what_is_asked_of_no_images_is_refused(options: list[str], capsys: Capture) -> None:
+    assert main(["datasets", *options]) == 2
+    line = f"eanet: error: {options[0]} is for images: name these, eanet datasets DATA\n"
+    assert capsys.readouterr() == ("", line)
+
+
 def test_classes_of_unequal_sizes_are_told(photos: Path, tmp_path: Path, capsys: Capture) -> None:
     root = tmp_path / "own"
     shutil.copytree(photos, root)

@@ -12,6 +12,7 @@ from eanet.cli.output import print_table, stdout
 from eanet.cli.parser import RUN, Commands, add_settings
 from eanet.config import TrainSettings
 from eanet.console import notice
+from eanet.errors import WrongArgumentError
 from eanet.files import check_writable, replacing_together, user_path
 
 if TYPE_CHECKING:
@@ -48,6 +49,9 @@ def add(commands: Commands) -> None:
 def run(options: argparse.Namespace) -> None:
     """Run the command."""
     if options.data is None:
+        if given := [name for name in ("output", *OPTIONS) if getattr(options, name) is not None]:
+            option = given[0].replace("_", "-")
+            raise WrongArgumentError(f"--{option} is for images: name these, eanet datasets DATA")
         _list()
     else:
         _inspect(options)
