@@ -125,6 +125,7 @@ def test_on_and_off_may_be_booleans_as_yaml_reads_them(tmp_path: Path) -> None:
         ({"learning_rate": -1}, "^learning_rate=-1: should be greater than 0 or should be 'find'$"),
         ({"minutes": 0}, "^minutes=0: should be greater than 0$"),
         ({"minutes": 2, "epochs": 3}, "^epochs and minutes both say when to stop: leave one out$"),
+        ({"teacher_share": 0.7}, "^teacher_share=0.7: of which teacher\\? give one, too$"),
         ({"device": "tpu"}, "^device=tpu: should be 'auto', 'cpu', 'cuda' or 'mps'$"),
         ({"compile": 0}, "^compile=0: should be 'auto', 'on' or 'off'$"),
         ({"balance": True}, "^balance=True: should be 'off', 'sampling' or 'loss'$"),

@@ -325,11 +325,15 @@ class TrainSettings(MachineSettings, Recipe, DataSettings):
             **given: any of this class's fields; ``None`` or "none" unsets one.
 
         Raises:
-            EanetError: an unknown name, a wrong value, no such recipe, or both epochs and minutes.
+            EanetError: an unknown name, a wrong value, no such recipe, both epochs and minutes, or
+                a teacher's share without a teacher.
         """
         settings = cls.parse(given)
         if {"epochs", "minutes"} <= given.keys() and settings.minutes is not None:
             raise WrongArgumentError("epochs and minutes both say when to stop: leave one out")
+        share = settings.teacher_share
+        if settings.teacher is None and share != cls.model_fields["teacher_share"].default:
+            raise WrongArgumentError(f"teacher_share={share:g}: of which teacher? give one, too")
         return settings if settings.recipe is None else settings._over(load_recipe(settings.recipe))
 
     def with_defaults(self, values: Mapping[str, Any]) -> Self:

@@ -123,6 +123,12 @@ def test_levels_that_are_given_are_used_and_said_no_more(tmp_path: Path) -> None
             DataSettings.parse({"levels": wrong})
 
 
+def test_levels_for_images_of_eight_bits_change_nothing_and_are_told(tmp_path: Path) -> None:
+    (finding,) = load(make(tmp_path / "own", 8, np.uint8), levels="0,100").findings
+    expected = "no image is deep (16 bits or floats): --levels changes nothing: leave it out"
+    assert str(finding) == expected
+
+
 def test_values_beyond_the_levels_are_told(tmp_path: Path) -> None:
     splits = load(make(tmp_path / "own", 12), levels="0,1000")
     (finding,) = splits.findings

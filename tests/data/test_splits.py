@@ -100,9 +100,27 @@ def test_the_test_images_do_not_depend_on_the_validation():
 
 def test_own_splits_are_kept_as_they_are():
     own = SourceSplits(numbered([0, 1, 1]), numbered([0, 1], 10), numbered([0, 1], 20))
-    data = complete_splits("x", own, DataSettings(validation_fraction=0))
+    data = complete_splits("x", own, DataSettings())
     assert (data.train, data.validation, data.test) == (own.train, own.validation, own.test)
     assert data.notes == ()
+
+
+def test_settings_of_splits_that_the_data_has_already_are_told():
+    sets = [numbered([0, 1] * 9, first=first) for first in (0, 20, 40)]
+    changed = DataSettings(validation_fraction=0.3, split_seed=1)
+
+    def notes(validation, test):
+        return complete_splits("x", SourceSplits(sets[0], validation, test), changed).notes
+
+    (said,) = notes(sets[1], sets[2])
+    assert (
+        said == "the data has its own validation images: not used: validation_fraction, split_seed"
+    )
+    drawn, said = notes(sets[1], None)
+    assert "by split seed 1" in drawn
+    assert said == "the data has its own validation images: not used: validation_fraction"
+    assert "by split seed 1" in notes(None, sets[2])[0]
+    assert complete_splits("x", SourceSplits(*sets), DataSettings()).notes == ()
 
 
 def test_a_validation_fraction_of_nothing_means_no_validation():

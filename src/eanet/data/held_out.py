@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from eanet.config import DataSettings
+from eanet.config import DataSettings, ValidationSettings
 from eanet.data.copies import copies, copy_findings
 from eanet.data.folds import fold_numbers
 from eanet.data.groups import AUTO, NEVER, Groups, grouped_split, linked, share_codes
@@ -99,6 +99,7 @@ def complete_splits(
     if len(left) < len(train):
         train = train.subset(left)
     present = by_split(train, validation, test)
+    notes += tuple(_unused(settings, set(splits.sets), set(present)))
     twins = near_duplicates(list(present.values()) if is_own else [])
     drawn = set(present) - set(splits.sets) | ({"test"} if settings.fold is not None else set())
     last = settings.validation_split == "last"
@@ -114,6 +115,18 @@ def complete_splits(
         splits.preprocessing,
         (*splits.findings, *findings),
     )
+
+
+def _unused(settings: DataSettings, given: Set[str], present: Set[str]) -> Iterator[str]:
+    """Yield which settings of splits change nothing, as the source has these splits already."""
+    names = [*ValidationSettings.model_fields] if "validation" in given else []
+    if present == given and settings.fold is None:
+        names.append("split_seed")
+    fields = DataSettings.model_fields
+    changed = [name for name in names if getattr(settings, name) != fields[name].default]
+    if changed:
+        own = "validation images" if "validation" in given else "splits"
+        yield f"the data has its own {own}: not used: {', '.join(changed)}"
 
 
 def _absent(sets: Mapping[str, ImageSet], drawn: Set[str], *, last: bool) -> Iterator[str]:

@@ -52,12 +52,9 @@ def load_image_files(
         check_known(layout, known)
     classes = tuple(known) or _classes(layout)
     size = settings.image_size or DEFAULT_SIZE
-    findings = layout.findings
-    if preprocessing is None:
-        preprocessing = choose_preprocessing(layout, settings)
-        findings = (*findings, *_choices(preprocessing, settings))
+    chosen = preprocessing or choose_preprocessing(layout, settings)
     decoded = {
-        split: decode_split(split, listing, classes, size, preprocessing)
+        split: decode_split(split, listing, classes, size, chosen)
         for split, listing in layout.splits.items()
     }
     for name, count in zip(classes, decoded["train"].images.counts(), strict=True):
@@ -67,9 +64,13 @@ def load_image_files(
                 "remove the class"
             )
     images = {split: part.images for split, part in decoded.items()}
-    findings = (*findings, *_with_groups(layout, images, settings, known))
     read = [original for part in decoded.values() for original in part.originals]
     files = [file for part in decoded.values() for file in part.images.files or ()]
+    depths = tuple(original.depth for original in read if original.depth is not None)
+    findings = layout.findings
+    if preprocessing is None:
+        findings = (*findings, *_choices(chosen, settings, any_deep=bool(depths)))
+    findings = (*findings, *_with_groups(layout, images, settings, known))
     if not known:
         labels = np.concatenate([part.labels for part in images.values()])
         parts = np.repeat(np.arange(len(images)), [len(part) for part in images.values()])
@@ -88,9 +89,9 @@ def load_image_files(
             outliers,
             blank=sum(original.blank for original in read),
             clear=sum(original.clear for original in read),
-            depths=tuple(original.depth for original in read if original.depth is not None),
+            depths=depths,
         ),
-        preprocessing=preprocessing,
+        preprocessing=chosen,
         findings=findings,
     )
 
@@ -135,9 +136,15 @@ def _with_groups(
         )
 
 
-def _choices(preprocessing: Preprocessing, settings: DataSettings) -> Iterator[Finding]:
+def _choices(
+    preprocessing: Preprocessing, settings: DataSettings, *, any_deep: bool
+) -> Iterator[Finding]:
     """Yield what was chosen for deep images; with all of 16 bits, there is nothing to say."""
     levels = preprocessing.levels
+    if settings.levels is not None and not any_deep:
+        yield Finding(
+            "no image is deep (16 bits or floats)", "", "--levels changes nothing: leave it out"
+        )
     if settings.levels is None and levels is not None and levels != (0, 65535):
         yield Finding(
             f"deep images: {describe_levels(levels)} become black to white",
