@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
@@ -121,12 +122,27 @@ def test_the_only_other_column_has_the_classes_and_that_is_said(write, text, nam
     assert read_list(file).notes == (f"classes in list.csv are in its only other column, {name}",)
 
 
+def test_columns_of_ones_and_zeros_are_classes_and_that_is_said(write, tmp_path):
+    file = write("split,image,MEL,NV\ntrain,a.jpg,0.0,1.0\ntest,b.jpg,1,0\n")
+    assert images(file) == {
+        "train": {"NV": [tmp_path / "a.jpg"]},
+        "test": {"MEL": [tmp_path / "b.jpg"]},
+    }
+    (note,) = read_list(file).notes
+    assert note == "classes in list.csv are its columns, an image's the one with a 1: MEL, NV"
+    lines = '{"path": "a.jpg", "x": true, "y": false}\n{"path": "b.jpg", "x": false, "y": true}'
+    assert list(images(write(lines, "list.jsonl"))["train"]) == ["x", "y"]
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
         ("", "has no column 'path'; its first line is ''"),
         ("a.jpg,cat\nb.jpg,dog", "has no column 'path'; its first line is 'a.jpg,cat', which sh"),
         ("path,size,date\na.jpg,3,4", "has no column 'label'"),
+        ("path,x,y\na.jpg,1,0\nb.jpg,1,0.5", "has no column 'label'"),
+        ("path,x,y\na.jpg,1,0\nb.jpg,1,1", "line 3: the image is of x, y; it has one class here$"),
+        ("path,x,y\na.jpg,0,0", "line 2: the image is of none of x, y; it has one class here$"),
         ("path,label\na.jpg", "line 2: no label$"),
         ("path,label\n\n ,cat", "line 3: no path$"),
         ("path,label\na.jpg,", "line 2: no label$"),
@@ -207,20 +223,22 @@ def fake_pyarrow(monkeypatch, columns: dict[str, list[object]]) -> None:
     class ArrowException(Exception):  # noqa: N818 (pyarrow's name)
         pass
 
+    class Batch(dict[str, list[object]]):
+        def to_pydict(self) -> dict[str, list[object]]:
+            return self
+
     class ParquetFile:
         def __init__(self, file: Path) -> None:
             if not file.read_bytes().startswith(b"PAR1"):
                 raise ArrowException("magic bytes\nnot found")
             self.schema_arrow = ModuleType("schema")
             self.schema_arrow.names = list(columns)
+            self.columns = columns
 
-        def read(self, names: list[str]) -> ParquetFile:
-            assert "size" not in names  # what is not asked for may be large
-            self.names = names
-            return self
-
-        def to_pydict(self) -> dict[str, list[object]]:
-            return {name: columns[name] for name in self.names}
+        def iter_batches(self, size: int, columns: list[str]) -> Iterator[Batch]:
+            assert "size" not in columns  # what is not asked for may be large
+            for row in range(len(self.columns[columns[0]])):  # as many as that, or fewer
+                yield Batch({name: self.columns[name][row : row + 1] for name in columns})
 
     pyarrow, parquet = ModuleType("pyarrow"), ModuleType("pyarrow.parquet")
     pyarrow.ArrowException, parquet.ParquetFile = ArrowException, ParquetFile

@@ -51,6 +51,16 @@ def test_a_competition_lists_its_images_beside_their_folder(tmp_path: Path) -> N
     assert f"paths in labels.csv are not as written: '1' is {tmp_path / 'train' / '1.jpg'}" in notes
 
 
+def test_a_list_that_marks_classes_counts_where_no_other_has_any(tmp_path: Path) -> None:
+    touch(tmp_path, "images/1.jpg", "images/2.jpg")
+    write(tmp_path / "truth.csv", "image,cat,dog", "1,1.0,0.0", "2,0.0,1.0")
+    assert read(tmp_path)[0] == {"train": {"cat": ["images/1.jpg"], "dog": ["images/2.jpg"]}}
+    write(tmp_path / "labels.csv", "id,label", "1,tabby", "2,boxer")
+    found, notes = read(tmp_path)
+    assert found == {"train": {"tabby": ["images/1.jpg"], "boxer": ["images/2.jpg"]}}
+    assert "lists without classes, left out: truth.csv" in notes
+
+
 def test_a_list_for_each_split_beside_the_folders(tmp_path: Path) -> None:
     touch(tmp_path, "images/1.jpg", "images/2.jpg", "images/3.jpg")
     write(tmp_path / "train.csv", "image,class", "1.jpg,a", "2.jpg,b")
@@ -283,7 +293,7 @@ def test_a_list_that_says_more_than_the_folders_is_named(tmp_path: Path) -> None
 def test_the_error_of_a_single_class_names_the_list_that_was_not_read(tmp_path: Path) -> None:
     for number in range(3):
         Image.new("RGB", (8, 8)).save(touch(tmp_path, "img/x") / "img" / f"{number}.png")
-    write(tmp_path / "truth.csv", "image,MEL,NV", "0,1.0,0.0", "1,0.0,1.0", "2,0.0,1.0")
+    write(tmp_path / "truth.csv", "image,age,size", "0,31,1.7", "1,42,0.2", "2,8,1.0")
     message = r"needs two; .*not the list truth\.csv, which has no"
     with open_layout(tmp_path) as layout, pytest.raises(EanetError, match=message):
         load_image_files(layout, DataSettings())

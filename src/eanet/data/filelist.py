@@ -110,6 +110,10 @@ def _doubts(file: Path, header: Header, rows: Sequence[Row]) -> Iterator[str]:
         return
     if again := [where for where, cells in rows if is_header(cells)]:
         yield f"{file.name} has its header again in {again[0]}, as if it were several lists in one"
+    if header.marks:
+        names = some([*header.marks.values()])
+        yield f"classes in {file.name} are its columns, an image's the one with a 1: {names}"
+        return
     taken, *others = header.label_names or [header.name("label")]
     if not header.label_names:
         yield f"classes in {file.name} are in its only other column, {taken}"

@@ -146,15 +146,15 @@ def find_lists(folder: Path, split: str | None = None, group: str | None = None)
     Raises:
         OSError: the folder cannot be read.
     """
+    lists = list(filter(is_list, visible_files(folder)))
+    # Samples of what to hand in to a competition may mark classes, too, beside a list with labels.
+    labelled = [file for file in lists if _may_have_labels(file)] or [*filter(_is_marked, lists)]
     files: dict[str | None, tuple[Path, ...]] = {}
-    others = []
-    for file in filter(is_list, visible_files(folder)):
-        if _may_have_labels(file):
-            meant = split or split_meant(file.stem)
-            files[meant] = (*files.get(meant, ()), file)
-        else:
-            others.append(file)
-    return Lists(folder, files, tuple(others), group)
+    for file in labelled:
+        meant = split or split_meant(file.stem)
+        files[meant] = (*files.get(meant, ()), file)
+    others = tuple(file for file in lists if file not in labelled)
+    return Lists(folder, files, others, group)
 
 
 def _may_have_labels(file: Path) -> bool:
@@ -164,6 +164,15 @@ def _may_have_labels(file: Path) -> bool:
             return not opened.header.missing
     except EanetError:
         return True
+
+
+def _is_marked(file: Path) -> bool:
+    """Whether the first row of a list without a column of classes says it in one for each class."""
+    try:
+        with open_list(file) as opened:
+            return any(True for _ in opened.rows)
+    except EanetError:
+        return False
 
 
 def _check_apart(folder: Path, splits: Mapping[str, Listing]) -> None:

@@ -7,12 +7,13 @@ import json
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from importlib import import_module
-from itertools import chain, islice
+from itertools import chain, count, islice
 from pathlib import Path
 from typing import Any, NamedTuple, TextIO
 
 from eanet.data.layout import LISTS, is_image
 from eanet.errors import EanetError, one_line
+from eanet.text import some
 
 # Accepted column names; the first one present is used. Case, spaces, hyphens and underscores are
 # ignored.
@@ -29,7 +30,11 @@ _COLUMNS = {
 }
 # Names of a column of splits that may mean something else as well: its cells have to say it.
 _MAYBE_SPLIT = ("subset", "set", "dataset", "partition", "phase", "isvalid", "isval")
+# Cells of a column for one class, such as ISIC's lists have it.
+_MARKS = {"1": True, "1.0": True, "true": True, "0": False, "0.0": False, "false": False}
 ANNOTATIONS = "val_annotations.txt"  # of Tiny ImageNet: file, class and a box, without a header
+
+PARQUET_ROWS = 1024  # read at a time
 
 Row = tuple[str, dict[str, str]]
 """The position of a row, such as ``line 3``, and its cells, keyed as `Header.columns`."""
@@ -44,7 +49,10 @@ class Header:
     Attributes:
         names: as they are written.
         columns: the index of each that is there, keyed as ``_COLUMNS`` and in its order; then of
-            ``maybe split``, which another name than ``split`` makes look like it, and ``group``.
+            ``maybe split``, which another name than ``split`` makes look like it, of ``group`` and
+            of ``marks``.
+        marks: where no column has the classes, the name of each other column by its key in
+            ``columns``: it may be a class, marked with 1 in the rows of its images, else 0.
     """
 
     def __init__(self, names: Iterable[str], group: str | None = None) -> None:
@@ -62,6 +70,11 @@ class Header:
         if group in self.names:
             found["group"] = self.names.index(group)
         self.columns = {column: i for column, i in found.items() if i is not None}
+        taken = set(self.columns.values())
+        others = {f"is {self.names[i]}": i for i in range(len(plain)) if i not in taken}
+        may_mark = self.missing == ["label"] and len(others) > 1
+        self.marks = {column: self.names[i] for column, i in others.items()} if may_mark else {}
+        self.columns |= others if may_mark else {}
 
     @property
     def missing(self) -> list[str]:
@@ -214,22 +227,45 @@ def _open_parquet(file: Path, group: str | None) -> Iterator[ListFile]:
 
 def _parquet_cells(file: Path, table: Any, header: Header) -> Cells:
     names = [header.name(column) for column in header.columns]
-    columns = table.read(names).to_pydict()  # others may be large, such as the images themselves
-    for number, row in enumerate(zip(*(columns[name] for name in names), strict=True), 1):
-        if not isinstance(row[0], str):
-            raise EanetError(f"{file}, row {number}: {shown(row[0])} is not a path")
-        yield f"row {number}", row
+    numbers = count(1)
+    # A part at a time and without the other columns, which may hold the images themselves.
+    for batch in table.iter_batches(PARQUET_ROWS, columns=names):
+        columns = batch.to_pydict()
+        rows = zip(*(columns[name] for name in names), strict=True)
+        for row, number in zip(rows, numbers, strict=False):
+            if not isinstance(row[0], str):
+                raise EanetError(f"{file}, row {number}: {shown(row[0])} is not a path")
+            yield f"row {number}", row
 
 
 def _rows(file: Path, header: Header, cells: Cells) -> Iterator[Row]:
-    if header.missing:
-        raise EanetError(
-            f"{file} has no column {header.missing[0]!r}; its first line is "
-            f"{shown(','.join(header.names))}, which should name the columns, such as path,label"
-        )
+    if header.missing and not header.marks:
+        raise _lacks_column(file, header)
     for where, values in cells:
         texts = ("" if value is None else str(value).strip() for value in values)
-        yield where, dict(zip(header.columns, texts, strict=True))
+        row = dict(zip(header.columns, texts, strict=True))
+        if header.marks:
+            row["label"] = _marked(file, where, header, row)
+        yield where, row
+
+
+def _marked(file: Path, where: str, header: Header, row: dict[str, str]) -> str:
+    """Take the columns of single classes out of a row; return the class that is marked."""
+    marks = {name: _MARKS.get(row.pop(column).lower()) for column, name in header.marks.items()}
+    if None in marks.values():
+        raise _lacks_column(file, header)
+    marked = [name for name, is_marked in marks.items() if is_marked]
+    if len(marked) != 1:
+        found = f"of {some(marked)}" if marked else f"of none of {some([*marks])}"
+        raise EanetError(f"{file}, {where}: the image is {found}; it has one class here")
+    return marked[0]
+
+
+def _lacks_column(file: Path, header: Header) -> EanetError:
+    return EanetError(
+        f"{file} has no column {header.missing[0]!r}; its first line is "
+        f"{shown(','.join(header.names))}, which should name the columns, such as path,label"
+    )
 
 
 def _plain(name: str) -> str:
