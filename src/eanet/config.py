@@ -33,7 +33,7 @@ def _rising(levels: tuple[float, float]) -> tuple[float, float]:
 
 
 Levels = Annotated[tuple[float, float], BeforeValidator(_two_numbers), AfterValidator(_rising)]
-LayoutName = Literal["auto", "classes", "splits", "parents"]
+LayoutName = Literal["auto", "classes", "splits", "parents", "filenames"]
 
 
 def _no_share(value: Any) -> Any:
@@ -113,7 +113,8 @@ class DataSettings(ValidationSettings):
     layout: LayoutName = Field(
         "auto",
         description="how a folder is read; classes: every folder in it is a class; splits: folders "
-        "named as splits hold the class folders; parents: a class is the folder an image lies in",
+        "named as splits hold the class folders; parents: a class is the folder an image lies in; "
+        "filenames: it is the image's own name without the number at its end, as cat.7.jpg",
     )
     names: Path | None = Field(
         None,

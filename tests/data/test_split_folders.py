@@ -187,6 +187,26 @@ def test_within_splits_a_class_may_be_where_an_image_lies(tmp_path: Path) -> Non
     assert found == {"train": TWO, "test": TWO}
 
 
+def test_classes_may_be_in_the_names_of_the_images(tmp_path: Path) -> None:
+    make(tmp_path, "train/cat.0.jpg", "train/cat.1.jpg", "train/sub/great_dane_12.JPG")
+    make(tmp_path, "train/great_dane (3).jpg", "train/7.jpg", "train/notes.txt")
+    make(tmp_path, "test1/1.jpg", "sample.csv")
+    found, notes = read(tmp_path, layout="filenames")
+    assert found == {"train": {"cat": 2, "great_dane": 2}}
+    assert notes.endswith("the images in test1 have no classes in their names: left out")
+    with pytest.raises(EanetError, match=r"no image in .* has a class in its name, such as cat\.7"):
+        read(tmp_path / "test1", layout="filenames")
+
+
+def test_a_flat_folder_is_refused_with_the_layout_that_reads_it(tmp_path: Path) -> None:
+    make(tmp_path, *(f"{name}.{number}.jpg" for name in ("cat", "dog") for number in range(3)))
+    with pytest.raises(EanetError, match=r"images \(cat 3, dog 3\), use --layout filenames$"):
+        read(tmp_path)
+    make(tmp_path / "other", *(f"{number}.jpg" for number in range(3)), "cat.1.jpg")
+    with pytest.raises(EanetError, match=r"with the columns path and label$"):
+        read(tmp_path / "other")
+
+
 def test_it_is_read_alike_in_whatever_order_a_disk_lists_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from eanet.config import DataSettings, LayoutName
 from eanet.data.archive import is_archive, unpacked
 from eanet.data.class_names import settle_names
+from eanet.data.file_names import names_hint, read_names
 from eanet.data.filelist import read_list
 from eanet.data.folder_lists import Lists, find_lists
 from eanet.data.folder_splits import UNSORTED, Places, find_splits
@@ -97,6 +98,8 @@ def read_folder(root: Path, reading: LayoutName = "auto", group: str | None = No
     """
     lists = find_lists(root, group=group)
     places = find_splits(root, reading, lists.splits)
+    if reading == "filenames":
+        return read_names(root, places)
     if places.are_split:
         return _read_splits(root, places, lists, reading)
     if len(visible_folders(root)) < 2 and lists:
@@ -213,5 +216,6 @@ def _checked(listing: Listing) -> Listing:
         raise EanetError(
             f"no class folders in {listing.place}: put the images of each class in a folder of its "
             "name, or name a list (.csv) with the columns path and label"
+            f"{names_hint(listing.others)}"
         )
     return listing
