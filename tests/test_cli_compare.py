@@ -41,6 +41,12 @@ def command(*arguments: str) -> None:
     sys.exit(main(list(arguments)))
 
 
+def test_the_help_promises_no_cross_validation_which_a_comparison_refuses(capsys: Capture) -> None:
+    for name, is_promised in (("train", True), ("compare", False)):
+        assert main([name, "--help"]) == 0
+        assert ("cross-validation" in capsys.readouterr().out) == is_promised
+
+
 @pytest.mark.slow
 def test_a_comparison_that_is_interrupted_goes_on_and_ends_with_its_table(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from copy import copy
 from typing import TYPE_CHECKING
 
 from eanet.cli.output import print_table, stdout
@@ -47,6 +48,8 @@ def add(commands: Commands) -> None:
         "-RUN-RUN. Repeating the command resumes it",
     )
     shared = {name: field for name, field in RUN.items() if name not in PER_RUN}
+    shared["folds"] = copy(shared["folds"])  # alone it is a cross-validation, which this is not
+    shared["folds"].description = "with --fold: how many there are"
     add_settings(command.add_argument_group("all runs"), shared, defaults=True)
     add_recipe(command)
 
