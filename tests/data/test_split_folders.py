@@ -113,6 +113,14 @@ def test_classes_that_only_sound_like_splits_are_classes(tmp_path: Path, names: 
     assert read(tmp_path)[0] == {"train": dict.fromkeys(sorted({"bus", *names}), 2)}
 
 
+def test_classes_that_sound_like_splits_alone_lead_to_the_option(tmp_path: Path) -> None:
+    fill(tmp_path, "train_station", "test_tube")
+    with pytest.raises(EanetError, match=r"train_station is read as a split: .*--layout classes"):
+        read(tmp_path)
+    found, _ = read(tmp_path, layout="classes")
+    assert found["train"].keys() == {"train_station", "test_tube"}
+
+
 def test_every_folder_is_a_class_if_one_says_so(tmp_path: Path) -> None:
     fill(tmp_path, "train/a", "train/b", "test/a", "test/b")
     assert read(tmp_path, layout="classes")[0] == {"train": {"test": 4, "train": 4}}

@@ -23,7 +23,7 @@ from eanet.data.layout import (
     visible_folders,
 )
 from eanet.data.list_rows import is_list
-from eanet.data.split_names import SPLITS, split_meant
+from eanet.data.split_names import SPLITS, is_plain, split_meant
 from eanet.data.suspicions import suspicions
 from eanet.errors import EanetError
 from eanet.files import readable
@@ -128,7 +128,8 @@ def _read_splits(root: Path, places: Places, lists: Lists, reading: LayoutName) 
         if split != "train" and not _has_classes(listing, splits["train"]):
             notes.append(_left_out(place))
             continue
-        splits[split] = _checked(listing)
+        is_told = reading == "splits" or is_plain(place.name)
+        splits[split] = _checked(listing, "" if is_told else _if_a_class(place))
     return Layout(root, splits, tuple(notes), (*suspicions(splits["train"], reading),))
 
 
@@ -211,11 +212,15 @@ def _read_classes(folder: Path, reading: LayoutName) -> Listing:
     return Listing(folder, images, others)
 
 
-def _checked(listing: Listing) -> Listing:
+def _if_a_class(place: Path) -> str:
+    return f"; {place.name} is read as a split: if it is a class, use --layout classes"
+
+
+def _checked(listing: Listing, otherwise: str = "") -> Listing:
     if not listing.images:
         raise EanetError(
             f"no class folders in {listing.place}: put the images of each class in a folder of its "
             "name, or name a list (.csv) with the columns path and label"
-            f"{names_hint(listing.others)}"
+            f"{otherwise or names_hint(listing.others)}"
         )
     return listing
