@@ -133,7 +133,9 @@ def test_minutes_are_compiled_for_where_there_are_enough():
     assert not resolve_compile(TrainSettings(minutes=29), 1e20, machine)[0]
 
 
-def test_a_run_of_minutes_leaves_a_model_and_is_finished_when_resumed(tmp_path: Path):
+def test_a_run_of_minutes_leaves_a_model_and_is_finished_when_resumed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
     settings = TrainSettings.with_recipe(
         output=tmp_path, model="vit:depth=1,dim=8", minutes=0.03, precision="fp32"
     )
@@ -146,3 +148,4 @@ def test_a_run_of_minutes_leaves_a_model_and_is_finished_when_resumed(tmp_path: 
     assert 0 < state["prepared"] <= state["spent"]
     resume(made.path)
     assert made.read_history() == history
+    assert "nothing is left to train\n" in capsys.readouterr().err, "minutes are not extended"

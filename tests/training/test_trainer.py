@@ -193,10 +193,11 @@ def test_a_run_without_a_checkpoint_starts_again(plain, tmp_path, monkeypatch):
     assert_same(plain, resume(tmp_path / "run"))
 
 
-def test_resuming_a_finished_run_changes_nothing(plain, tmp_path):
+def test_resuming_a_finished_run_changes_nothing_and_says_so(plain, capsys):
     before = {path.name: path.read_bytes() for path in plain.path.iterdir()}
     resume(plain.path)
     assert {path.name: path.read_bytes() for path in plain.path.iterdir()} == before
+    assert "has finished: nothing is left to train; --epochs above 2" in capsys.readouterr().err
 
 
 def test_a_run_of_another_machine_goes_on_where_it_is_told_to(plain, tmp_path):

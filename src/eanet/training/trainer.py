@@ -185,6 +185,12 @@ class Trainer:
         with stop_requests() as stop, display, self._events or nullcontext():
             if self.state.finished is None:
                 self.state.finished = self._is_finished()
+            if self.state.finished and self.budget.is_over:
+                longer = f"; --epochs above {self.state.epoch} trains it for longer"
+                notice(
+                    f"{self.run.path} has finished: nothing is left to train"
+                    f"{longer if self.settings.minutes is None else ''}"
+                )
             while not self.state.finished:
                 self._train_epoch(display, stop)
                 self._end_epoch(display)
