@@ -223,9 +223,14 @@ def test_another_run_is_not_written_into(run: Path, tmp_path: Path) -> None:
 @pytest.mark.usefixtures("undrawn")
 def test_data_without_files_have_no_table_of_predictions(tmp_path: Path) -> None:
     path = save_model(create_model("vit", num_classes=10, image_size=8, depth=1), tmp_path)
-    report = evaluate(path, data="digits")
+    folder = tmp_path / "out"
+    folder.mkdir()
+    for name in ("metrics.json", "predictions.csv"):  # of an earlier report, on files
+        (folder / name).write_text("{}")
+    report = evaluate(path, data="digits", output=folder)
     names = {file.name for file in report.files}
     assert names == (TABLES - {"predictions.csv"}) | PICTURES | {"report.html"}
+    assert {file.name for file in folder.iterdir()} == names, "none of other images stays"
     assert report.metrics["images"] == 1797
 
 

@@ -25,21 +25,24 @@ from eanet.report.files import (
 from eanet.report.report import Folds, Report
 from eanet.report.subject import PAGE
 
-OPTIONAL = ("label_suspects.png", "distances.png", "curves.png", "learning_rate.png")
+OPTIONAL = (
+    *("predictions.csv", "label_suspects.csv", "label_suspects.png"),
+    *("distances.png", "curves.png", "learning_rate.png"),
+)
 SUSPECTS = 48  # images on the sheet of labels that are suspected
 
 
 def write_files(report: Report, folder: Path) -> list[Path]:
     """Write the figures, and the pictures as PNG, into a folder.
 
-    Pictures of an earlier report there, which this one lacks, are removed: they show other figures.
+    Those of an earlier report there, which this one lacks, are removed: they are of other figures.
     """
     is_later = any((folder / name).exists() for name in (METRICS_FILE, PAGE))
     files = [*_write_figures(report, folder), *_draw(report, folder)]
     if report.folds is not None:
         files += _write_suspects(report, report.folds, folder)
     files += _draw_others(report, folder)
-    if is_later:  # else pictures of these names are somebody's own
+    if is_later:  # else files of these names are somebody's own
         for stale in {folder / name for name in OPTIONAL}.difference(files):
             stale.unlink(missing_ok=True)
     return files
