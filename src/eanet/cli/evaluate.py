@@ -26,7 +26,7 @@ def add(commands: Commands) -> None:
     command.add_argument(
         "--data",
         help="name of a data set, folder, list or archive, of all classes or some; images that the "
-        "run has seen in training are left out; unset: what the run was trained on",
+        "run was trained or validated on are left out; unset: what the run was trained on",
     )
     command.add_argument(
         "--split",
@@ -37,7 +37,8 @@ def add(commands: Commands) -> None:
         "--output",
         type=user_path,
         help="folder to write to; unset: the run directory, or for other images than the run's "
-        "test images, a folder DATA-SPLIT in it; for a file, FILE-DATA-SPLIT beside it",
+        "test images, a folder DATA-SPLIT in it; for a file, FILE-DATA-SPLIT beside it; for a "
+        "bundled model or Hub id, runs/NAME/DATA-SPLIT",
     )
     command.add_argument(
         "--calibrate",

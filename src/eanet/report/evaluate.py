@@ -60,7 +60,7 @@ def evaluate(
         data_dir: where archives are; as for the run by default.
         output: folder to write to. The default for a run's own test images is that of the run; for
             others, a folder in it named after data and split; for a file, one beside it, named
-            after the file, data and split.
+            after the file, data and split; for a bundled model or a Hub id, one in ``runs/NAME``.
         device: where to compute; by default as set for the run, if there is such a device.
         calibrate: fit a temperature on the validation images, divide the model's logits by it, and
             write this model into the folder of the report. For a run's own test images, that is the
