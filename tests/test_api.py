@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
 import eanet
 
@@ -68,6 +69,15 @@ def test_a_misspelt_setting_is_answered_with_the_nearest(trained: eanet.Training
         eanet.train(epoch=3)
     with pytest.raises(eanet.EanetError, match=r"'thread'; did you mean 'threads'\?"):
         eanet.resume(trained.path, thread=1)
+
+
+def test_images_for_a_loop_of_one_s_own_have_the_size_that_suits_them(tmp_path: Path) -> None:
+    for number in range(8):
+        place = tmp_path / "ab"[number % 2]
+        place.mkdir(exist_ok=True)
+        Image.new("L", (30, 20), 20 * number).save(place / f"{number}.png")
+    for settings, side in (({}, 20), ({"fit": "pad"}, 32), ({"image_size": 8}, 8)):
+        assert eanet.load_dataset(tmp_path, **settings).train.image_size == side, settings
 
 
 def test_a_resumed_run_keeps_its_own_settings(trained: eanet.TrainingResult) -> None:

@@ -158,7 +158,9 @@ def load_dataset(data: Any = "digits", **settings: Unpack[DataOptions]) -> Datas
     Args:
         data: as for `train`.
         **settings: any field of `eanet.config.DataSettings`, such as ``image_size``, ``fit``,
-            ``group``, ``validation_fraction`` or ``split_seed``, as in `train`.
+            ``group``, ``validation_fraction`` or ``split_seed``, as in `train`. Unless given,
+            ``image_size`` is what `train` chooses on a CPU: 64 for photographs, about that of the
+            images if they are smaller than 48 pixels.
 
     Returns:
         The data set, with ``train``, ``validation`` (None if there is none) and ``test``, each an
@@ -177,11 +179,16 @@ def load_dataset(data: Any = "digits", **settings: Unpack[DataOptions]) -> Datas
     """
     from eanet.data.keeping import KEPT, locate
     from eanet.data.source import open_source
+    from eanet.training.defaults import suitable_size
 
     checked = DataSettings.parse(settings)
     if not isinstance(data, str | os.PathLike):  # else no cache is needed
         data = locate(data, cache_dir() / KEPT)
-    return open_source(os.fspath(data)).load(checked)
+    source = open_source(os.fspath(data))
+    if checked.image_size is None and source.path is not None:
+        size = suitable_size(source.statistics(checked), checked.fit)
+        checked = checked.model_copy(update={"image_size": size})
+    return source.load(checked)
 
 
 def explain(

@@ -71,6 +71,14 @@ def for_own_images(
     return (*others, Default("fit", suits, why)) if images.cropped else others
 
 
+def suitable_size(images: ImageStatistics, fit: Fit | None = None) -> int:
+    """Return the side in pixels that is recommended for a user's own images on a CPU."""
+    values = {default.setting: default.value for default in for_own_images(images, "cpu", fit=fit)}
+    size = values["image_size"]
+    assert isinstance(size, int)  # each of these recommendations has one
+    return size
+
+
 def _by_size_and_number(
     images: ImageStatistics, device: Device, side: int, from_scratch: bool
 ) -> tuple[Default, ...]:
