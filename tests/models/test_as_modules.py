@@ -452,6 +452,28 @@ def test_dropout_alone_can_be_put_into_training(own, monkeypatch):
     torch.testing.assert_close(attention(x), certain)
 
 
+@pytest.fixture
+def elsewhere():
+    """Another default device than that of the model: ``meta`` stands for a GPU."""
+    torch.set_default_device("meta")
+    yield
+    torch.set_default_device(None)
+
+
+@every_model
+@pytest.mark.parametrize("built", [True, False])
+def test_a_model_answers_on_its_own_device_whatever_the_default(name, built, request, monkeypatch):
+    if not built:
+        monkeypatch.setattr(kernels, "library", lambda *_: None)
+    model, x = tiny(name)
+    dropping = create_model(name, num_classes=4, image_size=16, dropout=0.5, **blocks(name, 2))
+    expected = model(x).detach()
+    request.getfixturevalue("elsewhere")
+    torch.testing.assert_close(model(x).detach(), expected)
+    dropping(x).sum().backward()
+    assert dropping.head.weight.grad.isfinite().all()
+
+
 def test_a_norm_put_back_into_training_learns_the_statistics():
     layer, x = NormalizedDepthwiseConvolution(8).eval(), 3 + torch.randn(4, 9, 8)
     layer[1].train()

@@ -42,8 +42,8 @@ class Dropout(nn.Dropout):
         If nothing is to be dropped, the threshold is 0 and no seed is drawn.
         """
         if self.training and self.p:
-            return torch.randint(2**62, ()), self.threshold
-        return torch.zeros((), dtype=torch.int64), 0
+            return torch.randint(2**62, (), device="cpu"), self.threshold
+        return torch.zeros((), dtype=torch.int64, device="cpu"), 0
 
     def forward(self, x: Tensor) -> Tensor:
         """Drop or scale entries of ``x``, of any shape; return it unchanged outside training."""
@@ -51,7 +51,7 @@ class Dropout(nn.Dropout):
             return x
         if not uses_cpu_operator(x):
             return F.dropout(x, self.p)
-        seed = torch.randint(2**62, ())
+        seed = torch.randint(2**62, (), device="cpu")
         drawn = random_bytes(seed, x.numel()).view(x.shape)
         kept = 1 - self.threshold / LEVELS
         # Compared as floats: compilers generate slow code for bytes and integers.

@@ -32,7 +32,7 @@ def double_normalize(logits: Tensor, seed: Tensor | None = None, threshold: int 
         slots sum to 1.
     """
     if seed is None:
-        seed = torch.zeros((), dtype=torch.int64)
+        seed = torch.zeros((), dtype=torch.int64, device="cpu")
     if uses_cpu_operator(logits):
         normalize = _normalize_and_drop if is_traced(logits) else compute
         return cast(Tensor, normalize(logits, seed, threshold)[0])

@@ -27,7 +27,7 @@ PIECE = 2**15
 )
 def random_bytes(seed: Tensor, count: int) -> Tensor:
     """Draw ``count`` uniform bytes from a seed of shape ()."""
-    words = torch.empty(-(-count // 8), dtype=torch.int64)
+    words = torch.empty(-(-count // 8), dtype=torch.int64, device="cpu")
     kernel = kernels.library()
     if kernel is None:
         words.numpy()[:] = _random_words(int(seed), len(words)).view(np.int64)

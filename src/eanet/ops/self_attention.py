@@ -49,7 +49,7 @@ def fused_self_attention(
         ``(B, h, N, k)``.
     """
     if seed is None:
-        seed = torch.zeros((), dtype=torch.int64)
+        seed = torch.zeros((), dtype=torch.int64, device="cpu")
     heads, working = q.shape[:2], autocast_type(q)
     q, k, v = (t.flatten(0, 1).to(working) for t in (q, k, v))  # (B, h, N, k) -> (B*h, N, k)
     attend = _self_attend if is_traced(q, k, v) else _compute
