@@ -79,6 +79,17 @@ def model(digits: Dataset) -> eanet.Classifier:
     return model.eval()
 
 
+def test_regions_are_the_same_whatever_the_default_device(
+    digits: Dataset, model: eanet.Classifier
+) -> None:
+    pixels, _ = digits.train[0]
+    expected = rate_regions(model, torch.from_numpy(pixels), 3)
+    with torch.device("meta"):  # stands for a GPU
+        found = rate_regions(model, torch.from_numpy(pixels), 3)
+    assert (found.losses == expected.losses).all()
+    assert found.without_random == expected.without_random
+
+
 def test_hiding_the_strongest_regions_costs_more_than_hiding_as_many_at_random(
     digits: Dataset, model: eanet.Classifier
 ) -> None:

@@ -54,12 +54,13 @@ def rate_regions(model: Classifier | RuntimeModule, pixels: Tensor, label: int) 
     side = patch_size_for(pixels.shape[-1])
     grid = -(-pixels.shape[-1] // side)
     count = grid**2
-    none = torch.zeros(1, count, dtype=torch.bool)
+    none, each = (torch.zeros(n, count, dtype=torch.bool, device="cpu") for n in (1, count))
     probability = _probabilities(model, pixels, label, none)
-    losses = probability - _probabilities(model, pixels, label, torch.eye(count, dtype=torch.bool))
+    losses = probability - _probabilities(model, pixels, label, each.fill_diagonal_(True))
     order = losses.argsort(descending=True)[: max(1, round(SHARE * count))]
     order = order[losses[order] > 0]
-    lots = torch.rand(DRAWS, count, generator=torch.Generator().manual_seed(0)).argsort(dim=1)
+    generator = torch.Generator("cpu").manual_seed(0)
+    lots = torch.rand(DRAWS, count, generator=generator, device="cpu").argsort(dim=1)
     tried = none.repeat(1 + DRAWS, 1)
     tried[0, order] = True
     tried[1:].scatter_(1, lots[:, : len(order)], True)
