@@ -126,6 +126,30 @@ def test_training_in_a_notebook_leaves_everything_else_as_it_was(
     assert state_of_process() == after
 
 
+@pytest.fixture
+def other_defaults():
+    """PyTorch as a program around may have left it."""
+    torch.set_default_dtype(torch.float64)
+    torch.set_default_device("meta")  # stands for a GPU: what lies there cannot be used on a CPU
+    yield
+    torch.set_default_dtype(torch.float32)
+    torch.set_default_device(None)
+
+
+@pytest.mark.parametrize("mode", [torch.no_grad, torch.inference_mode])
+def test_defaults_of_the_program_around_neither_reach_a_training_nor_are_lost(
+    mode, other_defaults, photos, tmp_path
+):
+    options = {"epochs": 1, "image_size": 16, "model": "keras_mlp:num_transformer_blocks=1"}
+    with mode():
+        result = eanet.train(photos, output=tmp_path, precision="fp32", device="cpu", **options)
+        assert torch.is_inference_mode_enabled() == (mode is torch.inference_mode)
+        assert not torch.is_grad_enabled()
+    assert result.metrics["images"]
+    assert eanet.load_model(result.path).head.weight.device.type == "cpu"
+    assert (torch.get_default_dtype(), torch.get_default_device().type) == (torch.float64, "meta")
+
+
 def test_what_was_there_comes_back_if_the_training_fails(tmp_path):
     before = state_of_process()
     with suppress(ZeroDivisionError), engine.compute_environment(TrainSettings(threads=3)):

@@ -162,7 +162,8 @@ def _load(path: Path) -> Classifier:
             ) from error
         if not fits:
             raise EanetError(f"the weights in {path} do not fit {metadata['name']}")
-        with torch.random.fork_rng(devices=[]):  # initial values, which are replaced
+        # Initial values are replaced. A program may have set another device as PyTorch's default.
+        with torch.random.fork_rng(devices=[]), torch.device("cpu"):
             model = _build(metadata)
         try:
             model.load_state_dict({name: file.get_tensor(name) for name, _ in shapes})

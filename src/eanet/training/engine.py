@@ -6,7 +6,7 @@ import logging
 import os
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 import torch
 from lightning_fabric import Fabric
@@ -50,12 +50,18 @@ def compute_environment(settings: MachineSettings) -> Iterator[None]:
 
     Afterwards PyTorch's random generators (CPU and CUDA) and number of threads, warning filters,
     logging and environment variables are as before. What the C library does with freed memory
-    cannot be read; it goes back to glibc's defaults.
+    cannot be read; it goes back to glibc's defaults. Within it, PyTorch's defaults are its own,
+    whatever that process has set.
     """
     threads, level, folder = torch.get_num_threads(), LOGGER.level, os.environ.get(COMPILED_CODE)
     on_cuda = settings.device in ("auto", "cuda") and torch.cuda.is_available()
     cuda = range(torch.cuda.device_count()) if on_cuda else ()
-    with torch.random.fork_rng(cuda), warnings.catch_warnings(), freed_memory_kept():
+    with (
+        torch.random.fork_rng(cuda),
+        warnings.catch_warnings(),
+        freed_memory_kept(),
+        _own_defaults(),
+    ):
         try:
             configure_process(settings.threads)
             yield
@@ -65,6 +71,20 @@ def compute_environment(settings: MachineSettings) -> Iterator[None]:
             os.environ.pop(COMPILED_CODE, None)
             if folder is not None:
                 os.environ[COMPILED_CODE] = folder
+
+
+@contextmanager
+def _own_defaults() -> Iterator[None]:
+    """Compute gradients, in float32 and on the CPU where nothing else is said."""
+    dtype = torch.get_default_dtype()
+    with ExitStack() as stack:
+        stack.enter_context(torch.inference_mode(False))
+        stack.enter_context(torch.enable_grad())
+        if torch.get_default_device().type != "cpu":  # a mode that each call passes through
+            stack.enter_context(torch.device("cpu"))
+        stack.callback(torch.set_default_dtype, dtype)
+        torch.set_default_dtype(torch.float32)
+        yield
 
 
 def use_threads(asked: int | None, load: OtherLoad, fabric: Fabric) -> int:
