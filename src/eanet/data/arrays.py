@@ -83,7 +83,11 @@ def is_array(value: object) -> bool:
 
 def as_array(value: Any) -> NDArray[Any]:
     """Return an array, a tensor or anything like them as a NumPy array."""
-    return np.asarray(value.detach().cpu() if hasattr(value, "detach") else value)
+    if not hasattr(value, "detach"):
+        return np.asarray(value)
+    tensor = value.detach().cpu()
+    # NumPy has no bfloat16.
+    return np.asarray(tensor.float() if str(tensor.dtype) == "torch.bfloat16" else tensor)
 
 
 def to_image(value: Any, *, is_deep: bool = False) -> Image.Image:
@@ -155,12 +159,12 @@ def _shallow(array: NDArray[Any]) -> Image.Image:
     """Return an image of 8 bits of an array (H, W) or (H, W, C) with values that fit them."""
     if array.dtype == bool:
         array = array * np.uint8(255)
-    if array.dtype.kind == "f" and array.max() <= 1:
-        array = array * 255
     low, high = array.min(), array.max()
     if not (low >= 0 and high <= 255):  # NaN is neither
         raise WrongArgumentError(
             f"the values of a colour image go from {low:.4g} to {high:.4g}: give them as they are "
             "in the file, 0 to 255 or 0 to 1; the model normalises by itself"
         )
+    if array.dtype.kind == "f" and high <= 1:
+        array = array * 255
     return Image.fromarray(np.ascontiguousarray(np.rint(array), dtype=np.uint8))
