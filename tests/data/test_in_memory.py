@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -273,6 +274,7 @@ def test_names_and_paths_are_left_as_they_are(tmp_path: Path) -> None:
         (5, "data are the name of a data set, a path, .* not int"),
         (None, "not NoneType"),
         (PIXELS, "not ndarray"),
+        (SimpleNamespace(features={}, cast_column=None), "not SimpleNamespace"),  # no length
         ({}, "there are no data"),
         ((), "there are no images"),
         ((PIXELS[:0], LABELS[:0]), "there are no images"),

@@ -79,7 +79,8 @@ def _rows(data: Any, split: str) -> Rows:
     """Return the rows of one split."""
     if isinstance(data, tuple) and len(data) == 2:
         return _of_pair(*data, split)
-    if hasattr(data, "features") and hasattr(data, "cast_column"):
+    is_hugging_face = hasattr(data, "features") and hasattr(data, "cast_column")
+    if is_hugging_face and hasattr(data, "__len__"):  # which one that is streamed has not
         return _of_hugging_face(data, split)
     if hasattr(data, "columns") and hasattr(data, "to_dict"):
         return _of_table(data)
