@@ -53,6 +53,14 @@ def test_what_a_call_raises_comes_back() -> None:
         in_own_process(refuse, "no such thing")
 
 
+def test_a_script_without_a_guard_is_told_of_it(tmp_path: Path) -> None:
+    script = tmp_path / "script.py"
+    script.write_text("from eanet.process import in_own_process\nin_own_process(int)\n")
+    told = subprocess.run([sys.executable, script], capture_output=True, text=True, check=False)
+    assert told.returncode
+    assert "NotStartedError: a process of its own ended before it began" in told.stderr
+
+
 def test_an_interrupt_reaches_the_call_and_then_the_caller(tmp_path: Path) -> None:
     before = signal.getsignal(signal.SIGINT)
     with pytest.raises(KeyboardInterrupt):

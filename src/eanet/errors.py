@@ -24,6 +24,10 @@ class EanetError(Exception):
     exit_code = 1
 
 
+class NotStartedError(EanetError):
+    """A process of its own for a call ended before the call began."""
+
+
 class WrongArgumentError(EanetError):
     """An unknown setting, or an invalid value of one."""
 

@@ -13,7 +13,7 @@ from contextlib import suppress
 from functools import partial
 from typing import ParamSpec, TypeVar
 
-from eanet.errors import EanetError
+from eanet.errors import EanetError, NotStartedError
 from eanet.interruption import when_interrupted
 
 P = ParamSpec("P")
@@ -49,13 +49,20 @@ def in_own_process(call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T
     Each Ctrl-C or SIGTERM reaches the call as one Ctrl-C, however it was sent.
 
     Raises:
+        NotStartedError: the process ended before the call began, and so would others.
         KeyboardInterrupt: once the call has ended after one of them.
         BrokenProcessPool: the process was killed, usually for lack of memory.
     """
     context = multiprocessing.get_context("spawn")
     is_stopped = False
     with ProcessPoolExecutor(1, mp_context=context, initializer=_detach) as process:
-        pid = process.submit(os.getpid).result()
+        try:
+            pid = process.submit(os.getpid).result()
+        except BrokenProcessPool as error:
+            raise NotStartedError(
+                "a process of its own ended before it began: it imports the main module again, so "
+                'a script calls this under `if __name__ == "__main__":`'
+            ) from error
 
         def pass_on() -> None:
             nonlocal is_stopped

@@ -22,7 +22,7 @@ from eanet.data.imageset import ImageSet
 from eanet.data.record import ImageRecord, joined
 from eanet.data.splits import Dataset
 from eanet.device import Machine
-from eanet.errors import EanetError, WrongArgumentError, error_line
+from eanet.errors import EanetError, NotStartedError, WrongArgumentError, error_line
 from eanet.files import check_writable, lock_folder, read_text, replacing
 from eanet.memory import peak_memory
 from eanet.metrics.evaluation import Evaluation
@@ -170,6 +170,8 @@ def _train_each(
                 in_own_process(train, run_settings, path)
             except KeyboardInterrupt:
                 notice(f"stopped at run {number} of {len(jobs)}; the same command resumes it")
+                raise
+            except NotStartedError:
                 raise
             except Exception as error:
                 failures.append(Failure(model, seed, _reason(error)))
