@@ -31,11 +31,10 @@ from eanet.models import SelfAttention, self_attention
 from eanet.models.batch_norm import TokenBatchNorm
 from eanet.models.depthwise import NormalizedDepthwiseConvolution
 from eanet.models.dropout import Dropout
-from eanet.models.written_memory import WrittenExternalAttention
 from eanet.ops import kernels
 from tests.support.settings import blocks
 
-NAMES = ["eanet_tiny", "keras_eanet", "vit", "eanet_tiny:mixing=written"]
+NAMES = ["eanet_tiny", "keras_eanet", "vit", "eanet_tiny:mixing=self"]
 every_model = pytest.mark.parametrize("name", NAMES)
 
 
@@ -134,7 +133,6 @@ def test_forward_mode_is_the_slope_along_a_direction(coefficient):
     [
         ExternalAttention(16, 2, 4, 1),
         ExternalAttention(8, 4, 16, 1),  # weights multiplied last
-        WrittenExternalAttention(16, 2, 4, 1),
         SelfAttention(16, 4),
         NormalizedDepthwiseConvolution(16),
     ],
@@ -206,7 +204,6 @@ NO_TOKENS = [
     (ExternalAttention(16, 4, 64), (2, 0, 16)),
     (ExternalAttention2d(16, 4, 8), (2, 16, 0, 3)),
     (ExternalAttention2d(16, 4, 8), (0, 16, 2, 3)),
-    (WrittenExternalAttention(16, 4, 8), (2, 0, 16)),
     (SelfAttention(16, 4), (2, 0, 16)),
     (SelfAttention(16, 4), (0, 5, 16)),
 ]
@@ -260,7 +257,7 @@ class Quantised(Tensor):
             return result.as_subclass(cls) if function is Tensor.detach else result
 
 
-@pytest.mark.parametrize("name", ["keras_eanet", "eanet_nano", "eanet_tiny:mixing=written", "vit"])
+@pytest.mark.parametrize("name", ["keras_eanet", "eanet_nano", "vit"])
 def test_quantised_weights_are_multiplied_by_linear_layers_alone(name):
     torch.manual_seed(0)
     model = create_model(name, num_classes=4).eval()
@@ -277,9 +274,7 @@ def test_quantised_weights_are_multiplied_by_linear_layers_alone(name):
             torch.testing.assert_close(found, before, atol=1e-4, rtol=1e-3)
 
 
-@pytest.mark.parametrize(
-    "layer", [ExternalAttention(16, 4, 8), WrittenExternalAttention(16, 4, 8), SelfAttention(16, 4)]
-)
+@pytest.mark.parametrize("layer", [ExternalAttention(16, 4, 8), SelfAttention(16, 4)])
 def test_attention_takes_the_arguments_of_other_blocks_but_no_mask(layer):
     x = torch.randn(2, 5, 16)
     torch.testing.assert_close(layer(x, attn_mask=None, is_causal=False), layer(x))
@@ -314,7 +309,7 @@ class LowRank(nn.Module):
 LAYERS = pytest.mark.parametrize("name", ["query", "key_memory", "value_memory", "output"])
 
 
-@pytest.mark.parametrize("kind", [ExternalAttention, WrittenExternalAttention, SelfAttention])
+@pytest.mark.parametrize("kind", [ExternalAttention, SelfAttention])
 def test_attention_maps_are_those_of_the_layers_that_stand_in(kind):
     torch.manual_seed(0)
     attention, x = kind(16, 4), torch.randn(2, 9, 16)
@@ -329,10 +324,9 @@ def test_attention_maps_are_those_of_the_layers_that_stand_in(kind):
 
 
 @LAYERS
-@pytest.mark.parametrize("kind", [ExternalAttention, WrittenExternalAttention])
-def test_a_layer_that_is_replaced_is_called(kind, name):
+def test_a_layer_that_is_replaced_is_called(name):
     torch.manual_seed(0)
-    attention, x = kind(16, 4, 8), torch.randn(2, 9, 16)
+    attention, x = ExternalAttention(16, 4, 8), torch.randn(2, 9, 16)
     before = attention(x)
     setattr(attention, name, LowRank(getattr(attention, name)))
     after = attention(x)
@@ -369,7 +363,7 @@ def test_a_layer_with_a_hook_is_called(name):
 
 
 @pytest.mark.parametrize("weights_first", [True, False])
-@pytest.mark.parametrize("kind", [ExternalAttention, WrittenExternalAttention, SelfAttention])
+@pytest.mark.parametrize("kind", [ExternalAttention, SelfAttention])
 def test_dropout_that_is_replaced_or_has_a_hook_is_called(kind, weights_first):
     torch.manual_seed(0)
     attention, x = kind(16, 4), torch.randn(2, 9, 16)

@@ -7,35 +7,26 @@ import torch
 
 from eanet import ExternalAttention, create_model
 from eanet.models import SelfAttention, models, self_attention
-from eanet.models.written_memory import WrittenExternalAttention
 from tests.support.settings import blocks
 
-MEMORIES = [ExternalAttention, WrittenExternalAttention]
 PIXELS = torch.randint(0, 256, (2, 3, 16, 16), generator=torch.Generator().manual_seed(0))
 
 
-def memory(kind: type[ExternalAttention]) -> ExternalAttention:
+def memory() -> ExternalAttention:
     torch.manual_seed(0)
-    layer = kind(12, heads=2, slots=5, coefficient=1)
-    if isinstance(layer, WrittenExternalAttention):
-        torch.nn.init.normal_(layer.gate)
-    return layer
+    return ExternalAttention(12, heads=2, slots=5, coefficient=1)
 
 
-@pytest.mark.parametrize("kind", MEMORIES)
-def test_the_result_of_external_attention_is_the_sum_of_what_its_slots_add(kind):
-    layer, x = memory(kind), torch.randn(3, 7, 12)
-    added = torch.einsum(
-        "bnhs,bhsd->bnd", layer.attention(x), layer.slot_outputs(x).expand(3, -1, -1, -1)
-    )
+def test_the_result_of_external_attention_is_the_sum_of_what_its_slots_add():
+    layer, x = memory(), torch.randn(3, 7, 12)
+    added = torch.einsum("bnhs,hsd->bnd", layer.attention(x), layer.slot_outputs())
     torch.testing.assert_close(added + layer.output.bias, layer(x), atol=1e-5, rtol=1e-4)
 
 
-@pytest.mark.parametrize("kind", MEMORIES)
-def test_the_share_of_a_slot_is_what_it_adds_beyond_the_mean_of_the_tokens(kind):
-    layer, x = memory(kind), torch.randn(3, 7, 12)
-    a, outputs = layer.attention(x), layer.slot_outputs(x).expand(3, -1, -1, -1)
-    added = torch.einsum("bnhs,bhsd->bnhsd", a, outputs)
+def test_the_share_of_a_slot_is_what_it_adds_beyond_the_mean_of_the_tokens():
+    layer, x = memory(), torch.randn(3, 7, 12)
+    a, outputs = layer.attention(x), layer.slot_outputs()
+    added = torch.einsum("bnhs,hsd->bnhsd", a, outputs)
     beyond = (added - added.mean(1, keepdim=True)).norm(dim=-1).sum(1)
     maps = layer.attention_maps(x)
     torch.testing.assert_close(maps.shares, beyond / beyond.sum((1, 2), keepdim=True))

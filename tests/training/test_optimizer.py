@@ -40,12 +40,12 @@ def test_all_decay_where_the_recipe_says_so():
 
 @pytest.mark.parametrize("decay_all", [False, True])
 def test_muon_takes_the_matrices_of_the_blocks_and_the_convolutions(decay_all):
-    model = create_model("eanet_tiny:mixing=written,depth=1")
+    model = create_model("eanet_tiny:depth=1")
     recipe = Recipe(optimizer="muon", weight_decay=0.1, decay_all=decay_all)
     groups = parameter_groups(model, recipe)
     names = {id(p): name for name, p in model.named_parameters()}
     taken = {names[id(p)] for g in groups if g.get("orthogonal") for p in g["params"]}
-    layers = ("query", "key_memory", "value_memory", "value", "output")
+    layers = ("query", "key_memory", "value_memory", "output")
     assert taken == {f"blocks.0.attention.{layer}.weight" for layer in layers} | {
         "blocks.0.mlp.fc1.weight",
         "blocks.0.mlp.fc2.weight",

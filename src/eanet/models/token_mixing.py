@@ -9,7 +9,6 @@ from torch import nn
 from eanet.errors import unknown_name
 from eanet.models.external_attention import ExternalAttention
 from eanet.models.self_attention import SelfAttention
-from eanet.models.written_memory import WrittenExternalAttention
 
 
 def _self_attention(
@@ -20,7 +19,6 @@ def _self_attention(
 
 MIXINGS: dict[str, Callable[..., nn.Module] | None] = {
     "external": ExternalAttention,
-    "written": WrittenExternalAttention,
     "self": _self_attention,
     "none": None,
 }

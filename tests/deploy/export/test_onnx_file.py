@@ -53,7 +53,7 @@ def compare(session, model: Classifier, pixels: np.ndarray) -> None:
 
 # One of each way to build a model, and each of the family's mixings, and without convolutions.
 NAMES = {getattr(entry.build, "func", entry.build): entry.name for entry in models()}.values()
-VARIANTS = [f"eanet_nano:{mixing}" for mixing in ("mixing=self", "mixing=written", "conv=false")]
+VARIANTS = ["eanet_nano:mixing=self", "eanet_nano:conv=false"]
 
 
 class OwnSize(nn.Module):
@@ -114,7 +114,7 @@ def test_a_model_that_knows_the_unknown_has_a_third_output() -> None:
 
 
 @pytest.mark.usefixtures("own_size")
-@pytest.mark.parametrize("name", ["keras_eanet", "eanet_nano:mixing=written"])
+@pytest.mark.parametrize("name", ["keras_eanet", "eanet_nano"])
 def test_what_models_are_made_of_is_the_same_in_onnx(name: str) -> None:
     model = make(name)
     proto = onnx_model(model)
