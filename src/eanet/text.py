@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Sequence
 from numbers import Real
 from typing import Any
@@ -24,6 +25,15 @@ def shown(text: str) -> str:
     They could clear the screen, change what was printed before or make the rest run backwards.
     """
     return text.translate(_SHOWN)
+
+
+def isolated(text: str) -> str:
+    """Return a name that reads from right to left so that it does not turn the words around it.
+
+    Without these characters, which have no width, "2 A taken for B" would read "B taken for A 2".
+    """
+    is_turned = any(unicodedata.bidirectional(letter) in ("R", "AL") for letter in text)
+    return f"\N{FIRST STRONG ISOLATE}{text}\N{POP DIRECTIONAL ISOLATE}" if is_turned else text
 
 
 def some(names: Sequence[str], most: int = 5) -> str:

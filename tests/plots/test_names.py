@@ -33,6 +33,10 @@ def test_all_names_stay_different_and_fit() -> None:
     assert max(map(len, shown)) <= 12
 
 
+def test_names_from_right_to_left_do_not_turn_the_words_around_them() -> None:
+    assert cut(["ant", "נמלה", "نحلة صغيرة"], 6) == ["ant", "\u2068נמלה\u2069", "\u2068نحلة…\u2069"]
+
+
 def test_a_room_too_small_for_anything_leaves_a_letter() -> None:
     assert cut(["ant", "bee"], 0) == ["a…", "b…"]
     assert all(a != b for a, b in pairwise(sorted(cut(["ant", "art"], 0))))

@@ -124,7 +124,9 @@ def _draw_regions(sheet: _Sheet, explanation: Explanation) -> None:
     from matplotlib.patches import Rectangle
     from matplotlib.patheffects import withStroke
 
-    regions, name = explanation.regions, f"“{shorten(explanation.explained, _POINTS, 1.2)}”"
+    regions = explanation.regions
+    # A name that is written from right to left would turn the line that its second half begins.
+    name = f"“{shorten(explanation.explained, _POINTS, 1.2)}”".replace(" ", "\N{NO-BREAK SPACE}")
     axes = sheet.panel(_LARGE + _GAP, 0, _LARGE, _LARGE)
     _lay_over(axes, explanation.pixels, regions.losses.clip(min=0), regions.side)
     for row, column in np.argwhere(regions.strongest):

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 
 from eanet.plots.style import text_width
+from eanet.text import isolated
 
 Fits = Callable[[str], bool]
 
@@ -30,7 +31,7 @@ def cut_names(names: Iterable[str], fits: Fits) -> dict[str, str]:
         shown[name] = _longest(partial(_middle, name), name, fits)
     for number, name in enumerate(_alike(shown), 1):
         shown[name] = _longest(partial(_end, name, mark=f"…{number}"), name, fits)
-    return shown
+    return {name: isolated(text) for name, text in shown.items()}
 
 
 def shorten_names(names: Iterable[str], size: float, inches: float) -> dict[str, str]:

@@ -13,6 +13,7 @@ from eanet.data.imageset import ImageSet
 from eanet.metrics.evaluation import Evaluation
 from eanet.pages.images import SheetImage
 from eanet.report.images import sheet_images
+from eanet.text import isolated
 
 MOST = 240  # images of a page behind its cells, some 3 kB each
 MOST_OF_CELL = 12
@@ -40,8 +41,9 @@ class CellImages:
     @property
     def title(self) -> str:
         """What the cell counts, in words."""
-        verdict = "correct" if self.true == self.predicted else f"taken for {self.predicted}"
-        return f"{self.true}, {verdict}: {self.count:,} image{'' if self.count == 1 else 's'}"
+        true, predicted = isolated(self.true), isolated(self.predicted)
+        verdict = "correct" if true == predicted else f"taken for {predicted}"
+        return f"{true}, {verdict}: {self.count:,} image{'' if self.count == 1 else 's'}"
 
 
 def cell_images(evaluation: Evaluation, images: ImageSet) -> dict[Cell, CellImages]:

@@ -19,7 +19,9 @@ for (const button of document.querySelectorAll(".sortable button")) {
 const matrix = document.querySelector(".matrix");
 if (matrix) {
   const readout = document.querySelector(".readout");
-  const names = [...matrix.tHead.rows[0].cells].slice(1).map((head) => head.firstChild.title);
+  const heads = [...matrix.tHead.rows[0].cells].slice(1);
+  // Isolated, so that names which read from right to left do not turn the words around them.
+  const names = heads.map((head) => `\u2068${head.firstChild.title}\u2069`);
   const describe = (cell) => {
     const row = cell.parentNode;
     const total = Number(row.dataset.images);
