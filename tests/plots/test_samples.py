@@ -7,7 +7,7 @@ import pytest
 
 from eanet.errors import EanetError
 from eanet.plots.samples import choose_samples, most_wrong, plot_samples
-from tests.support.pictures import ORANGE, amount, pixels, probabilities
+from tests.support.pictures import ORANGE, amount, drawn_texts, pixels, probabilities
 
 
 def test_samples_are_drawn_without_regard_to_correctness() -> None:
@@ -52,6 +52,15 @@ def test_a_sheet_of_any_image_size_is_drawn(tmp_path: Path, shape: tuple[int, ..
     labels = np.zeros(len(images), dtype=np.int64)
     shown = probabilities([0] * len(images), 2)
     pixels(plot_samples(images, labels, shown, ["a", "b" * 99], tmp_path / "s.png", title="test"))
+
+
+def test_names_of_classes_take_the_room_that_there_is(tmp_path: Path) -> None:
+    images, classes = np.zeros((2, 8, 8, 3), np.uint8), ["bumblebee", "carpenter ant"]
+    with drawn_texts() as found:
+        plot_samples(
+            images, np.array([0, 1]), probabilities([0, 0], 2), classes, tmp_path / "s.png"
+        )
+    assert {"✓ bumblebee", "✗ bumblebee", "true: carpenter ant"} <= found.keys()
 
 
 def test_only_a_wrong_answer_is_framed_in_orange(tmp_path: Path) -> None:

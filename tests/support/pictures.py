@@ -5,9 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
+from matplotlib.text import Text
+from matplotlib.transforms import Bbox
 from PIL import Image
 
 BLUE, ORANGE = (11, 102, 176), (194, 80, 10)
@@ -39,6 +43,21 @@ def blank_pictures() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("matplotlib.figure.Figure.savefig", save)
         yield
+
+
+@contextmanager
+def drawn_texts() -> Iterator[dict[str, Bbox]]:
+    """Where each text of a picture stands that is drawn meanwhile, in pixels."""
+    found: dict[str, Bbox] = {}
+    save = Figure.savefig
+
+    def look_and_save(figure: Figure, *arguments: Any, **options: Any) -> None:
+        save(figure, *arguments, **options)
+        found.update({t.get_text(): t.get_window_extent() for t in figure.findobj(Text)})
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Figure, "savefig", look_and_save)
+        yield found
 
 
 def pixels(path: Path) -> np.ndarray:

@@ -118,7 +118,8 @@ def plot_samples(
     interpolation = smoothing(max(images.shape[1:3]))
     with picture(path, sheet_width, sheet_height, dpi=120) as figure:
         seen = [classes[k] for k in (*labels.tolist(), *probabilities.argmax(axis=1).tolist())]
-        names = shorten_names(seen, _POINTS, _WIDTH - text_width(f"{given}:  100%", _POINTS))
+        answers = shorten_names(seen, _POINTS, _WIDTH - text_width("✓  100%", _POINTS))
+        trues = shorten_names(seen, _POINTS, _WIDTH - text_width(f"{given}: ", _POINTS))
         for place, image in enumerate(images):
             row, column = divmod(place, columns)
             corner = (column / columns, 1 - (row * pitch + height) / sheet_height)
@@ -126,11 +127,10 @@ def plot_samples(
             axes.imshow(image, interpolation=interpolation, aspect="auto")
             axes.set(xticks=[], yticks=[])
             best = int(probabilities[place].argmax())
-            answer, true = (names[classes[k]] for k in (best, int(labels[place])))
             _write_verdict(
                 axes,
-                answer,
-                f"{given}: {true}",
+                answers[classes[best]],
+                f"{given}: {trues[classes[labels[place]]]}",
                 float(probabilities[place, best]),
                 is_correct=best == labels[place],
             )
