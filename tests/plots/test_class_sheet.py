@@ -7,6 +7,7 @@ from PIL import Image
 from eanet.data.imageset import ImageSet
 from eanet.errors import EanetError
 from eanet.plots.class_sheet import MOST_CLASSES, plot_classes
+from tests.support.pictures import drawn_texts
 
 
 def image_set(*counts: int, size: int = 8) -> ImageSet:
@@ -36,6 +37,15 @@ def test_many_classes_stand_in_columns_and_no_more_than_a_sheet_takes(tmp_path):
     same = Image.open(plot_classes(image_set(*[1] * MOST_CLASSES), tmp_path / "same.png")).size
     assert many[0] > 1.5 * few[0]
     assert abs(many[1] - same[1]) < 0.05 * same[1]
+
+
+def test_the_number_of_images_stands_behind_a_long_name(tmp_path):
+    name = "a name as long as the images of its class stand wide, if drawn as it measures"
+    images = ImageSet(image_set(8, size=32).images, np.zeros(8, np.int64), (name,))
+    with drawn_texts() as found:
+        plot_classes(images, tmp_path / "sheet.png")
+    assert found[name].x1 <= found["  8"].x0
+    assert found[name].y0 == pytest.approx(found["  8"].y0, abs=1)
 
 
 def test_the_same_images_are_drawn_again_and_others_by_another_seed(tmp_path):

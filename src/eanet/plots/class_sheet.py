@@ -53,15 +53,15 @@ def plot_classes(images: ImageSet, path: Path, *, title: str = "", seed: int = 0
         for label, (name, strip) in enumerate(zip(classes, strips, strict=True)):
             column, row = divmod(label, rows)
             left, top = column * (width + _GAP), row * pitch + _TEXT
-            count = f"  {counts[label]:,}"
-            name = names[name]
             at: dict[str, Any] = {
                 "y": top - 0.03,
                 "fontsize": _POINTS,
                 "verticalalignment": "bottom",
             }
-            axes.text(left, s=name, **at)
-            axes.text(left + text_width(name, _POINTS), s=count, color=MUTED, **at)
+            drawn = axes.text(left, s=names[name], **at)
+            # Beside the name as it is drawn, which is wider than it measures.
+            count = {"xycoords": drawn, "va": "bottom", "fontsize": _POINTS, "color": MUTED}
+            axes.annotate(f"  {counts[label]:,}", (1, 0), **count)
             right, bottom = left + inches * strip.shape[1], top + inches * strip.shape[0]
             axes.imshow(
                 strip,
