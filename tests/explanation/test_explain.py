@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ from eanet.errors import EanetError, WrongArgumentError
 from eanet.explanation.explain import explain_image
 from eanet.explanation.picture import plot_explanation
 from eanet.models import models
+from tests.support.pictures import drawn_texts
 from tests.support.pictures import pixels as drawn
 from tests.support.settings import blocks
 
@@ -78,6 +80,15 @@ def test_another_class_is_explained_when_asked_for(tmp_path: Path) -> None:
     for other in others:
         width = drawn(plot_explanation(other, tmp_path / "a.png", name="long" * 40)).shape[1]
         assert width < 1300  # no text reaches beyond the sheet
+
+
+def test_a_square_that_costs_all_is_worth_a_hundred_points(tmp_path: Path) -> None:
+    found = explain_image(model("keras_mlp"), PIXELS)
+    losses = np.full_like(found.regions.losses, 0.999)
+    found = replace(found, regions=replace(found.regions, losses=losses))
+    with drawn_texts() as texts:
+        plot_explanation(found, tmp_path / "a.png", name="a.png")
+    assert "100 points" in texts
 
 
 def test_a_class_that_is_a_number_may_be_given_as_one() -> None:

@@ -152,7 +152,8 @@ def _draw_regions(sheet: _Sheet, explanation: Explanation) -> None:
     left, top = 2 * (_LARGE + _GAP), 0.15
     sheet.write(left, top, what)
     below = top + _LINE * (what.count("\n") + 1)
-    _draw_scale(sheet, left, below, "0", f"{100 * max(regions.losses.max(), 0):.2g} points")
+    most = f"{100 * max(regions.losses.max(), 0):.2g}"
+    _draw_scale(sheet, left, below, "0", f"{'100' if most == '1e+02' else most} points")
     sheet.write(left, below + 0.75, check)
 
 
