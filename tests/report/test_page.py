@@ -80,6 +80,18 @@ def test_a_page_is_whole_and_needs_nothing_but_itself(
     assert len(page.values("th", "scope")) == page.tags["th"]
     assert len(text) < 3_000_000
     assert max(max(image.size) for image in images_in(page)) <= 1024
+    names = re.findall(r"<h2[^>]*>([^<]*)<", text)
+    assert not {*names} & {*page.values("div", "aria-label")}, "two regions of one name"
+
+
+def test_a_table_stands_beside_a_matrix_only_where_all_columns_have_room(
+    read: Callable[[Report], tuple[str, Reader]],
+) -> None:
+    text, page = read(make_report(["a class of eighteen", *map(str, range(11))], 50))
+    assert "beside" in page.values("div", "class")
+    assert re.search(r"\.beside \{[^}]*flex-wrap: wrap", text)
+    # What it says about a cell must not change its width, and so the place of the table.
+    assert re.search(r"\.readout \{[^}]*width: 0; min-width: 100%", text)
 
 
 def test_names_stand_in_the_page_as_they_are(
