@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import csv
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -350,6 +351,8 @@ def test_the_page_is_whole_and_tells_all(tmp_path: Path, seeds: int) -> None:
     assert page.tags["svg"] == 3
     assert len(page.values("th", "scope")) == page.tags["th"]
     assert "some processor" in page.text
+    names = re.findall(r"<h2[^>]*>([^<]*)<", text)
+    assert not {*names} & {*page.values("div", "aria-label")}, "two regions of one name"
 
 
 def test_a_run_without_validation_has_no_curves(tmp_path: Path) -> None:
