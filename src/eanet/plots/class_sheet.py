@@ -60,7 +60,12 @@ def plot_classes(images: ImageSet, path: Path, *, title: str = "", seed: int = 0
             }
             drawn = axes.text(left, s=names[name], **at)
             # Beside the name as it is drawn, which is wider than it measures.
-            count = {"xycoords": drawn, "va": "bottom", "fontsize": _POINTS, "color": MUTED}
+            count: dict[str, Any] = {
+                "xycoords": drawn,
+                "va": "bottom",
+                "fontsize": _POINTS,
+                "color": MUTED,
+            }
             axes.annotate(f"  {counts[label]:,}", (1, 0), **count)
             right, bottom = left + inches * strip.shape[1], top + inches * strip.shape[0]
             axes.imshow(
