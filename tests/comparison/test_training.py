@@ -147,7 +147,9 @@ def test_a_folder_with_other_settings_or_things_is_refused(
     with pytest.raises(EanetError, match=r"holds a comparison with epochs 1, not 2; name another"):
         eanet.compare(SMALL, seeds=2, output=made.path, **{**QUICK, "epochs": 2})
     (tmp_path / "photo.jpg").touch()
-    with pytest.raises(EanetError, match="holds no comparison; name another folder with --output"):
+    with pytest.raises(
+        EanetError, match="is not the folder of a comparison that trains; name another"
+    ):
         eanet.compare(SMALL, output=tmp_path, **QUICK)
     folder = shutil.copytree(made.path, tmp_path / "copy")
     (folder / "vit-depth=1-dim=16-seed2").mkdir()

@@ -238,7 +238,10 @@ def _agree(
     if not file.is_file():
         # But for what a process left that was killed while it wrote these conditions.
         if folder.exists() and not all(f.name.startswith(PREFIX) for f in folder.iterdir()):
-            raise EanetError(f"{folder} holds no comparison; name another folder with --output")
+            raise EanetError(
+                f"{folder} is not the folder of a comparison that trains; name another with "
+                "--output"
+            )
         for planned, model in zip(plans, built, strict=True):
             check_feasible(resolve(planned, dataset, 0, machine, 1)[0], dataset, model)
         threads = resolve_threads(settings.threads, load)

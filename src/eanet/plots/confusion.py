@@ -97,6 +97,7 @@ def _name_classes(axes: Axes, classes: Sequence[str], cell: float) -> None:
     if size > _NAMES:
         axes.set_xticks([])
         axes.set_yticks([])
+        axes.spines[:].set(visible=True, color=MUTED, linewidth=0.5)  # empty rows have no colour
         return
     points = 11 if size <= _COUNTS else 9
     names = list(shorten_names(classes, points, inches=2.0).values())
