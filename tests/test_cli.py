@@ -116,6 +116,19 @@ def test_a_list_fits_the_window_of_a_terminal(
     assert max(map(len, lines)) <= 60
 
 
+def test_the_bundled_models_are_one_table_in_a_terminal_of_the_usual_width(
+    monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    assert main(["models"]) == 0
+    *_, small, large, note = capsys.readouterr().out.splitlines()
+    assert small.startswith("eanet_tiny_64 ")
+    assert large.startswith("eanet_tiny_cifar100 ")
+    assert large.endswith(" 1.45")
+    assert note.startswith("top-1: ")
+
+
 @pytest.mark.parametrize("name", recipes())
 def test_a_printed_recipe_can_be_given_back_as_a_file(
     name: str, tmp_path: Path, capsys: Capture

@@ -50,7 +50,7 @@ def _tokens(options: argparse.Namespace, settings: dict[str, Any]) -> tuple[Path
         )
     measured = benchmark_tokens(**settings)
     rows = token_rows(measured.points)
-    print_table(list(rows[0]), [list(row.values()) for row in rows])
+    print_table(list(rows[0]), [list(row.values()) for row in rows], wrapped=None)
     stdout().print(measured.summary)
     return measured.files
 
@@ -63,9 +63,9 @@ def _models(options: argparse.Namespace, settings: dict[str, Any]) -> tuple[Path
         raise WrongArgumentError("--dim needs --tokens")
     measured = benchmark(*options.models, **settings)
     rows = model_rows(measured.models)
-    print_table(list(rows[0]), [list(row.values()) for row in rows])
+    print_table(list(rows[0]), [list(row.values()) for row in rows], wrapped=None)
     if measured.runtimes:
         stdout().print()
         rows = runtime_rows(measured.runtimes)
-        print_table(list(rows[0]), [list(row.values()) for row in rows])
+        print_table(list(rows[0]), [list(row.values()) for row in rows], wrapped=None)
     return measured.files

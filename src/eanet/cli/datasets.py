@@ -108,7 +108,7 @@ def _print_counts(overview: Overview) -> None:
         for label, name in enumerate(classes)
     ]
     rows.append(("all", *(f"{count.sum():,}" for count in counts.values())))
-    print_table(("class", *counts), rows)
+    print_table(("class", *counts), rows, wrapped=0)
 
 
 def _summary(overview: Overview) -> Iterator[tuple[str, str]]:

@@ -60,8 +60,9 @@ def _models(options: argparse.Namespace) -> None:
     stdout().print("parameters: for 100 classes of 32 x 32 colour images")
     if bundled:
         stdout().print()
-        columns = ("bundled model", "architecture", "pixels", "data", "classes", "top-1", "file")
-        print_table(columns, [_bundled(name, file) for name, file in bundled.items()])
+        columns = ("bundled model", "architecture", "pixels", "data", "classes", "top-1", "MB")
+        figures = [_bundled(name, file) for name, file in bundled.items()]
+        print_table(columns, figures, wrapped=None)
         stdout().print("top-1: accuracy on the test images of its data")
 
 
@@ -118,7 +119,7 @@ def _bundled(name: str, file: Path) -> tuple[str, ...]:
         training.get("data", "-"),
         f"{len(model['classes']):,}",
         f"{training['top1']:.2%}" if "top1" in training else "-",
-        f"{file.stat().st_size / 1e6:.2f} MB",
+        f"{file.stat().st_size / 1e6:.2f}",
     )
 
 

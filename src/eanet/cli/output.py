@@ -9,10 +9,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
+from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Table
 
 from eanet.text import cell, shown
+
+GAP = 2  # spaces between the columns of a table
+LEAST_WRAPPED = 20  # width that a wrapped column keeps
 
 
 def show_metrics(metrics: Mapping[str, float | int], files: Iterable[Path]) -> None:
@@ -71,15 +75,42 @@ def show_metrics(metrics: Mapping[str, float | int], files: Iterable[Path]) -> N
 
 
 def print_table(
-    columns: Sequence[str], rows: Iterable[Sequence[str]], *, wrapped: int = -1
+    columns: Sequence[str], rows: Iterable[Sequence[str]], *, wrapped: int | None = -1
 ) -> None:
-    """Print a table; in a narrow window, wrap one column (default: the last)."""
-    table = Table(box=None, pad_edge=False)
-    for column in columns:
-        table.add_column(column, no_wrap=column != columns[wrapped], overflow="fold")
-    for row in rows:
-        table.add_row(*map(shown, row))
-    stdout().print(table)
+    """Print a table; in a narrow window, wrap one column (default: the last; None: no column).
+
+    Where that is not enough, the columns follow in several tables, each beginning with the first:
+    a number that is cut looks like another.
+    """
+    out = stdout()
+    lines = [[*map(shown, columns)], *([*map(shown, row)] for row in rows)]
+    widths = [max(map(cell_len, column)) for column in zip(*lines, strict=True)]
+    wraps = None if wrapped is None else range(len(widths))[wrapped]
+    least = [min(w, LEAST_WRAPPED) if i == wraps else w for i, w in enumerate(widths)]
+    for number, part in enumerate(_parts(least, out.width)):
+        if number:
+            out.print()
+        fits = _width(least, part) <= out.width
+        table = Table(box=None, pad_edge=False)
+        for i in part:
+            table.add_column(lines[0][i], no_wrap=fits and i != wraps, overflow="fold")
+        for line in lines[1:]:
+            table.add_row(*(line[i] for i in part))
+        out.print(table)
+
+
+def _parts(widths: Sequence[int], window: int) -> list[list[int]]:
+    """Divide columns so that each part with the first column is no wider than the window."""
+    parts = [[0]]
+    for i in range(1, len(widths)):
+        if len(parts[-1]) > 1 and _width(widths, [*parts[-1], i]) > window:
+            parts.append([0])
+        parts[-1].append(i)
+    return parts
+
+
+def _width(widths: Sequence[int], columns: Sequence[int]) -> int:
+    return sum(widths[i] + GAP for i in columns) - GAP
 
 
 def stdout() -> Console:
