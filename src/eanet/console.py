@@ -25,6 +25,7 @@ from rich.progress import (
     TaskID,
     TimeRemainingColumn,
 )
+from rich.table import Column
 from rich.text import Text
 
 from eanet.notebooks import in_notebook, is_watched
@@ -166,7 +167,10 @@ class _NotebookProgress(Progress):
 
 
 class _Description(ProgressColumn):
-    """What is being done, which may name a file."""
+    """What is being done, which may name a file; in a narrow window, the bar shrinks instead."""
+
+    def __init__(self) -> None:
+        super().__init__(Column(no_wrap=True))
 
     def render(self, task: Task) -> Text:
         return Text(shown(task.description))
@@ -174,6 +178,9 @@ class _Description(ProgressColumn):
 
 class ImagesPerSecond(ProgressColumn):
     """Images processed per second."""
+
+    def __init__(self) -> None:
+        super().__init__(Column(no_wrap=True))
 
     def render(self, task: Task) -> Text:
         """Draw the column."""
