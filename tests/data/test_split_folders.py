@@ -206,6 +206,14 @@ def test_classes_may_be_in_the_names_of_the_images(tmp_path: Path) -> None:
         read(tmp_path / "test1", layout="filenames")
 
 
+def test_flat_splits_stay_apart_beside_other_folders(tmp_path: Path) -> None:
+    for place in ("train", "test", "masks"):
+        make(tmp_path, f"{place}/cat.1.jpg", f"{place}/dog.1.jpg")
+    found, notes = read(tmp_path, layout="filenames")
+    assert found == {"train": {"cat": 1, "dog": 1}, "test": {"cat": 1, "dog": 1}}
+    assert "ignored next to the split folders: masks" in notes
+
+
 def test_a_flat_folder_is_refused_with_the_layout_that_reads_it(tmp_path: Path) -> None:
     make(tmp_path, *(f"{name}.{number}.jpg" for name in ("cat", "dog") for number in range(3)))
     with pytest.raises(EanetError, match=r"images \(cat 3, dog 3\), use --layout filenames$"):

@@ -41,7 +41,7 @@ def find_splits(root: Path, reading: LayoutName = "auto", listed: Sequence[str] 
     Args:
         root: the folder of the data set.
         reading: ``classes`` takes every folder for a class, ``splits`` every folder whose name
-            means a split for one.
+            means a split for one; with ``filenames``, images may lie in the latter as they are.
         listed: splits whose images a list beside the folders names.
 
     Raises:
@@ -54,6 +54,8 @@ def find_splits(root: Path, reading: LayoutName = "auto", listed: Sequence[str] 
         return Places({"train": root})
     named = _plainest(meant)
     others = [path for path in folders if path not in named]
+    if reading == "filenames":
+        listed = (*listed, "train")  # needs no folders in it
     if reading != "splits" and not _are_splits(named, others, listed):
         findings: tuple[Finding, ...] = ()
         if any(map(visible_folders, meant)):
