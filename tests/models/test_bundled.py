@@ -97,7 +97,9 @@ def test_the_list_of_models_tells_what_comes_trained(
     bundled: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["models"]) == 0
-    (line,) = (line for line in capsys.readouterr().out.splitlines() if line.startswith(NAME))
-    size = f"{bundled.stat().st_size / 1e6:.2f} MB"
-    assert line.split(maxsplit=1)[1].split("  ")[-1].strip() == size
+    lines = capsys.readouterr().out.splitlines()
+    (head,) = (line for line in lines if line.startswith("bundled model"))
+    (line,) = (line for line in lines if line.startswith(NAME))
+    assert head.split()[-1] == "MB"
+    assert line.split()[-1] == f"{bundled.stat().st_size / 1e6:.2f}"
     assert "16 x 16" in line
