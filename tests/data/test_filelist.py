@@ -134,13 +134,21 @@ def test_columns_of_ones_and_zeros_are_classes_and_that_is_said(write, tmp_path)
     assert list(images(write(lines, "list.jsonl"))["train"]) == ["x", "y"]
 
 
+@pytest.mark.parametrize("index", ["", "Unnamed: 0", "__index_level_0__"])
+def test_columns_of_classes_beside_numbers_of_rows_have_spaces(write, tmp_path, index):
+    file = write(f"{index},path, cat, dog\n0,a.jpg, 1, 0\n1,b.jpg, 0, 1\n2,c.jpg, 0, 1")
+    a, b, c = (tmp_path / f"{name}.jpg" for name in "abc")
+    assert images(file)["train"] == {"cat": [a], "dog": [b, c]}
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
         ("", "has no column 'path'; its first line is ''"),
         ("a.jpg,cat\nb.jpg,dog", "has no column 'path'; its first line is 'a.jpg,cat', which sh"),
         ("path,size,date\na.jpg,3,4", "has no column 'label'"),
-        ("path,x,y\na.jpg,1,0\nb.jpg,1,0.5", "has no column 'label'"),
+        ("path,x,y\na.jpg,0.5,0.5", "has no column 'label'"),
+        ("path,x,y\na.jpg,1,0\nb.jpg,1,", "line 3: '' in column y is neither 1 nor 0, which say"),
         ("path,x,y\na.jpg,1,0\nb.jpg,1,1", "line 3: the image is of x, y; it has one class here$"),
         ("path,x,y\na.jpg,0,0", "line 2: the image is of none of x, y; it has one class here$"),
         ("path,label\na.jpg", "line 2: no label$"),

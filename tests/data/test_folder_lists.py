@@ -55,6 +55,10 @@ def test_a_list_that_marks_classes_counts_where_no_other_has_any(tmp_path: Path)
     touch(tmp_path, "images/1.jpg", "images/2.jpg")
     write(tmp_path / "truth.csv", "image,cat,dog", "1,1.0,0.0", "2,0.0,1.0")
     assert read(tmp_path)[0] == {"train": {"cat": ["images/1.jpg"], "dog": ["images/2.jpg"]}}
+    write(tmp_path / "truth.csv", "image,cat,dog,of", "1,1,0,rex", "2,0,1,tom")
+    with open_layout(tmp_path, DataSettings(group="of")) as layout:
+        assert list(layout.splits["train"].images) == ["cat", "dog"]
+        assert sorted(layout.splits["train"].groups.values()) == ["rex", "tom"]
     write(tmp_path / "labels.csv", "id,label", "1,tabby", "2,boxer")
     found, notes = read(tmp_path)
     assert found == {"train": {"tabby": ["images/1.jpg"], "boxer": ["images/2.jpg"]}}

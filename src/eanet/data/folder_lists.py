@@ -148,7 +148,8 @@ def find_lists(folder: Path, split: str | None = None, group: str | None = None)
     """
     lists = list(filter(is_list, visible_files(folder)))
     # Samples of what to hand in to a competition may mark classes, too, beside a list with labels.
-    labelled = [file for file in lists if _may_have_labels(file)] or [*filter(_is_marked, lists)]
+    labelled = [file for file in lists if _may_have_labels(file)]
+    labelled = labelled or [file for file in lists if _is_marked(file, group)]
     files: dict[str | None, tuple[Path, ...]] = {}
     for file in labelled:
         meant = split or split_meant(file.stem)
@@ -166,10 +167,10 @@ def _may_have_labels(file: Path) -> bool:
         return True
 
 
-def _is_marked(file: Path) -> bool:
+def _is_marked(file: Path, group: str | None) -> bool:
     """Whether the first row of a list without a column of classes says it in one for each class."""
     try:
-        with open_list(file) as opened:
+        with open_list(file, group) as opened:
             return any(True for _ in opened.rows)
     except EanetError:
         return False

@@ -71,9 +71,11 @@ class Header:
             found["group"] = self.names.index(group)
         self.columns = {column: i for column, i in found.items() if i is not None}
         taken = set(self.columns.values())
-        others = {f"is {self.names[i]}": i for i in range(len(plain)) if i not in taken}
+        rest = [i for i in range(len(plain)) if i not in taken and not _is_index(plain[i])]
+        others = {f"is {self.names[i]}": i for i in rest}
         may_mark = self.missing == ["label"] and len(others) > 1
-        self.marks = {column: self.names[i] for column, i in others.items()} if may_mark else {}
+        marks = {column: self.names[i].strip() for column, i in others.items()}
+        self.marks = marks if may_mark else {}
         self.columns |= others if may_mark else {}
 
     @property
@@ -241,22 +243,28 @@ def _parquet_cells(file: Path, table: Any, header: Header) -> Cells:
 def _rows(file: Path, header: Header, cells: Cells) -> Iterator[Row]:
     if header.missing and not header.marks:
         raise _lacks_column(file, header)
-    for where, values in cells:
+    for place, (where, values) in enumerate(cells):
         texts = ("" if value is None else str(value).strip() for value in values)
         row = dict(zip(header.columns, texts, strict=True))
         if header.marks:
-            row["label"] = _marked(file, where, header, row)
+            row["label"] = _marked(file, where, header, row, is_first=not place)
         yield where, row
 
 
-def _marked(file: Path, where: str, header: Header, row: dict[str, str]) -> str:
+def _marked(file: Path, where: str, header: Header, row: dict[str, str], *, is_first: bool) -> str:
     """Take the columns of single classes out of a row; return the class that is marked."""
-    marks = {name: _MARKS.get(row.pop(column).lower()) for column, name in header.marks.items()}
-    if None in marks.values():
+    cells = {name: row.pop(column) for column, name in header.marks.items()}
+    others = [name for name, cell in cells.items() if cell.lower() not in _MARKS]
+    if others and is_first:
         raise _lacks_column(file, header)
-    marked = [name for name, is_marked in marks.items() if is_marked]
+    if others:
+        raise EanetError(
+            f"{file}, {where}: {shown(cells[others[0]])} in column {others[0]} is neither 1 nor 0, "
+            "which say the class where no column is called label"
+        )
+    marked = [name for name, cell in cells.items() if _MARKS[cell.lower()]]
     if len(marked) != 1:
-        found = f"of {some(marked)}" if marked else f"of none of {some([*marks])}"
+        found = f"of {some(marked)}" if marked else f"of none of {some([*cells])}"
         raise EanetError(f"{file}, {where}: the image is {found}; it has one class here")
     return marked[0]
 
@@ -266,6 +274,11 @@ def _lacks_column(file: Path, header: Header) -> EanetError:
         f"{file} has no column {header.missing[0]!r}; its first line is "
         f"{shown(','.join(header.names))}, which should name the columns, such as path,label"
     )
+
+
+def _is_index(plain: str) -> bool:
+    """Whether a column has no name of its own, such as the numbers of rows that pandas writes."""
+    return not plain or plain.startswith(("unnamed:", "indexlevel"))
 
 
 def _plain(name: str) -> str:
