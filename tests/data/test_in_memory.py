@@ -72,6 +72,7 @@ def channels_first(pixels: np.ndarray) -> torch.Tensor:
         ((list(PIXELS), [NAMES[k] for k in LABELS]), ("ant", "bee", "cat")),
         (([*map(Image.fromarray, PIXELS)], np.array(NAMES)[LABELS]), ("ant", "bee", "cat")),
         ((PIXELS, np.array(NAMES, "S")[LABELS]), ("ant", "bee", "cat")),  # as HDF5 has texts
+        ((PIXELS, np.array([b"\xe8", b"\xe9", b"z"])[LABELS]), ("\\xe8", "\\xe9", "z")),  # Latin-1
         ((torch.from_numpy(PIXELS).bfloat16(), LABELS), ("0", "1", "2")),
         ([*zip(PIXELS, np.array(NAMES)[LABELS], strict=True)], ("ant", "bee", "cat")),
         (Torch(Image.fromarray), ("ant", "bee", "cat")),

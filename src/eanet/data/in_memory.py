@@ -197,7 +197,7 @@ def _naming(classes: Sequence[str], split: str) -> Callable[[int, Any], str]:
         where = f"the label of image {place}" + (f" ({split})" if split else "")
         value = _single(label, where)
         if isinstance(value, bytes):  # as HDF5 and NumPy's arrays "S" have texts
-            value = value.decode(errors="replace")
+            value = value.decode(errors="backslashreplace")  # keeps those of other codes apart
         if isinstance(value, float) and value.is_integer():
             value = int(value)
         is_number = isinstance(value, int) and not isinstance(value, bool)
