@@ -202,7 +202,9 @@ def test_classes_may_be_in_the_names_of_the_images(tmp_path: Path) -> None:
     found, notes = read(tmp_path, layout="filenames")
     assert found == {"train": {"cat": 2, "great_dane": 2}}
     assert notes.endswith("the images in test1 have no classes in their names: left out")
-    with pytest.raises(EanetError, match=r"no image in .* has a class in its name, such as cat\.7"):
+    with pytest.raises(
+        EanetError, match=r"no image in .* has a class in its name, such as cat\.7.*--layout auto"
+    ):
         read(tmp_path / "test1", layout="filenames")
 
 
@@ -221,6 +223,14 @@ def test_a_flat_folder_is_refused_with_the_layout_that_reads_it(tmp_path: Path) 
     make(tmp_path / "other", *(f"{number}.jpg" for number in range(3)), "cat.1.jpg")
     with pytest.raises(EanetError, match=r"with the columns path and label$"):
         read(tmp_path / "other")
+
+
+def test_a_sample_submission_hides_no_classes_in_names(tmp_path: Path) -> None:
+    make(tmp_path, *(f"train/{name}.{i}.jpg" for name in ("cat", "dog") for i in range(3)))
+    make(tmp_path, "test1/1.jpg", "test1/2.jpg")
+    (tmp_path / "sampleSubmission.csv").write_text("id,label\n1,0\n2,0\n")
+    with pytest.raises(EanetError, match=r"no training images; .* use --layout filenames$"):
+        read(tmp_path)
 
 
 def test_it_is_read_alike_in_whatever_order_a_disk_lists_it(

@@ -40,7 +40,10 @@ def read_names(root: Path, places: Places) -> Layout:
         if images:
             splits[split] = Listing(place, images, others)
         elif split == "train":
-            raise EanetError(f"no image in {place} has a class in its name, such as cat.7.jpg")
+            raise EanetError(
+                f"no image in {place} has a class in its name, such as cat.7.jpg; "
+                "--layout auto reads folders of classes"
+            )
         else:
             notes.append(f"the images in {place.name} have no classes in their names: left out")
     return Layout(root, splits, tuple(notes))

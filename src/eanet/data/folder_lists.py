@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 
+from eanet.data.file_names import names_hint
 from eanet.data.filelist import read_entries, to_listings
 from eanet.data.findings import Finding
-from eanet.data.layout import Layout, Listing, visible_files
+from eanet.data.layout import Layout, Listing, list_files, visible_files
 from eanet.data.list_rows import is_list, open_list
 from eanet.data.split_names import SPLITS, split_meant
 from eanet.errors import EanetError
@@ -83,7 +84,10 @@ class Lists:
                 splits[split] = listing
             notes += said
         if "train" not in splits:
-            raise EanetError(f"the lists in {self.folder} name no training images")
+            others = list_files(places["train"]) if "train" in places else ()
+            raise EanetError(
+                f"the lists in {self.folder} name no training images{names_hint(others)}"
+            )
         notes += [
             f"no list says the classes of the images in {place.name}: left out"
             for split, place in places.items()
