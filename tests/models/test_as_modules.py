@@ -323,6 +323,15 @@ def test_attention_maps_are_those_of_the_layers_that_stand_in(kind):
         torch.testing.assert_close(found, expected, atol=1e-6, rtol=1e-4)
 
 
+def test_attention_maps_need_no_weight_of_a_layer_that_stands_in():
+    torch.manual_seed(0)
+    attention, x = ExternalAttention(16, 4, 8), torch.randn(2, 9, 16)
+    expected = attention.attention_maps(x)
+    attention.output = nn.Sequential(attention.output)  # as quantised layers, which have none
+    for found, before in zip(attention.attention_maps(x), expected, strict=True):
+        torch.testing.assert_close(found, before)
+
+
 @LAYERS
 def test_a_layer_that_is_replaced_is_called(name):
     torch.manual_seed(0)

@@ -19,13 +19,13 @@ def memory() -> ExternalAttention:
 
 def test_the_result_of_external_attention_is_the_sum_of_what_its_slots_add():
     layer, x = memory(), torch.randn(3, 7, 12)
-    added = torch.einsum("bnhs,hsd->bnd", layer.attention(x), layer.slot_outputs())
+    added = torch.einsum("bnhs,hsd->bnd", layer.attention(x), layer.slot_outputs(x))
     torch.testing.assert_close(added + layer.output.bias, layer(x), atol=1e-5, rtol=1e-4)
 
 
 def test_the_share_of_a_slot_is_what_it_adds_beyond_the_mean_of_the_tokens():
     layer, x = memory(), torch.randn(3, 7, 12)
-    a, outputs = layer.attention(x), layer.slot_outputs()
+    a, outputs = layer.attention(x), layer.slot_outputs(x)
     added = torch.einsum("bnhs,hsd->bnhsd", a, outputs)
     beyond = (added - added.mean(1, keepdim=True)).norm(dim=-1).sum(1)
     maps = layer.attention_maps(x)

@@ -124,16 +124,19 @@ class ExternalAttention(nn.Module):
         a = self.attention(x)  # (B, N, h, S)
         deviations = (a - a.mean(dim=1, keepdim=True)).abs().sum(dim=1)  # (B, h, S)
         weights = a.permute(0, 2, 3, 1)  # (B, h, S, N)
-        return AttentionMaps.of(weights, deviations * self.slot_outputs().norm(dim=-1))
+        return AttentionMaps.of(weights, deviations * self.slot_outputs(x).norm(dim=-1))
 
-    def slot_outputs(self) -> Tensor:
-        """Return the result of attending to one slot only, without biases: ``(h, S, d)``."""
+    def slot_outputs(self, like: Tensor) -> Tensor:
+        """Return the result of attending to one slot only, without biases: ``(h, S, d)``.
+
+        Layers that were replaced are given the type and device of ``like``, such as tokens.
+        """
         if is_plain(self.value_memory, nn.Linear) and is_plain(self.output, nn.Linear):
             w_out: Tensor = self._w_out().unflatten(1, (self.heads, self.slots))  # (d, h, S)
             return w_out.permute(1, 2, 0)  # (h, S, d)
         # Layers that were replaced are called, once for each slot, less what they give for none.
         size = self.heads * self.slots
-        a = torch.cat([torch.eye(size), torch.zeros(1, size)]).to(self.output.weight)
+        a = torch.cat([torch.eye(size), torch.zeros(1, size)]).to(like)
         a = a.unflatten(1, (self.heads, self.slots)).unsqueeze(0)  # (1, h*S + 1, h, S)
         y: Tensor = self.output(self.value_memory(a).flatten(2))  # (1, h*S + 1, d)
         added: Tensor = y[0, :-1] - y[0, -1]  # (h*S, d)
