@@ -65,6 +65,18 @@ def test_a_list_that_marks_classes_counts_where_no_other_has_any(tmp_path: Path)
     assert "lists without classes, left out: truth.csv" in notes
 
 
+def test_a_list_that_marks_classes_counts_beside_one_of_test_images_with_labels(
+    tmp_path: Path,
+) -> None:
+    touch(tmp_path, "images/1.jpg", "images/2.jpg", "images/3.jpg")
+    write(tmp_path / "train.csv", "image,cat,dog", "1,1,0", "2,0,1")
+    write(tmp_path / "test.csv", "image,label", "3,cat")
+    assert read(tmp_path)[0] == {
+        "train": {"cat": ["images/1.jpg"], "dog": ["images/2.jpg"]},
+        "test": {"cat": ["images/3.jpg"]},
+    }
+
+
 def test_a_list_for_each_split_beside_the_folders(tmp_path: Path) -> None:
     touch(tmp_path, "images/1.jpg", "images/2.jpg", "images/3.jpg")
     write(tmp_path / "train.csv", "image,class", "1.jpg,a", "2.jpg,b")

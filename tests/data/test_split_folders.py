@@ -216,6 +216,21 @@ def test_flat_splits_stay_apart_beside_other_folders(tmp_path: Path) -> None:
     assert "ignored next to the split folders: masks" in notes
 
 
+def test_a_flat_train_among_classes_is_doubted_if_its_images_are_named_by_several(
+    tmp_path: Path,
+) -> None:
+    make(tmp_path, *(f"train/{name}.{i}.jpg" for name in ("cat", "dog") for i in range(2)))
+    fill(tmp_path, "extra")
+    found, notes = read(tmp_path)
+    assert found == {"train": {"train": 4, "extra": 2}}
+    assert notes == (
+        "the folder train is read as a class, but its images have names as of several (cat 2, dog "
+        "2): if these are the classes, use --layout filenames"
+    )
+    fill(tmp_path / "vehicles", "train", "plane")
+    assert read(tmp_path / "vehicles") == ({"train": {"plane": 2, "train": 2}}, "")
+
+
 def test_a_flat_folder_is_refused_with_the_layout_that_reads_it(tmp_path: Path) -> None:
     make(tmp_path, *(f"{name}.{number}.jpg" for name in ("cat", "dog") for number in range(3)))
     with pytest.raises(EanetError, match=r"images \(cat 3, dog 3\), use --layout filenames$"):

@@ -49,10 +49,15 @@ def read_names(root: Path, places: Places) -> Layout:
     return Layout(root, splits, tuple(notes))
 
 
-def names_hint(files: Iterable[Path]) -> str:
-    """Return what may be said of images that lie in no class folder: that their names have one."""
+def likely_names(files: Iterable[Path]) -> list[str]:
+    """Return the classes in the names of images and how many each has, if there are several."""
     counts = Counter(class_in(file) for file in files if is_image(file))
     likely = [f"{name} {count:,}" for name, count in counts.items() if name and count >= LEAST]
-    if len(likely) < 2:
+    return likely if len(likely) > 1 else []
+
+
+def names_hint(files: Iterable[Path]) -> str:
+    """Return what may be said of images that lie in no class folder: that their names have one."""
+    if not (likely := likely_names(files)):
         return ""
     return f"; if classes are in the names of the images ({some(likely)}), use --layout filenames"

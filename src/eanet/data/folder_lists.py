@@ -151,9 +151,10 @@ def find_lists(folder: Path, split: str | None = None, group: str | None = None)
         OSError: the folder cannot be read.
     """
     lists = list(filter(is_list, visible_files(folder)))
-    # Samples of what to hand in to a competition may mark classes, too, beside a list with labels.
     labelled = [file for file in lists if _may_have_labels(file)]
-    labelled = labelled or [file for file in lists if _is_marked(file, group)]
+    # A sample of what to hand in may mark classes, too, beside the list to train on.
+    if not any((split or split_meant(file.stem) or "train") == "train" for file in labelled):
+        labelled += [file for file in lists if file not in labelled and _is_marked(file, group)]
     files: dict[str | None, tuple[Path, ...]] = {}
     for file in labelled:
         meant = split or split_meant(file.stem)

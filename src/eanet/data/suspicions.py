@@ -6,8 +6,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from eanet.config import LayoutName
+from eanet.data.file_names import likely_names
 from eanet.data.findings import Finding
-from eanet.data.layout import Listing, visible_folders
+from eanet.data.layout import Listing, list_files, visible_folders
+from eanet.data.split_names import split_meant
 from eanet.text import some
 
 MOST_FOLDERS = 200  # class folders looked into
@@ -29,6 +31,14 @@ def suspicions(train: Listing, reading: LayoutName) -> Iterator[Finding]:
             "if these are the classes, use --layout parents",
         )
         return
+    for path in folders:
+        if split_meant(path.name) and (names := likely_names(list_files(path))):
+            yield Finding(
+                f"the folder {path.name} is read as a class, but its images have names as of "
+                f"several ({some(names, NAMED)})",
+                "layout",
+                "if these are the classes, use --layout filenames",
+            )
     classes = {path.name for path in folders}
     for path, names in inner.items():
         if len(copies := sorted(classes & set(names) - {path.name})) > 1:
