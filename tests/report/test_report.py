@@ -22,6 +22,7 @@ from eanet.models import create_model, load_model, save_model
 from eanet.models.unknown import DetectorFit, UnknownDetector
 from eanet.report.evaluate import evaluate, evaluate_trained
 from eanet.report.report import Report, Training
+from eanet.report.selection import model_images
 from eanet.training.run_directory import RunDirectory
 from tests.support.reports import Reader
 
@@ -82,6 +83,8 @@ def test_a_run_that_was_stopped_is_said_to_be_unfinished(
     history.write_text("".join(rows))
     evaluate(run)
     said = f"{run} is not finished; resume with: eanet train --resume {run}"
+    assert said in capsys.readouterr().err
+    model_images(run, eanet.load_model(run))  # for an export
     assert said in capsys.readouterr().err
 
 

@@ -133,7 +133,9 @@ def model_images(
     """
     path = user_path(where)
     run = RunDirectory(path) if is_run(path) else None
-    if run is None and data is None:
+    if run is not None:
+        run.notice_if_unfinished()
+    elif data is None:
         return None
     settings = DataSettings() if run is None else run.read_config().resolved
     loading: dict[str, Any] = {"image_size": model.config.image_size}

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from eanet.config import RUNS, DataSettings, is_run
-from eanet.console import how_to_resume, notice
+from eanet.console import notice
 from eanet.deploy.module import RuntimeModule, open_model
 from eanet.deploy.runtime import RuntimeName
 from eanet.device import device_or_other, resolve_device
@@ -68,8 +68,8 @@ def open_subject(
     if path.is_file() and is_run(path.parent):
         notice(f"{path} does not know its training images; name {path.parent} to leave them out")
     run = RunDirectory(path) if is_run(path) else None
-    if run is not None and run.read_history() and not run.is_finished():
-        notice(f"{path} is not finished; resume with: {how_to_resume(path)}")
+    if run is not None:
+        run.notice_if_unfinished()
     config = run.read_config() if run is not None else None
     settings = config.resolved if config is not None else None
     asked = DataSettings.parse(

@@ -13,6 +13,7 @@ import torch
 from pydantic import BaseModel
 
 from eanet.config import RUN_CONFIG, RUNS, is_run
+from eanet.console import how_to_resume, notice
 from eanet.data.record import ImageRecord, joined
 from eanet.data.splits import Dataset
 from eanet.errors import EanetError, one_line
@@ -194,6 +195,11 @@ class RunDirectory:
             return len(self.read_history()) >= settings.epochs
         state = self.read_checkpoint()  # may be deleted to save space once the run is finished
         return state is None or state.get("progress", {}).get("finished") is not False
+
+    def notice_if_unfinished(self) -> None:
+        """Say it if the model of the run is that of an epoch before its last."""
+        if self.read_history() and not self.is_finished():
+            notice(f"{self.path} is not finished; resume with: {how_to_resume(self.path)}")
 
     # Figures
 
