@@ -148,6 +148,25 @@ def test_a_table_may_have_its_splits_in_a_column_of_another_name(
     assert "splits in the DataFrame are in its column is_valid" in capsys.readouterr().err
 
 
+def test_a_table_may_mark_its_classes_in_columns_of_their_names(
+    photos: Path, tmp_path: Path
+) -> None:
+    pandas = pytest.importorskip("pandas")
+    files = sorted(photos.glob("*/*.png"))
+    marks = pandas.get_dummies(pandas.Series([path.parent.name for path in files]))
+    table = pandas.DataFrame({"image": files, **marks, "split": "train"})
+    splits = open_source(locate(table, tmp_path)).load_splits(DataSettings(image_size=SIDE))
+    named = zip(splits.train.files or (), splits.train.labels.tolist(), strict=True)
+    assert {path: splits.train.classes[label] for path, label in named} == {
+        path: path.parent.name for path in files
+    }
+    table.loc[3, "red"] = table.loc[3, "blue"] = True
+    with pytest.raises(EanetError, match=r"^row 3 of the DataFrame: the image is of blue, red"):
+        locate(table, tmp_path)
+    with pytest.raises(EanetError, match=r"^the DataFrame has no column 'label'; its columns are"):
+        locate(pandas.DataFrame({"path": files, "size": 3, "cost": 1}), tmp_path)
+
+
 @pytest.mark.parametrize(
     ("values", "dtype"),
     [

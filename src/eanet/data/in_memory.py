@@ -10,7 +10,7 @@ import numpy as np
 
 from eanet.console import notice
 from eanet.data.arrays import as_array, is_array
-from eanet.data.list_rows import Header
+from eanet.data.list_rows import Header, is_mark, marked
 from eanet.data.split_names import SPLITS, splits_meant
 from eanet.data.splits import Dataset
 from eanet.errors import EanetError, WrongArgumentError
@@ -141,11 +141,18 @@ def _of_table(table: Any) -> Rows:
     """Read a DataFrame with the columns that a list of images has."""
     header = Header([str(name) for name in table.columns])
     columns = {str(name): list(table[name]) for name in table.columns}
-    if missing := header.missing:
+    marks = {name: columns[header.name(column)] for column, name in header.marks.items()}
+    if header.missing and not (marks and all(map(is_mark, _at(marks, 0).values()))):
         raise EanetError(
-            f"the DataFrame has no column {missing[0]!r}; its columns are {', '.join(columns)}"
+            f"the DataFrame has no column {header.missing[0]!r}; its columns are "
+            f"{', '.join(columns)}"
         )
-    path, label = (columns.pop(header.name(column)) for column in ("path", "label"))
+    path = columns.pop(header.name("path"))
+    if marks:
+        label = [marked(f"row {row} of the DataFrame", _at(marks, row)) for row in range(len(path))]
+        columns = {name: cells for name, cells in columns.items() if name.strip() not in marks}
+    else:
+        label = columns.pop(header.name("label"))
     if "split" in header.columns:
         columns = {"split": columns.pop(header.name("split")), **columns}
     elif "maybe split" in header.columns:
@@ -163,6 +170,11 @@ def _of_table(table: Any) -> Rows:
         for place, image in enumerate(path)
     )
     return Rows("", len(path), rows)
+
+
+def _at(columns: Mapping[str, Sequence[Any]], row: int) -> dict[str, str]:
+    """Return the cells of a row as texts; none if there is no such row."""
+    return {name: str(cells[row]) for name, cells in columns.items() if row < len(cells)}
 
 
 def _of_hugging_face(data: Any, split: str) -> Rows:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib import import_module
 from itertools import chain, count, islice
@@ -247,26 +247,35 @@ def _rows(file: Path, header: Header, cells: Cells) -> Iterator[Row]:
         texts = ("" if value is None else str(value).strip() for value in values)
         row = dict(zip(header.columns, texts, strict=True))
         if header.marks:
-            row["label"] = _marked(file, where, header, row, is_first=not place)
+            marks = {name: row.pop(column) for column, name in header.marks.items()}
+            if not place and not all(map(is_mark, marks.values())):
+                raise _lacks_column(file, header)
+            row["label"] = marked(f"{file}, {where}", marks)
         yield where, row
 
 
-def _marked(file: Path, where: str, header: Header, row: dict[str, str], *, is_first: bool) -> str:
-    """Take the columns of single classes out of a row; return the class that is marked."""
-    cells = {name: row.pop(column) for column, name in header.marks.items()}
-    others = [name for name, cell in cells.items() if cell.lower() not in _MARKS]
-    if others and is_first:
-        raise _lacks_column(file, header)
+def is_mark(cell: str) -> bool:
+    """Return whether a cell says that an image is of the class of its column, or that it is not."""
+    return cell.lower() in _MARKS
+
+
+def marked(where: str, cells: Mapping[str, str]) -> str:
+    """Return the class that is marked in the cells of a row, by the names of their columns.
+
+    Raises:
+        EanetError: there is none, or several, or a cell says something else.
+    """
+    others = [name for name, cell in cells.items() if not is_mark(cell)]
     if others:
         raise EanetError(
-            f"{file}, {where}: {shown(cells[others[0]])} in column {others[0]} is neither 1 nor 0, "
+            f"{where}: {shown(cells[others[0]])} in column {others[0]} is neither 1 nor 0, "
             "which say the class where no column is called label"
         )
-    marked = [name for name, cell in cells.items() if _MARKS[cell.lower()]]
-    if len(marked) != 1:
-        found = f"of {some(marked)}" if marked else f"of none of {some([*cells])}"
-        raise EanetError(f"{file}, {where}: the image is {found}; it has one class here")
-    return marked[0]
+    found = [name for name, cell in cells.items() if _MARKS[cell.lower()]]
+    if len(found) != 1:
+        of = f"of {some(found)}" if found else f"of none of {some([*cells])}"
+        raise EanetError(f"{where}: the image is {of}; it has one class here")
+    return found[0]
 
 
 def _lacks_column(file: Path, header: Header) -> EanetError:
