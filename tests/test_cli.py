@@ -14,6 +14,7 @@ import pytest
 from safetensors.numpy import save_file
 
 import eanet
+from eanet.__main__ import main as start
 from eanet.cli import main
 from eanet.config import load_recipe, recipes
 from eanet.data.datasets import named_datasets
@@ -292,6 +293,19 @@ def test_an_output_that_is_full_is_one_line(arguments: str) -> None:
     assert result.stderr.startswith(b"eanet: error: ")
     assert b"No space left on device" in result.stderr
     assert result.stderr.count(b"\n") == 1
+
+
+def test_an_interrupt_while_it_is_still_loading_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class Interrupted:
+        def find_spec(self, *_: object) -> None:
+            raise KeyboardInterrupt
+
+    monkeypatch.delitem(sys.modules, "eanet.cli")
+    monkeypatch.setattr(sys, "meta_path", [Interrupted()])
+    assert start() == 130
+    assert capsys.readouterr().err == "eanet: interrupted\n"
 
 
 def test_a_closed_output_is_no_error() -> None:

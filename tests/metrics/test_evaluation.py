@@ -52,7 +52,7 @@ def test_of_equal_logits_the_first_is_the_answer_in_every_figure() -> None:
 
 
 def test_of_the_right_answers_those_that_are_rejected_are_counted() -> None:
-    distance = np.array([2.0, 0.5, 0.5, 0.5], dtype=np.float32)  # the first and third are right
+    distance = np.array([1.01, 1.0, 0.5, 0.5], dtype=np.float32)  # the first and third are right
     found = Evaluation(LOGITS, LABELS, ("ant", "bee", "cat"), 0.0, distance).metrics()
     assert (found["false_rejections"], found["right_rejected"]) == (1 / 4, 1 / 2)
     assert (found["right_rejected_low"], found["right_rejected_high"]) == wilson_interval(1, 2)

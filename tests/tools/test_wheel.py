@@ -29,7 +29,7 @@ def test_the_wheel_holds_the_package_whole_and_nothing_else(tmp_path: Path) -> N
     assert wheels.contents(wheel) == package | {f"{about}/{name}" for name in names}
     assert {path.suffix for path in map(Path, package)} >= {".safetensors", ".cpp", ".yaml"}
     with zipfile.ZipFile(wheel) as archive:
-        assert b"eanet = eanet.cli:main" in archive.read(f"{about}/entry_points.txt")
+        assert b"eanet = eanet.__main__:main" in archive.read(f"{about}/entry_points.txt")
 
 
 def test_the_source_archive_holds_what_make_and_the_tests_need(
