@@ -64,6 +64,7 @@ def test_where_no_file_is_an_image_the_status_says_so(server: TestClient) -> Non
 
 def test_not_sure_depends_on_the_threshold() -> None:
     assert client().get("/model").json()["threshold"] == pytest.approx(2 / 3)
+    assert "reaches a probability of 66.7%;" in client().get("/").text
     for threshold, sure in ((0.0, True), (1.0, False)):
         server = client(threshold=threshold)
         answer = server.post("/predict", files=named(picture()))
