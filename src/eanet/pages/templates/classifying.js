@@ -21,16 +21,18 @@ function make(tag, properties = {}, ...children) {
 
 const percent = (probability) => `${(100 * probability).toFixed(1)}%`;
 
+// The newest stand first: who takes one photograph after the other need not look for the answer.
 function add(files) {
-  for (const file of files) {
+  const cards = [...files].map((file) => {
     const picture = make("img", { className: "thumb", alt: "", src: URL.createObjectURL(file) });
     picture.addEventListener("error", () => picture.remove(), { once: true });
     const result = make("div", { className: "result" }, make("p", { className: "note" }, "waiting …"));
     const side = make("div", {}, picture, make("p", { className: "name" }, file.name || "photograph"));
     const card = make("li", { className: "answer" }, side, result);
-    answers.append(card);
     waiting.push({ file, result, card });
-  }
+    return card;
+  });
+  answers.prepend(...cards);
   document.getElementById("clear").hidden = !answers.children.length;
   work();
 }
