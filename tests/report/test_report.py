@@ -13,6 +13,7 @@ import yaml
 from PIL import Image
 
 import eanet
+from eanet.cli import main
 from eanet.config import RUN_CONFIG
 from eanet.data.source import open_source
 from eanet.errors import EanetError
@@ -86,6 +87,10 @@ def test_a_run_that_was_stopped_is_said_to_be_unfinished(
     assert said in capsys.readouterr().err
     model_images(run, eanet.load_model(run))  # for an export
     assert said in capsys.readouterr().err
+    assert main(["models", str(run)]) == 0
+    described = capsys.readouterr().out
+    assert "27 images of photos" in described
+    assert "1 of 2, not finished" in described
 
 
 @pytest.mark.parametrize(("split", "images"), [("train", 27), ("validation", 3)])

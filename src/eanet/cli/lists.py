@@ -9,7 +9,7 @@ from pathlib import Path
 
 from eanet.cli.output import print_table, stdout
 from eanet.cli.parser import Commands
-from eanet.config import recipes
+from eanet.config import is_run, recipes
 from eanet.errors import EanetError, unknown_name
 from eanet.files import user_path
 
@@ -100,11 +100,27 @@ def _show_trained(where: str) -> None:
         "classes": f"{len(model['classes']):,}: {names}{', ...' * (len(model['classes']) > SOME)}",
         "parameters": f"{model['parameters']:,}" if "parameters" in model else None,
         "trained on": training.get("data"),
+        **_of_run(where),
         "top-1": f"{training['top1']:.2%}" if "top1" in training else None,
         "file": str(file),
         "ONNX file": exported,
     }
     print_table(("", where), [(name, value) for name, value in rows.items() if value])
+
+
+def _of_run(where: str) -> dict[str, str]:
+    """Return what a run says of its training, if it is one."""
+    from eanet.training.run_directory import RunDirectory
+
+    path = user_path(where)
+    if not is_run(path):
+        return {}
+    run = RunDirectory(path)
+    config, end = run.read_config(), "" if run.is_finished() else ", not finished"
+    return {
+        "trained on": f"{config.data.images.get('train', 0):,} images of {config.data.name}",
+        "epochs": f"{len(run.read_history())} of {config.resolved.epochs}{end}",
+    }
 
 
 def _bundled(name: str, file: Path) -> tuple[str, ...]:
