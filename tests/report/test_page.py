@@ -146,16 +146,17 @@ def test_classes_without_images_are_named_above_the_figures(
 def test_the_figures_are_those_of_the_metrics(
     read: Callable[[Report], tuple[str, Reader]],
 ) -> None:
-    report = make_report([f"class {i}" for i in range(20)], 600)
+    report = make_report([f"class {i}" for i in range(20)], 601)
     _, page = read(report)
     assert f"{report.metrics['majority_baseline']:.2%}" in page.text
-    assert "the largest class of these images" in page.text
+    assert "class 0, the largest class of these images" in page.text
     for name in ("top1", "top5"):
         assert f"{report.metrics[name]:.2%}" in page.text
         low, high = report.metrics[f"{name}_low"], report.metrics[f"{name}_high"]
         assert f"95% interval {low:.1%} to {high:.1%}" in page.text
     assert "are few" not in page.text
     few = read(make_report(["ant", "bee"], 20))[1].text
+    assert "one of the largest classes of these images" in few, "which have 10 each"
     assert "20 images are few: on others like them" in few
     assert "Top-5" not in few, "of few classes, chance is among the best five"
 

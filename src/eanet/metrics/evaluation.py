@@ -78,11 +78,14 @@ class Evaluation:
         return np.asarray((order[:, :k] == self.labels[:, None]).any(axis=1))
 
     @property
-    def largest_class(self) -> tuple[str, float]:
-        """Name of the class with the most images, and their share: what guessing it would reach."""
+    def largest_classes(self) -> tuple[tuple[str, ...], float]:
+        """Names of the classes with the most images, and the share that guessing one would reach.
+
+        They are several if they have equally many.
+        """
         counts = np.bincount(self.labels, minlength=len(self.classes))
-        largest = int(counts.argmax())
-        return self.classes[largest], int(counts[largest]) / len(self.labels)
+        largest = np.flatnonzero(counts == counts.max()).tolist()
+        return tuple(self.classes[i] for i in largest), int(counts.max()) / len(self.labels)
 
     def confusion(self) -> NDArray[np.int64]:
         """Count images by true class (row) and predicted class (column), (K, K)."""
@@ -131,7 +134,7 @@ class Evaluation:
             metrics["groups"] = groups
         for k in (1, 5):
             metrics |= share_with_interval(f"top{k}", self.in_top(k), self.groups)
-        metrics["majority_baseline"] = self.largest_class[1]
+        metrics["majority_baseline"] = self.largest_classes[1]
         precision, recall, f1 = macro_averages(self.by_class)
         metrics |= {
             "macro_precision": precision,

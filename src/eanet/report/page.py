@@ -121,8 +121,9 @@ def _cards(report: Report) -> Iterator[Figure]:
         if groups := of_groups(m):
             note += f"; the images are{groups}"
         yield Figure(f"Top-{k} accuracy", f"{m[f'top{k}']:.2%}", note, (low, high))
-    name, share = report.evaluation.largest_class
-    guess = f"{name}, the largest class of these images{note_of_guess(m)}"
+    names, share = report.evaluation.largest_classes
+    which = f"{names[0]}, the largest class" if len(names) == 1 else "one of the largest classes"
+    guess = f"{which} of these images{note_of_guess(m)}"
     yield Figure("Always guessing", f"{share:.2%}", guess)
     averages = f"precision {m['macro_precision']:.1%}, recall {m['macro_recall']:.1%}"
     absent = any(not row.support for row in report.evaluation.by_class)
