@@ -94,6 +94,20 @@ def test_a_table_stands_beside_a_matrix_only_where_all_columns_have_room(
     assert re.search(r"\.readout \{[^}]*width: 0; min-width: 100%", text)
 
 
+@pytest.mark.parametrize(("classes", "scale"), [(8, 0.95), (20, 0.65), (100, 0.32)])
+def test_a_printed_page_has_all_that_the_screen_scrolls_to(
+    read: Callable[[Report], tuple[str, Reader]], classes: int, scale: float
+) -> None:
+    text, page = read(make_report([f"class {i}" for i in range(classes)], 100))
+    paper = text.split("@media print {")[1].split("</style>")[0]
+    assert re.search(r"\.scroll \{ overflow: visible; max-height: none; \}", paper)
+    assert re.search(r"\.bar, .*\{ print-color-adjust: exact;", paper), "bars are backgrounds"
+    assert "@media (prefers-color-scheme: dark)" not in text, "paper is white"
+    (table,) = (style for style in page.values("table", "style") if "--cell" in style)
+    assert f"--on-paper:{scale:.2f}" in table
+    assert ".matrix { zoom: var(--on-paper); }" in paper
+
+
 def test_names_stand_in_the_page_as_they_are(
     read: Callable[[Report], tuple[str, Reader]], tmp_path: Path
 ) -> None:

@@ -20,6 +20,7 @@ from eanet.report.cells import MOST, MOST_OF_CELL, Cell, CellImages, cell_images
 _CELLS = {8: ("4rem", "1rem"), 25: ("2.6rem", ".9rem"), 120: ("1.15rem", ".62rem")}
 _PAIRS = 15
 _LETTERS = 18  # of a name at the edge of the matrix
+_NAMES, _PAPER = 10, 40  # rem: the width of the names at most, and of a sheet of A4 without margins
 _DEEP = {True: 0.87, False: 0.98}  # depths of blue, orange above which black text is too faint
 # Visible on light and dark cards.
 _RIGHT, _WRONG = (47, 127, 201), (224, 112, 42)
@@ -53,11 +54,13 @@ def confusion_context(evaluation: Evaluation, images: ImageSet) -> dict[str, Any
     if not sizes:
         return context | {"picture": _draw_pixels(matrix)}
     cell_size, digit_size = sizes[0]
+    width = len(classes) * float(cell_size.removesuffix("rem")) + _NAMES
     return context | {
         "rows": _rows(matrix, classes, cells),
         "cell_size": cell_size,
         "digit_size": digit_size,
         "is_dense": len(sizes) == 1,
+        "on_paper": min(1, _PAPER / width),
     }
 
 
