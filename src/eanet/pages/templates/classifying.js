@@ -8,6 +8,8 @@
 const answers = document.getElementById("answers");
 const waiting = [];
 let working = false;
+let done = 0; // of those that are on the page, since work began
+let failed = 0;
 
 function say(text) {
   document.getElementById("status").textContent = text;
@@ -23,6 +25,10 @@ const percent = (probability) => `${(100 * probability).toFixed(1)}%`;
 
 // The newest stand first: who takes one photograph after the other need not look for the answer.
 function add(files) {
+  if (!files.length) {
+    say("That holds no file. A picture of another page has to be saved first.");
+    return;
+  }
   const cards = [...files].map((file) => {
     const picture = make("img", { className: "thumb", alt: "", src: URL.createObjectURL(file) });
     picture.addEventListener("error", () => picture.remove(), { once: true });
@@ -37,27 +43,44 @@ function add(files) {
   work();
 }
 
+// A folder can be dropped, and a file can vanish: sent with others, it would take them with it.
+const readable = (file) =>
+  file.slice(0, 1).arrayBuffer().then(
+    () => true,
+    () => false,
+  );
+
+async function answer(files) {
+  const found = await Promise.all(files.map(readable));
+  const rest = files.filter((_, number) => found[number]);
+  const results = rest.length
+    ? await backend.classify(rest).catch((error) => rest.map(() => ({ error: error.message })))
+    : [];
+  const error = "This cannot be read: it is a folder, or the file was moved or changed.";
+  return found.map((is) => (is ? results.shift() : { error }));
+}
+
 // One batch after the other, in order; what fails is said where its answer would be.
 async function work() {
   if (working) return;
   working = true;
-  let done = 0;
-  let failed = 0;
+  done = failed = 0;
   try {
     await backend.ready;
     while (waiting.length) {
       const batch = waiting.splice(0, backend.batch);
       say(`Classifying … ${done} of ${done + batch.length + waiting.length} done`);
-      const results = await backend.classify(batch.map((item) => item.file)).catch((error) =>
-        batch.map(() => ({ error: error.message })),
-      );
-      batch.forEach((item, number) => show(item, results[number]));
-      done += batch.length;
-      failed += results.filter((result) => result.error).length;
+      const results = await answer(batch.map((item) => item.file));
+      batch.forEach((item, number) => {
+        if (!item.card.isConnected) return; // it was removed meanwhile
+        show(item, results[number]);
+        done += 1;
+        failed += results[number].error ? 1 : 0;
+      });
     }
     const named = done - failed;
     const rest = failed ? `, ${failed} without an answer` : "";
-    say(`${named} ${named === 1 ? "photograph" : "photographs"} classified${rest}.`);
+    if (done) say(`${named} ${named === 1 ? "photograph" : "photographs"} classified${rest}.`);
   } catch (error) {
     for (const item of waiting.splice(0)) show(item, { error: error.message });
     say(error.message);
@@ -139,6 +162,7 @@ for (const id of ["choose", "camera"]) {
 document.getElementById("clear").addEventListener("click", () => {
   for (const picture of answers.querySelectorAll("img")) URL.revokeObjectURL(picture.src);
   waiting.length = 0;
+  done = failed = 0;
   answers.replaceChildren();
   document.getElementById("clear").hidden = true;
   document.getElementById("choose").focus();
