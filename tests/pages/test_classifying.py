@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 from html import unescape
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from eanet.pages.classifying import classifying_page, default_threshold
 from eanet.pages.page import asset
 
 # A model that answers when it is told to, and refuses all files of a request if it cannot read one.
@@ -82,3 +84,21 @@ def test_what_is_no_file_takes_no_photograph_with_it_and_nothing_is_counted_that
     ]
     assert found["removed"] == ""
     assert found["nothing"].startswith("That holds no file.")
+
+
+@pytest.mark.parametrize(
+    ("threshold", "shown"), [(default_threshold(2), "75%"), (default_threshold(100), "50.5%")]
+)
+def test_the_threshold_is_told_as_it_is(threshold: float, shown: str) -> None:
+    page = classifying_page(
+        "eanet.deploy.server",
+        ["server.js"],
+        title="",
+        classes=["ants", "bees"],
+        threshold=threshold,
+        detects_unknown=False,
+        privacy="",
+        data={},
+        policy={},
+    )
+    assert re.findall(r"a probability of ([\d.]+%)", page.text) == [shown]
