@@ -103,6 +103,7 @@ def test_a_printed_page_has_all_that_the_screen_scrolls_to(
     assert re.search(r"\.scroll \{ overflow: visible; max-height: none; \}", paper)
     assert re.search(r"\.bar, .*\{ print-color-adjust: exact;", paper), "bars are backgrounds"
     assert "@media (prefers-color-scheme: dark)" not in text, "paper is white"
+    assert "lazy" not in page.values("img", "loading"), "left out without a screen"
     (table,) = (style for style in page.values("table", "style") if "--cell" in style)
     assert f"--on-paper:{scale:.2f}" in table
     assert ".matrix { zoom: var(--on-paper); }" in paper
