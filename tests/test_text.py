@@ -89,6 +89,12 @@ def test_a_progress_bar_is_for_terminals_and_shows_control_characters(
         bar.add_task(HOSTILE, total=1)
     assert HARMLESS in screen.getvalue()
     assert "TITLE\x07" not in screen.getvalue()
+    screen = Screen()
+    dumb = Console(file=screen, force_terminal=True, _environ={"TERM": "dumb"})
+    monkeypatch.setattr(console, "console", dumb)
+    with progress_bar() as bar:
+        bar.add_task(HOSTILE, total=1)
+    assert screen.getvalue() == "", "it cannot draw over a line"
 
 
 @pytest.fixture

@@ -101,8 +101,8 @@ def short(value: float) -> str:
 def progress_bar(*columns: ProgressColumn | str, show_time_left: bool = True) -> Progress:
     """Create a progress bar on standard error; ``columns`` go between the bar and the time left.
 
-    It disappears when done. Nothing is drawn if standard error is neither a terminal nor a notebook
-    that somebody looks at.
+    It disappears when done. Nothing is drawn if standard error is neither a terminal that can draw
+    over a line nor a notebook that somebody looks at.
     """
     shown = (
         _Description(),
@@ -117,7 +117,8 @@ def progress_bar(*columns: ProgressColumn | str, show_time_left: bool = True) ->
         console=console,
         transient=True,
         redirect_stdout=False,  # results stay on standard output
-        disable=not console.file.isatty(),  # kernels tell their processes to act as in a terminal
+        # Kernels tell their processes to act as in a terminal; a dumb one would get empty lines.
+        disable=not console.file.isatty() or console.is_dumb_terminal,
     )
 
 
