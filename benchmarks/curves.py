@@ -38,24 +38,26 @@ def read(argument: str) -> Training:
 
 def draw(trainings: list[Training], path: Path) -> None:
     """Draw both panels, labelled in the right one."""
-    epochs = min(len(training.accuracies) for training in trainings)
+    longest = max(len(training.accuracies) for training in trainings)
     with picture(path, 9.4, 4.0, dpi=180) as figure:
         by_epoch, by_minute = figure.subplots(1, 2, gridspec_kw={"wspace": 0.16})
         for training, colour in zip(trainings, SERIES, strict=False):
-            accuracies, numbers = training.accuracies[:epochs], range(1, epochs + 1)
-            by_epoch.plot(numbers, accuracies, "-o", color=colour, markersize=5)
+            numbers = range(1, len(training.accuracies) + 1)
+            by_epoch.plot(numbers, training.accuracies, "-o", color=colour, markersize=4)
             minutes = [number * training.minutes for number in numbers]
-            by_minute.plot(minutes, accuracies, "-o", color=colour, markersize=5)
+            by_minute.plot(minutes, training.accuracies, "-o", color=colour, markersize=4)
         by_epoch.locator_params(axis="x", integer=True)
         by_minute.set_xlim(left=0)
         for axes, label in ((by_epoch, "epoch"), (by_minute, "minutes of training and validation")):
             axes.set_title("Validation accuracy, %", loc="left", pad=10, fontsize=12, **BOLD)
             axes.set_xlabel(label)
             axes.grid(axis="y")
-        ends = [
-            (f"{t.name} {t.accuracies[epochs - 1]:.1f}", colour, t.accuracies[epochs - 1])
-            for t, colour in zip(trainings, SERIES, strict=False)
-        ]
+        ends = []
+        for training, colour in zip(trainings, SERIES, strict=False):
+            *_, last = training.accuracies
+            epochs = len(training.accuracies)
+            when = "" if epochs == longest else f" after {epochs}"
+            ends.append((f"{training.name} {last:.1f}{when}", colour, last))
         label_ends(by_minute, ends, gap=0.07)
 
 
