@@ -97,6 +97,8 @@ def test_splits_in_a_column_of_another_name_are_taken_and_that_is_said(write, co
     [
         "path,label,set\na.jpg,x,train\nb.jpg,x,castle",
         "path,label,set\na.jpg,x,",
+        "path,label,set\na.jpg,x,test\nb.jpg,x,test",
+        "path,label,split,set\na.jpg,x,train,test\nb.jpg,x,train,train",
         "path,set\na.jpg,x",
     ],
 )
@@ -148,6 +150,7 @@ def test_columns_of_classes_beside_numbers_of_rows_have_spaces(write, tmp_path, 
         ("a.jpg,cat\nb.jpg,dog", "has no column 'path'; its first line is 'a.jpg,cat', which sh"),
         ("path,size,date\na.jpg,3,4", "has no column 'label'"),
         ("path,x,y\na.jpg,0.5,0.5", "has no column 'label'"),
+        (",path,x\n0,a.jpg,1", "has no column 'label'"),
         ("path,x,y\na.jpg,1,0\nb.jpg,1,", "line 3: '' in column y is neither 1 nor 0, which say"),
         ("path,x,y\na.jpg,1,0\nb.jpg,1,1", "line 3: the image is of x, y; it has one class here$"),
         ("path,x,y\na.jpg,0,0", "line 2: the image is of none of x, y; it has one class here$"),
