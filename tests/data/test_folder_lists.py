@@ -177,6 +177,12 @@ def test_two_lists_of_the_same_split_are_one_too_many(tmp_path: Path) -> None:
         write(tmp_path / name, "path,label", "1.jpg,x")
     with pytest.raises(EanetError, match=r"a\.csv and b\.csv in .* both list images: name the one"):
         read(tmp_path)
+    other = tmp_path / "other"
+    write(other / "labels.csv", "path,label", "1.jpg,x")
+    write(other / "train.csv", "path,label", "2.jpg,x")
+    several = r"labels\.csv and train\.csv in .* both list train images"
+    with pytest.raises(EanetError, match=several):
+        read(other)
 
 
 @pytest.mark.parametrize(
