@@ -46,14 +46,14 @@ class Torch(Dataset[Any]):
 
     classes = NAMES
 
-    def __init__(self, image: Any) -> None:
-        self.image = image
+    def __init__(self, image: Any, labels: Any = LABELS) -> None:
+        self.image, self.labels = image, labels
 
     def __len__(self) -> int:
         return COUNT
 
     def __getitem__(self, index: int) -> tuple[Any, Any]:
-        return self.image(PIXELS[index]), LABELS[index]
+        return self.image(PIXELS[index]), self.labels[index]
 
 
 def channels_first(pixels: np.ndarray) -> torch.Tensor:
@@ -77,6 +77,7 @@ def channels_first(pixels: np.ndarray) -> torch.Tensor:
         ([*zip(PIXELS, np.array(NAMES)[LABELS], strict=True)], ("ant", "bee", "cat")),
         (Torch(Image.fromarray), ("ant", "bee", "cat")),
         (Torch(channels_first), ("ant", "bee", "cat")),
+        (Torch(channels_first, LABELS.astype(float)), ("ant", "bee", "cat")),
         (Subset(Torch(channels_first), range(COUNT)), ("ant", "bee", "cat")),
         (TensorDataset(TENSOR, torch.from_numpy(LABELS)), ("0", "1", "2")),
     ],
@@ -141,10 +142,12 @@ def test_a_table_may_have_its_splits_in_a_column_of_another_name(
     pandas = pytest.importorskip("pandas")
     files = sorted(photos.glob("*/*.png"))
     names, held_out = [x.parent.name for x in files], [x.stem < "03" for x in files]
-    table = pandas.DataFrame({"path": files, "label": names, "is_valid": held_out})
+    twice = {"Label": names, "label": "x"}  # of names that are read alike, the first is taken
+    table = pandas.DataFrame({"path": files, **twice, "is_valid": held_out})
     splits = open_source(locate(table, tmp_path)).load_splits(DataSettings(image_size=SIDE))
     assert splits.validation is not None
     assert {path.stem for path in splits.validation.files or ()} == {"00", "01", "02"}
+    assert splits.train.classes == ("blue", "green", "red")
     assert "splits in the DataFrame are in its column is_valid" in capsys.readouterr().err
 
 
@@ -155,7 +158,9 @@ def test_a_table_may_mark_its_classes_in_columns_of_their_names(
     files = sorted(photos.glob("*/*.png"))
     marks = pandas.get_dummies(pandas.Series([path.parent.name for path in files]))
     table = pandas.DataFrame({"image": files, **marks, "split": "train"})
-    splits = open_source(locate(table, tmp_path)).load_splits(DataSettings(image_size=SIDE))
+    place = Path(locate(table, tmp_path))
+    assert place.read_text().splitlines()[0] == "path,label,split"
+    splits = open_source(place).load_splits(DataSettings(image_size=SIDE))
     named = zip(splits.train.files or (), splits.train.labels.tolist(), strict=True)
     assert {path: splits.train.classes[label] for path, label in named} == {
         path: path.parent.name for path in files
@@ -227,6 +232,7 @@ def test_a_hugging_face_dataset_keeps_its_files_its_names_and_its_own(tmp_path: 
             "labels": datasets.ClassLabel(names=NAMES),
             "patient": datasets.Value("int64"),
             "film": datasets.Value("string"),
+            "split": datasets.Value("string"),  # of another division than the data's own
         }
     )
     columns = {
@@ -234,6 +240,7 @@ def test_a_hugging_face_dataset_keeps_its_files_its_names_and_its_own(tmp_path: 
         "labels": LABELS.tolist(),
         "patient": (LABELS // 2).tolist(),
         "film": ["one"] * 5 + [None] * (COUNT - 5),
+        "split": ["train", "test"] * (COUNT // 2),
     }
     data = datasets.Dataset.from_dict(columns, features=features)
     both = datasets.DatasetDict({"train": data, "validation": data.select(range(3))})
@@ -304,6 +311,7 @@ def test_names_and_paths_are_left_as_they_are(tmp_path: Path) -> None:
         ([PIXELS, LABELS], r"yields pairs \(image, label\), not ndarray"),
         ((PIXELS, [*LABELS[:-1], None]), r"the label of image 11 \(train\) is missing"),
         ((PIXELS, np.where(LABELS == 2, np.nan, LABELS)), "the label of image 2 .* is missing"),
+        ((PIXELS, 2 * np.eye(3)[LABELS]), "give a number, a name or a row with a single 1"),
         ((PIXELS, np.ones((COUNT, 3))), "give a number, a name or a row with a single 1"),
         (([object()] * COUNT, LABELS), "an image is a path, a Pillow image or an array"),
         ((PIXELS[..., :2], LABELS), r"an image is an array \(H, W\)"),
