@@ -51,6 +51,10 @@ def test_a_class_of_two_groups_has_one_on_each_side_and_of_one_stays() -> None:
     assert (remaining.tolist(), held_out.tolist()) == ([0, 1, 2, 3, 5, 6], [4])
 
 
+def test_of_two_numbers_as_near_the_larger_is_held_out() -> None:
+    assert len(grouped_split(np.zeros(4, np.int64), np.arange(4), 3 / 8, 0)[1]) == 2
+
+
 def patients(lesions: dict[int, int], count: int = 20) -> tuple[np.ndarray, np.ndarray]:
     """Labels and groups of 8 images of each patient; so many of some are of class 1, not of 0."""
     groups = np.repeat(np.arange(count), 8)
@@ -111,6 +115,8 @@ def test_of_a_class_held_out_whole_the_smallest_group_stays() -> None:
 def test_new_images_go_where_their_group_was() -> None:
     codes, groups = np.array([0, -1, 2, -1, -1], np.int8), np.array([7, 7, 8, 8, 9])
     assert share_codes(codes, groups, -1).tolist() == [0, 0, 2, 2, -1]
+    torn = np.array([2, 0, -1], dtype=np.int8)  # what the start was trained on is not tested on
+    assert share_codes(torn, np.zeros(3, np.int64), -1).tolist() == [2, 0, 0]
 
 
 def write_list(root: Path) -> Path:
