@@ -121,6 +121,11 @@ def test_folds_do_not_test_what_the_start_remembers() -> None:
         complete_splits("x", SourceSplits(images), DataSettings(folds=2, fold=1), start)
     tested = ImageRecord.of({"test": images})
     complete_splits("x", SourceSplits(images), DataSettings(folds=2, fold=1), tested)
+    train, test = images.subset(range(16)), images.subset(range(16, 20))
+    own = SourceSplits(train, None, test)  # images of a test that folds leave out may be seen
+    seen = ImageRecord.of({"train": test})
+    data = complete_splits("x", own, DataSettings(folds=2, fold=1), seen)
+    assert len(data.test) == 8
 
 
 @pytest.mark.parametrize(

@@ -121,6 +121,8 @@ def test_settings_of_splits_that_the_data_has_already_are_told():
     assert said == "the data has its own validation images: not used: validation_fraction"
     assert "by split seed 1" in notes(None, sets[2])[0]
     assert complete_splits("x", SourceSplits(*sets), DataSettings()).notes == ()
+    fold = DataSettings(split_seed=1, folds=3, fold=1)  # which the seed draws
+    assert "not used" not in str(complete_splits("x", SourceSplits(*sets), fold).notes)
 
 
 def test_a_validation_fraction_of_nothing_means_no_validation():
