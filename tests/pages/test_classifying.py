@@ -40,6 +40,7 @@ const heads = () => [...document.querySelectorAll(".answer h3")].map((head) => h
 const until = async (test) => { while (!test()) await tick(); };
 (async () => {
   const found = {};
+  found.clear = getComputedStyle(document.getElementById("clear")).display;
   add([photo(), new Folder([], "folder"), photo()]);
   await until(() => heads().length === 3 && !working);
   found.folder = [heads(), said()];
@@ -69,15 +70,18 @@ def test_what_is_no_file_takes_no_photograph_with_it_and_nothing_is_counted_that
     browser = shutil.which("chromium") or shutil.which("google-chrome")
     if browser is None:
         pytest.skip("no chromium")
-    inputs = '<p id="status"></p><ol id="answers"></ol><button id="clear"></button>'
+    inputs = '<p id="status"></p><ol id="answers"></ol>'
+    inputs += '<button id="clear" class="button" hidden></button>'
     inputs += '<input id="choose"><input id="camera"><p id="place"></p>'
     script = "\n".join((STUB, asset("classifying.js"), STEPS))
     page = tmp_path / "page.html"
-    page.write_text(f"<body>{inputs}<script>{script}</script>", "utf-8")
+    style = f"<style>{asset('classifying.css')}</style>"
+    page.write_text(f"<body>{style}{inputs}<script>{script}</script>", "utf-8")
     options = ["--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path}/profile"]
     command = [browser, *options, "--virtual-time-budget=5000", "--dump-dom", page.as_uri()]
     shown = subprocess.run(command, capture_output=True, text=True, timeout=60).stdout
     found = json.loads(unescape(shown.split("<pre>")[1].split("</pre>")[0]))
+    assert found["clear"] == "none", "there is nothing to remove yet"
     assert found["folder"] == [
         ["bees", "No answer", "bees"],
         "2 photographs classified, 1 without an answer.",
