@@ -92,6 +92,12 @@ def test_splits_in_a_column_of_another_name_are_taken_and_that_is_said(write, co
     assert layout.notes == (f"splits in list.csv are in its column {column}",)
 
 
+def test_a_column_called_split_goes_before_others_that_sound_like_it(write):
+    file = write("path,set,label,split\na.jpg,test,x,train\nb.jpg,train,x,test\n")
+    found = {split: [path.name for path in of["x"]] for split, of in images(file).items()}
+    assert found == {"train": ["a.jpg"], "test": ["b.jpg"]}
+
+
 @pytest.mark.parametrize(
     "text",
     [

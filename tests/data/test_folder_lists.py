@@ -75,6 +75,12 @@ def test_a_list_that_marks_classes_counts_beside_one_of_test_images_with_labels(
         "train": {"cat": ["images/1.jpg"], "dog": ["images/2.jpg"]},
         "test": {"cat": ["images/3.jpg"]},
     }
+    # A sample of what to hand in says nothing of the test images, 1 or 0 though its cells are.
+    write(tmp_path / "train.csv", "image,label", "1,cat", "2,dog")
+    write(tmp_path / "test.csv", "image,cat,dog", "3,1,0")
+    found, notes = read(tmp_path)
+    assert found == {"train": {"cat": ["images/1.jpg"], "dog": ["images/2.jpg"]}}
+    assert "lists without classes, left out: test.csv" in notes
 
 
 def test_a_list_for_each_split_beside_the_folders(tmp_path: Path) -> None:
