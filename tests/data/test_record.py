@@ -11,7 +11,7 @@ import pytest
 from eanet.config import DataSettings
 from eanet.data.held_out import complete_splits
 from eanet.data.imageset import ImageSet
-from eanet.data.record import CODES, ImageRecord, file_key, image_keys, joined
+from eanet.data.record import CODES, ImageRecord, file_key, image_keys, joined, pick
 from eanet.data.splits import SourceSplits
 from eanet.errors import EanetError
 
@@ -43,6 +43,15 @@ def test_an_image_is_known_by_its_content_and_the_split_nearest_to_training(
     assert both is not None
     assert both.splits_of(numbered(range(6, 10))).tolist() == [2, 0, 0, -1]
     assert (tmp_path / "i.npy").stat().st_size == 128 + 8 * 10, "8 bytes an image"
+
+
+def test_an_image_that_lies_in_two_places_is_picked_once() -> None:
+    sets = {"train": numbered(range(6)), "test": numbered(range(4, 9))}
+    codes = {"train": np.array([0, 0, 0, 0, 2, 2]), "test": np.array([2, 2, 2, 0, -1])}
+    codes = {name: own.astype(np.int8) for name, own in codes.items()}
+    tested = pick(sets, codes, "test", place="test")
+    assert sorted(int(key) // 8 for key in tested.contents) == [4, 5, 6, 8]
+    assert numbers(pick(sets, codes, "train", place="train")) == {0, 1, 2, 3, 7}
 
 
 def test_the_key_is_that_of_the_file_wherever_it_lies_or_of_the_pixels(tmp_path: Path) -> None:

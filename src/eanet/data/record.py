@@ -94,7 +94,7 @@ class ImageRecord:
         keys = image_keys(images) & ~_SPLIT_BITS
         place = np.searchsorted(self.entries, keys)  # the lowest code comes first
         found = self.entries[np.minimum(place, len(self.entries) - 1)]
-        is_known = (place < len(self.entries)) & ((found & ~_SPLIT_BITS) == keys)
+        is_known = (found & ~_SPLIT_BITS) == keys  # never where the last entry is below a key
         return np.where(is_known, (found & _SPLIT_BITS).astype(np.int8), UNKNOWN).astype(np.int8)
 
     def holds(self, images: ImageSet, split: str) -> bool:
