@@ -61,6 +61,7 @@ def test_gains_by_group_are_those_of_the_units_that_were_drawn() -> None:
     assert found.mean == pytest.approx(usual.mean)
     assert found.p == pytest.approx(usual.p)
     assert (found.low, found.high) == pytest.approx((usual.low, usual.high))
+    assert (found.groups, alone.groups) == (40, None)
     assert alone.p < usual.p
 
 
@@ -110,6 +111,11 @@ def test_the_same_answers_show_nothing() -> None:
     same = np.random.default_rng(0).random((3, 50)) < 0.8
     found = over_seeds(same, same)
     assert (found.mean, found.low, found.high, found.p) == (0, None, None, 1)
+
+
+def test_one_difference_on_every_image_is_shown_by_as_many_as_there_are() -> None:
+    found = over_seeds(np.zeros((2, 10), dtype=bool), np.ones((2, 10), dtype=bool))
+    assert (found.mean, found.low, found.high, found.p) == (1, None, None, pytest.approx(2**-9))
 
 
 def test_one_image_is_no_certainty() -> None:
