@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -53,6 +55,14 @@ def test_copies_of_any_size_stay_on_one_side_with_group_auto(size: int, fold: in
     data = complete_splits("x", own, DataSettings(folds=folds, fold=fold, group="auto"))
     assert leaks(data) == []
     assert len(data.test) >= 14
+
+
+def test_copies_in_a_fold_are_avoidable_though_the_data_set_has_test_images() -> None:
+    other = np.random.default_rng(1).integers(0, 256, (2, 8, 8, 3), np.uint8)
+    given = ImageSet(other, np.arange(2), ("a", "b"))
+    own = replace(twice(40, 8), validation=given.subset([0]), test=given.subset([1]))
+    (finding,) = leaks(complete_splits("x", own, DataSettings(folds=3, fold=1)))
+    assert finding.setting == "group"
 
 
 @pytest.mark.parametrize("group", [None, "auto"])

@@ -55,6 +55,13 @@ def test_groups_stay_whole_and_the_only_one_of_a_class_is_never_held_out() -> No
     assert not np.array_equal(numbers, fold_numbers(labels, 4, 1, groups))
 
 
+def test_groups_of_any_size_fill_the_folds_evenly() -> None:
+    groups = np.repeat(np.arange(4), (6, 3, 2, 1))
+    for seed in range(8):
+        counts = np.bincount(fold_numbers(np.zeros(12, np.int64), 2, seed, groups))
+        assert counts.tolist() == [0, 6, 6]
+
+
 def test_what_is_never_held_out_is_said() -> None:
     images, groups = numbered(20), np.arange(20) // 4
     images.labels[:] = np.arange(20) == 9
@@ -105,6 +112,9 @@ def test_validation_images_of_the_data_set_choose_the_epoch_in_every_fold() -> N
     own = SourceSplits(numbered(20), validation=numbered(6, 100))
     data = complete_splits("x", own, DataSettings(folds=2, fold=1))
     assert (len(data.train), numbers(data.validation)) == (10, set(range(100, 106)))
+    own = replace(own, test=numbered(6, 200))
+    data = complete_splits("x", own, DataSettings(folds=2, fold=1, split_seed=1))
+    assert not [note for note in data.notes if "not used" in note], "the seed draws the fold"
 
 
 def test_every_class_is_spread_evenly_even_if_folds_are_not_equally_full_then() -> None:

@@ -49,6 +49,8 @@ def test_a_class_of_two_groups_has_one_on_each_side_and_of_one_stays() -> None:
     groups = np.array([5, 5, 5, 5, 6, 7, 7])
     remaining, held_out = grouped_split(labels, groups, 0.2, 0)
     assert (remaining.tolist(), held_out.tolist()) == ([0, 1, 2, 3, 5, 6], [4])
+    labels[3] = 1  # so that its only group is not all that the class has
+    assert grouped_split(labels, groups, 0.2, 0)[1].tolist() == [4]
 
 
 def test_of_two_numbers_as_near_the_larger_is_held_out() -> None:
