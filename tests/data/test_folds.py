@@ -56,10 +56,10 @@ def test_groups_stay_whole_and_the_only_one_of_a_class_is_never_held_out() -> No
 
 
 def test_groups_of_any_size_fill_the_folds_evenly() -> None:
-    groups = np.repeat(np.arange(4), (6, 3, 2, 1))
+    groups = np.repeat(np.arange(6), (9, 5, 4, 3, 2, 1))
     for seed in range(8):
-        counts = np.bincount(fold_numbers(np.zeros(12, np.int64), 2, seed, groups))
-        assert counts.tolist() == [0, 6, 6]
+        counts = np.bincount(fold_numbers(np.zeros(24, np.int64), 2, seed, groups))
+        assert counts.tolist() == [0, 12, 12]
 
 
 def test_what_is_never_held_out_is_said() -> None:
