@@ -44,6 +44,9 @@ const until = async (test) => { while (!test()) await tick(); };
   add([photo(), new Folder([], "folder"), photo()]);
   await until(() => heads().length === 3 && !working);
   found.folder = [heads(), said()];
+  add([new File(["x"], "wasp.jpg"), photo()]);
+  await until(() => !working);
+  found.order = [...document.querySelectorAll(".name")].map((name) => name.textContent);
 
   let go;
   answering = new Promise((ready) => { go = ready; });
@@ -86,6 +89,7 @@ def test_what_is_no_file_takes_no_photograph_with_it_and_nothing_is_counted_that
         ["bees", "No answer", "bees"],
         "2 photographs classified, 1 without an answer.",
     ]
+    assert found["order"] == ["wasp.jpg", "bee.jpg", "bee.jpg", "folder", "bee.jpg"]
     assert found["removed"] == ""
     assert found["nothing"].startswith("That holds no file.")
 
