@@ -145,6 +145,7 @@ def test_what_cannot_be_looked_at_is_one_line(
     Path("list.parquet").write_text("PAR1")
     Path("bad.zip").write_text("text")
     Path("film.mp4").touch()
+    Path("flat.txt").write_text("1.jpg\n2.jpg\n")
     with zipfile.ZipFile("evil.zip", "w") as archive:
         archive.writestr("../x.png", b"")
     gone = f"{tmp_path / 'gone.csv'}; {tmp_path / 'x.png'}: No such file or directory"
@@ -159,8 +160,9 @@ def test_what_cannot_be_looked_at_is_one_line(
         ("evil.zip", "evil.zip is refused: '../x.png' is a path outside it"),
         (
             "film.mp4",
-            "film.mp4 is neither a folder, a list (.csv .tsv .jsonl .parquet), an archive",
+            "film.mp4 is neither a folder, a list (.csv .tsv .jsonl .parquet .txt), an archive",
         ),
+        ("flat.txt", "flat.txt is no list: as text, that is an image and its class in each line"),
     ]:
         code, line = refused("datasets", data)
         assert code == 1

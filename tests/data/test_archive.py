@@ -245,7 +245,8 @@ def test_a_changed_byte_in_a_zip_is_found_by_its_checksum(tmp_path):
 
 
 def test_an_archive_without_images_says_so_and_where_cifar_goes(tmp_path):
-    path = write_archive(tmp_path / "cifar-100-python.tar.gz", {"cifar-100-python/train": b"x"})
+    members = {"cifar-100-python/train": b"x", "cifar-100-python/file.txt~": b"", "read.txt": b"x"}
+    path = write_archive(tmp_path / "cifar-100-python.tar.gz", members)
     with pytest.raises(EanetError, match=r"no image in .*given with --data-dir"):
         unpack(path)
 

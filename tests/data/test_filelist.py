@@ -8,6 +8,7 @@ from types import ModuleType
 import pytest
 
 from eanet.data.filelist import read_list
+from eanet.data.list_rows import is_list
 from eanet.errors import EanetError
 
 
@@ -122,12 +123,68 @@ def test_another_column_that_could_have_the_classes_is_said(write):
 
 @pytest.mark.parametrize(
     ("text", "name"),
-    [("id,breed\na.jpg,tabby", "breed"), ("Species,file,split\ntabby,a.jpg,train", "Species")],
+    [
+        ("id,breed\na.jpg,tabby", "breed"),
+        ("Species,file,split\ntabby,a.jpg,train", "Species"),
+        (",path,breed\n0,a.jpg,tabby", "breed"),  # as pandas writes its index
+        ("cage,path,breed\n7,a.jpg,tabby", "breed"),
+    ],
 )
 def test_the_only_other_column_has_the_classes_and_that_is_said(write, text, name):
-    file = write(text)
-    assert list(images(file)["train"]) == ["tabby"]
-    assert read_list(file).notes == (f"classes in list.csv are in its only other column, {name}",)
+    layout = read_list(write(text), "cage")
+    assert list(layout.splits["train"].images) == ["tabby"]
+    assert layout.notes == (f"classes in list.csv are in its only other column, {name}",)
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("a.jpg,tabby\n\nb c.PNG,siamese\n", "list.csv"),
+        ("a.jpg\ttabby\nb c.PNG\tsiamese", "list.tsv"),
+        ("\ufeffa.jpg tabby\n\n  b c.PNG \t siamese \r\n", "list.txt"),
+    ],
+)
+def test_a_list_of_images_and_their_classes_needs_no_header(write, tmp_path, text, name):
+    file = write(text, name)
+    assert is_list(file)
+    assert images(file)["train"] == {
+        "siamese": [tmp_path / "b c.PNG"],
+        "tabby": [tmp_path / "a.jpg"],
+    }
+    said = f"{name} has no header: an image and its class are read from each line"
+    assert read_list(file).notes == ((said,) if name != "list.txt" else ())
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "Read me first",
+        "a.jpg",
+        "a.jpg b.jpg",
+        "a.jpg 0 1",
+        "0 0.5 0.5",
+        "a.jpg\tx\t0",
+        "\xff x",
+    ],
+)
+def test_text_that_does_not_begin_with_an_image_and_its_class_is_no_list(write, text):
+    assert not is_list(write(text, "list.txt", "latin-1"))
+
+
+def test_a_line_of_text_without_a_class_is_an_error_that_says_where(write):
+    with pytest.raises(EanetError, match=r"list\.txt, line 3: no label"):
+        read_list(write("a.jpg x\n\nb.jpg\n", "list.txt"))
+
+
+def test_a_column_that_may_have_the_splits_is_no_other_column(write):
+    file = write("path,breed,is_valid\na.jpg,tabby,False\nb.jpg,tabby,True\n")
+    assert {split: list(classes) for split, classes in images(file).items()} == {
+        "train": ["tabby"],
+        "validation": ["tabby"],
+    }
+    file = write("path,set\na.jpg,train\nb.jpg,test")
+    assert list(images(file)["train"]) == ["train", "test"]
 
 
 def test_columns_of_ones_and_zeros_are_classes_and_that_is_said(write, tmp_path):
@@ -153,10 +210,11 @@ def test_columns_of_classes_beside_numbers_of_rows_have_spaces(write, tmp_path, 
     ("text", "message"),
     [
         ("", "has no column 'path'; its first line is ''"),
-        ("a.jpg,cat\nb.jpg,dog", "has no column 'path'; its first line is 'a.jpg,cat', which sh"),
+        ("a.jpg,1,b", "has no column 'path'; its first line is 'a.jpg,1,b', which should name"),
+        ("a.jpg,a.png\nb.jpg,b.png", "has no column 'path'; its first line is 'a.jpg,a.png', "),
         ("path,size,date\na.jpg,3,4", "has no column 'label'"),
         ("path,x,y\na.jpg,0.5,0.5", "has no column 'label'"),
-        (",path,x\n0,a.jpg,1", "has no column 'label'"),
+        (",path\n0,a.jpg", "has no column 'label'"),
         ("path,x,y\na.jpg,1,0\nb.jpg,1,", "line 3: '' in column y is neither 1 nor 0, which say"),
         ("path,x,y\na.jpg,1,0\nb.jpg,1,1", "line 3: the image is of x, y; it has one class here$"),
         ("path,x,y\na.jpg,0,0", "line 2: the image is of none of x, y; it has one class here$"),

@@ -121,9 +121,9 @@ def test_a_typo_names_the_nearest_source_and_says_that_no_folder_exists():
 def test_a_missing_folder_and_a_file_are_told_apart():
     with pytest.raises(EanetError, match="no such file or folder: some/where"):
         open_source("some/where")
-    Path("list.txt").write_text("x")
-    with pytest.raises(EanetError, match=r"list\.txt is neither a folder, a list"):
-        open_source("list.txt")
+    Path("list.md").write_text("x")
+    with pytest.raises(EanetError, match=r"list\.md is neither a folder, a list"):
+        open_source("list.md")
 
 
 def test_the_test_images_depend_on_the_split_seed_alone():

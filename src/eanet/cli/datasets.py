@@ -62,12 +62,8 @@ def _list() -> None:
 
     rows = [(dataset.name, dataset.summary) for dataset in named_datasets().values()]
     rows.append(("FOLDER", "your own images, one folder per class"))
-    rows.append(
-        (
-            "LIST",
-            "a .csv, .tsv, .jsonl or .parquet file with the columns path, label and maybe split",
-        )
-    )
+    columns = "the columns path, label and maybe split"
+    rows.append(("LIST", f"a .csv, .tsv, .jsonl or .parquet file with {columns}, or .txt without"))
     rows.append(("ARCHIVE", "a .zip or .tar file of such a folder or list"))
     print_table(("data", "what it is"), rows)
 

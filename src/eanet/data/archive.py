@@ -18,7 +18,6 @@ from rich.progress import DownloadColumn
 from eanet.console import progress_bar
 from eanet.data.cache import Details, cached, fingerprint
 from eanet.data.layout import LISTS, is_image, is_visible
-from eanet.data.list_rows import ANNOTATIONS
 from eanet.data.names_file import USUAL
 from eanet.data.tar import DAMAGED, TooLargeError, open_tar
 from eanet.errors import EanetError, one_line
@@ -28,7 +27,6 @@ ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", "
 MOST_BYTES = 1 << 30
 MOST_GROWTH = 100
 
-NOTES = {ANNOTATIONS, *USUAL}
 _CHUNK_BYTES = 1 << 20
 _LEAST_BYTES = 1 << 12  # that a file takes on a disk, however small it is
 _DAMAGED = (
@@ -116,7 +114,7 @@ def _extract(archive: Path, folder: Path) -> None:
                 written[target] = name
             if left < 0:
                 raise TooLargeError
-    if not written:
+    if not any(map(is_image, written)):
         raise EanetError(
             f"no image in {archive} (an archive of CIFAR is given with --data-dir, and the name "
             "cifar10 or cifar100)"
@@ -150,7 +148,7 @@ def _target(archive: Path, name: str, folder: Path) -> Path | None:
     path = Path(os.path.normpath(folder / name.replace("\\", "/")))
     if not path.is_relative_to(os.path.normpath(folder)):
         raise EanetError(f"{archive} is refused: {name!r} is a path outside it; pack it anew")
-    is_wanted = is_image(path) or path.suffix.lower() in LISTS or path.name in NOTES
+    is_wanted = is_image(path) or path.suffix.lower() in LISTS or path.name in USUAL
     return path if is_wanted and all(map(is_visible, path.relative_to(folder).parts)) else None
 
 

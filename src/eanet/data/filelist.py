@@ -68,6 +68,8 @@ def read_entries(
     with open_list(file, group) as opened:
         rows = list(opened.rows)
     notes = list(_doubts(file, opened.header, rows))
+    if not opened.has_header:
+        notes.append(f"{file.name} has no header: an image and its class are read from each line")
     rows = [(where, cells) for where, cells in rows if not is_header(cells)]
     notes += _take_splits(file, opened.header, [cells for _, cells in rows])
     for where, cells in rows:

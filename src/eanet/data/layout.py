@@ -10,7 +10,7 @@ from eanet.data.findings import Finding
 from eanet.data.formats import image_extensions
 from eanet.errors import EanetError
 
-LISTS = (".csv", ".tsv", ".jsonl", ".parquet")
+LISTS = (".csv", ".tsv", ".jsonl", ".parquet", ".txt")
 _NOT_THE_USERS = {"__MACOSX", "@eaDir"}  # added by macOS archives and Synology disks
 
 

@@ -1,4 +1,4 @@
-"""The rows of a list of images: CSV, TSV, JSON lines, Parquet, or Tiny ImageNet's own form."""
+"""The rows of a list of images: CSV, TSV, JSON lines, Parquet, or plain text without a header."""
 
 from __future__ import annotations
 
@@ -35,6 +35,9 @@ _MARKS = {"1": True, "1.0": True, "true": True, "0": False, "0.0": False, "false
 ANNOTATIONS = "val_annotations.txt"  # of Tiny ImageNet: file, class and a box, without a header
 
 PARQUET_ROWS = 1024  # read at a time
+LINE = 4096  # characters of a text file read to tell whether it is a list
+
+_PAIR = ("path", "label")  # the columns of a list without a header
 
 Row = tuple[str, dict[str, str]]
 """The position of a row, such as ``line 3``, and its cells, keyed as `Header.columns`."""
@@ -62,17 +65,18 @@ class Header:
             column: next((plain.index(name) for name in known if name in plain), None)
             for column, known in _COLUMNS.items()
         }
-        rest = [index for index in range(len(plain)) if index not in found.values()]
-        if found["path"] is not None and found["label"] is None and len(rest) == 1:
-            found["label"] = rest.pop()  # beside a single other, paths have classes
-        if found["split"] is None:
-            found["maybe split"] = next((i for i in rest if plain[i] in _MAYBE_SPLIT), None)
         if group in self.names:
             found["group"] = self.names.index(group)
+        rest = [i for i in range(len(plain)) if i not in found.values() and not _is_index(plain[i])]
+        own = [i for i in rest if plain[i] not in _MAYBE_SPLIT] or rest
+        if found["path"] is not None and found["label"] is None and len(own) == 1:
+            found["label"] = own[0]  # beside a single other, paths have classes
+            rest.remove(own[0])
+        if found["split"] is None:
+            found["maybe split"] = next((i for i in rest if plain[i] in _MAYBE_SPLIT), None)
         self.columns = {column: i for column, i in found.items() if i is not None}
         taken = set(self.columns.values())
-        rest = [i for i in range(len(plain)) if i not in taken and not _is_index(plain[i])]
-        others = {f"is {self.names[i]}": i for i in rest}
+        others = {f"is {self.names[i]}": i for i in rest if i not in taken}
         may_mark = self.missing == ["label"] and len(others) > 1
         marks = {column: self.names[i].strip() for column, i in others.items()}
         self.marks = marks if may_mark else {}
@@ -102,11 +106,14 @@ class ListFile(NamedTuple):
         header: the names of its columns, known also after it is closed.
         rows: its rows, to be read once; an `EanetError` if there are no paths or no classes.
         lines: of a file that may lack a header, as they stand.
+        has_header: whether the columns are named in the file; otherwise they are what they look
+            like.
     """
 
     header: Header
     rows: Iterator[Row]
     lines: Iterable[Sequence[str]] = ((),)
+    has_header: bool = True
 
     def names_images(self) -> bool:
         """Return whether there is a column of paths, or a CSV file has images in its first row."""
@@ -116,8 +123,18 @@ class ListFile(NamedTuple):
 
 
 def is_list(path: Path) -> bool:
-    """Return whether this is a file with the extension of a list, or Tiny ImageNet's."""
-    return (path.suffix.lower() in LISTS or path.name == ANNOTATIONS) and path.is_file()
+    """Return whether this is a file with the extension of a list, of text if it begins as one."""
+    if path.suffix.lower() not in LISTS or not path.is_file():
+        return False
+    return path.suffix.lower() != ".txt" or path.name == ANNOTATIONS or _begins_as_list(path)
+
+
+def _begins_as_list(file: Path) -> bool:
+    try:
+        with file.open(encoding="utf-8-sig") as text:
+            return _is_pair(_text_row(text.readline(LINE)))
+    except (OSError, UnicodeDecodeError):
+        return False
 
 
 def is_header(cells: dict[str, str]) -> bool:
@@ -137,7 +154,7 @@ def open_list(file: Path, group: str | None = None) -> Iterator[ListFile]:
         with _open_parquet(file, group) as opened:
             yield opened
         return
-    read = _annotations if file.name == ANNOTATIONS else _json_lines if kind == "jsonl" else _csv
+    read = {"jsonl": _json_lines, "txt": _text}.get(kind, _csv)
     try:
         with file.open(encoding="utf-8-sig", newline="") as text:
             yield read(file, text, group)
@@ -152,16 +169,35 @@ def _csv(file: Path, text: TextIO, group: str | None) -> ListFile:
     delimiter = max(",;\t", key=text.readline().count)
     text.seek(0)
     lines = csv.reader(text, delimiter=delimiter)
-    header = Header(next(lines, []), group)
-    cells = ((f"line {lines.line_num}", _at(header, line)) for line in lines if any(line))
-    return ListFile(header, _rows(file, header, cells), lines)
+    first: Sequence[str] = next(lines, [])
+    rest: Iterable[Sequence[str]] = lines
+    if not (has_header := not _is_pair(first)):
+        first, rest = _PAIR, chain([first], lines)
+    header = Header(first, group)
+    cells = ((f"line {lines.line_num}", _at(header, line)) for line in rest if any(line))
+    return ListFile(header, _rows(file, header, cells), lines, has_header)
 
 
-def _annotations(file: Path, text: TextIO, _: str | None) -> ListFile:
-    header = Header(["path", "label"])  # written nowhere, so that no group is found in it
-    lines = enumerate(text, 1)
-    cells = ((f"line {number}", _at(header, line.split("\t"))) for number, line in lines)
+def _text(file: Path, text: TextIO, _: str | None) -> ListFile:
+    header = Header(_PAIR)  # written nowhere, so that no group is found in it
+    divide = _annotation if file.name == ANNOTATIONS else _text_row
+    lines = ((number, divide(line)) for number, line in enumerate(text, 1) if line.strip())
+    cells = ((f"line {number}", _at(header, line)) for number, line in lines)
     return ListFile(header, _rows(file, header, cells))
+
+
+def _annotation(line: str) -> Sequence[str]:
+    return line.split("\t")
+
+
+def _text_row(line: str) -> Sequence[str]:
+    """Return the file and the class of a line of other lists, such as Caffe's and OpenMMLab's."""
+    return line.rsplit(maxsplit=1)
+
+
+def _is_pair(row: Sequence[str]) -> bool:
+    """Whether this is an image and its class, and names no columns."""
+    return len(row) == 2 and is_image(Path(row[0])) and not is_image(Path(row[1]))
 
 
 def _at(header: Header, line: Sequence[str]) -> list[str]:

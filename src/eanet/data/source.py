@@ -125,8 +125,9 @@ def open_source(data: str | Path) -> Source:
     Args:
         data: the name of a data set (see ``eanet datasets``); or a folder of class folders, a list
             of images (CSV, TSV, JSON lines, Parquet; with the columns ``path``, ``label`` and maybe
-            ``split``), or an archive (zip, tar) of either. A name takes precedence over a folder of
-            the same name; write ``./digits`` for the folder.
+            ``split``; or text, with a path and a class in each line), or an archive (zip, tar) of
+            either. A name takes precedence over a folder of the same name; write ``./digits`` for
+            the folder.
 
     Raises:
         EanetError: there is no such data set, folder or file.
@@ -144,6 +145,11 @@ def open_source(data: str | Path) -> Source:
     elif is_list(path) or is_archive(path):
         path = path.parent.resolve() / path.name  # a link to a file: its name says how to read it
         name = archive_stem(path) if is_archive(path) else path.stem
+    elif path.suffix.lower() == ".txt" and path.is_file():
+        raise EanetError(
+            f"{text} is no list: as text, that is an image and its class in each line, such as "
+            "cats/1.jpg cat"
+        )
     elif path.exists():
         raise EanetError(
             f"{text} is neither a folder, a list ({' '.join(LISTS)}), an archive "
