@@ -9,9 +9,11 @@ import pytest
 import torch
 from lightning_fabric import Fabric
 
+from eanet.config import TrainSettings
 from eanet.data.imageset import ImageSet
 from eanet.models import create_model
 from eanet.training import updates as module
+from eanet.training.engine import create_fabric
 from eanet.training.updates import Updates
 from tests.support.settings import resolved
 
@@ -57,3 +59,15 @@ def test_every_step_draws_anew_and_the_same_again(monkeypatch: pytest.MonkeyPatc
             assert not any(torch.equal(value, later) for later in values[number + 1 :]), what
         for one, two in zip(first, again, strict=True):
             assert torch.equal(one[what], two[what]), what
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_draws_reach_the_augmentation_as_they_were_drawn(precision: str) -> None:
+    """Rounded to bfloat16, one in 512 would be 1, which is outside of what is drawn."""
+    fabric = create_fabric(TrainSettings(device="cpu", precision=precision))
+    model = create_model("vit:depth=1,dim=16", classes=("a", "b"), image_size=8)
+    updates = Updates(model, resolved(batch_size=32), IMAGES, fabric)
+    given = []
+    updates._augmentation.register_forward_pre_hook(lambda _, inputs: given.append(inputs[1]))
+    updates(0, 0)
+    assert given[0].dtype == torch.float32

@@ -7,9 +7,11 @@ import os
 import warnings
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from typing import Any
 
 import torch
 from lightning_fabric import Fabric
+from lightning_fabric.plugins import MixedPrecision, Precision
 
 from eanet.config import MachineSettings
 from eanet.device import (
@@ -112,12 +114,20 @@ def create_fabric(settings: MachineSettings) -> Fabric:
         devices=local,
         num_nodes=processes // local,
         strategy="ddp" if processes > 1 else "auto",
-        precision="bf16-mixed" if precision == "bf16" else "32-true",
+        plugins=_Autocast("bf16-mixed", machine.device) if precision == "bf16" else Precision(),
     )
     fabric.launch()
     if machine.device == "cpu":
         build_kernels()
     return fabric
+
+
+class _Autocast(MixedPrecision):
+    """Autocast alone: Fabric's own also rounds what a step is given, and so its random draws."""
+
+    def convert_input(self, data: Any) -> Any:
+        """Leave the images, labels and draws of a step as they are."""
+        return data
 
 
 def training_operations(model: Classifier, images: int, teacher: Teacher | None = None) -> float:
