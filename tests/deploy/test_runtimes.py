@@ -8,8 +8,10 @@ import pickle
 import shutil
 import subprocess
 import sys
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Semaphore
 from typing import Any
 
 import joblib
@@ -27,9 +29,11 @@ from eanet.deploy.conversion import make_graph
 from eanet.deploy.export import onnx_file
 from eanet.deploy.openvino_library import load_openvino
 from eanet.deploy.openvino_runtime import OpenVinoRuntime
+from eanet.deploy.prediction import Outputs
 from eanet.deploy.predictor import load
-from eanet.deploy.runtime import Runtime, RuntimeName
+from eanet.deploy.runtime import Pixels, Runtime, RuntimeName
 from eanet.deploy.torch_runtime import CHUNK, TorchRuntime
+from eanet.device import Device
 from eanet.errors import EanetError, WrongArgumentError
 from eanet.models import Classifier, create_model, load_model
 from eanet.models.unknown import DetectorFit, UnknownDetector
@@ -77,6 +81,28 @@ def test_threads_at_a_time_each_have_their_own_answer(
         each = threads.map(runtimes[name].on_one_core, [FIVE[i : i + 1] for i in range(5)] * 20)
         for number, outputs in enumerate(each):
             np.testing.assert_allclose(outputs.logits[0], expected[number % 5], atol=1e-5)
+
+
+@pytest.mark.parametrize(("device", "most"), [("mps", 1), ("cuda", 4)])
+def test_threads_take_turns_on_an_apple_gpu_which_crashes_otherwise(
+    device: Device, most: int, small: Classifier, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runtime = TorchRuntime(small, "cpu")
+    answer, here, found = runtime(FIVE[:1]), Semaphore(0), []
+
+    def compute(_: Pixels) -> Outputs:
+        here.release()
+        time.sleep(0.05)
+        found.append(here._value)
+        here.acquire()
+        return answer
+
+    monkeypatch.setattr(runtime, "device", device)
+    monkeypatch.setattr(runtime, "_compute", compute)
+    with ThreadPoolExecutor(4) as threads:
+        calls = [runtime, runtime.on_one_core] * 2
+        assert all(part is answer for part in threads.map(lambda call: call(FIVE[:1]), calls))
+    assert max(found) == most
 
 
 @pytest.mark.skipif(joblib.cpu_count() < 2, reason="OpenVINO takes no more threads than cores")

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import nullcontext
 from functools import partial
+from threading import Lock
 from typing import Any
 
 import torch
@@ -20,6 +22,7 @@ from eanet.ops.kernels import build_kernels
 # Images that a processor computes at a time. The memory of a larger batch is given back to the
 # system after each operation and zeroed again before the next: `keras_vit` takes a third longer.
 CHUNK = 32
+_APPLE_GPU = Lock()  # two threads that compute on one at a time end the process
 
 
 class TorchRuntime:
@@ -61,14 +64,19 @@ class TorchRuntime:
     def __call__(self, pixels: Pixels) -> Outputs:
         """See `eanet.deploy.runtime.Runtime`."""
         if self.device != "cpu":
-            return self._compute(pixels)
+            return self._in_turn(pixels)
         chunks = [pixels[i : i + CHUNK] for i in range(0, max(1, len(pixels)), CHUNK)]
         return Outputs.joined([compute(partial(self._compute, chunk)) for chunk in chunks])
 
     def on_one_core(self, pixels: Pixels) -> Outputs:
         """See `eanet.deploy.runtime.Runtime`."""
         use_one_core()
-        return self._compute(pixels)
+        return self._in_turn(pixels)
+
+    def _in_turn(self, pixels: Pixels) -> Outputs:
+        """Compute one batch, after those of other threads if the device takes one at a time."""
+        with _APPLE_GPU if self.device == "mps" else nullcontext():
+            return self._compute(pixels)
 
     @torch.inference_mode()
     def _compute(self, pixels: Pixels) -> Outputs:
