@@ -87,6 +87,23 @@ def test_a_compiler_is_looked_for_where_it_is_named(
     assert not has_compiler("mps")
 
 
+def test_triton_needs_a_c_compiler_too(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    found = {"gcc"}
+    (tmp_path / "Python.h").touch()
+    monkeypatch.setattr("sysconfig.get_path", lambda name: str(tmp_path))
+    monkeypatch.setattr("shutil.which", lambda name: name if name in found else None)
+    monkeypatch.setattr("torch.utils._triton.has_triton", lambda: True)
+    monkeypatch.delenv("CC", raising=False)
+    assert has_compiler("cuda")
+    monkeypatch.setenv("CC", "another")  # it looks for no other then
+    assert not has_compiler("cuda")
+    found.add("another")
+    assert has_compiler("cuda")
+    monkeypatch.delenv("CC")
+    found.clear()
+    assert not has_compiler("cuda")
+
+
 def test_what_a_killed_compiler_left_is_removed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

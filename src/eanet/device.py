@@ -175,11 +175,17 @@ def keep_compiled() -> None:
 
 
 def has_compiler(device: Device) -> bool:
-    """Whether `torch.compile` has what it needs: a compiler, Python's headers; Triton on CUDA."""
+    """Whether `torch.compile` has what it needs: a compiler, Python's headers; Triton on CUDA.
+
+    Triton compiles the code that starts what it has made with the C compiler that it finds.
+    """
     if not Path(sysconfig.get_path("include"), "Python.h").is_file():
         return False
     if device == "cpu":  # it looks for no other
         return shutil.which(os.environ.get("CXX", COMPILER)) is not None
+    asked = os.environ.get("CC")
+    if not any(map(shutil.which, ("gcc", "clang") if asked is None else (asked,))):
+        return False
     from torch.utils._triton import has_triton
 
     return device == "cuda" and has_triton()

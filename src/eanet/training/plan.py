@@ -168,7 +168,7 @@ def resolve_compile(
         if settings.compile == "on":
             raise EanetError(
                 "--compile on needs Python's headers (python3-dev) and, on processors, g++ (on "
-                "macOS clang++) or, on CUDA, Triton: not found for "
+                "macOS clang++) or, on CUDA, Triton and gcc or clang: not found for "
                 f"{machine.device}; use --compile off"
             )
         return False, f"no compiler or no Python.h for {machine.device}"
