@@ -39,6 +39,18 @@ def test_a_device_that_is_not_there_is_one_line(monkeypatch: pytest.MonkeyPatch)
         resolve_device("mps")
 
 
+def test_a_device_with_a_number_is_the_current_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    offer(monkeypatch, cuda=True)
+    monkeypatch.setattr(torch.accelerator, "current_device_index", lambda: 1)
+    assert resolve_device("cuda:1") == "cuda"
+    assert resolve_device("cpu:0") == "cpu"
+    with pytest.raises(EanetError, match=r"CUDA_VISIBLE_DEVICES=0 .* with --device cuda"):
+        resolve_device("cuda:0")
+    offer(monkeypatch)
+    with pytest.raises(EanetError, match="no cuda:1 device here; use --device cpu"):
+        resolve_device("cuda:1")
+
+
 def test_a_run_of_another_machine_takes_what_there_is(monkeypatch: pytest.MonkeyPatch) -> None:
     offer(monkeypatch)
     assert device_or_other("cuda") == "cpu"

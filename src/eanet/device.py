@@ -36,6 +36,8 @@ Device = Literal["cpu", "cuda", "mps"]
 def resolve_device(device: str) -> Device:
     """Return the best available device for "auto", or the one asked for.
 
+    A device with a number, as tensors have, is that device if it is the current one.
+
     Raises:
         EanetError: the device asked for is not available.
     """
@@ -50,9 +52,17 @@ def resolve_device(device: str) -> Device:
     names = [name for name, is_available in available.items() if is_available]
     if device == "auto":
         return names[0]
+    kind, _, number = device.partition(":")
     for name in names:
         if name == device:
             return name
+        if name == kind and number.isdecimal():
+            if name == "cpu" or int(number) == torch.accelerator.current_device_index():
+                return name
+            raise EanetError(
+                f"eanet computes on one GPU, the first that it is shown: set "
+                f"CUDA_VISIBLE_DEVICES={number} in the environment, with --device {name}"
+            )
     raise EanetError(f"no {device} device here; use --device {' or '.join(names)}")
 
 
