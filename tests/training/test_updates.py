@@ -11,6 +11,7 @@ from lightning_fabric import Fabric
 
 from eanet.config import TrainSettings
 from eanet.data.imageset import ImageSet
+from eanet.errors import EanetError
 from eanet.models import create_model
 from eanet.training import updates as module
 from eanet.training.engine import create_fabric
@@ -71,3 +72,15 @@ def test_draws_reach_the_augmentation_as_they_were_drawn(precision: str) -> None
     updates._augmentation.register_forward_pre_hook(lambda _, inputs: given.append(inputs[1]))
     updates(0, 0)
     assert given[0].dtype == torch.float32
+
+
+def test_too_little_memory_on_a_gpu_says_what_needs_less(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = create_model("vit:depth=1,dim=16", classes=("a", "b"), image_size=8)
+    updates = Updates(model, resolved(batch_size=32), IMAGES, Fabric(accelerator="cpu"))
+
+    def fill(*_: object) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
+
+    monkeypatch.setattr(updates.fabric, "backward", fill)
+    with pytest.raises(EanetError, match="too little memory for steps of 32 images; a new run"):
+        updates(0, 0)

@@ -23,7 +23,8 @@ ORDER, INITIAL_WEIGHTS, AUGMENTATION, DROPOUT = range(4)  # purposes that seeds 
 class Updates:
     """Updates of one model on one set of images; call it once per step, after `set_step`.
 
-    Every random draw is a pure function of seed, epoch and step.
+    Every random draw is a pure function of seed, epoch and step. A call raises an `EanetError` if a
+    GPU has too little memory for it.
 
     Args:
         model: model on the device of ``fabric``.
@@ -69,8 +70,14 @@ class Updates:
         generator = torch.Generator().manual_seed(seed)
         draws = self._augmentation.draw(self.batches.batch_size, generator)[share]
         torch.manual_seed(derive_seed(settings.seed, DROPOUT, epoch, step, fabric.global_rank))
-        loss, sums = self._step(*(t.to(fabric.device) for t in (images, labels, draws)))
-        fabric.backward(loss)
+        try:
+            loss, sums = self._step(*(t.to(fabric.device) for t in (images, labels, draws)))
+            fabric.backward(loss)
+        except torch.OutOfMemoryError as error:
+            raise EanetError(
+                f"the GPU has too little memory for steps of {self.batches.batch_size} images; a "
+                "new run with a smaller --batch-size needs less"
+            ) from error
         if settings.clip_norm is not None:
             fabric.clip_gradients(
                 self._step,
