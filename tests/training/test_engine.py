@@ -11,7 +11,7 @@ import shutil
 import signal
 import subprocess
 import sys
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 
 import pytest
 import torch
@@ -124,6 +124,23 @@ def test_training_in_a_notebook_leaves_everything_else_as_it_was(
     assert {k: v for k, v in after["levels"].items() if k not in new} == before["levels"]
     eanet.resume(result.path)
     assert state_of_process() == after
+
+
+@pytest.mark.parametrize(
+    ("asked", "in_use", "forked"),
+    [("cpu", False, []), ("cpu", True, [0, 1]), ("cuda", False, [0, 1]), ("auto", False, [0, 1])],
+)
+def test_random_generators_of_gpus_that_are_in_use_are_restored(asked, in_use, forked, monkeypatch):
+    found = []
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "is_initialized", lambda: in_use)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(
+        torch.random, "fork_rng", lambda devices: found.extend(devices) or nullcontext()
+    )
+    with engine.compute_environment(TrainSettings(device=asked)):
+        pass
+    assert found == forked
 
 
 @pytest.fixture

@@ -56,7 +56,9 @@ def compute_environment(settings: MachineSettings) -> Iterator[None]:
     whatever that process has set.
     """
     threads, level, folder = torch.get_num_threads(), LOGGER.level, os.environ.get(COMPILED_CODE)
-    on_cuda = settings.device in ("auto", "cuda") and torch.cuda.is_available()
+    # Seeds are set on all devices; to ask a GPU that nobody uses would only make it start.
+    in_use = settings.device in ("auto", "cuda") or torch.cuda.is_initialized()
+    on_cuda = in_use and torch.cuda.is_available()
     cuda = range(torch.cuda.device_count()) if on_cuda else ()
     with (
         torch.random.fork_rng(cuda),
