@@ -23,12 +23,13 @@ import torch
 from torch import nn
 
 from eanet.benchmarking.figures import Spread
-from eanet.benchmarking.measuring import durations, synchronizer
+from eanet.benchmarking.measuring import durations
 from eanet.benchmarking.models import Workload, measure_model, prepare
 from eanet.benchmarking.settings import BenchmarkSettings, resolve_benchmark
 from eanet.data.augment import Augmentation
 from eanet.data.batches import Batches, take
 from eanet.data.imageset import ImageSet
+from eanet.device import synchronizer
 
 MODELS = {"eanet": "keras_eanet", "vit": "keras_vit"}
 DTYPES = {"bf16": torch.bfloat16, "fp32": torch.float32}

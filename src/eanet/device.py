@@ -13,17 +13,20 @@ import shutil
 import sys
 import sysconfig
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import mkdtemp
-from typing import Literal, Self
+from typing import TYPE_CHECKING, Literal, Self
 
 from eanet.console import notice_once
 from eanet.errors import EanetError
 from eanet.files import cache_dir
 from eanet.private_files import private_folder
+
+if TYPE_CHECKING:
+    import torch
 
 COMPILER = "clang++" if sys.platform == "darwin" else "g++"  # of torch.compile, unless CXX says
 COMPILED_CODE = "TORCHINDUCTOR_CACHE_DIR"  # where torch.compile keeps its code
@@ -92,6 +95,16 @@ def device_or_other(device: str) -> Device:
     with suppress(EanetError):
         return resolve_device(device)
     return resolve_device("auto")
+
+
+def synchronizer(device: torch.device) -> Callable[[], None]:
+    """Return a function that waits for a device; it does nothing on a CPU, where calls block."""
+    if device.type == "cpu":
+        return lambda: None
+
+    import torch
+
+    return lambda: torch.accelerator.synchronize(device)
 
 
 def has_bf16(device: str) -> bool:

@@ -98,6 +98,15 @@ def test_learns_and_leaves_everything(plain):
     assert load_model(plain.path).classes == tuple("0123456789")
 
 
+def test_an_epoch_has_ended_when_the_device_has(tmp_path, monkeypatch):
+    waited, real = [], time.perf_counter
+    monkeypatch.setattr(trainer_module, "synchronizer", lambda _: lambda: waited.append(10))
+    monkeypatch.setattr(trainer_module.time, "perf_counter", lambda: real() + sum(waited))
+    rows = launch(settings(tmp_path, epochs=1)).read_history()
+    assert rows[0]["seconds"] > 10
+    assert rows[0]["images_per_second"] < 150
+
+
 def test_the_same_settings_give_the_same_run(plain, tmp_path):
     again = launch(settings(tmp_path, dropout=0.1, ema=0.9, flip=True))
     assert_same(plain, again)

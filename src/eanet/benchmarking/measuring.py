@@ -47,13 +47,6 @@ def durations(
     return seconds_taken
 
 
-def synchronizer(device: torch.device) -> Callable[[], None]:
-    """Return a function that waits for a device; it does nothing on a CPU, where calls block."""
-    if device.type == "cpu":
-        return lambda: None
-    return lambda: torch.accelerator.synchronize(device)
-
-
 def benchmark_metadata(settings: BenchmarkSettings, device: torch.device) -> dict[str, Any]:
     """Return hardware, versions, date and settings, without which figures are worth nothing."""
     hardware: dict[str, Any] = {

@@ -25,7 +25,6 @@ from eanet.benchmarking.measuring import (
     benchmark_metadata,
     durations,
     summarize_metadata,
-    synchronizer,
 )
 from eanet.benchmarking.plots import plot_benchmark
 from eanet.benchmarking.runtimes import Library, installed_runtimes, measure_runtime
@@ -35,6 +34,7 @@ from eanet.console import notice, short
 from eanet.data.batches import take
 from eanet.data.imageset import ImageSet
 from eanet.deploy.runtime import Precision
+from eanet.device import synchronizer
 from eanet.errors import EanetError
 from eanet.files import check_writable, write_json
 from eanet.memory import peak_memory

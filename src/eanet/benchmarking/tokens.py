@@ -18,12 +18,12 @@ from eanet.benchmarking.measuring import (
     benchmark_metadata,
     durations,
     summarize_metadata,
-    synchronizer,
 )
 from eanet.benchmarking.plots import plot_tokens
 from eanet.benchmarking.settings import BenchmarkSettings, resolve_benchmark
 from eanet.config import TrainSettings
 from eanet.console import notice
+from eanet.device import synchronizer
 from eanet.errors import EanetError
 from eanet.files import check_writable, write_json
 from eanet.memory import peak_memory, reset_peak_memory

@@ -14,6 +14,7 @@ from torch import Tensor, distributed
 from eanet.config import ResolvedSettings
 from eanet.console import how_to_resume, notice
 from eanet.data.splits import Dataset
+from eanet.device import synchronizer
 from eanet.errors import EanetError
 from eanet.interruption import StopRequest, stop_requests
 from eanet.model_files.find import WEIGHTS_FILE
@@ -75,6 +76,7 @@ class Trainer:
             fabric,
             began,
         )
+        self._wait = synchronizer(fabric.device)
         self._sync_every = 1 if fabric.world_size == 1 else SYNC_EVERY
         self._contention = self._contention_monitor()
         self._predict: Callable[[Tensor], Tensor] | None = None
@@ -227,6 +229,8 @@ class Trainer:
                 self._interrupt()
             if self._any_process(time.monotonic() - self._saved_at > CHECKPOINT_SECONDS):
                 self._save()
+        self._wait()  # a GPU may be behind by a step
+        state.seconds = time.perf_counter() - started
 
     def _any_process(self, flag_here: bool) -> bool:
         """Whether ``flag_here`` is set in any process; all of them then act at the same step."""
