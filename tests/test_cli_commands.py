@@ -193,24 +193,25 @@ def test_a_look_at_images_shows_what_the_augmentation_of_a_recipe_makes_of_them(
 
 
 def test_names_of_folders_and_files_that_are_no_utf8_can_be_written_and_drawn(
-    photos: Path, tmp_path: Path, capsysbinary: pytest.CaptureFixture[bytes]
+    photos: Path, tmp_path: Path, capfdbinary: pytest.CaptureFixture[bytes]
 ) -> None:
-    folder = tmp_path / "own" / os.fsdecode(b"k\xe4se")
+    own = tmp_path / os.fsdecode(b"f\xfcr") / "own"
+    folder = own / os.fsdecode(b"k\xe4se")
     try:
         shutil.copytree(photos / "red", folder)
     except OSError:
         pytest.skip("this file system takes UTF-8 names alone")
-    shutil.copytree(photos / "blue", tmp_path / "own" / "blue")
+    shutil.copytree(photos / "blue", own / "blue")
     image = (folder / "00.png").rename(folder / os.fsdecode(b"\xe9.png"))
     options = ["--image-size", "8", "--epochs", "1", "--compile", "off", "--threads", "1"]
-    options += ["--model", "vit:depth=1,dim=16", "--output", str(tmp_path / "runs"), "--name", "r"]
-    assert main(["train", str(tmp_path / "own"), *options]) == 0
-    run = tmp_path / "runs" / "r"
+    options += ["--model", "vit:depth=1,dim=16", "--output", str(own.parent), "--name", "r"]
+    assert main(["train", str(own), *options]) == 0
+    run = own.parent / "r"
     assert eanet.load(run).classes == ("blue", "k\\xe4se")
     assert main(["evaluate", str(run)]) == 0
     assert main(["explain", str(run), str(image)]) == 0
-    assert main(["datasets", str(tmp_path / "own"), "--output", str(tmp_path / "look")]) == 0
-    assert b"error" not in capsysbinary.readouterr().err
+    assert main(["datasets", str(own), "--output", str(tmp_path / "look")]) == 0
+    assert b"error" not in capfdbinary.readouterr().err
 
 
 # Keras

@@ -66,8 +66,10 @@ def parse_yaml(text: str, where: str) -> dict[str, Any]:
             gigabytes, or is too deep or too large.
     """
     try:
-        _check_yaml(text, where)
-        values = yaml.load(text, Loader=LOADER) or {}
+        # libyaml refuses what stands for a byte that is not UTF-8, as paths may hold.
+        loader = yaml.SafeLoader if "\\uDC" in text else LOADER
+        _check_yaml(text, where, loader)
+        values = yaml.load(text, Loader=loader) or {}
     except (yaml.YAMLError, ValueError, OverflowError, RecursionError) as error:
         raise EanetError(f"{where} is not YAML: {one_line(error)}") from error
     if not isinstance(values, dict) or not all(isinstance(key, str) for key in values):
@@ -75,10 +77,10 @@ def parse_yaml(text: str, where: str) -> dict[str, Any]:
     return values
 
 
-def _check_yaml(text: str, where: str) -> None:
+def _check_yaml(text: str, where: str, loader: Any) -> None:
     """Raise an `EanetError` before anything is built of a text that would take too much."""
     depth = nodes = 0
-    for event in yaml.parse(text, Loader=LOADER):
+    for event in yaml.parse(text, Loader=loader):
         if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None) is not None:
             raise EanetError(f"{where}: references (& and *) are not read; write the values out")
         nodes += isinstance(event, yaml.NodeEvent)

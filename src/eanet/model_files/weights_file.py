@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -45,7 +46,7 @@ def open_weights(path: Path, framework: str = "pt") -> Iterator[tuple[Any, dict[
     with ExitStack() as stack:
         try:
             _check_header(path)
-            file = stack.enter_context(safe_open(path, framework=framework))
+            file = stack.enter_context(safe_open(_in_utf8(path, stack), framework=framework))
             metadata = json.loads((file.metadata() or {}).get(KEY, "{}"))
         except (SafetensorError, OSError, ValueError, RecursionError) as error:
             reason = one_line(error)[:200]
@@ -59,3 +60,12 @@ def _check_header(path: Path) -> None:
         size = int.from_bytes(file.read(8), "little")
         if not 2 <= size <= min(MOST_HEADER_BYTES, path.stat().st_size - 8):
             raise ValueError(f"a header of {size:,} bytes")
+
+
+def _in_utf8(path: Path, stack: ExitStack) -> str | Path:
+    """Return a path of a file that is UTF-8, since safetensors takes no other."""
+    try:
+        os.fsencode(path).decode()
+    except UnicodeDecodeError:
+        return f"/dev/fd/{stack.enter_context(path.open('rb')).fileno()}"
+    return path
