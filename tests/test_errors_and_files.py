@@ -1,9 +1,10 @@
 from __future__ import annotations
 
+import errno
+import fcntl
 from pathlib import Path
 
 import pytest
-from filelock import FileLock
 
 from eanet.cli import main
 from eanet.console import notice
@@ -86,14 +87,16 @@ def test_a_folder_is_for_one_at_a_time(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("error", [NotImplementedError("no flock"), OSError(37, "no locks")])
+@pytest.mark.parametrize("number", [errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP])
 def test_where_there_are_no_locks_nobody_is_kept_out(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
 ) -> None:
-    def acquire(self: FileLock) -> None:
-        raise error
+    def flock(descriptor: int, operation: int) -> None:
+        raise OSError(number, "no locks")
 
-    monkeypatch.setattr(FileLock, "acquire", acquire)
+    monkeypatch.setattr(fcntl, "flock", flock)
+    # As a process leaves it that was killed on another machine of a cluster.
+    (tmp_path / ".lock").write_text("4242\nanother-machine\n")
     done = []
     with lock_folder(tmp_path):
         done.append(1)

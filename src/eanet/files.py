@@ -170,7 +170,8 @@ def lock_folder(folder: Path, *, wait: bool = False) -> Iterator[None]:
         EanetError: another process has the lock, and ``wait`` is false.
     """
     file = folder / ".lock"
-    lock = FileLock(file, timeout=-1 if wait else 0)
+    # Not by the presence of a file, which outlives a process that is killed.
+    lock = FileLock(file, timeout=-1 if wait else 0, fallback_to_soft=False)
     try:
         lock.acquire()
     except Timeout:
