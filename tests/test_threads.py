@@ -88,7 +88,20 @@ def test_omp_num_threads_limits_but_never_raises(
 def test_threads_are_what_others_leave_and_at_least_one(
     load: float, cpus: int, expected: int
 ) -> None:
-    assert threads_beside(load, cpus) == expected
+    assert threads_beside(load, cpus, cpus) == expected
+
+
+@pytest.mark.parametrize(("load", "expected"), [(10.0, 4), (28.0, 4), (29.0, 3), (40.0, 1)])
+def test_others_take_nothing_from_a_process_of_few_threads_while_cpus_are_idle(
+    load: float, expected: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(joblib, "cpu_count", lambda **_: 32)
+    monkeypatch.setenv("OMP_NUM_THREADS", "4")
+    clock = Clock(monkeypatch)
+    other, free = OtherLoad(), FreeThreads()
+    clock.everybody, clock.now = load, 1.0
+    assert threads.resolve_threads(None, other) == expected
+    assert free.count() == expected
 
 
 class Clock:
@@ -188,7 +201,7 @@ def test_a_child_at_work_is_not_somebody_else() -> None:
 
 
 def test_threads_that_are_free_are_measured_once_a_second(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(threads, "available_cpus", lambda: 2)
+    monkeypatch.setattr(joblib, "cpu_count", lambda **_: 2)
     clock = Clock(monkeypatch)
     free = FreeThreads()
     clock.everybody, clock.now = 0.5, 0.5

@@ -25,14 +25,22 @@ RENEW_SECONDS = 1.0
 def available_cpus() -> int:
     """Return the number of CPUs that this process may use.
 
-    That is the smallest of the physical cores, the CPUs that it is bound to (``taskset``), the
-    quota of its container (cgroup v1 and v2), and OMP_NUM_THREADS if that is set.
+    That is the number of `shared_cpus`, or OMP_NUM_THREADS if that is set and less.
+    """
+    count = shared_cpus()
+    limit = os.environ.get("OMP_NUM_THREADS", "").split(",")[0].strip()
+    return min(count, int(limit)) if limit.isdecimal() and int(limit) > 0 else count
+
+
+def shared_cpus() -> int:
+    """Return the number of CPUs on which this process and others find room.
+
+    That is the smallest of the physical cores, the CPUs that it is bound to (``taskset``), and the
+    quota of its container (cgroup v1 and v2).
     """
     import joblib  # takes a third of a second
 
-    count = int(joblib.cpu_count(only_physical_cores=True))
-    limit = os.environ.get("OMP_NUM_THREADS", "").split(",")[0].strip()
-    return min(count, int(limit)) if limit.isdecimal() and int(limit) > 0 else count
+    return int(joblib.cpu_count(only_physical_cores=True))
 
 
 class _Reading(NamedTuple):
@@ -77,6 +85,7 @@ class FreeThreads:
 
     def __init__(self) -> None:
         self._cpus = self._count = available_cpus()
+        self._shared = shared_cpus()
         self._load = OtherLoad(children=False)
         self._lock = Lock()
 
@@ -84,7 +93,7 @@ class FreeThreads:
         """Return the number as of the last second in which it was asked for; never waits."""
         with self._lock:
             if self._cpus > 1 and self._load.seconds >= RENEW_SECONDS:
-                self._count = threads_beside(self._load.measure(), self._cpus)
+                self._count = threads_beside(self._load.measure(), self._cpus, self._shared)
             return self._count
 
 
@@ -107,7 +116,7 @@ def resolve_threads(asked: int | None, load: OtherLoad) -> int:
     if asked is not None or cpus == 1:
         return asked or 1
     busy = load.measure()
-    threads = threads_beside(busy, cpus)
+    threads = threads_beside(busy, cpus, shared_cpus())
     if threads < cpus:
         notice(
             f"threads {threads} of {cpus}: other programs keep {busy:.1f} CPUs busy "
@@ -116,9 +125,15 @@ def resolve_threads(asked: int | None, load: OtherLoad) -> int:
     return threads
 
 
-def threads_beside(load: float, cpus: int) -> int:
-    """Return the number of threads that computes fastest while others keep ``load`` CPUs busy."""
-    return max(1, min(cpus, math.floor(cpus - load + 0.5)))
+def threads_beside(load: float, cpus: int, shared: int) -> int:
+    """Return the number of threads that computes fastest while others keep ``load`` CPUs busy.
+
+    Args:
+        load: of the ``shared`` CPUs. A process that uses only a few of these finds idle ones first.
+        cpus: that this process uses at most.
+        shared: see `shared_cpus`.
+    """
+    return max(1, min(cpus, math.floor(shared - load + 0.5)))
 
 
 def _read(*, children: bool) -> _Reading:

@@ -18,6 +18,7 @@ class Machine:
         self.now, self.load = 100.0, 0.0
         monkeypatch.setattr(time, "monotonic", lambda: self.now)
         monkeypatch.setattr(contention, "available_cpus", lambda: 2)
+        monkeypatch.setattr(contention, "shared_cpus", lambda: 2)
         monkeypatch.setattr(contention, "OtherLoad", lambda: self)
 
     def measure(self) -> float:

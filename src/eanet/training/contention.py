@@ -7,7 +7,7 @@ from pathlib import Path
 
 from eanet.console import how_to_resume, notice
 from eanet.notebooks import in_notebook
-from eanet.threads import OtherLoad, available_cpus, threads_beside
+from eanet.threads import OtherLoad, available_cpus, shared_cpus, threads_beside
 
 WINDOW_SECONDS = 15.0
 
@@ -25,7 +25,7 @@ class ContentionMonitor:
 
     def __init__(self, threads: int, *, automatic: bool, run: Path) -> None:
         self.threads, self.automatic, self.run = threads, automatic, run
-        self.cpus = available_cpus()
+        self.cpus, self._shared = available_cpus(), shared_cpus()
         self._load = OtherLoad()
         self._images, self._seconds, self._last = 0, 0.0, time.monotonic()
         self._fastest = 0.0
@@ -47,7 +47,7 @@ class ContentionMonitor:
         rate, load = self._images / self._seconds, self._load.measure()
         self._images, self._seconds = 0, 0.0
         self._fastest = max(self._fastest, rate)
-        better = threads_beside(load, self.cpus)
+        better = threads_beside(load, self.cpus, self._shared)
         if better == self._suggested != self.threads:  # in two windows, not for a moment
             self._advise(better, load, rate)
         self._suggested = better
