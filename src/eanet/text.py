@@ -28,10 +28,12 @@ def shown(text: str) -> str:
 
 
 def isolated(text: str) -> str:
-    """Return a name that reads from right to left so that it does not turn the words around it.
+    """Return a name, as `shown` does, so that it does not turn the words around it.
 
-    Without these characters, which have no width, "2 A taken for B" would read "B taken for A 2".
+    Without these characters, which have no width, "2 A taken for B" would read "B taken for A 2"
+    with names that are written from right to left.
     """
+    text = shown(text)  # or the name could end what isolates it
     is_turned = any(unicodedata.bidirectional(letter) in ("R", "AL") for letter in text)
     return f"\N{FIRST STRONG ISOLATE}{text}\N{POP DIRECTIONAL ISOLATE}" if is_turned else text
 

@@ -37,6 +37,11 @@ def test_names_from_right_to_left_do_not_turn_the_words_around_them() -> None:
     assert cut(["ant", "נמלה", "نحلة صغيرة"], 6) == ["ant", "\u2068נמלה\u2069", "\u2068نحلة…\u2069"]
 
 
+def test_control_characters_are_shown_so_that_no_name_takes_two_lines_or_turns_the_others() -> None:
+    assert cut(["a\nb", "x\u202ey", "n\0l"], 9) == [r"a\x0ab", r"x\u202ey", r"n\x00l"]
+    assert cut(["a\nb", r"a\x0ab"], 4) == ["a\\…1", "a\\…2"], "different names stay different"
+
+
 def test_a_room_too_small_for_anything_leaves_a_letter() -> None:
     assert cut(["ant", "bee"], 0) == ["a…", "b…"]
     assert all(a != b for a, b in pairwise(sorted(cut(["ant", "art"], 0))))

@@ -120,6 +120,15 @@ def test_names_stand_in_the_page_as_they_are(
     assert str(tmp_path) not in page.text
 
 
+def test_a_name_cannot_turn_the_words_or_figures_after_it(
+    read: Callable[[Report], tuple[str, Reader]],
+) -> None:
+    _, page = read(make_report(["ant", "\u202e\u2069bee"], 9, wrong=0.9))
+    assert r"\u202e\u2069bee as ant" in page.text, "most confused"
+    assert r"\u202e\u2069bee, taken for ant:" in page.text, "what a cell opens"
+    assert re.search(r"true: \\u202e\\u2069bee \d", page.text), "below an image"
+
+
 def test_nothing_but_its_own_script_runs(read: Callable[[Report], tuple[str, Reader]]) -> None:
     text, page = read(make_report(["ant", "bee"]))
     script = text.split("<script>")[1].split("</script>")[0]

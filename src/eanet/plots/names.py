@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 
 from eanet.plots.style import text_width
-from eanet.text import isolated
+from eanet.text import isolated, shown
 
 Fits = Callable[[str], bool]
 
@@ -15,7 +15,7 @@ Fits = Callable[[str], bool]
 def cut_names(names: Iterable[str], fits: Fits) -> dict[str, str]:
     """Cut names at their end or, where that makes two the same, in their middle.
 
-    If that is not enough, they end with a number.
+    If that is not enough, they end with a number. Control characters are shown, not obeyed.
 
     Args:
         names: those that stand together.
@@ -24,14 +24,16 @@ def cut_names(names: Iterable[str], fits: Fits) -> dict[str, str]:
     Returns:
         What to show, by name.
     """
-    shown = {
-        name: name if fits(name) else _longest(partial(_end, name), name, fits) for name in names
+    texts = {name: shown(name) for name in names}  # a line break would write over what is below
+    cut = {
+        name: text if fits(text) else _longest(partial(_end, text), text, fits)
+        for name, text in texts.items()
     }
-    for name in _alike(shown):
-        shown[name] = _longest(partial(_middle, name), name, fits)
-    for number, name in enumerate(_alike(shown), 1):
-        shown[name] = _longest(partial(_end, name, mark=f"…{number}"), name, fits)
-    return {name: isolated(text) for name, text in shown.items()}
+    for name in _alike(cut):
+        cut[name] = _longest(partial(_middle, texts[name]), texts[name], fits)
+    for number, name in enumerate(_alike(cut), 1):
+        cut[name] = _longest(partial(_end, texts[name], mark=f"…{number}"), texts[name], fits)
+    return {name: isolated(text) for name, text in cut.items()}
 
 
 def shorten_names(names: Iterable[str], size: float, inches: float) -> dict[str, str]:
@@ -44,10 +46,10 @@ def shorten(text: str, size: float, inches: float) -> str:
     return shorten_names([text], size, inches)[text]
 
 
-def _alike(shown: Mapping[str, str]) -> list[str]:
+def _alike(cut: Mapping[str, str]) -> list[str]:
     """Return the names that are shown as another one is."""
-    counts = Counter(shown.values())
-    return [name for name, text in shown.items() if counts[text] > 1]
+    counts = Counter(cut.values())
+    return [name for name, text in cut.items() if counts[text] > 1]
 
 
 def _end(name: str, kept: int, mark: str = "…") -> str:

@@ -15,6 +15,7 @@ from eanet.metrics.evaluation import Evaluation
 from eanet.pages.images import data_uri
 from eanet.plots.names import cut_names
 from eanet.report.cells import MOST, MOST_OF_CELL, Cell, CellImages, cell_images
+from eanet.text import isolated
 
 # Largest number of classes: cell side, digit size. Above that, a picture without names.
 _CELLS = {8: ("4rem", "1rem"), 25: ("2.6rem", ".9rem"), 120: ("1.15rem", ".62rem")}
@@ -41,8 +42,8 @@ def confusion_context(evaluation: Evaluation, images: ImageSet) -> dict[str, Any
         "most_of_cell": MOST_OF_CELL,
         "pairs": [
             {
-                "true": true,
-                "predicted": predicted,
+                "true": isolated(true),
+                "predicted": isolated(predicted),
                 "images": count,
                 "share": count / totals[numbers[true]],
                 "opens": _opens(cells, (numbers[true], numbers[predicted])),
