@@ -15,7 +15,7 @@ from eanet.cli import main
 from eanet.cli.output import print_table, stdout, write_rows
 from eanet.console import notice, progress_bar, report
 from eanet.files import write_csv
-from eanet.text import cell, shown
+from eanet.text import cell, in_markdown, shown
 from tests.support.screen import Screen
 
 HOSTILE = "a\x1b]0;TITLE\x07\x1b[2J\x9b31m\u202egpj.exe\r\n\u2028\x7f"
@@ -53,6 +53,23 @@ def test_what_a_terminal_would_obey_is_shown() -> None:
 def test_what_a_spreadsheet_would_compute_is_text(value: object, expected: object) -> None:
     assert cell(value) == expected
     assert type(cell(value)) is type(expected)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("vit:depth=2 of my_run, 3.5 % (<0.001)", "vit:depth=2 of my_run, 3.5 % (<0.001)"),
+        ("a|b", r"a\|b"),
+        ("![x](http://x.org) <img src=x>", r"!\[x\](http://x.org) \<img src=x>"),
+        ("`a` *b* _c_ ~d~ &lt; a&b", r"\`a\` \*b\* \_c\_ \~d\~ \&lt; a&b"),
+        ("# a", r"\# a"),
+        ("- a", r"\- a"),
+        ("1. FC", r"1\. FC"),
+        ("a\n\n# b\x1b[2J", r"a\\x0a\\x0a# b\\x1b\[2J"),
+    ],
+)
+def test_markdown_shows_a_text_as_it_is(text: str, expected: str) -> None:
+    assert in_markdown(text) == expected
 
 
 def test_every_place_that_prints_shows_control_characters(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Sequence
 from numbers import Real
@@ -15,6 +16,9 @@ _CONTROLS = (
 _SHOWN = {code: f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" for code in _CONTROLS}
 # Bytes that are not UTF-8 stay as they are, but for those that some terminals obey.
 _SHOWN |= {0xDC00 + code: f"\\x{code:02x}" for code in range(0x80, 0xA0)}
+
+# What has a meaning within a line of Markdown; an underscore has none between letters.
+_MARKS = re.compile(r"[\\`*\[\]|~]|<(?=[A-Za-z/!?])|&(?=#|\w+;)|(?<![^\W_])_|_(?![^\W_])")
 
 _FORMULAS = ("=", "+", "-", "@", "\t", "\r", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 
@@ -36,6 +40,12 @@ def isolated(text: str) -> str:
     text = shown(text)  # or the name could end what isolates it
     is_turned = any(unicodedata.bidirectional(letter) in ("R", "AL") for letter in text)
     return f"\N{FIRST STRONG ISOLATE}{text}\N{POP DIRECTIONAL ISOLATE}" if is_turned else text
+
+
+def in_markdown(text: str) -> str:
+    """Return a line of text, as `shown` does, for Markdown that shows it as it is."""
+    text = _MARKS.sub(r"\\\g<0>", shown(text))
+    return re.sub(r"^(\d*)(?=[#>]|[-+.)](\s|$)|---)", r"\1\\", text)
 
 
 def some(names: Sequence[str], most: int = 5) -> str:

@@ -379,3 +379,13 @@ def test_the_markdown_has_the_table_and_the_pictures_beside_it(tmp_path: Path) -
     assert heads.count("|") == rule.count("|") == first.count("|") == second.count("|") == 10
     assert second.startswith("| vit:depth=2 |")
     assert lines[-1] == "![curves](curves.png)"
+
+
+def test_names_have_no_effect_in_the_markdown(tmp_path: Path) -> None:
+    entries = make_entries([0.8, 0.7])
+    entries[1] = replace(entries[1], name="a|b\n<img src=x>\x1b[2J")
+    path = write_markdown(entries, tmp_path / "comparison.md", title="*", pictures=[])
+    lines = path.read_text("utf-8").splitlines()
+    assert lines[0] == r"# \*"
+    assert "<img" not in lines[2].replace(r"\<img", "")
+    assert lines[7].startswith(r"| a\|b\\x0a\<img src=x>\\x1b\[2J | ")

@@ -25,6 +25,7 @@ from eanet.files import replacing
 from eanet.metrics.evaluation import MANY_CLASSES
 from eanet.pages.page import render_page, subtitle
 from eanet.plots.svg import inline_svg
+from eanet.text import in_markdown
 
 SECTIONS = {  # the id is also the name of its template
     "result": "Result",
@@ -126,8 +127,8 @@ def write_markdown(
         EanetError: the file cannot be written.
     """
     shown = [f"![{picture.stem}]({picture.name})" for picture in pictures]
-    blocks = [f"# {title}", conclusion(entries), markdown(rows(entries)), caption(entries)]
-    blocks += [*notes(entries), *shown]
+    texts = [in_markdown(text) for text in (conclusion(entries), caption(entries), *notes(entries))]
+    blocks = [f"# {in_markdown(title)}", texts[0], markdown(rows(entries)), *texts[1:], *shown]
     with replacing(path) as partial_:
         partial_.write_text("\n\n".join(blocks) + "\n", "utf-8")
     return path

@@ -11,6 +11,7 @@ from eanet.comparison.words import signed
 from eanet.console import duration, short
 from eanet.files import write_csv
 from eanet.metrics.evaluation import MANY_CLASSES
+from eanet.text import in_markdown
 
 NONE = "-"
 COSTS = ("parameters", "multiply-adds", "training time", "memory, MiB", "images/s")
@@ -67,7 +68,8 @@ def _accuracy(entry: Entry, figure: str) -> str:
 def markdown(table: Rows) -> str:
     """Format the table as Markdown."""
     heads = list(table[0])
-    lines = [heads, ["---", *["---:"] * (len(heads) - 1)], *(list(row.values()) for row in table)]
+    cells = ([in_markdown(name), *figures] for name, *figures in (row.values() for row in table))
+    lines = [heads, ["---", *["---:"] * (len(heads) - 1)], *cells]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 

@@ -41,7 +41,7 @@ photographs as they are.
 
 ## Classes
 
-{% for name in model.classes %}- {{ name | replace('\\n', ' ') }}
+{% for name in names %}- {{ name }}
 {% endfor %}
 ## What it was trained on, and how good it is
 

@@ -18,6 +18,7 @@ from eanet.models.pooling import MeanPooling
 from eanet.models.tokenizer import ConvTokenizer
 from eanet.models.unknown import UnknownDetector
 from eanet.models.views import views_of
+from eanet.text import in_markdown
 
 
 class Classifier(
@@ -164,7 +165,8 @@ class Classifier(
         from eanet.models.hub import exported_file
 
         has_file = exported_file(self) is not None
-        known = {"model": self, "repo_id": None, "has_exported_file": has_file}
+        names = [in_markdown(name) for name in self.classes]
+        known = {"model": self, "names": names, "repo_id": None, "has_exported_file": has_file}
         return super().generate_model_card(*args, **{**known, **fields})
 
     def push_to_hub(self, repo_id: str, *, model_card_kwargs: Any = None, **options: Any) -> str:
