@@ -62,6 +62,29 @@ const until = async (test) => { while (!test()) await tick(); };
   add([]);
   await until(() => !working);
   found.nothing = said();
+  let failing = true;
+  let draw;
+  let asked = 0;
+  backend.explain = () => new Promise((ready, fail) => {
+    asked += 1;
+    draw = () => (failing ? fail(Error("no server")) : ready({ picture: new Blob(["x"]) }));
+  });
+  const card = make("li");
+  const button = explainer(photo(), "bee", card);
+  card.append(button);
+  answers.replaceChildren(card);
+  button.click();
+  found.drawing = [button.disabled, button.ariaDisabled];
+  button.click(); // once is enough
+  draw();
+  await until(() => card.querySelector("figure"));
+  found.failed = [asked, said()];
+  button.click(); // hides what failed
+  failing = false;
+  button.click();
+  draw();
+  await until(() => card.querySelector("img"));
+  found.explained = [button.ariaDisabled, button.ariaExpanded, said()];
   document.body.append(make("pre", {}, JSON.stringify(found)));
 })();
 """
@@ -92,6 +115,9 @@ def test_what_is_no_file_takes_no_photograph_with_it_and_nothing_is_counted_that
     assert found["order"] == ["wasp.jpg", "bee.jpg", "bee.jpg", "folder", "bee.jpg"]
     assert found["removed"] == ""
     assert found["nothing"].startswith("That holds no file.")
+    assert found["drawing"] == [False, "true"], "a disabled button loses the focus"
+    assert found["failed"] == [1, "no server"]
+    assert found["explained"] == ["false", "true", "The explanation is there."]
 
 
 @pytest.mark.parametrize(

@@ -126,8 +126,9 @@ function explainer(file, name, card) {
   const figure = make("figure", { hidden: true });
   button.setAttribute("aria-expanded", "false");
   button.addEventListener("click", async () => {
+    if (button.ariaDisabled === "true") return; // it draws
     if (!figure.children.length) {
-      button.disabled = true;
+      button.ariaDisabled = "true"; // really disabled, it would lose the focus
       button.textContent = "Drawing …";
       try {
         const tell = (text) => (button.textContent = text);
@@ -140,9 +141,10 @@ function explainer(file, name, card) {
         say("The explanation is there.");
       } catch (error) {
         figure.append(make("p", { className: "failed" }, error.message));
+        say(error.message);
       }
       card.append(figure);
-      button.disabled = false;
+      button.ariaDisabled = "false";
     }
     figure.hidden = !figure.hidden;
     button.setAttribute("aria-expanded", String(!figure.hidden));
