@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -8,7 +9,7 @@ from jinja2 import UndefinedError
 from markupsafe import Markup
 
 from eanet.pages import page as module
-from eanet.pages.page import render_page
+from eanet.pages.page import asset, render_page
 
 
 @pytest.fixture
@@ -43,3 +44,10 @@ def test_a_value_that_is_missing_is_an_error_and_leaves_no_page(
     with pytest.raises(UndefinedError, match="words"):
         render_page(tmp_path / "a.html", package, {"own": "Own"}, title="t", subtitle="")
     assert not (tmp_path / "a.html").exists()
+
+
+def test_heads_of_a_phones_table_stand_apart() -> None:
+    phone = asset("page.css").partition("@media (max-width: 46rem) {\n  section")[2]
+    rule = phone.partition(".whole :is(td, tbody th, thead span) {")[2].partition("}")[0]
+    left, right = re.findall(r"padding-(?:left|right): (\.\d+)rem", rule)
+    assert float(left) + float(right) >= 0.5, "wider than the space between two words"
