@@ -38,8 +38,55 @@ def test_images_of_a_patient_that_are_wrong_together_tell_little_more_than_one()
     low, high = interval_of(right, patients)
     assert (low, high) == pytest.approx(wilson_interval(15, 20), abs=0.01)
     assert interval_of(right) == wilson_interval(75, 100)
-    assert interval_of(right, np.arange(100)) == pytest.approx(wilson_interval(75, 100), abs=0.001)
-    assert interval_of(np.full(100, True), patients) == wilson_interval(100, 100)
+    assert interval_of(right, np.arange(100)) == wilson_interval(75, 100)
+
+
+def test_groups_that_are_all_right_count_once_each() -> None:
+    patients = np.repeat(np.arange(20), 5)
+    every = np.full(100, True)
+    assert interval_of(every, patients) == wilson_interval(20, 20)
+    assert interval_of(~every, patients) == wilson_interval(0, 20)
+    few = every.copy()
+    few[:1] = False  # one mistake says hardly more of how much the images of a patient agree
+    assert interval_of(few, patients)[0] < 0.9
+
+
+@pytest.mark.parametrize("right", [0, 50, 70, 100])
+def test_images_of_one_patient_count_as_one(right: int) -> None:
+    found = interval_of(np.arange(100) < right, np.zeros(100, np.int64))
+    assert found == pytest.approx(wilson_interval(right / 100, 1))
+
+
+def test_groups_that_differ_by_chance_alone_cost_little() -> None:
+    random = np.random.default_rng(0)
+    right, patients = random.random(1000) < 0.8, np.repeat(np.arange(100), 10)
+    usual = wilson_interval(right.sum(), 1000)
+    assert np.ptp(usual) <= np.ptp(interval_of(right, patients)) < 1.2 * np.ptp(usual)
+    # As many of each: that two patients are alike may be chance, that twenty are is none.
+    wide, narrow = (interval_of(np.arange(100) % 5 > 0, np.arange(100) // n) for n in (50, 5))
+    assert np.ptp(wide) > 0.7
+    assert np.ptp(narrow) < 0.2
+
+
+@pytest.mark.parametrize("share", [0.5, 0.8, 0.95])
+@pytest.mark.parametrize("count", [3, 10, 20, 100])
+@pytest.mark.parametrize("agreement", [0.1, 0.3, 1])
+def test_the_interval_of_groups_of_any_size_holds_the_truth(
+    share: float, count: int, agreement: float
+) -> None:
+    random, trials, held = np.random.default_rng(count), 200, 0
+    shape = 1 / agreement - 1  # of the distribution over groups; 0: all or none of one are right
+    for _ in range(trials):
+        sizes = random.geometric(0.1, count)
+        of_group = (
+            random.beta(share * shape, (1 - share) * shape, count)
+            if shape
+            else random.random(count) < share
+        )
+        groups = np.repeat(np.arange(count), sizes)
+        low, high = interval_of(random.random(len(groups)) < of_group[groups], groups)
+        held += low <= share <= high
+    assert held / trials > 0.85  # some cases are a little below 95 %
 
 
 @pytest.mark.parametrize("images", [1, 3, 20, 359])

@@ -35,7 +35,9 @@ def interval_of(
     """Return the 95 % confidence interval of the share of images for which ``correct`` holds.
 
     It is Wilson's, for as many images as they are worth if those of a group are right or wrong
-    together: ten of one patient tell little more than one.
+    together: ten of one patient tell little more than one. Few groups say little of how much they
+    agree; this is allowed for as by Korn and Graubard (1998), "Confidence intervals for proportions
+    with small expected number of positive counts estimated from survey data".
 
     Args:
         correct: of each image, (n,).
@@ -44,20 +46,39 @@ def interval_of(
     right, images = int(correct.sum()), len(correct)
     if groups is None:
         return wilson_interval(right, images)
-    worth = images / _design_effect(correct, groups)
+    worth = _worth(correct, groups)
     return wilson_interval(right / images * worth if right < images else worth, worth)
 
 
-def _design_effect(correct: NDArray[np.bool_], groups: NDArray[np.int64]) -> float:
-    """Return by how much groups raise the variance of the share, 1 or more (Kish, 1965)."""
+def _worth(correct: NDArray[np.bool_], groups: NDArray[np.int64]) -> float:
+    """Return as how many images the images of groups count.
+
+    That is their number divided by the design effect (Kish, 1965), which is estimated from the
+    groups, with the degrees of freedom of Pan and Wall (2002), "Small-sample adjustments in using
+    the sandwich variance estimator in generalized estimating equations": where one group has most
+    of the mistakes, they are few.
+    """
+    from scipy.special import ndtri, stdtrit
+
     share, images = float(correct.mean()), len(correct)
-    if not 0 < share < 1:
-        return 1.0
-    _, members = np.unique(groups, return_inverse=True)
-    surplus = np.bincount(members, weights=correct - share)  # (g,): right answers beyond the share
-    count = len(surplus)
-    variance = count / max(count - 1, 1) * float((surplus**2).sum()) / images**2
-    return max(1.0, variance / (share * (1 - share) / images))
+    _, members, sizes = np.unique(groups, return_inverse=True, return_counts=True)
+    count = len(sizes)
+    if count == images:
+        return images
+    if not 0 < share < 1:  # whether the images of a group agree by chance does not show
+        return count
+    least = images**2 / float((sizes**2).sum())  # if they always do
+    if count == 1:
+        return least
+    # Squares of the right answers of each group beyond the share
+    squares = np.bincount(members, weights=correct - share) ** 2  # (g,)
+    total = float(squares.sum())
+    effect = max(1.0, count / (count - 1) * total / (images * share * (1 - share)))
+    spread = float((squares**2).sum()) - total**2 / count
+    is_even = spread * (count - 1) <= 2 * total**2
+    freedom = count - 1 if is_even else 2 * total**2 / spread
+    p = 0.5 + CONFIDENCE / 2
+    return max(least, images / effect * float(ndtri(p) / stdtrit(freedom, p)) ** 2)
 
 
 def share_with_interval(
