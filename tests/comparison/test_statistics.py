@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy.stats import t, ttest_1samp, ttest_rel
+from scipy.stats import binomtest, t, ttest_1samp, ttest_rel
 
 from eanet.comparison.statistics import difference, mcnemar, over_seeds
 
@@ -47,6 +49,32 @@ def test_images_of_a_group_that_change_together_count_once() -> None:
         300  # and of these, one is of the same group as an image that both are right on
     )
     assert mcnemar(first, other, groups) == 1
+
+
+def test_a_network_is_not_better_for_more_groups_if_it_loses_by_images() -> None:
+    """One patient gains 30 images and ten lose one each: a sign test would show a loss."""
+    gained, lost = answers(100, 0, 30, 0), answers(100, 10, 0, 0)
+    first, other = (np.concatenate(sides) for sides in zip(gained, lost, strict=True))
+    groups = np.concatenate([np.arange(100), np.full(30, 200), np.arange(300, 410)])
+    found = difference(first[None], other[None], groups)
+    assert found.mean == pytest.approx(20 / 240)
+    assert found.p == 1  # 30 against 10: whichever way that patient falls, it decides
+
+
+@given(st.integers(0, 2**32), st.integers(1, 8))
+def test_groups_could_as_well_have_lost_what_they_gain(seed: int, count: int) -> None:
+    random = np.random.default_rng(seed)
+    first, other = random.random((2, 30)) < 0.6
+    groups = random.integers(0, count, 30)
+    gains = [int(other[groups == k].sum()) - int(first[groups == k].sum()) for k in range(count)]
+    signs = np.array(list(itertools.product((-1, 1), repeat=count)))
+    share = np.mean(np.abs(signs @ gains) >= abs(sum(gains)))
+    assert mcnemar(first, other, groups) == pytest.approx(share)
+    assert mcnemar(first, other) == pytest.approx(
+        binomtest(int((other & ~first).sum()), int((other ^ first).sum())).pvalue
+        if (other ^ first).any()
+        else 1
+    )
 
 
 def test_gains_by_group_are_those_of_the_units_that_were_drawn() -> None:
