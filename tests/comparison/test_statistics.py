@@ -116,7 +116,7 @@ def test_the_mean_squares_are_those_of_the_two_way_layout() -> None:
     error, freedom = (square / 8) ** 0.5, square**2 / ((1 / 8) ** 2 + (1 / 3) ** 2 / 3)
     assert found.mean == 5 / 8
     assert found.p == pytest.approx(2 * t.sf(5 / 8 / error, freedom))
-    assert found.high - found.low == pytest.approx(2 * t.ppf(0.975, freedom) * error)
+    assert found.mean - found.low == pytest.approx(t.ppf(0.975, freedom) * error)
 
 
 def test_seeds_that_agree_by_chance_are_not_certain() -> None:
@@ -133,6 +133,12 @@ def test_the_images_are_as_few_as_they_are() -> None:
     other[:, :4] = True
     usual = ttest_1samp(other[0].astype(float), 0)
     assert over_seeds(first, other).p == pytest.approx(usual.pvalue)
+
+
+def test_no_interval_reaches_beyond_all_images() -> None:
+    first, other = answers(1, 3, 3, 1)
+    found = over_seeds(np.stack([first, other]), np.stack([other, first]))
+    assert (found.mean, found.low, found.high, found.p) == (0, -1, 1, 1)
 
 
 def test_the_same_answers_show_nothing() -> None:

@@ -135,4 +135,4 @@ def over_seeds(first: Right, other: Right, groups: Groups | None = None) -> Diff
     freedom = square**2 / (of_seeds**2 / (seeds - 1) + effect**2 / max(images - 1, 1))
     reach = float(t.ppf(0.5 + CONFIDENCE / 2, freedom)) * error
     p = 2 * float(t.sf(abs(mean) / error, freedom))
-    return Difference(mean, mean - reach, mean + reach, p, seeds)
+    return Difference(mean, max(mean - reach, -1.0), min(mean + reach, 1.0), p, seeds)
