@@ -101,11 +101,22 @@ def test_what_is_not_shown_to_beat_guessing_is_said() -> None:
     assert note == "; top-1 is not shown to be better"
 
 
+def evaluated(right: int, images: int, **more: int) -> dict[str, float | int]:
+    low, high = wilson_interval(right, images)
+    return {"images": images, "top1_low": low, "top1_high": high, **more}
+
+
 def test_people_are_told_of_few_images_alone() -> None:
-    assert note_of_few(10_000, *wilson_interval(7000, 10_000)) is None
-    note = note_of_few(49, *wilson_interval(37, 49))
+    assert note_of_few(evaluated(7000, 10_000)) is None
+    note = note_of_few(evaluated(37, 49))
     assert note == "49 images are few: on others like them, expect a top-1 anywhere from 62% to 85%"
-    assert str(note_of_few(1, *wilson_interval(1, 1))).startswith("1 image is few")
+    assert str(note_of_few(evaluated(1, 1))).startswith("1 image is few")
+
+
+def test_people_are_told_of_few_groups() -> None:
+    """Or a thousand images of two patients would be called few without a reason."""
+    assert "49 images in 2 groups are few" in str(note_of_few(evaluated(37, 49, groups=2)))
+    assert "49 images in 1 group are few" in str(note_of_few(evaluated(37, 49, groups=1)))
 
 
 @given(st.integers(20, 400), st.integers(0, 3))

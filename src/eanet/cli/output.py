@@ -68,7 +68,7 @@ def show_metrics(metrics: Mapping[str, float | int], files: Iterable[Path]) -> N
             f"labels {m['label_suspects']:,} suspected of being wrong  (label_suspects.csv; look "
             "at them in report.html)"
         )
-    if "folds" not in m and (few := note_of_few(int(m["images"]), m["top1_low"], m["top1_high"])):
+    if "folds" not in m and (few := note_of_few(m)):
         out.print(few)
     for file in files:
         out.print(f"wrote {file}")

@@ -128,17 +128,20 @@ def difference_interval(
     return p - q - reach(p - p_low, q_high - q), p - q + reach(p_high - p, q - q_low)
 
 
-def note_of_few(images: int, low: float, high: float) -> str | None:
-    """Return a warning if there are too few images for a reliable figure, else None."""
+def note_of_few(metrics: Mapping[str, float | int]) -> str | None:
+    """Return a warning if an evaluation has too few images for a reliable figure, else None."""
+    images, low, high = metrics["images"], metrics["top1_low"], metrics["top1_high"]
     if high - low <= WIDE:
         return None
-    few = f"{images:,} images are few" if images > 1 else "1 image is few"
+    few = f"{images:,} images{of_groups(metrics)} are few" if images > 1 else "1 image is few"
     return f"{few}: on others like them, expect a top-1 anywhere from {low:.0%} to {high:.0%}"
 
 
 def of_groups(metrics: Mapping[str, float | int]) -> str:
     """Return how many groups the images of an evaluation are in, for after their number, or ""."""
-    return f" in {metrics['groups']:,} groups" if "groups" in metrics else ""
+    if (groups := metrics.get("groups")) is None:
+        return ""
+    return f" in {groups:,} groups" if groups > 1 else " in 1 group"
 
 
 def note_of_guess(metrics: Mapping[str, float | int]) -> str:

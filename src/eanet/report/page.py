@@ -66,9 +66,7 @@ def write_page(report: Report, path: Path) -> Path:
         subtitle=_subtitle(report),
         metrics=m,
         # The interval of folds is that of few trainings as well.
-        warning=None
-        if report.folds is not None
-        else note_of_few(int(m["images"]), m["top1_low"], m["top1_high"]),
+        warning=None if report.folds is not None else note_of_few(m),
         findings=(*report.findings, *_absent(report)),
         cards=list(_cards(report)),
         is_perfect=not len(wrong),

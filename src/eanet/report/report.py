@@ -138,7 +138,7 @@ class Report:
         evaluation, m = self.evaluation, self.metrics
         wrong = most_wrong(evaluation.labels, evaluation.probabilities)
         rows = wrong if len(wrong) else least_certain(evaluation.probabilities)
-        few = note_of_few(int(m["images"]), m["top1_low"], m["top1_high"])
+        few = note_of_few(m)
         pages = [f"everything in {file}" for file in self.files if file.suffix == ".html"]
         return show(
             self._subject,
