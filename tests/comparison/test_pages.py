@@ -279,6 +279,8 @@ def test_the_caption_says_how_many_groups_the_tests_count() -> None:
     groups = np.arange(200) // 25
     grouped = [replace(run, predictions=replace(run.predictions, groups=groups)) for run in runs]
     assert "the tests are over 8 groups" in caption(group_by_settings(grouped))
+    assert "Fisher's randomisation test on the predictions" in caption(group_by_settings(grouped))
+    assert "McNemar's exact test" in caption(group_by_settings(runs))
     assert "group" not in caption(group_by_settings(runs))
 
 

@@ -87,15 +87,17 @@ def caption(entries: Sequence[Entry]) -> str:
     pairs = {entry.difference.seeds for entry in others if entry.difference is not None}
     if pairs:
         text.append(f"Difference: top-1 minus that of {first.name}, in points.")
+    counted = {entry.difference.groups for entry in others if entry.difference is not None}
+    groups = counted - {None}
     if 1 in pairs:
-        text.append("p of one seed: McNemar's exact test on the predictions for the same images.")
+        test = "Fisher's randomisation test" if groups else "McNemar's exact test"
+        text.append(f"p of one seed: {test} on the predictions for the same images.")
     if pairs - {1}:
         text.append(
             "In parentheses, its 95% t interval; p is of the t test. Both are over seeds: runs of "
             "the same seed are paired, and seeds and test images both count as random."
         )
-    counted = {entry.difference.groups for entry in others if entry.difference is not None}
-    if groups := counted - {None}:
+    if groups:
         text.append(f"Images of a group count as one: the tests are over {groups.pop():,} groups.")
     if len(others) > 1 and pairs:
         text.append(
