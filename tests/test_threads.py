@@ -109,10 +109,14 @@ class Clock:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.now = self.everybody = self.own = 0.0
-        read = lambda **_: threads._Reading(self.now, self.everybody, self.own)  # noqa: E731
-        monkeypatch.setattr(threads, "_read", read)
+        self.container: float | None = None
+        self.cpus = 1
+        monkeypatch.setattr(threads, "_read", self.read)
         monkeypatch.setattr(time, "monotonic", lambda: self.now)
         monkeypatch.setattr(time, "sleep", self.sleep)
+
+    def read(self, **_: bool) -> threads._Reading:
+        return threads._Reading(self.now, self.everybody, self.own, self.container, self.cpus)
 
     def sleep(self, seconds: float) -> None:
         self.now += seconds
@@ -130,6 +134,50 @@ def test_the_load_of_others_is_what_everybody_used_less_what_this_process_did(
     clock.own = 30.0  # of children that ended, counted late
     clock.now = 30.0
     assert load.measure() == 0.0
+
+
+@pytest.mark.parametrize(
+    ("machine", "container", "expected"),
+    [
+        (8.0, 2.0, 0),  # this process alone is in the container, and 24 CPUs are idle
+        (8.0, 3.5, 1.5),  # of another in it, whatever is idle outside
+        (30.0, 2.0, 0),  # of 32 CPUs, all but this process' own two and the two others of its quota
+        (31.5, 2.0, 1.5),
+        (31.5, 4.0, 2),
+        (8.0, None, 6),  # not known: as if all were inside
+    ],
+)
+def test_a_machine_around_a_container_with_a_quota_counts_once_it_is_full(
+    machine: float, container: float | None, expected: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(joblib, "cpu_count", lambda **_: 4)
+    clock = Clock(monkeypatch)
+    clock.cpus, clock.container = 32, None if container is None else 0.0
+    load = OtherLoad()
+    clock.now, clock.own, clock.everybody = 10.0, 20.0, 10 * machine
+    clock.container = None if container is None else 10 * container
+    assert load.measure() == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(
+    ("files", "seconds"),
+    [
+        ({"cpu.stat": "usage_usec 2500000\nuser_usec 1\n"}, 2.5),
+        ({"cpu.stat": "nr_periods 7\n", "cpuacct/cpuacct.usage": "2500000000\n"}, 2.5),
+        ({"cpu.stat": ""}, None),
+        ({}, None),
+    ],
+)
+def test_the_time_of_a_container_is_read_of_either_version(
+    files: dict[str, str], seconds: float | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(threads, "CGROUP", tmp_path)
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text)
+    reading = threads._read(children=False)
+    assert reading.container == seconds
+    assert 1 <= reading.cpus <= (os.cpu_count() or 1)
 
 
 def test_a_measurement_takes_long_enough_to_mean_something(

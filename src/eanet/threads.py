@@ -10,7 +10,9 @@ from __future__ import annotations
 import math
 import os
 import time
+from contextlib import suppress
 from functools import cache
+from pathlib import Path
 from threading import Lock
 from typing import NamedTuple
 
@@ -20,6 +22,7 @@ from eanet.console import notice
 
 SAMPLE_SECONDS = 0.25  # the kernel counts time in hundredths of a second
 RENEW_SECONDS = 1.0
+CGROUP = Path("/sys/fs/cgroup")  # of the container, as seen from inside
 
 
 def available_cpus() -> int:
@@ -44,11 +47,21 @@ def shared_cpus() -> int:
 
 
 class _Reading(NamedTuple):
-    """CPU seconds used so far, and when that was."""
+    """CPU seconds used so far, and when that was.
+
+    Attributes:
+        at: the time.
+        everybody: on the CPUs that this process may run on.
+        own: of this process.
+        container: of its container, if that is known.
+        cpus: the number of cores of the CPUs that it may run on.
+    """
 
     at: float
     everybody: float
     own: float
+    container: float | None
+    cpus: int
 
 
 class OtherLoad:
@@ -69,15 +82,22 @@ class OtherLoad:
         return time.monotonic() - self._last.at
 
     def measure(self) -> float:
-        """Return the mean number of CPUs in other use since the last call, from 0 up.
+        """Return how many of `shared_cpus` were in other use since the last call, from 0 up.
 
-        Waits until `SAMPLE_SECONDS` have passed since then.
+        Waits until `SAMPLE_SECONDS` have passed since then. Of a machine of which a container has a
+        quota, what is outside of it counts only as far as it leaves fewer CPUs than that.
         """
         time.sleep(max(0.0, SAMPLE_SECONDS - self.seconds))
         before, self._last = self._last, _read(children=self._children)
         now = self._last
-        used = (now.everybody - before.everybody) - max(0.0, now.own - before.own)
-        return max(0.0, used) / (now.at - before.at)
+        seconds, own = now.at - before.at, max(0.0, now.own - before.own)
+        load = (now.everybody - before.everybody - own) / seconds
+        if (outside := now.cpus - shared_cpus()) > 0:
+            inside = load
+            if now.container is not None and before.container is not None:
+                inside = (now.container - before.container - own) / seconds
+            load = max(inside, load - outside)
+        return max(0.0, load)
 
 
 class FreeThreads:
@@ -148,7 +168,20 @@ def _read(*, children: bool) -> _Reading:
     # told to be nice count too: between sessions or containers Linux ignores that.
     parts = ("user", "nice", "system", "irq", "softirq", "steal")
     everybody = sum(getattr(clock, part, 0.0) for clock in clocks for part in parts)
-    return _Reading(time.monotonic(), everybody, _own(process, children=children))
+    cores = min(len(clocks), psutil.cpu_count(logical=False) or len(clocks))
+    own = _own(process, children=children)
+    return _Reading(time.monotonic(), everybody, own, _container_seconds(), cores)
+
+
+def _container_seconds() -> float | None:
+    """CPU seconds of everything in this container: cgroup v2, in microseconds, or v1."""
+    with suppress(OSError, ValueError):
+        name, microseconds = (CGROUP / "cpu.stat").read_text("ascii").split()[:2]
+        if name == "usage_usec":
+            return int(microseconds) / 1e6
+    with suppress(OSError, ValueError):
+        return int((CGROUP / "cpuacct" / "cpuacct.usage").read_text("ascii")) / 1e9
+    return None
 
 
 def _own(process: psutil.Process, *, children: bool) -> float:
