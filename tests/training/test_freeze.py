@@ -58,6 +58,20 @@ def test_every_image_counts_about_alike_in_the_statistics(
     assert sizes == [-(-IMAGES // 2), IMAGES // 2], "a batch counts alike, whatever its size"
 
 
+def test_the_statistics_are_those_of_all_images_and_not_of_one_class_at_a_time(
+    photos: Path, trained: eanet.TrainingResult, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def keep(_: object, batches: Iterator[tuple[torch.Tensor, torch.Tensor]]) -> None:
+        counts.extend(labels.bincount(minlength=3).tolist() for _, labels in batches)
+
+    counts: list[list[int]] = []
+    monkeypatch.setattr(prepare, "refit_statistics", keep)
+    monkeypatch.setattr(prepare, "STATISTICS_BATCH", IMAGES // 3)
+    settings = {"init": trained.path, "freeze": "trunk", "output": tmp_path, **QUICKLY}
+    launch(TrainSettings.with_recipe(data=str(photos), epochs=1, **settings))
+    assert counts == [[3, 3, 3]] * 3
+
+
 def test_random_weights_are_not_frozen(refused: Callable, photos: Path) -> None:
     code, line = refused("train", photos, "--init", "none", "--freeze", "trunk")
     assert code == 2

@@ -57,7 +57,8 @@ def refit_statistics(model: Classifier, batches: Iterator[tuple[Tensor, Tensor]]
     Args:
         model: none of whose batch normalisation is frozen.
         batches: of raw pixels ``(B, C, H, W)`` and labels, to measure them on. Each counts alike,
-            so a last one of few images would count too much.
+            so a last one of few images would count too much. Variances are those within batches,
+            so each has to hold images of all kinds.
     """
     with torch.no_grad():
         update_bn(batches, model)  # reads no batch if there is none to measure for

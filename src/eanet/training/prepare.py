@@ -138,8 +138,11 @@ def initial_model(
     if init is not None:
         load_weights(model, init)
         if settings.freeze != "off":
-            some = dataset.train.subset(evenly(range(len(dataset.train)), STATISTICS_IMAGES))
-            count = -(-len(some) // STATISTICS_BATCH)
+            rows = evenly(range(len(dataset.train)), STATISTICS_IMAGES)
+            count = -(-len(rows) // STATISTICS_BATCH)
+            # Each from all over the images, often stored by class: those of one class vary less.
+            mixed = [row for batch in range(count) for row in rows[batch::count]]
+            some = dataset.train.subset(mixed)
             refit_statistics(model, in_order(some, -(-len(some) // count)))  # of about one size
     freeze(model, settings.freeze)
     return model
