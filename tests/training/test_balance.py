@@ -53,6 +53,17 @@ def test_what_a_teacher_says_counts_by_the_class_of_the_image():
     torch.testing.assert_close(loss, (losses * weights[LABELS]).mean())
 
 
+def test_a_mixture_weighs_as_much_as_the_shares_of_its_classes():
+    model = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(12, 3))
+    weights, pixels = balanced_weights(np.bincount(LABELS)), torch.rand(9, 3, 2, 2)
+    step = TrainingStep(model, Recipe(mixup=1.0, label_smoothing=0), weights)
+    loss, _ = step(pixels, LABELS, neutral_draws(9, share=0.75))
+    of_classes = torch.nn.functional.one_hot(LABELS, 3).float()
+    shares = 0.75 * of_classes + 0.25 * of_classes.roll(1, 0)
+    losses = -(shares * model(0.75 * pixels + 0.25 * pixels.roll(1, 0)).log_softmax(1)).sum(1)
+    torch.testing.assert_close(loss, (losses * (shares @ weights)).mean())
+
+
 def test_the_weights_of_the_images_are_one_on_average():
     weights = balanced_weights(np.bincount(LABELS))
     assert weights.tolist() == pytest.approx([0.5, 1.5, 3])
