@@ -146,6 +146,15 @@ def test_the_file_is_whole_and_says_what_it_is(small_run: Path, small: Classifie
     assert {node.domain for node in proto.graph.node} == {""}, "no operators of our own"
     parts = {node.name.split("/")[0] for node in proto.graph.node}
     assert parts >= {"resize", "model.normalization", "model.head"}
+    shapes = {
+        value.name: [dim.dim_param or dim.dim_value for dim in value.type.tensor_type.shape.dim]
+        for value in (*proto.graph.input, *proto.graph.output)
+    }
+    assert shapes == {
+        "pixels": ["batch", "height", "width", 3],
+        "logits": ["batch", len(small.classes)],
+        "probabilities": ["batch", len(small.classes)],
+    }
     properties = {entry.key: entry.value for entry in proto.metadata_props}
     assert json.loads(properties["eanet"]) == json.loads(json.dumps(model_metadata(small))) | {
         "version": __version__,

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from eanet.console import only_errors
 from eanet.deploy.export.metadata import file_metadata
-from eanet.deploy.export.program import INPUT, Pixels, Probabilities, outputs, quiet, trace
+from eanet.deploy.export.program import AXES, INPUT, Pixels, Probabilities, outputs, quiet, trace
 from eanet.errors import EanetError
 from eanet.files import replacing
 from eanet.models import Classifier
@@ -60,6 +61,7 @@ def onnx_model(model: Classifier, weights_sha256: str | None = None) -> ModelPro
         raise EanetError("PyTorch's exporter returned nothing")
     _fold_constants(exported.model)
     proto = exported.model_proto
+    _name_axes(proto)
     _name_by_module(proto)
     proto.producer_name, proto.producer_version = "eanet", __version__
     for key, value in file_metadata(model, weights_sha256).items():
@@ -115,6 +117,19 @@ def _fold_constants(model: ir.Model) -> None:
     most = {"input_size_limit": MOST_VALUES, "output_size_limit": MOST_VALUES}
     optimizer.fold_constants(model, **most)
     optimizer.remove_unused_nodes(model)
+
+
+def _name_axes(proto: ModelProto) -> None:
+    """Give the free axes their own names, by which programs set them; PyTorch numbers them."""
+    graph = proto.graph
+    free = graph.input[0].type.tensor_type.shape.dim[: len(AXES)]
+    names = {dim.dim_param: name for dim, name in zip(free, AXES, strict=True)}
+    for value in (*graph.input, *graph.output, *graph.value_info):
+        for dim in value.type.tensor_type.shape.dim:
+            if dim.dim_param:  # a name, or an expression of names
+                dim.dim_param = re.sub(
+                    r"\w+", lambda found: names.get(found[0], found[0]), dim.dim_param
+                )
 
 
 def _name_by_module(proto: ModelProto) -> None:

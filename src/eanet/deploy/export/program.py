@@ -22,6 +22,7 @@ Pixels = NDArray[np.uint8]  # (B, H, W, 3)
 Probabilities = NDArray[np.float32]  # (B, K)
 
 INPUT = "pixels"
+AXES = ("batch", "height", "width")  # of any length
 _EXAMPLE = (2, 3, 5, 3)  # of other sizes than those of the network, which must not become constants
 
 
@@ -68,7 +69,7 @@ def trace(model: Classifier) -> ExportedProgram:
     check_head(model)
     check_rgb(model.config)
     program = Program(copy.deepcopy(model).cpu().float()).eval().requires_grad_(False)
-    sizes = {0: Dim("batch", min=1), 1: Dim("height", min=1), 2: Dim("width", min=1)}
+    sizes = {axis: Dim(name, min=1) for axis, name in enumerate(AXES)}
     example = torch.zeros(_EXAMPLE, dtype=torch.uint8)
     with quiet():
         traced = torch.export.export(program, (example,), dynamic_shapes={INPUT: sizes})
