@@ -15,6 +15,7 @@ from torch.utils.data import Dataset, Subset, TensorDataset
 import eanet
 from eanet import EanetError
 from eanet.config import DataSettings
+from eanet.data.decode import decode_image
 from eanet.data.keeping import locate
 from eanet.data.source import open_source
 from eanet.data.splits import SourceSplits
@@ -267,6 +268,46 @@ def test_deep_images_keep_their_values(tmp_path: Path) -> None:
     deep = PIXELS[..., 0].astype(np.uint16) * 16  # 12 bits
     splits = kept((deep, LABELS), tmp_path)
     assert splits.preprocessing.levels == (0, 4095)
+
+
+@pytest.mark.parametrize("is_loaded", [False, True])
+@pytest.mark.parametrize(
+    ("kind", "mode"),
+    [("jpg", "L"), ("png", "RGB"), ("png", "I;16"), ("tif", "L"), ("tif", "I;16"), ("tif", "F")],
+)
+def test_an_opened_photograph_is_trained_on_as_it_is_predicted_on(
+    kind: str, mode: str, is_loaded: bool, tmp_path: Path
+) -> None:
+    file, exif = tmp_path / f"turned.{kind}", Image.Exif()
+    exif[0x0112] = 6
+    grey = np.outer(np.arange(1, SIDE + 1), np.arange(2, SIDE + 2)).astype(np.uint16) * 200
+    pixels = {"I;16": grey, "F": np.float32(grey)}.get(mode, (grey >> 8).astype(np.uint8))
+    image = Image.fromarray(pixels)
+    (image.convert("RGB") if mode == "RGB" else image).save(file, exif=exif)
+    with Image.open(file) as opened:
+        if is_loaded:
+            opened.load()
+        located = locate([(opened, "a"), (PIXELS[0], "b")], tmp_path / "kept")
+    (copy,) = Path(located).parent.glob("images/*0.*")
+    assert np.array_equal(decode_image(copy, SIDE), decode_image(file, SIDE))
+
+
+@pytest.mark.parametrize("mode", ["RGBA", "LA", "PA", "RGBa", "P"])
+def test_transparency_is_kept_in_every_mode(mode: str, tmp_path: Path) -> None:
+    image = Image.fromarray(PIXELS[0])
+    alpha = Image.fromarray(PIXELS[1, ..., 0])
+    if mode == "PA":
+        image = image.convert("P").convert("PA")
+        image.putalpha(alpha)
+    elif mode == "P":
+        image = image.convert("P")
+        image.info["transparency"] = bytes(range(256))
+    else:
+        image.putalpha(alpha)
+        image = image.convert(mode)
+    located = locate([(image, "a"), (PIXELS[0], "b")], tmp_path)
+    (copy,) = Path(located).parent.glob("images/*0.png")
+    assert np.array_equal(decode_image(copy, SIDE), decode_image(image, SIDE))
 
 
 @pytest.mark.parametrize("kind", [np.uint16, np.dtype(">u2"), np.int16, np.uint32])

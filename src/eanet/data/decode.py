@@ -134,12 +134,12 @@ def _decode(
     width, height, kind, mode = *original, image.format or "", image.mode
     if kind == "MPO":  # JPEG with a second picture, as phones write it
         kind = "JPEG"
-    upright, depth = _upright(_without_excess(image, original)), None
-    if is_deep(upright):
-        values = np.asarray(upright)
+    turned, depth = upright(_without_excess(image, original)), None
+    if is_deep(turned):
+        values = np.asarray(turned)
         depth = measure_depth(values)
-        upright = Image.fromarray(eight_bits(values, depth, preprocessing.levels))
-    rgb, clear = _rgb(upright)
+        turned = Image.fromarray(eight_bits(values, depth, preprocessing.levels))
+    rgb, clear = _rgb(turned)
     pixels = np.array(_square(rgb, size, preprocessing))
     blank = bool((pixels == pixels[0, 0]).all())
     return pixels, Original(width, height, kind, mode, _is_animated(image), blank, clear, depth)
@@ -195,17 +195,17 @@ def _resized(
     return narrow.resize(size, bilinear, (0, top, size[0], bottom))
 
 
-def _upright(image: Image.Image) -> Image.Image:
+def upright(image: Image.Image) -> Image.Image:
     """Apply the EXIF orientation, but do not write it anew as Pillow's `exif_transpose` does.
 
     Other EXIF entries may be malformed, which that would stumble over.
     """
     image.load()  # a TIFF turns itself, and is upright from then on
-    turn = _TURNS.get(orientation(image) or 1)
+    turn = _TURNS.get(_orientation(image) or 1)
     return image if turn is None else image.transpose(turn)
 
 
-def orientation(image: Image.Image) -> int | None:
+def _orientation(image: Image.Image) -> int | None:
     """Return the EXIF orientation of an image; None if nothing that can be read says one."""
     try:
         said = image.getexif().get(ExifTags.Base.Orientation)

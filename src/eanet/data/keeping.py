@@ -12,18 +12,18 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from PIL import ExifTags, Image
+import numpy as np
+from PIL import Image
 from rich.progress import MofNCompleteColumn
 
 from eanet.console import notice, progress_bar
 from eanet.data.arrays import is_array, is_beyond, is_unit, to_image
-from eanet.data.decode import orientation
+from eanet.data.decode import upright
 from eanet.data.in_memory import Row, Rows, read_memory
 from eanet.data.levels import is_deep
 from eanet.errors import EanetError, WrongArgumentError
 from eanet.files import user_path
 
-ORIENTATION = ExifTags.Base.Orientation
 AS_PNG = {"1", "L", "LA", "P", "RGB", "RGBA"}  # modes
 KEPT = "data"  # folder beside the runs
 SCALES = {  # what one image of a set tells of all, and what else is to be said
@@ -136,15 +136,15 @@ class _Copy:
                 raise EanetError(f"images {min(first.values())} and {self.count} are of {remedy}")
 
     def _write_image(self, image: Image.Image) -> str:
-        content, exif = io.BytesIO(), Image.Exif()
-        if turned := orientation(image):
-            exif[ORIENTATION] = turned
+        content, image = io.BytesIO(), upright(image)
         if is_deep(image):
-            image.save(content, "TIFF")
+            # A copy of the values alone: nothing that the image says of itself turns it again.
+            Image.fromarray(np.asarray(image)).save(content, "TIFF")
             return self._write_file(content.getvalue(), ".tif")
-        flat = image if image.mode in AS_PNG else image.convert("RGB")
+        if image.mode not in AS_PNG:
+            image = image.convert("RGBA" if image.has_transparency_data else "RGB")
         # Not compressed: fast, and the same bytes with any version of the compressor.
-        flat.save(content, "PNG", compress_level=0, exif=exif)
+        image.save(content, "PNG", compress_level=0, exif=Image.Exif())
         return self._write_file(content.getvalue(), ".png")
 
     def _write_file(self, content: bytes, suffix: str) -> str:
