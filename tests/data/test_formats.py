@@ -1,20 +1,24 @@
 from __future__ import annotations
 
+import shutil
 import struct
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from eanet.config import DataSettings
 from eanet.data.decode import UnreadableImageError, decode_image, read_image
 from eanet.data.find import find_images
 from eanet.data.folder import read_folder
 from eanet.data.formats import FORMATS, image_extensions, readable_formats
+from eanet.data.source import open_source
 from eanet.data.statistics import image_statistics
 from eanet.errors import EanetError
 
@@ -126,6 +130,9 @@ def test_what_looks_like_scans_in_a_preview_or_behind_the_picture_is_none(tmp_pa
     assert decode_image(path, 8).shape == (8, 8, 3)
 
 
+IPHONE = b"\0\0\0\x18ftypheic\0\0\0\0mif1heic"
+
+
 def test_photographs_of_iphones_count_where_their_plugin_is_installed(
     monkeypatch: pytest.MonkeyPatch, asked_anew: None
 ) -> None:
@@ -140,12 +147,41 @@ def test_photographs_of_iphones_count_where_their_plugin_is_installed(
 
 
 @pytest.mark.skipif("HEIF" in readable_formats(), reason="its plugin is installed")
+@pytest.mark.parametrize("is_archive", [True, False])
+def test_what_a_plugin_was_missing_for_is_read_once_it_is_installed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, asked_anew: None, is_archive: bool
+) -> None:
+    monkeypatch.setenv("EANET_CACHE_DIR", str(tmp_path / "cache"))
+    place, settings = tmp_path / "pets", DataSettings(image_size=4)
+    for level, name in enumerate(["cats/0.png", "cats/1.png", "dogs/0.png", "dogs/1.png"]):
+        (place / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.new("L", (6, 6), level).save(place / name)
+    for name in ("cats", "dogs"):
+        (place / name / ("2.heic" if is_archive else "2.jpg")).write_bytes(IPHONE)
+    if is_archive:
+        place = Path(shutil.make_archive(str(place), "zip", place))
+    assert len(open_source(place).load_splits(settings).train) == 4
+
+    def register() -> None:
+        # What it makes of a file does not matter here.
+        opener: Any = lambda *_: Image.new("L", (6, 6), 99)  # noqa: E731
+        Image.register_open("HEIF", opener, lambda start: start == IPHONE[:16])
+
+    monkeypatch.setitem(sys.modules, "pillow_heif", SimpleNamespace(register_heif_opener=register))
+    monkeypatch.setattr(Image, "OPEN", dict(Image.OPEN))
+    monkeypatch.setattr(Image, "ID", list(Image.ID))
+    readable_formats.cache_clear()
+    image_extensions.cache_clear()
+    assert len(open_source(place).load_splits(settings).train) == 6
+
+
+@pytest.mark.skipif("HEIF" in readable_formats(), reason="its plugin is installed")
 @pytest.mark.parametrize("name", ["x.HEIC", "x.jpg"])
 def test_an_iphone_photograph_says_what_it_needs_whatever_it_is_called(
     tmp_path: Path, name: str
 ) -> None:
     file = tmp_path / name
-    file.write_bytes(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic")
+    file.write_bytes(IPHONE)
     with pytest.raises(EanetError, match="HEIC needs: pip install pillow-heif"):
         read_image(file, 8)
     (tmp_path / "y.jpg").write_bytes(b"\0\0\0\x18ftypmp42")

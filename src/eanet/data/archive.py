@@ -17,6 +17,7 @@ from rich.progress import DownloadColumn
 
 from eanet.console import progress_bar
 from eanet.data.cache import Details, cached, fingerprint
+from eanet.data.formats import readable_formats
 from eanet.data.layout import LISTS, is_image, is_visible
 from eanet.data.names_file import USUAL
 from eanet.data.tar import DAMAGED, TooLargeError, open_tar
@@ -89,7 +90,8 @@ def unpack(archive: Path) -> Path:
             raise EanetError(f"{archive} is damaged or no archive: {reason}") from error
         return {}
 
-    state = fingerprint([archive], archive.parent)
+    # What is an image, and so unpacked, depends on the formats that are read.
+    state = fingerprint([archive], archive.parent, readable_formats())
     return cached(archive, "archive with notes", state, build, lambda entry, _: entry / "files")
 
 

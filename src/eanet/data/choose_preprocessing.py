@@ -9,6 +9,7 @@ from eanet.config import DataSettings, Fit
 from eanet.data.cache import Details, cached, fingerprint
 from eanet.data.evenly import evenly
 from eanet.data.fit import choose_fit, mean_colour
+from eanet.data.formats import decoders
 from eanet.data.layout import Layout
 from eanet.data.levels import read_depth, used_levels
 from eanet.data.parallel import in_parallel
@@ -32,7 +33,7 @@ def choose_preprocessing(layout: Layout, settings: DataSettings) -> Preprocessin
         found = _measure(files, fit, settings.levels)
         return {"fill": found.fill, "levels": found.levels}
 
-    state = fingerprint(files, train.place, settings.levels)
+    state = fingerprint(files, train.place, settings.levels, decoders())
     try:
         return cached(
             train.place, f"preprocessing {fit}", state, build, lambda _, d: Preprocessing(fit, **d)

@@ -16,6 +16,7 @@ from rich.progress import MofNCompleteColumn
 from eanet.console import ImagesPerSecond, progress_bar
 from eanet.data.cache import Details, cached_images, fingerprint
 from eanet.data.decode import Original, UnreadableImageError, read_image
+from eanet.data.formats import decoders
 from eanet.data.imageset import ImageSet
 from eanet.data.layout import Listing
 from eanet.data.parallel import in_parallel
@@ -81,7 +82,7 @@ def decode_split(
         return {"originals": originals, "keys": keys, "skipped": skipped}
 
     place = listing.place.resolve()
-    state = fingerprint(files, listing.place, preprocessing)
+    state = fingerprint(files, listing.place, preprocessing, decoders())
     purpose = f"images {split} {preprocessing.fit}"
     parse = partial(_Details.parse, len(files))
     details: _Details

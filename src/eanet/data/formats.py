@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 from collections.abc import Iterator
 from contextlib import suppress
 from functools import cache
@@ -16,6 +17,7 @@ from itertools import islice
 from pathlib import Path
 from typing import IO, BinaryIO, cast
 
+import PIL
 from PIL import Image
 
 # Pillow's names, and the extensions by which images are found in folders.
@@ -50,6 +52,12 @@ def readable_formats() -> tuple[str, ...]:
         import_module("pillow_heif").register_heif_opener()
     Image.init()
     return tuple(name for name in FORMATS if name in Image.OPEN)
+
+
+def decoders() -> tuple[object, ...]:
+    """Return what else than a file decides on its pixels: programs that decode, by version."""
+    heif = getattr(sys.modules.get("pillow_heif"), "__version__", "")
+    return PIL.__version__, heif, readable_formats()
 
 
 @cache
