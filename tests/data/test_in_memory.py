@@ -310,6 +310,20 @@ def test_transparency_is_kept_in_every_mode(mode: str, tmp_path: Path) -> None:
     assert np.array_equal(decode_image(copy, SIDE), decode_image(image, SIDE))
 
 
+@pytest.mark.parametrize("missing", [np.nan, np.inf, -np.inf])
+def test_a_missing_measurement_is_black_and_tells_nothing_of_the_scale(
+    missing: float, tmp_path: Path
+) -> None:
+    images = PIXELS[..., 0] / 255
+    images[1, 0, 0] = missing
+    splits = kept((images, LABELS), tmp_path)
+    assert splits.preprocessing.levels == (0, 1)
+    expected = PIXELS[..., 0].copy()
+    expected[1, 0, 0] = 0
+    found = [image[::3] for _, image in in_order(splits)]
+    assert sorted(found) == sorted(image.tobytes() for image in expected)
+
+
 @pytest.mark.parametrize("kind", [np.uint16, np.dtype(">u2"), np.int16, np.uint32])
 def test_the_type_of_deep_images_tells_their_depth_however_dark_one_is(
     kind: np.typing.DTypeLike, tmp_path: Path

@@ -122,11 +122,15 @@ def to_image(value: Any, *, is_deep: bool = False) -> Image.Image:
 
 
 def is_unit(image: Any) -> bool | None:
-    """Return whether an array of floats lies within 0 to 1; None: black, or no floats."""
+    """Return whether an array of floats lies within 0 to 1; None: black, or no floats.
+
+    Those that are not finite, such as NaN where a measurement is missing, tell nothing.
+    """
     array = as_array(image)
-    if array.dtype.kind != "f" or not array.size or not array.max():
+    if array.dtype.kind != "f":
         return None
-    return bool(array.max() <= 1)
+    high = array.max(where=np.isfinite(array), initial=0)
+    return bool(high <= 1) if high else None
 
 
 def is_beyond(image: Any) -> bool | None:
