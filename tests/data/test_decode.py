@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import io
 import pickle
+import struct
 from contextlib import nullcontext
 from pathlib import Path
 
@@ -176,11 +177,22 @@ def test_an_animation_is_read_by_its_first_frame(tmp_path):
     assert (decode_image(path, 4) == RED).all()
 
 
+# A TIFF with a pixel of a 64-bit float, as scientific programs write them: of each entry the tag,
+# the type, how many, and the value.
+DOUBLES = b"II*\0" + struct.pack("<I", 8) + struct.pack("<H", 8) + b"".join(
+    struct.pack("<HHII", tag, 4, 1, value)
+    for tag, value in [
+        *((256, 1), (257, 1), (258, 64), (259, 1), (262, 1), (273, 110), (279, 8), (339, 3)),
+    ]
+) + bytes(4) + struct.pack("<d", 0.5)  # fmt: skip
+
+
 @pytest.mark.parametrize(
     ("content", "reason"),
     [
         (b"hello, I am text", "not an image"),
         (b"", "empty file"),
+        (DOUBLES, "64-bit floats"),
         ("truncated.jpg", "truncated"),
         ("truncated.png", "truncated"),
     ],

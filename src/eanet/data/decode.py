@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import ExifTags, Image, UnidentifiedImageError
 
-from eanet.data.formats import missing_plugin, open_image
+from eanet.data.formats import missing_plugin, open_image, unread_tiff
 from eanet.data.levels import Depth, eight_bits, is_deep, measure_depth
 from eanet.data.turns import PIXELS
 from eanet.errors import EanetError, one_line
@@ -125,7 +125,9 @@ def read_image(
 def _why_no_image(file: object) -> str:
     if not isinstance(file, Path):
         return "not an image"
-    return "empty file" if not file.stat().st_size else missing_plugin(file) or "not an image"
+    if not file.stat().st_size:
+        return "empty file"
+    return missing_plugin(file) or unread_tiff(file) or "not an image"
 
 
 def _decode(

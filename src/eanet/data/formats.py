@@ -39,6 +39,8 @@ FORMATS = {
 
 _HEIF_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"mif1", b"msf1")
 
+_TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+
 MOST_SCANS = 100  # of a JPEG; there are seldom more than ten
 SCAN, END = 0xDA, 0xD9  # markers
 # Before a segment, with its length; without the zeros that data are stuffed with, and restarts.
@@ -79,6 +81,14 @@ def missing_plugin(file: Path) -> str | None:
             start = content.read(12)
             is_heif = start[4:8] == b"ftyp" and start[8:12] in _HEIF_BRANDS
     return "HEIC needs: pip install pillow-heif" if is_heif else None
+
+
+def unread_tiff(file: Path) -> str | None:
+    """Return what may be the matter with a TIFF that Pillow knows nothing of; None: it is none."""
+    with suppress(OSError), file.open("rb") as content:
+        if content.read(4) in _TIFF:
+            return "a TIFF that Pillow cannot read: damaged, or of 64-bit floats or coloured ones"
+    return None
 
 
 def open_image(file: Path | BinaryIO) -> Image.Image:
