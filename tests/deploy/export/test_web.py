@@ -10,6 +10,7 @@ import subprocess
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from queue import Queue
@@ -165,6 +166,48 @@ def test_the_page_explains_the_square_that_the_model_sees(fit: str) -> None:
         square = decode_image(Image.fromarray(image), 8, preprocessing)
         near = np.abs(np.reshape(found, (8, 8, 3)) - square.astype(int)) <= 1
         assert near.all(), image.shape
+
+
+DECODE = """
+const document = { getElementById: () => ({ textContent: '{"input": %s}' }) };
+const location = { protocol: "file:" }, say = () => {};
+const createImageBitmap = () => { throw new Error("as in a browser"); };
+%s
+const file = new Blob([Uint8Array.from(%s)]);
+decode(file).catch((error) => console.log(error.message));
+"""
+
+
+@pytest.mark.parametrize(
+    ("mode", "levels", "is_refused"),
+    [("I;16", [0, 4095], True), ("I;16", None, False), ("L", [0, 4095], False)],
+)
+def test_the_page_refuses_deep_images_of_which_a_browser_drops_what_the_model_needs(
+    mode: str, levels: list[int] | None, is_refused: bool, tmp_path: Path
+) -> None:
+    if (node := shutil.which("node")) is None:
+        pytest.skip("no node")
+    kind = np.uint16 if mode == "I;16" else np.uint8
+    Image.fromarray(np.full((4, 4), 200, kind)).save(tmp_path / "x.png")
+    source = (Path(web.__file__).parent / "templates" / "web.js").read_text("utf-8")
+    content = list((tmp_path / "x.png").read_bytes())
+    script = DECODE % (json.dumps({"levels": levels}), source, content)
+    out = subprocess.run([node], input=script, capture_output=True, text=True, check=True).stdout
+    assert ("8 of the 16 bits" in out) is is_refused
+    assert ("This is not an image" in out) is not is_refused
+
+
+@pytest.mark.usefixtures("quick")
+@pytest.mark.parametrize("levels", [(0, 4095), (0, 65535), None])
+def test_the_page_knows_the_levels_that_a_browser_does_not_keep(
+    levels: tuple[float, float] | None, tmp_path: Path
+) -> None:
+    model = predictor().model
+    model.config = replace(model.config, preprocessing=Preprocessing(levels=levels))
+    page = (write_web(model, tmp_path / "web") / "index.html").read_text("utf-8")
+    found = re.search(r'"levels": (null|\[[^]]*\])', page)
+    assert found is not None
+    assert json.loads(found[1]) == ([0, 4095] if levels == (0, 4095) else None)
 
 
 # In a browser

@@ -74,6 +74,7 @@ def write_web(
 def _page(model: Classifier, script: _File, binary: _File) -> Page:
     config = model.config
     host = f" {_CDN}/" if script is _SCRIPT else ""
+    levels = config.preprocessing.levels
     return classifying_page(
         __package__,
         ("web.js", "occlusion.js"),
@@ -89,6 +90,8 @@ def _page(model: Classifier, script: _File, binary: _File) -> Page:
                 "fit": config.preprocessing.fit,
                 "fill": config.preprocessing.fill,
                 "side": patch_size_for(config.image_size),
+                # Of all 16 bits, what a browser reads is near enough.
+                "levels": None if levels == (0, 65535) else levels,
                 "cover": model.normalization.mean.round().int().tolist(),
             },
             "runtime": {"script": script._asdict(), "binary": binary._asdict()},

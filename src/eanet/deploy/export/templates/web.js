@@ -35,8 +35,18 @@ async function download({ url, integrity = "" }) {
   return answer.arrayBuffer();
 }
 
+// Browsers keep the upper 8 bits of a grey PNG of 16, of which a model of 12 bits needs the others.
+async function isDeep(file) {
+  const start = new Uint8Array(await file.slice(0, 26).arrayBuffer());
+  const isPng = [0x89, 0x50, 0x4e, 0x47].every((byte, i) => start[i] === byte);
+  return isPng && start[24] === 16 && start[25] === 0; // bits, and grey without transparency
+}
+
 // Upright, on white where it is transparent, without conversion of colours: as in training.
 async function decode(file) {
+  if (data.input.levels && (await isDeep(file))) {
+    throw new Error("Browsers read only 8 of the 16 bits of this image, and the model needs the others.");
+  }
   let bitmap;
   try {
     bitmap = await createImageBitmap(file, {
