@@ -237,6 +237,7 @@ def test_a_huge_jpeg_is_reduced_where_it_is_decoded_without_moving(
     reduced = decode_image(path, 6, Preprocessing(fit=fit))
     assert sizes == [65 * 50]
     assert abs(reduced.astype(int) - whole).max() <= 1
+    assert sorted(decode_image(path, None).shape) == [3, 397, 517], "not reduced without a size"
 
 
 @pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")

@@ -10,7 +10,7 @@ from PIL import Image
 from rich.console import Console
 
 from eanet.config import DataSettings
-from eanet.data import decode_split
+from eanet.data import choose_preprocessing, decode_split
 from eanet.data.decode import decode_image, read_image
 from eanet.data.layout import list_images
 from eanet.data.source import open_source
@@ -249,6 +249,22 @@ def test_a_second_load_decodes_nothing_until_a_file_changes(root, monkeypatch):
     assert len(decoded) == 9
     open_source(root).load_splits(DataSettings(image_size=5))
     assert len(decoded) == 14
+
+
+def test_another_pillow_decodes_and_measures_anew(root, monkeypatch):
+    fill(root / "cats", root / "dogs")
+    open_source(root).load_splits(OPTIONS)
+    called = []
+    for module, name in ((decode_split, "read_image"), (choose_preprocessing, "_measure")):
+        function = getattr(module, name)
+        monkeypatch.setattr(
+            module, name, lambda *a, name=name, f=function, **k: called.append(name) or f(*a, **k)
+        )
+    open_source(root).load_splits(OPTIONS)
+    assert not called
+    monkeypatch.setattr("PIL.__version__", "99.0")
+    open_source(root).load_splits(OPTIONS)
+    assert called == ["_measure"] + 4 * ["read_image"]
 
 
 def test_the_images_are_those_of_decode_image_in_the_order_of_the_files(root):
