@@ -7,6 +7,7 @@ import torch
 
 from eanet import ExternalAttention, create_model
 from eanet.models import SelfAttention, models, self_attention
+from eanet.models.attention_maps import AttentionMaps
 from tests.support.settings import blocks
 
 PIXELS = torch.randint(0, 256, (2, 3, 16, 16), generator=torch.Generator().manual_seed(0))
@@ -31,6 +32,16 @@ def test_the_share_of_a_slot_is_what_it_adds_beyond_the_mean_of_the_tokens():
     maps = layer.attention_maps(x)
     torch.testing.assert_close(maps.shares, beyond / beyond.sum((1, 2), keepdim=True))
     torch.testing.assert_close(maps.weights, a.permute(0, 2, 3, 1))
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64])
+def test_shares_are_finite_numbers_in_every_type(dtype):
+    large = torch.full((1, 4, 8), 30_000, dtype=dtype)  # in float16, the total is beyond all
+    shares = AttentionMaps.of(large, large).shares
+    assert shares.dtype == dtype
+    torch.testing.assert_close(shares, torch.full_like(shares, 1 / 32))
+    nothing = torch.zeros(1, 4, 8, dtype=dtype)  # one token differs from no other
+    assert not AttentionMaps.of(nothing, nothing).shares.any()
 
 
 @pytest.mark.parametrize("at_a_time", [3, 256])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple, Protocol
 
+import torch
 from torch import Tensor
 
 
@@ -15,7 +16,7 @@ class AttentionMaps(NamedTuple):
     Attributes:
         weights: ``(B, h, S, N)``; how much the unit attends to each token.
         shares: ``(B, h, S)``; the unit's share of the differences between tokens in the layer's
-            result. The shares of an image sum to 1.
+            result. The shares of an image sum to 1, or are all 0 if its tokens do not differ.
     """
 
     weights: Tensor
@@ -24,8 +25,10 @@ class AttentionMaps(NamedTuple):
     @classmethod
     def of(cls, weights: Tensor, contributions: Tensor) -> AttentionMaps:
         """Normalise non-negative contributions ``(B, h, S)`` to shares."""
-        total = contributions.sum(dim=(1, 2), keepdim=True)
-        return cls(weights, contributions / total.clamp_min(1e-30))
+        # In float16 the total may overflow, and the least divisor is 0.
+        wide = contributions.to(torch.promote_types(contributions.dtype, torch.float32))
+        total = wide.sum(dim=(1, 2), keepdim=True)
+        return cls(weights, (wide / total.clamp_min(1e-30)).to(contributions.dtype))
 
 
 class Attention(Protocol):
