@@ -67,6 +67,7 @@ def test_a_resized_crop_is_a_window_within_the_image_of_the_area_and_aspect_aske
     area, aspect = width * height, width / height
     assert smallest - 1e-3 < area.amin() < smallest + 0.02
     assert 0.98 < area.amax() < 1.001
+    assert float(area.mean()) == pytest.approx((smallest + 1) / 2, abs=0.02)  # all alike
     assert aspect.amax() == pytest.approx(min(4 / 3, 1 / smallest), abs=0.02)
     assert float(aspect.log().mean()) == pytest.approx(0, abs=0.02)
     middle = columns[:, 20, 19:21].mean(1)

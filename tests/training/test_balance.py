@@ -31,12 +31,10 @@ def test_weighted_every_class_has_the_same_share_of_the_loss():
 
 def test_an_image_weighs_the_same_in_any_batch():
     logits = torch.randn(9, 3, generator=torch.Generator().manual_seed(0))
-    weights = image_weights(LABELS, balanced_weights(np.bincount(LABELS)))
-    parts = [
-        smoothed_loss(logits[i : i + 3], LABELS[i : i + 3], 0.1, weights[i : i + 3])
-        for i in (0, 3, 6)
-    ]
-    whole = smoothed_loss(logits, LABELS, 0.1, weights)
+    weights = balanced_weights(np.bincount(LABELS))
+    batches = [(logits[i : i + 3], LABELS[i : i + 3]) for i in (0, 3, 6)]
+    parts = [smoothed_loss(x, y, 0.1, image_weights(y, weights)) for x, y in batches]
+    whole = smoothed_loss(logits, LABELS, 0.1, image_weights(LABELS, weights))
     torch.testing.assert_close(torch.stack(parts).mean(), whole)
 
 
